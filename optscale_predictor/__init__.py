@@ -1,0 +1,48 @@
+"""Adaptive Best-of-N for language models: spend on each question the fewest samples that reach a target score.
+
+Everything named here is loaded on first use, so ``import optscale_predictor`` is fast and loads neither torch nor
+lm-eval. Source of the method: OptScale, arXiv 2506.22376.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optscale_predictor.bound import num_samples
+    from optscale_predictor.distributions import TruncatedNormal
+    from optscale_predictor.estimators import Prior, fit_map, fit_mle
+    from optscale_predictor.inference import OptScale
+    from optscale_predictor.predictor import OptScalePredictor
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "OptScale": "inference",
+    "OptScalePredictor": "predictor",
+    "Prior": "estimators",
+    "TruncatedNormal": "distributions",
+    "fit_map": "estimators",
+    "fit_mle": "estimators",
+    "num_samples": "bound",
+}
+
+__all__ = [
+    "OptScale",
+    "OptScalePredictor",
+    "Prior",
+    "TruncatedNormal",
+    "__version__",
+    "fit_map",
+    "fit_mle",
+    "num_samples",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

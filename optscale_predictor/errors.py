@@ -1,0 +1,20 @@
+"""Errors a user can act on.
+
+Bad input anywhere in the package raises an :class:`InputError` whose message is one line: what is wrong, where, and
+the bound it broke. The command line prints that line and exits with code 2; a notebook sees a ``ValueError``.
+"""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message is one line that names it and its place."""
+
+
+class MissingExtraError(InputError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'optscale-predictor[{extra}]'")
+
+
+class ServiceError(InputError):
+    """A server the user named does not answer, or answers what cannot be used."""

@@ -1,0 +1,94 @@
+"""The generator interface: something that draws independent samples (answers) to a prompt.
+
+One adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from optscale_predictor.errors import InputError
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How samples are drawn. The same for every sample of a pool.
+
+    Attributes:
+        temperature: Softmax temperature, >= 0; 0 is greedy.
+        top_p: Nucleus mass, in (0, 1].
+        max_tokens: Most tokens a sample may have, > 0.
+        stop: Strings that end a sample; not part of its text.
+        seed: Base seed, >= 0; every request derives its own from it (``_seeds.request_seed``).
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = field(default=())
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        if not self.temperature >= 0:
+            raise InputError(f"temperature must be >= 0, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p must lie in (0, 1], got {self.top_p}")
+        if self.max_tokens < 1:
+            raise InputError(f"max_tokens must be >= 1, got {self.max_tokens}")
+        if self.seed < 0:
+            raise InputError(f"seed must be >= 0, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Ask for ``num_samples`` further samples of one question.
+
+    Attributes:
+        question_id: Whose samples these are.
+        prompt: The whole prompt, ready for the model.
+        num_samples: How many to draw, >= 1.
+        first_index: The pool index of the first of them: samples already drawn, >= 0.
+    """
+
+    question_id: str
+    prompt: str
+    num_samples: int
+    first_index: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated answer.
+
+    Attributes:
+        text: The completion alone, stop string removed.
+        num_tokens: Tokens the model generated for it (the end-of-sequence token counts).
+        finish_reason: ``stop`` or ``length``.
+        seed: Seed of the request it was drawn by.
+    """
+
+    text: str
+    num_tokens: int
+    finish_reason: str
+    seed: int
+
+
+class Generator(ABC):
+    """Draws samples; see the adapters in this folder."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
+        """Draws ``num_samples`` independent samples for each request.
+
+        Yields:
+            Each request once, with all its samples, in whatever order they finish. The adapter batches as it
+            sees fit, so callers hand over many requests at once.
+
+        Raises:
+            ServiceError: A server failed for good.
+        """
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, object]:
+        """What a pool's manifest records: adapter, model and sampling parameters; JSON types, no secrets."""

@@ -1,0 +1,129 @@
+"""The loop that live inference and replay share: decide, draw, decide again, until every question has stopped.
+
+The samples come from a :class:`SampleSource`: a recorded pool, or a generator with a verifier. Nothing else differs
+between a live run and its replay, so a replayed result is what a live run would have done.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.estimators import Prior
+from optscale_predictor.policies import GO_ON, Draws, Policy, StopReason
+from optscale_predictor.selection import select
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """New samples of some questions, arrays [questions, new samples]; NaN or -1 where a question got fewer."""
+
+    scores: Floats
+    answers: Ints
+    tokens: Floats
+
+
+class SampleSource(Protocol):
+    """Where samples come from."""
+
+    @property
+    def num_questions(self) -> int:
+        """Number of questions."""
+
+    @property
+    def depth(self) -> int | None:
+        """Samples there are of each question; None: as many as asked for."""
+
+    def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
+        """The samples ``drawn`` to ``totals`` (exclusive) of each of the questions (indices)."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of every question, arrays [questions] unless stated.
+
+    Attributes:
+        count: Samples drawn.
+        tokens: Tokens generated for them.
+        reason: Why it stopped, a :class:`StopReason`'s value.
+        needed: The policy's last estimate of the samples needed; NaN where it makes none.
+        chosen: Index of the sample that is returned.
+        scores: [questions, samples]; NaN = not drawn.
+        trace: For each question the pairs (samples drawn, samples needed) at every decision.
+    """
+
+    count: Ints
+    tokens: Floats
+    reason: NDArray[np.str_]
+    needed: Floats
+    chosen: Ints
+    scores: Floats
+    trace: list[list[tuple[int, float]]]
+
+
+def run_policy(
+    policy: Policy, source: SampleSource, prior: Prior | None = None, selection: str | None = None
+) -> Outcomes:
+    """Runs a policy over all questions of a source.
+
+    Args:
+        policy: The stopping rule.
+        source: Where samples come from. Where it holds fewer than the policy's cap, a question that would go on when
+            it has them all stops with ``budget``.
+        prior: One for all questions, or one each.
+        selection: How the answer is chosen; the policy's own rule by default.
+    """
+    state = _State(source.num_questions, policy.max_samples, prior)
+    cap = policy.max_samples if source.depth is None else min(policy.max_samples, source.depth)
+    active = np.arange(source.num_questions)
+    while active.size:
+        decision = policy.decide(state.view(active))
+        exhausted = (decision.reason == GO_ON) & (state.count[active] >= cap)
+        reason = np.where(exhausted, StopReason.BUDGET.value, decision.reason)
+        state.note(active, reason, decision.needed)
+        going = reason == GO_ON
+        active, totals = active[going], np.minimum(decision.total[going], cap)
+        if active.size:
+            state.add(active, totals, source.draw(active, state.count[active], totals))
+    chosen = select(selection or policy.selection, state.scores, state.answers)
+    return Outcomes(
+        state.count, np.nansum(state.tokens, -1), state.reason, state.needed, chosen, state.scores, state.trace
+    )
+
+
+class _State:
+    """Everything drawn so far."""
+
+    def __init__(self, num_questions: int, width: int, prior: Prior | None) -> None:
+        self.scores = np.full((num_questions, width), np.nan)
+        self.answers = np.full((num_questions, width), -1, np.int64)
+        self.tokens = np.full((num_questions, width), np.nan)
+        self.count = np.zeros(num_questions, np.int64)
+        self.reason = np.full(num_questions, GO_ON, dtype="U16")
+        self.needed = np.full(num_questions, np.nan)
+        self.trace: list[list[tuple[int, float]]] = [[] for _ in range(num_questions)]
+        self._prior = None if prior is None else prior.broadcast_to(num_questions)
+
+    def view(self, questions: Ints) -> Draws:
+        prior = None if self._prior is None else self._prior.take(questions)
+        width = max(int(self.count[questions].max()), 1)
+        seen = np.s_[questions, :width]
+        return Draws(self.scores[seen], self.answers[seen], self.tokens[seen], self.count[questions], prior)
+
+    def note(self, questions: Ints, reason: NDArray[np.str_], needed: Floats) -> None:
+        self.reason[questions], self.needed[questions] = reason, needed
+        for question, estimate in zip(questions.tolist(), needed.tolist(), strict=True):
+            self.trace[question].append((int(self.count[question]), estimate))
+
+    def add(self, questions: Ints, totals: Ints, drawn: Drawn) -> None:
+        column = self.count[questions][:, None] + np.arange(drawn.scores.shape[1])
+        row, new = np.nonzero(column < totals[:, None])
+        place = questions[row], column[row, new]
+        self.scores[place] = drawn.scores[row, new]
+        self.answers[place] = drawn.answers[row, new]
+        self.tokens[place] = drawn.tokens[row, new]
+        self.count[questions] = totals

@@ -1,0 +1,112 @@
+"""The policy protocol: what a stopping rule sees, and what it says.
+
+A policy is a pure function of what has been drawn, for a batch of questions at once. It keeps no state between calls,
+so the same policy over the same samples decides the same, live or replayed, one question at a time or thousands.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.estimators import Prior
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class StopReason(StrEnum):
+    """Why a question got no further sample."""
+
+    REACHED = "reached"  # a sample already scored >= score_min
+    CONFIDENT = "confident"  # as many samples drawn as the bound asks for
+    UNREACHABLE = "unreachable"  # the cap would not bring P(best >= score_min) to the floor
+    BUDGET = "budget"  # the policy's cap
+
+
+GO_ON = ""  # in place of a reason: the question is not stopped
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What has been drawn so far for a batch of questions.
+
+    Attributes:
+        scores: [questions, samples]; NaN = not drawn. Drawn samples come first in every row.
+        answers: [questions, samples]; equal numbers in a row are equal answers, -1 = no answer found or not drawn.
+        tokens: [questions, samples], generated tokens; NaN = not drawn.
+        count: [questions], samples drawn.
+        prior: One prior a question, or None.
+    """
+
+    scores: Floats
+    answers: Ints
+    tokens: Floats
+    count: Ints
+    prior: Prior | None
+
+    def best_score(self) -> Floats:
+        """Best score so far, [questions]; -inf before the first sample."""
+        return np.asarray(np.where(np.isnan(self.scores), -np.inf, self.scores).max(-1, initial=-np.inf))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy says of each question.
+
+    Attributes:
+        total: [questions], samples the question should have in total before it is asked about again.
+        reason: [questions], a :class:`StopReason`'s value, or ``GO_ON``. A stopped question's total is ignored.
+        needed: [questions], the policy's present estimate of the samples needed (N*); NaN where it makes none.
+    """
+
+    total: Ints
+    reason: NDArray[np.str_]
+    needed: Floats
+
+
+class Policy(ABC):
+    """A stopping rule. Subclasses are frozen dataclasses whose fields are the rule's settings."""
+
+    name: ClassVar[str]
+    selection: ClassVar[str] = "best_score"
+    needs_prior: ClassVar[bool] = False
+    max_samples: int
+
+    @abstractmethod
+    def decide(self, draws: Draws) -> Decision:
+        """How many samples each question should have, or why it gets no more."""
+
+    def describe(self) -> dict[str, object]:
+        """Name and settings, JSON types."""
+        return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
+
+    def __str__(self) -> str:
+        """The form that :func:`parse_policy` reads."""
+        settings = ",".join(f"{key}={value}" for key, value in self.describe().items() if key != "name")
+        return f"{self.name}:{settings}"
+
+    def _require_prior(self, draws: Draws) -> Prior:
+        if draws.prior is None:
+            raise InputError(f"policy {self.name!r} needs a prior: give a predictor, or a constant prior")
+        return draws.prior
+
+
+def require_cap(max_samples: int) -> None:
+    """Checks a policy's cap."""
+    if max_samples < 1:
+        raise InputError(f"max_samples must be >= 1, got {max_samples}")
+
+
+def decide_by_need(draws: Draws, total: Ints, needed: Floats, max_samples: int) -> Decision:
+    """Stops where enough is drawn (``confident``) or the cap is reached (``budget``); else goes on to ``total``."""
+    reason = np.select(
+        [draws.count >= needed, draws.count >= max_samples],
+        [StopReason.CONFIDENT.value, StopReason.BUDGET.value],
+        GO_ON,
+    )
+    return Decision(np.clip(total, draws.count + 1, max_samples), reason, needed)

@@ -1,0 +1,71 @@
+"""What the two published OptScale rules share: when they estimate, and when they stop (arXiv 2506.22376, alg. 1).
+
+Two forms, which the paper's text and its code do not share:
+
+- ``sequential`` (the text): re-estimate after every sample, stop once n >= N*;
+- ``jump`` (the code): look once, after ``peek`` samples, and then draw N* in all, whatever they score.
+
+Neither looks at whether a sample has already reached ``score_min``.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from optscale_predictor.bound import num_samples, require_target
+from optscale_predictor.distributions import TruncatedNormal
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._policy import (
+    Decision,
+    Draws,
+    Floats,
+    Policy,
+    decide_by_need,
+    require_cap,
+)
+
+
+@dataclass(frozen=True)
+class PublishedRule(Policy):
+    """A published rule.
+
+    Attributes:
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap; 8, 16, 32 or 64 in the paper.
+        form: ``sequential`` or ``jump``; see the module.
+        peek: Samples before the first estimate, >= 1; 3, 5, 10 or 20 in the paper's code.
+    """
+
+    score_min: float = 0.95
+    alpha: float = 0.95
+    max_samples: int = 32
+    form: str = "sequential"
+    peek: int = 3
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_target(self.score_min, self.alpha)
+        require_cap(self.max_samples)
+        if self.form not in ("sequential", "jump"):
+            raise InputError(f"form must be 'sequential' or 'jump', got {self.form!r}")
+        if self.peek < 1:
+            raise InputError(f"peek must be >= 1, got {self.peek}")
+
+    @abstractmethod
+    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
+        """The estimate from scores [questions, samples]."""
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the module."""
+        peek = min(self.peek, self.max_samples)
+        needed = np.full(draws.count.shape, np.inf)
+        seen = draws.count >= peek
+        if seen.any():
+            scores = draws.scores[:, :peek] if self.form == "jump" else draws.scores
+            estimate = num_samples(self._fit(scores, draws), self.score_min, self.alpha)
+            needed = np.where(seen, estimate, np.inf)
+        jump = np.minimum(needed, self.max_samples).astype(np.int64)
+        total = np.where(seen, jump if self.form == "jump" else draws.count + 1, peek)
+        return decide_by_need(draws, total, needed, self.max_samples)

@@ -1,0 +1,87 @@
+"""Questions: what is asked, and the gold answer where one is known.
+
+A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0)
+and ``answer`` (the gold answer). Everything else on the line is ignored.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from optscale_predictor.errors import InputError
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        id: Unique within a file or pool.
+        text: What is asked, without any prompt around it.
+        gold: The right answer, or None where it is not known.
+    """
+
+    id: str
+    text: str
+    gold: str | None = None
+
+
+def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
+    """Reads a questions file (JSON lines), at most the first ``limit`` questions.
+
+    Raises:
+        InputError: The file is missing, empty, or a line is not what this module describes; names the line.
+    """
+    try:
+        with open(path, encoding="utf-8") as lines:
+            questions = list(_parse(lines, str(path), limit))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read questions: {error}") from error
+    if not questions:
+        raise InputError(f"{path}: no questions in this file")
+    _require_unique_ids(questions, str(path))
+    return questions
+
+
+def write_questions(questions: Iterable[Question], path: str | Path) -> None:
+    """Writes questions in the form that :func:`read_questions` reads."""
+    with open(path, "w", encoding="utf-8") as file:
+        for question in questions:
+            row = asdict(question)
+            row = {"id": row["id"], "question": row["text"], "answer": row["gold"]}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Question]:
+    count = 0
+    for number, line in enumerate(lines, start=1):
+        if limit is not None and count >= limit:
+            return
+        if not line.strip():
+            continue
+        yield _question_of(line, count, f"{path}:{number}")
+        count += 1
+
+
+def _question_of(line: str, index: int, place: str) -> Question:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: not valid JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{place}: expected a JSON object, got {type(row).__name__}")
+    if "question" not in row:
+        raise InputError(f"{place}: column 'question' is missing; this line has {sorted(row)}")
+    if not isinstance(row["question"], str) or not row["question"].strip():
+        raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
+    gold = row.get("answer")
+    return Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold))
+
+
+def _require_unique_ids(questions: list[Question], path: str) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise InputError(f"{path}: question id {question.id!r} occurs twice")
+        seen.add(question.id)

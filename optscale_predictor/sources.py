@@ -1,0 +1,157 @@
+"""Sample sources for the loop: a recorded pool's arrays, or a generator with a verifier."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.answers import extract_answer
+from optscale_predictor.errors import InputError
+from optscale_predictor.generators import Generator, Request, Sample
+from optscale_predictor.loop import Drawn
+from optscale_predictor.pools import Pool
+from optscale_predictor.prompts import PromptTemplate
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Answered, Verifier, require_scores
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RecordedSamples:
+    """A pool's samples as arrays [questions, samples], drawn in the order in which they lie in the arrays.
+
+    Attributes:
+        scores: In [0, 1]; every question has every sample.
+        answers: Equal numbers in a row are equal answers, -1 = none.
+        tokens: Generated tokens.
+        correct: Whether the sample's answer is right; NaN where not known.
+    """
+
+    scores: Floats
+    answers: Ints
+    tokens: Floats
+    correct: Floats
+
+    @property
+    def num_questions(self) -> int:
+        """Number of questions."""
+        return len(self.scores)
+
+    @property
+    def depth(self) -> int:
+        """Samples of each question."""
+        return int(self.scores.shape[1])
+
+    @classmethod
+    def from_pool(cls, pool: Pool) -> "RecordedSamples":
+        """The pool's samples, questions in the pool's order; as many of each as the question with fewest has.
+
+        Raises:
+            InputError: A question has no sample, or a sample no score.
+        """
+        counts = pool.counts()
+        depth = min(counts.values())
+        if depth == 0:
+            raise InputError(f"{pool.folder}: question {min(counts, key=lambda one: counts[one])!r} has no samples")
+        rows = pool.read(["question_id", "sample_index", "score", "answer", "num_tokens", "correct"])
+        starts = np.concatenate([[0], np.cumsum(list(counts.values()))[:-1]])
+        place = starts[:, None] + np.arange(depth)
+        if rows["score"].null_count:
+            raise InputError(f"{pool.folder}: {rows['score'].null_count} samples have no score; run: optscale score")
+        scores = rows["score"].to_numpy()[place]
+        answers = np.array([answer_codes(row) for row in np.array(rows["answer"].to_pylist(), object)[place]])
+        correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[place]
+        return cls(scores, answers, rows["num_tokens"].to_numpy().astype(np.float64)[place], correct)
+
+    def take(self, questions: Ints) -> "RecordedSamples":
+        """Some of the questions."""
+        return RecordedSamples(
+            self.scores[questions], self.answers[questions], self.tokens[questions], self.correct[questions]
+        )
+
+    def reorder(self, rng: np.random.Generator) -> "RecordedSamples":
+        """The same samples, each question's in a random order of its own."""
+        order = np.argsort(rng.random(self.scores.shape), -1)
+        return RecordedSamples(
+            np.take_along_axis(self.scores, order, -1),
+            np.take_along_axis(self.answers, order, -1),
+            np.take_along_axis(self.tokens, order, -1),
+            np.take_along_axis(self.correct, order, -1),
+        )
+
+    def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
+        """See ``loop.SampleSource``."""
+        column = drawn[:, None] + np.arange(int((totals - drawn).max()))
+        place = questions[:, None], np.minimum(column, self.depth - 1)
+        return Drawn(self.scores[place], self.answers[place], self.tokens[place])
+
+
+@dataclass
+class LiveSamples:
+    """Samples drawn from a generator and scored by a verifier when the loop asks for them.
+
+    Attributes:
+        questions: The questions.
+        generator: Draws samples.
+        verifier: Scores them; may be None for policies that look at answers alone (every score is then 0).
+        prompt: The prompt around a question.
+        on_samples: Called with each question's id, first sample index and new samples: to keep them in a pool.
+        samples: All samples drawn, for each question, in order.
+    """
+
+    questions: Sequence[Question]
+    generator: Generator
+    verifier: Verifier | None
+    prompt: PromptTemplate = field(default_factory=PromptTemplate)
+    on_samples: Callable[[str, int, Sequence[Sample]], None] | None = None
+    depth: int | None = None
+
+    def __post_init__(self) -> None:
+        """Starts with nothing drawn."""
+        self.num_questions = len(self.questions)
+        self.samples: list[list[Sample]] = [[] for _ in self.questions]
+        self._codes: list[dict[str, int]] = [{} for _ in self.questions]
+
+    def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
+        """See ``loop.SampleSource``."""
+        place = {self.questions[index].id: row for row, index in enumerate(questions.tolist())}
+        new: list[list[Sample]] = [[] for _ in place]
+        for request, samples in self.generator.generate(self._requests(questions, drawn, totals)):
+            new[place[request.question_id]] = samples
+            if self.on_samples is not None:
+                self.on_samples(request.question_id, request.first_index, samples)
+        for index, samples in zip(questions.tolist(), new, strict=True):
+            self.samples[index].extend(samples)
+        return self._arrays(questions, new)
+
+    def _requests(self, questions: Ints, drawn: Ints, totals: Ints) -> list[Request]:
+        return [
+            Request(self.questions[index].id, self.prompt(self.questions[index].text), total - first, first)
+            for index, first, total in zip(questions.tolist(), drawn.tolist(), totals.tolist(), strict=True)
+        ]
+
+    def _arrays(self, questions: Ints, new: list[list[Sample]]) -> Drawn:
+        shape = (len(new), max(len(samples) for samples in new))
+        scores, answers, tokens = np.full(shape, np.nan), np.full(shape, -1, np.int64), np.full(shape, np.nan)
+        flat = [(row, column) for row, samples in enumerate(new) for column in range(len(samples))]
+        items = [Answered(self.questions[questions[row]], new[row][column].text) for row, column in flat]
+        values = np.zeros(len(items)) if self.verifier is None else require_scores(self.verifier.score(items), items)
+        for (row, column), value in zip(flat, values, strict=True):
+            sample = new[row][column]
+            scores[row, column], tokens[row, column] = value, sample.num_tokens
+            answers[row, column] = answer_code(extract_answer(sample.text), self._codes[questions[row]])
+        return Drawn(scores, answers, tokens)
+
+
+def answer_codes(answers: Sequence[str | None]) -> Ints:
+    """One question's answers as numbers: equal for equal answers, -1 for none."""
+    codes: dict[str, int] = {}
+    return np.array([answer_code(answer, codes) for answer in answers], np.int64)
+
+
+def answer_code(answer: str | None, codes: dict[str, int]) -> int:
+    """The number of an answer among those seen (``codes``, which it joins); -1 for none."""
+    return -1 if answer is None else codes.setdefault(answer, len(codes))
