@@ -96,17 +96,20 @@ class OptScale:
     def answer(
         self,
         questions: Sequence[Question],
+        prompts: Sequence[str] | None = None,
         on_samples: Callable[[str, int, Sequence[Sample]], None] | None = None,
     ) -> list[Answer]:
         """Answers all questions, in their order; their ids must be distinct.
 
         Args:
             questions: The questions.
+            prompts: What the generator reads, one a question; by default the prompt template around each.
             on_samples: Called with a question's id, first sample index and new samples, as they are drawn.
         """
         if not questions:
             return []
-        source = LiveSamples(questions, self.generator, self.verifier, self.prompt, on_samples)
+        texts = [self.prompt(question.text) for question in questions] if prompts is None else prompts
+        source = LiveSamples(questions, self.generator, self.verifier, texts, on_samples)
         outcomes = run_policy(self.policy, source, self.prior_of(questions), self.selection)
         return [_answer(question.id, index, source, outcomes) for index, question in enumerate(questions)]
 

@@ -8,6 +8,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from optscale_predictor.errors import InputError
 
@@ -47,3 +48,31 @@ def _model_in_package(package: str, name: str) -> str:
     if not found:
         raise InputError(f"model {name!r}: no model.safetensors in Python package {package!r}")
     return _model_folder(found[0], name)
+
+
+def load_pretrained(kind: Any, name: str, device: str | None = None, trust_remote_code: bool = False) -> Any:
+    """Loads a transformers class (``AutoTokenizer``, ``AutoModelForCausalLM`` and so on) by a model's name.
+
+    Args:
+        kind: The class.
+        name: As :func:`resolve_model` reads it.
+        device: For models: a torch device, or ``auto`` (CUDA where there is one). Half precision on CUDA, single on a
+            CPU. None for tokenizers.
+        trust_remote_code: Whether to run code that the model's repository brings.
+
+    Raises:
+        InputError: There is no such model, or its files cannot be read. Weights are read from safetensors only.
+    """
+    place = resolve_model(name)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if device is not None:
+        import torch
+
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
+    try:
+        loaded = kind.from_pretrained(place, **options)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"model {name!r}: {reason}") from error
+    return loaded if device is None else loaded.to(device)

@@ -35,12 +35,18 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
     """
     try:
         with open(path, encoding="utf-8") as lines:
-            questions = list(_parse(lines, str(path), limit))
+            return parse_questions(lines, str(path), limit)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read questions: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot read questions: {reason}") from error
+
+
+def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:
+    """As :func:`read_questions`, from lines already at hand; ``name`` is what errors call them."""
+    questions = list(_parse(lines, name, limit))
     if not questions:
-        raise InputError(f"{path}: no questions in this file")
-    _require_unique_ids(questions, str(path))
+        raise InputError(f"{name}: no questions in it")
+    _require_unique_ids(questions, name)
     return questions
 
 

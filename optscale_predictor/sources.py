@@ -1,7 +1,7 @@
 """Sample sources for the loop: a recorded pool's arrays, or a generator with a verifier."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Generator, Request, Sample
 from optscale_predictor.loop import Drawn
 from optscale_predictor.pools import Pool
-from optscale_predictor.prompts import PromptTemplate
 from optscale_predictor.questions import Question
 from optscale_predictor.verifiers import Answered, Verifier, require_scores
 
@@ -97,7 +96,7 @@ class LiveSamples:
         questions: The questions.
         generator: Draws samples.
         verifier: Scores them; may be None for policies that look at answers alone (every score is then 0).
-        prompt: The prompt around a question.
+        prompts: What the generator reads, one a question.
         on_samples: Called with each question's id, first sample index and new samples: to keep them in a pool.
         samples: All samples drawn, for each question, in order.
     """
@@ -105,7 +104,7 @@ class LiveSamples:
     questions: Sequence[Question]
     generator: Generator
     verifier: Verifier | None
-    prompt: PromptTemplate = field(default_factory=PromptTemplate)
+    prompts: Sequence[str]
     on_samples: Callable[[str, int, Sequence[Sample]], None] | None = None
     depth: int | None = None
 
@@ -129,7 +128,7 @@ class LiveSamples:
 
     def _requests(self, questions: Ints, drawn: Ints, totals: Ints) -> list[Request]:
         return [
-            Request(self.questions[index].id, self.prompt(self.questions[index].text), total - first, first)
+            Request(self.questions[index].id, self.prompts[index], total - first, first)
             for index, first, total in zip(questions.tolist(), drawn.tolist(), totals.tolist(), strict=True)
         ]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics
+from optscale_predictor.estimators import Prior, ScoreStatistics
 from optscale_predictor.estimators.natural import fit_statistics
 from optscale_predictor.pools import Pool, write_shard
 from optscale_predictor.sources import RecordedSamples
@@ -80,3 +81,20 @@ def _splits(texts: Sequence[str], validation_share: float, seed: int) -> list[st
     digests = (blake2b(f"{seed}\0{text}".encode(), digest_size=8).digest() for text in texts)
     shares = (int.from_bytes(digest, "big") / 2**64 for digest in digests)
     return ["validation" if share < validation_share else "train" for share in shares]
+
+
+def constant_prior(scores: NDArray[np.float64]) -> Prior:
+    """The one prior that fits many questions: what a predictor that knows nothing of a question would say.
+
+    Args:
+        scores: Scores of training questions, [questions, samples], in [0, 1].
+
+    Returns:
+        The mean of the questions' means and of their variances, worth as many samples as say as much about a question's
+        mean as knowing the training questions does: mean variance within questions over variance between them.
+    """
+    statistics = ScoreStatistics.from_scores(scores)
+    within = max(float(statistics.variance.mean()), 1e-6)
+    between = max(float(statistics.mean.var()), 1e-6)
+    mean = float(np.clip(statistics.mean.mean(), 1e-3, 1 - 1e-3))
+    return Prior(mean, min(np.sqrt(within), np.sqrt(mean * (1 - mean))), within / between)

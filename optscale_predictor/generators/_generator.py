@@ -5,7 +5,9 @@ One adapter a provider lives beside this file; its heavy imports happen when it 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Self
 
 from optscale_predictor.errors import InputError
 
@@ -75,7 +77,19 @@ class Sample:
 
 
 class Generator(ABC):
-    """Draws samples; see the adapters in this folder."""
+    """Draws samples; see the adapters in this folder.
+
+    Attributes:
+        sampling: How samples are drawn.
+    """
+
+    sampling: SamplingParams
+
+    def with_sampling(self, sampling: SamplingParams) -> Self:
+        """The same engine, drawing otherwise; nothing is loaded anew."""
+        other = copy(self)
+        other.sampling = sampling
+        return other
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:

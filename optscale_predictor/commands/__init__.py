@@ -1,0 +1,24 @@
+"""What each verb of ``optscale`` does, one file a group of verbs; heavy imports happen inside the verbs."""
+
+from collections.abc import Callable
+
+from optscale_predictor.commands.answering import answer
+from optscale_predictor.commands.demonstration import demo
+from optscale_predictor.commands.foreign import eval_, train
+from optscale_predictor.commands.measuring import predict, replay
+from optscale_predictor.commands.preparing import generate, pool, score, targets
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "generate": generate,
+    "score": score,
+    "targets": targets,
+    "pool": pool,
+    "train": train,
+    "predict": predict,
+    "answer": answer,
+    "replay": replay,
+    "eval": eval_,
+}
+
+__all__ = ["COMMANDS"]

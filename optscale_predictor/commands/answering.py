@@ -1,0 +1,113 @@
+"""The verb that answers questions with OptScale inference."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.inference import Answer
+    from optscale_predictor.policies import Policy
+    from optscale_predictor.questions import Question
+
+
+def answer(
+    question: str,
+    generator: str | None = None,
+    verifier: str = "embedded:verifier",
+    predictor: str | None = None,
+    policy: str | None = None,
+    score_min: float = 0.95,
+    alpha: float = 0.95,
+    max_samples: int = 32,
+    base_url: str | None = None,
+    chat: bool = False,
+    prompt_file: str | None = None,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    seed: int = 0,
+    json_lines: bool = False,
+) -> None:
+    """Answer one question, or a file of them, and say what it cost and why it stopped.
+
+    Args:
+        question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
+        generator: Model folder, hub id or `embedded:generator`; with base_url the served model's name.
+        verifier: Reward model (folder, hub id or `embedded:verifier`), or your own as `python:module:function`.
+        predictor: Predictor checkpoint; without one a vague prior.
+        policy: For example `best_of_n:max_samples=8`; by default `optscale` with the three numbers that follow.
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap on samples, >= 1.
+        base_url: An OpenAI-compatible server, for example http://127.0.0.1:8000/v1.
+        chat: Whether to ask the server's chat endpoint.
+        prompt_file: Text file with {question} in it; the bare question by default.
+        temperature: Softmax temperature, >= 0.
+        max_tokens: Most tokens a sample may have, >= 1.
+        seed: Base seed, >= 0.
+        json_lines: Print one JSON object a question instead of text.
+    """
+    from optscale_predictor.engines import load_predictor, make_generator, make_verifier
+    from optscale_predictor.generators import SamplingParams
+    from optscale_predictor.inference import OptScale
+    from optscale_predictor.prompts import PromptTemplate
+
+    questions = _read(question)
+    rule = _policy(policy, score_min, alpha, max_samples)
+    prompt = PromptTemplate.from_file(prompt_file)
+    sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    engine = make_generator(generator or (None if base_url else "embedded:generator"), sampling, base_url, chat)
+    scaler = OptScale(engine, make_verifier(verifier), load_predictor(predictor), rule, prompt=prompt)
+    for one, result in zip(questions, scaler.answer(questions), strict=True):
+        print(_as_json(result) if json_lines else _as_text(one, result, rule))
+
+
+def _policy(policy: str | None, score_min: float, alpha: float, max_samples: int) -> "Policy":
+    from optscale_predictor.policies import OptScalePolicy, parse_policy
+
+    if policy is not None:
+        return parse_policy(policy)
+    return OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
+
+
+def _read(question: str) -> "list[Question]":
+    from optscale_predictor.questions import Question, parse_questions, read_questions
+
+    if question == "-":
+        return parse_questions(sys.stdin, "standard input")
+    if question.endswith(".jsonl"):
+        return read_questions(Path(question))
+    if not question.strip():
+        raise InputError("the question is empty")
+    return [Question("0", question)]
+
+
+def _as_json(result: "Answer") -> str:
+    row = {
+        "id": result.question_id,
+        "answer": result.answer,
+        "text": result.text,
+        "score": result.score,
+        "samples": result.samples,
+        "tokens": result.tokens,
+        "stop_reason": result.stop_reason,
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
+    needed = dict(result.trace)
+    lines = [f"question  {question.text}", f"policy    {policy}", "", "sample  score   best    N*"]
+    best = 0.0
+    for number, value in enumerate(result.scores, start=1):
+        best = max(best, value)
+        estimate = f"{needed[number]:.0f}" if number in needed else ""
+        lines.append(f"{number:6d}  {value:.3f}   {best:.3f}   {estimate}")
+    lines += [
+        "",
+        f"answer    {result.answer}   (score {result.score:.3f})",
+        f"stopped   {result.stop_reason} after {result.samples} samples, {result.tokens} tokens",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""The verbs that measure: predict, replay."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.estimators import Prior
+    from optscale_predictor.pools import Pool
+
+
+def predict(predictor: str, questions: str, output: str | None = None, batch_size: int = 64) -> None:
+    """Predict the prior of each question's scores.
+
+    Args:
+        predictor: Predictor checkpoint: a folder or hub id.
+        questions: JSON lines with `question`; or `-` for standard input.
+        output: JSON lines file to write; standard output by default.
+        batch_size: Questions in one batch, >= 1.
+    """
+    from optscale_predictor.engines import load_predictor
+    from optscale_predictor.questions import parse_questions, read_questions
+
+    asked = parse_questions(sys.stdin, "standard input") if questions == "-" else read_questions(questions)
+    model = load_predictor(predictor)
+    if model is None:
+        raise InputError("no predictor named")
+    prior = model.predict([question.text for question in asked], batch_size=batch_size)
+    rows = zip(asked, prior.mu.tolist(), prior.sigma.tolist(), prior.strength.tolist(), strict=True)
+    lines = [
+        json.dumps({"id": question.id, "mu": mu, "sigma": sigma, "strength": strength})
+        for question, mu, sigma, strength in rows
+    ]
+    text = "\n".join(lines) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+def replay(
+    pool: str,
+    policies: list[str],
+    predictor: str | None = None,
+    prior_pool: str | None = None,
+    output: str | None = None,
+    num_orders: int = 20,
+    seed: int = 0,
+) -> None:
+    """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
+
+    Args:
+        pool: Folder of a scored pool.
+        policies: For example '["best_of_n:max_samples=8", "optscale:score_min=0.9"]'.
+        predictor: Predictor checkpoint whose priors the policies get.
+        prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
+            no predictor.
+        output: Folder for table.md, table.json and curve.png.
+        num_orders: Random orders of the samples to average over, >= 1.
+        seed: Which ones.
+    """
+    from optscale_predictor.policies import parse_policy
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.replay import Entry
+    from optscale_predictor.replay import replay as run
+    from optscale_predictor.report import markdown_table, write_report
+    from optscale_predictor.sources import RecordedSamples
+
+    if num_orders < 1:
+        raise InputError(f"num_orders must be >= 1, got {num_orders}")
+    rules = [parse_policy(text) for text in policies]
+    if not rules:
+        raise InputError("no policies named")
+    opened = Pool(pool)
+    recorded = RecordedSamples.from_pool(opened)
+    prior = _prior(opened, predictor, prior_pool)
+    rows = list(run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed))
+    print(markdown_table(rows))
+    if output is not None:
+        write_report(rows, Path(output), title=f"{pool}: accuracy against samples")
+
+
+def _prior(pool: "Pool", predictor: str | None, prior_pool: str | None) -> "Prior | None":
+    from optscale_predictor.engines import load_predictor
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.sources import RecordedSamples
+    from optscale_predictor.targets import constant_prior
+
+    model = load_predictor(predictor)
+    if model is not None:
+        return model.predict([question.text for question in pool.questions])
+    if prior_pool is not None:
+        return constant_prior(RecordedSamples.from_pool(Pool(prior_pool)).scores)
+    return None

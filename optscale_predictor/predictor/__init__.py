@@ -1,0 +1,5 @@
+"""The predictor: a LoRA-tuned language model that reads a question and emits the prior of its scores."""
+
+from optscale_predictor.predictor.model import OptScalePredictor
+
+__all__ = ["OptScalePredictor"]

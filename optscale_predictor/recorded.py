@@ -1,0 +1,76 @@
+"""A recorded pool in place of a generator and its verifier: the same path as a live run, with no model loaded.
+
+Questions are known by their text, so a pool serves any task that asks the same questions.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.generators import Generator, Request, Sample, SamplingParams
+from optscale_predictor.pools import Pool
+from optscale_predictor.verifiers import Answered, Verifier
+
+
+class RecordedGenerator(Generator):
+    """Serves a pool's samples in their order.
+
+    Args:
+        folder: The pool; every sample scored.
+
+    Raises:
+        InputError: It is no pool, or has unscored samples.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.sampling = SamplingParams()
+        self._pool = Pool(folder)
+        rows = self._pool.read()
+        if rows["score"].null_count:
+            raise InputError(f"{folder}: {rows['score'].null_count} samples have no score; run: optscale score")
+        texts = {question.id: question.text for question in self._pool.questions}
+        self._samples: dict[str, list[Sample]] = {text: [] for text in texts.values()}
+        self.scores: dict[tuple[str, str], float] = {}
+        for row in rows.to_pylist():
+            text = texts[row["question_id"]]
+            self._samples[text].append(Sample(row["text"], row["num_tokens"], row["finish_reason"], row["seed"]))
+            self.scores[text, row["text"]] = row["score"]
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Generator`."""
+        return {"adapter": "pool", "settings": self._pool.manifest["settings"]}
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
+        """See :class:`Generator`; a request's prompt is its question's bare text."""
+        for request in requests:
+            end = request.first_index + request.num_samples
+            samples = self._of(request)[request.first_index : end]
+            if len(samples) < request.num_samples:
+                raise InputError(
+                    f"{self._pool.folder}: question {request.question_id!r} needs {end} samples, "
+                    f"the pool holds {request.first_index + len(samples)}; lower max_samples"
+                )
+            yield request, samples
+
+    def _of(self, request: Request) -> list[Sample]:
+        found = self._samples.get(request.prompt)
+        if found is None:
+            raise InputError(f"{self._pool.folder}: question {request.question_id!r} is not in this pool")
+        return found
+
+
+class RecordedVerifier(Verifier):
+    """Gives every recorded sample its recorded score."""
+
+    def __init__(self, generator: RecordedGenerator) -> None:
+        self._generator = generator
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Verifier`."""
+        return {"adapter": "pool"}
+
+    def score(self, items: Sequence[Answered]) -> NDArray[np.float64]:
+        """See :class:`Verifier`."""
+        return np.array([self._generator.scores[item.question.text, item.text] for item in items])
