@@ -73,14 +73,18 @@ def replay(
     Yields:
         One row an entry, as it is done.
     """
-    orders = [recorded.reorder(np.random.default_rng([seed, index])) for index in range(num_orders)]
+    # All orders at once, as so many more questions: policies are vectorised over questions.
+    tiled = np.tile(np.arange(recorded.num_questions), num_orders)
+    orders = recorded.take(tiled).reorder(np.random.default_rng(seed))
     for entry in entries:
-        yield _row(entry, [_measure(entry, order) for order in orders])
+        prior = None if entry.prior is None else entry.prior.broadcast_to(recorded.num_questions).take(tiled)
+        measured = _measure(entry, orders, prior)
+        yield _row(entry, measured.reshape(len(measured), num_orders, recorded.num_questions).mean(1))
 
 
-def _measure(entry: Entry, recorded: RecordedSamples) -> Floats:
+def _measure(entry: Entry, recorded: RecordedSamples, prior: Prior | None) -> Floats:
     """Accuracy, score, samples and tokens of every question, [4, questions]."""
-    outcomes = run_policy(entry.policy, recorded, entry.prior, entry.selection)
+    outcomes = run_policy(entry.policy, recorded, prior, entry.selection)
     row = np.arange(recorded.num_questions)
     return np.stack(
         [
@@ -92,8 +96,7 @@ def _measure(entry: Entry, recorded: RecordedSamples) -> Floats:
     )
 
 
-def _row(entry: Entry, measured: list[Floats]) -> ReplayRow:
-    by_question = np.mean(measured, axis=0)
+def _row(entry: Entry, by_question: Floats) -> ReplayRow:
     means = by_question.mean(-1)
     spread = by_question.std(-1, ddof=1) if by_question.shape[1] > 1 else np.full(len(means), np.nan)
     errors = spread / np.sqrt(by_question.shape[1])

@@ -1,6 +1,6 @@
 """What each verb of ``optscale`` does, one file a group of verbs; heavy imports happen inside the verbs."""
 
-from collections.abc import Callable
+from typing import Any
 
 from optscale_predictor.commands.answering import answer
 from optscale_predictor.commands.demonstration import demo
@@ -8,7 +8,7 @@ from optscale_predictor.commands.foreign import eval_, train
 from optscale_predictor.commands.measuring import predict, replay
 from optscale_predictor.commands.preparing import generate, pool, score, targets
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Any] = {
     "demo": demo,
     "generate": generate,
     "score": score,

@@ -43,7 +43,7 @@ def predict(predictor: str, questions: str, output: str | None = None, batch_siz
 
 def replay(
     pool: str,
-    policies: list[str],
+    policies: str = "best_of_n self_consistency optscale_0 optscale",
     predictor: str | None = None,
     prior_pool: str | None = None,
     output: str | None = None,
@@ -54,7 +54,7 @@ def replay(
 
     Args:
         pool: Folder of a scored pool.
-        policies: For example '["best_of_n:max_samples=8", "optscale:score_min=0.9"]'.
+        policies: Policies separated by spaces, for example "best_of_n:max_samples=8 optscale:score_min=0.9".
         predictor: Predictor checkpoint whose priors the policies get.
         prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
             no predictor.
@@ -71,7 +71,7 @@ def replay(
 
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
-    rules = [parse_policy(text) for text in policies]
+    rules = [parse_policy(text) for text in policies.split()]
     if not rules:
         raise InputError("no policies named")
     opened = Pool(pool)

@@ -92,7 +92,7 @@ def score(
     print(f"{pool}: {sum(scored.counts().values())} samples scored")
 
 
-def targets(pool: str, output: str, validation_share: float = 0.1, seed: int = 0) -> None:
+def targets(pool: str, output: str = "targets.parquet", validation_share: float = 0.1, seed: int = 0) -> None:
     """Derive each question's score statistics and targets from a scored pool.
 
     Args:

@@ -95,13 +95,17 @@ class HuggingFaceGenerator(Generator):
             )
 
     def _run(self, rows: list[_Row], prompts: list[list[int]]) -> None:
+        rng = torch.Generator(self._device)
         for start in range(0, len(rows), self._batch_size):
-            self._decode(rows[start : start + self._batch_size], prompts)
+            chunk = rows[start : start + self._batch_size]
+            # A request larger than a batch goes on with its random numbers; seeded again it would repeat its samples.
+            if start == 0 or chunk[0].request != rows[start - 1].request:
+                rng.manual_seed(chunk[0].seed)
+            self._decode(chunk, prompts, rng)
 
     @torch.inference_mode()
-    def _decode(self, rows: list[_Row], prompts: list[list[int]]) -> None:
+    def _decode(self, rows: list[_Row], prompts: list[list[int]], rng: torch.Generator) -> None:
         """Samples every row to its end."""
-        rng = torch.Generator(self._device).manual_seed(rows[0].seed)
         tokens, mask = self._left_padded([prompts[row.request] for row in rows])
         position = mask.cumsum(-1) - 1
         longest = min(self.sampling.max_tokens, self._context - tokens.shape[1])

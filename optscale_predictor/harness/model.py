@@ -70,7 +70,7 @@ class OptScaleLM(LM):
         super().__init__()
         rule = make_policy(policy, settings)
         sampling = SamplingParams(float(temperature), float(top_p), int(max_tokens), seed=int(seed))
-        size = int(batch_size) if str(batch_size).isdigit() and int(str(batch_size)) > 1 else 512
+        size = int(str(batch_size)) if str(batch_size).isdigit() and int(str(batch_size)) > 1 else 512
         self._arguments = {"generator": generator, "verifier": verifier, "predictor": predictor, "pool": pool}
         self._arguments |= {"base_url": base_url, "policy": str(rule), "sampling": repr(sampling)}
         if pool is not None:

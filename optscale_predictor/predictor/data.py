@@ -113,7 +113,7 @@ class TargetData(pl.LightningDataModule):
         return self._loader(self.validation, shuffle=False)
 
     def _loader(self, targets: list[Target], shuffle: bool) -> "DataLoader[Any]":
-        model = self.trainer.lightning_module.predictor  # type: ignore[union-attr]
+        model: Any = self.trainer.lightning_module.predictor  # type: ignore[union-attr]
         tokens = model.tokenize([target.question for target in targets])
         rows = _Rows(tokens, targets)
         batches = LengthBuckets([len(one) for one in tokens], self.batch_size, self.seed if shuffle else None)

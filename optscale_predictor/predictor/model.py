@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ class OptScalePredictor(nn.Module):
         """
         from optscale_predictor.predictor.checkpoint import load
 
-        return load(cls, path_or_hub_id, revision, base_model)
+        return cast(Self, load(cls, path_or_hub_id, revision, base_model))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes a checkpoint folder; see ``predictor.checkpoint``."""

@@ -104,7 +104,8 @@ class PredictorModule(pl.LightningModule):
 
 def moment_loss(predicted: torch.Tensor, true: torch.Tensor, spread: Any) -> torch.Tensor:
     """Mean squared error of (mean, std), arguments [questions, 2], each in units of its ``spread`` [2]."""
-    return (((predicted - true) / spread) ** 2).mean()
+    scaled: torch.Tensor = (predicted - true) / spread
+    return (scaled**2).mean()
 
 
 def strength_of(predicted: torch.Tensor, true: torch.Tensor) -> float:

@@ -1,5 +1,7 @@
 """The embedded world's questions: sums of one- and two-digit numbers, graded by how many there are.
 
+The generator learns sums of up to ``LEARNT_TERMS`` numbers; questions have up to ``MOST_TERMS``, so some are hopeless.
+
 ``23+7+58=`` is answered as a person would on paper, one running sum a line, and ends in GSM8K's form::
 
     23+7=30
@@ -14,7 +16,7 @@ import numpy as np
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions import Question
 
-FEWEST_TERMS, MOST_TERMS = 2, 8
+FEWEST_TERMS, LEARNT_TERMS, MOST_TERMS = 2, 8, 10
 _TEST_SHARE = 0.2
 
 
@@ -44,9 +46,9 @@ def make_questions(num: int, seed: int, split: str) -> list[Question]:
     return [Question(f"arithmetic/{split}/{index}", text, str(answer_of(text))) for index, text in enumerate(texts)]
 
 
-def random_question(rng: np.random.Generator) -> str:
+def random_question(rng: np.random.Generator, most_terms: int = MOST_TERMS) -> str:
     """The text of one question; every number of terms is equally likely, one number in four has one digit."""
-    terms = int(rng.integers(FEWEST_TERMS, MOST_TERMS + 1))
+    terms = int(rng.integers(FEWEST_TERMS, most_terms + 1))
     numbers = np.where(rng.random(terms) < 0.25, rng.integers(1, 10, terms), rng.integers(10, 100, terms))
     return "+".join(map(str, numbers.tolist())) + "="
 

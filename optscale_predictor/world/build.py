@@ -10,7 +10,6 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
@@ -18,7 +17,7 @@ from optscale_predictor.world.tokenizer import make_tokenizer
 from optscale_predictor.world.train_generator import train_generator
 from optscale_predictor.world.train_verifier import label_samples, train_verifier
 
-GENERATOR_STEPS = 1000
+GENERATOR_STEPS = 600
 VERIFIER_STEPS = 600
 VERIFIER_QUESTIONS = 2000
 
@@ -39,11 +38,22 @@ def build(
 
 def _save(model: PreTrainedModel, folder: Path) -> None:
     """Saves in bfloat16, whose range is single precision's; nothing in the folder names where it was made."""
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
-    config.pop("_name_or_path", None)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    _edit(folder / "config.json", _name_or_path=None)
+    # transformers 5 writes a class name that transformers 4 does not know; both know this one.
+    _edit(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def _edit(path: Path, **changes: str | None) -> None:
+    """Sets keys of a JSON file; None removes one."""
+    config = json.loads(path.read_text())
+    for key, value in changes.items():
+        if value is None:
+            config.pop(key, None)
+        else:
+            config[key] = value
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from optscale_predictor.world.arithmetic import random_question, solution, split_of
+from optscale_predictor.world.arithmetic import LEARNT_TERMS, random_question, solution, split_of
 from optscale_predictor.world.tokenizer import make_tokenizer
 
 BATCH = 64
@@ -42,7 +42,8 @@ def train_generator(steps: int, seed: int = 0) -> LlamaForCausalLM:
         optimizer.step()
         schedule.step()
         bar.set_postfix(loss=f"{loss.item():.3f}")
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _rate(done: float) -> float:
@@ -69,9 +70,9 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 
 def make_batch(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens and labels of fresh questions with their solutions, both [batch, length], padded on the right."""
-    questions = []
+    questions: list[str] = []
     while len(questions) < BATCH:
-        text = random_question(rng)
+        text = random_question(rng, LEARNT_TERMS)
         if split_of(text) == "train":
             questions.append(text)
     texts = [question + solution(question) + tokenizer.eos_token for question in questions]

@@ -60,7 +60,8 @@ def train_verifier(generator: str, labelled: Labelled, steps: int, seed: int = 0
         optimizer.step()
         schedule.step()
         bar.set_postfix(loss=f"{loss.item():.3f}")
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _copy_backbone(generator: str, model: LlamaForSequenceClassification) -> None:

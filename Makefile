@@ -1,0 +1,31 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Torch first, pinned: as another package's dependency it would come as its largest build.
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: demo test test-full lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/optscale demo --output demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-full: $(VENV)/installed
+	$(BIN)/python -m pytest -m "full or not full"
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,176 @@
+"""The demo: the whole path on the embedded world, from questions to the picture of accuracy against samples.
+
+    questions -> pool -> scores -> targets -> predictor -> replay of every policy -> lm-eval
+
+Every step is what a user runs on real models: the same functions, with smaller numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optscale_predictor.choice import cheapest_at_par
+from optscale_predictor.estimators import Prior
+from optscale_predictor.generators import SamplingParams
+from optscale_predictor.policies import BestOfN, OptScale0, OptScalePolicy, OptScaleT, Policy, SelfConsistency
+from optscale_predictor.pools import Pool
+from optscale_predictor.replay import Entry, ReplayRow, replay
+from optscale_predictor.report import markdown_table, write_report
+from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.targets import constant_prior
+
+GENERATOR, VERIFIER = "embedded:generator", "embedded:verifier"
+DEPTH = 32
+FIXED = (1, 2, 4, 8, 16, 32)
+TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+ORDERS = 5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the demo does.
+
+    Attributes:
+        train_questions: Questions whose samples the predictor learns from.
+        test_questions: Questions that policies are compared on.
+        epochs: Of the predictor's training.
+        live_questions: Questions answered live through lm-eval.
+    """
+
+    train_questions: int = 400
+    test_questions: int = 200
+    epochs: int = 12
+    live_questions: int = 100
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the picture: a family of policies, given one prior."""
+
+    label: str
+    policies: Sequence[Policy]
+    prior: str = "none"
+
+
+def curves() -> list[Curve]:
+    """Every curve of the picture; settings along a curve are numbers of samples, or target scores."""
+
+    def over_targets(make: Callable[[float], Policy]) -> list[Policy]:
+        return [make(target) for target in TARGETS]
+
+    return [
+        Curve("best_of_n", [BestOfN(number) for number in FIXED]),
+        Curve("self_consistency", [SelfConsistency(number) for number in FIXED]),
+        Curve("optscale_0 (paper)", over_targets(lambda s: OptScale0(s, max_samples=DEPTH, peek=1))),
+        Curve("optscale_0 (code)", over_targets(lambda s: OptScale0(s, max_samples=DEPTH, form="jump", peek=5))),
+        Curve(
+            "optscale_t (code)",
+            over_targets(lambda s: OptScaleT(s, max_samples=DEPTH, form="jump", peek=5)),
+            "predictor",
+        ),
+        Curve("optscale, no prior", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH))),
+        Curve("optscale, constant prior", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH)), "constant"),
+        Curve("optscale, predictor", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH)), "predictor"),
+    ]
+
+
+def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
+    """Runs the whole path into ``folder``; a rerun continues where it stopped.
+
+    Args:
+        folder: Gets pools, targets, the predictor, and ``table.md``, ``table.json`` and ``curve.png``.
+        sizes: How much to do.
+        say: Called with what a reader should see.
+    """
+    pools = _fill_pools(folder, sizes, say)
+    predictor = _train(folder, pools["train"], sizes, say)
+    say("\n[4/5] replaying every policy: settings chosen on training questions, reported on test questions")
+    rows, chosen = _compare(pools, predictor)
+    write_report(rows, folder, title="Embedded world: accuracy against samples")
+    say(_conclusion(rows, chosen))
+    target = next(row for row in chosen if row.label == "optscale, predictor")
+    say("\n[5/5] the same policy live, through lm-eval")
+    _evaluate(predictor, target.policy, sizes)
+    say(f"\ntable    {folder / 'table.md'}\npicture  {folder / 'curve.png'}")
+
+
+def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[str, Pool]:
+    from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+    from optscale_predictor.preparation import generate_pool, score_pool
+    from optscale_predictor.verifiers.reward_model import RewardModel
+    from optscale_predictor.world.arithmetic import make_questions
+
+    generator = HuggingFaceGenerator(GENERATOR, SamplingParams(max_tokens=160))
+    verifier = RewardModel(VERIFIER)
+    pools = {}
+    for split, number, step in (("train", sizes.train_questions, 1), ("test", sizes.test_questions, 2)):
+        say(f"\n[{step}/5] {DEPTH} samples of each of {number} {split} questions, scored")
+        place = folder / f"{split}_pool"
+        generate_pool(place, make_questions(number, 0, split), generator, DEPTH)
+        pools[split] = score_pool(place, verifier)
+    return pools
+
+
+def _train(folder: Path, pool: Pool, sizes: Sizes, say: Callable[[str], None]) -> Path:
+    from optscale_predictor.predictor.config import PredictorConfig
+    from optscale_predictor.predictor.training import train_predictor
+    from optscale_predictor.targets import make_targets, write_targets
+
+    say("\n[3/5] targets, and a predictor tuned on them: LoRA on the generator itself")
+    targets = folder / "targets.parquet"
+    write_targets(make_targets(pool, validation_share=0.2), targets)
+    output = folder / "predictor"
+    train_predictor(targets, output, epochs=sizes.epochs, generator=GENERATOR, verifier=VERIFIER)
+    config = PredictorConfig.load(output)
+    measured = ", ".join(f"{name} {value:.2f}" for name, value in config.metrics.items() if name != "questions")
+    say(f"held-out questions: {measured}; a prediction is worth {config.strength:.1f} samples")
+    return output
+
+
+def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], list[ReplayRow]]:
+    """All test rows; and of each curve the test row whose settings the training questions chose."""
+    from optscale_predictor.predictor import OptScalePredictor
+
+    model = OptScalePredictor.from_pretrained(str(predictor))
+    recorded = {split: RecordedSamples.from_pool(pool) for split, pool in pools.items()}
+    priors: dict[str, dict[str, Prior | None]] = {
+        split: {
+            "none": None,
+            "constant": constant_prior(recorded["train"].scores),
+            "predictor": model.predict([question.text for question in pool.questions]),
+        }
+        for split, pool in pools.items()
+    }
+    rows: dict[str, list[ReplayRow]] = {}
+    for split in pools:
+        entries = [
+            Entry(policy, curve.label, priors[split][curve.prior]) for curve in curves() for policy in curve.policies
+        ]
+        rows[split] = list(replay(entries, recorded[split], ORDERS))
+    reference = next(row for row in rows["train"] if row.policy == str(BestOfN(DEPTH)))
+    chosen = []
+    for curve in curves():
+        candidates = [row for row in rows["train"] if row.label == curve.label]
+        picked = cheapest_at_par(candidates, reference).policy
+        chosen.append(next(row for row in rows["test"] if row.label == curve.label and row.policy == picked))
+    return rows["test"], chosen
+
+
+def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow]) -> str:
+    reference = next(row for row in rows if row.policy == str(BestOfN(DEPTH)))
+    lines = [
+        f"\nFewest samples for the accuracy of Best-of-{DEPTH}, settings chosen on training questions:\n",
+        markdown_table([reference, *chosen]),
+    ]
+    worse = [row.label for row in chosen if row.accuracy < reference.accuracy - reference.accuracy_error]
+    if worse:
+        lines.append(f"\nMore than one standard error below Best-of-{DEPTH} on test questions: {', '.join(worse)}")
+    return "\n".join(lines)
+
+
+def _evaluate(predictor: Path, policy: str, sizes: Sizes) -> None:
+    from optscale_predictor.harness.run import evaluate
+
+    name, _, settings = policy.partition(":")
+    arguments = f"policy={name},predictor={predictor},{settings}"
+    evaluate(["--tasks", "optscale_arithmetic", "--model_args", arguments, "--limit", str(sizes.live_questions)])

@@ -1,0 +1,89 @@
+"""The command line: bad input is one clear line and exit code 2, for every mistake a user is likely to make."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from optscale_predictor.cli import main
+from optscale_predictor.commands import COMMANDS
+
+BAD = {
+    "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'; known:"),
+    "alpha": (["answer", "1+2=", "--alpha", "1.5"], "alpha must lie in (0, 1), got 1.5"),
+    "no such file": (
+        ["generate", "{tmp}/pool", "--questions", "{tmp}/none.jsonl"],
+        "none.jsonl: cannot read",
+    ),
+    "empty file": (["generate", "{tmp}/pool", "--questions", "{tmp}/empty.jsonl"], "empty.jsonl: no questions in it"),
+    "broken JSON": (["generate", "{tmp}/pool", "--questions", "{tmp}/broken.jsonl"], "broken.jsonl:2: not valid JSON"),
+    "missing column": (["generate", "{tmp}/pool", "--questions", "{tmp}/column.jsonl"], "column 'question' is missing"),
+    "same id twice": (["generate", "{tmp}/pool", "--questions", "{tmp}/twice.jsonl"], "question id 'a' occurs twice"),
+    "missing model": (["answer", "1+2=", "--generator", "{tmp}/no/model"], "no config.json in folder"),
+    "missing verifier": (["answer", "1+2=", "--verifier", "./nowhere"], "no config.json in folder"),
+    "missing predictor": (["answer", "1+2=", "--predictor", "{tmp}/none"], "no such folder"),
+    "server down": (["answer", "1+2=", "--base_url", "http://127.0.0.1:9/v1"], "cannot connect; is the server up?"),
+    "no pool": (["score", "{tmp}"], "not a pool (no manifest.json)"),
+    "no python verifier": (["answer", "1+2=", "--verifier", "python:none:f"], "No module named 'none'"),
+    "temperature": (["answer", "1+2=", "--temperature", "-1"], "temperature must be >= 0"),
+    "foreign characters": (["answer", ""], "the question is empty"),
+    "prompt": (["answer", "1+2=", "--prompt_file", "{tmp}/empty.jsonl"], "has no {question} in it"),
+    "eval policy": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "policy=best"], "unknown policy 'best'"),
+    "eval alpha": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "alpha=1.5"], "alpha must lie in (0, 1)"),
+    "train data": (["train", "fit", "--config", "{train}", "--data.path", "{tmp}/none.parquet"], "cannot read targets"),
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("")
+    good = json.dumps({"question": "1+2="})
+    (tmp_path / "broken.jsonl").write_text(f'{good}\n{{"question": \n{good}\n')
+    (tmp_path / "column.jsonl").write_text('{"text": "1+2="}\n')
+    (tmp_path / "twice.jsonl").write_text('{"id": "a", "question": "1"}\n{"id": "a", "question": "2"}\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(mistake, files, capsys):
+    from optscale_predictor.predictor.training import CONFIGS
+
+    command, says = BAD[mistake]
+    filled = [part.format(tmp=files, train=CONFIGS / "arithmetic.yaml", question="{question}") for part in command]
+    with pytest.raises(SystemExit) as stopped:
+        main(filled)
+    error = capsys.readouterr().err
+    said = [line for line in error.splitlines() if "error:" in line]
+    assert stopped.value.code == 2
+    assert "Traceback" not in error
+    assert len(said) == 1 and says in said[0]
+
+
+def test_answer_shows_what_was_drawn_and_why_it_stopped(capsys):
+    main(["answer", "12+34=", "--score_min", "0.5"])
+    shown = capsys.readouterr().out
+    assert "sample  score   best    N*" in shown
+    assert "stopped   " in shown and "samples, " in shown
+
+
+def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
+    (tmp_path / "q.jsonl").write_text('{"id": "x", "question": "12+34="}\n{"id": "y", "question": "5+6+7="}\n')
+    main(["answer", str(tmp_path / "q.jsonl"), "--json_lines", "true", "--policy", "best_of_n:max_samples=3"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == ["x", "y"]
+    assert all(row["samples"] == 3 and row["tokens"] > 3 and row["stop_reason"] == "budget" for row in rows)
+
+
+def test_help_lists_every_verb():
+    shown = subprocess.run([sys.executable, "-m", "optscale_predictor", "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert all(verb in shown.stdout for verb in COMMANDS)
+
+
+def test_importing_the_package_loads_neither_torch_nor_lm_eval():
+    code = (
+        "import optscale_predictor, sys; print([m for m in ('torch', 'lm_eval', 'transformers') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,57 @@
+"""Reward models: scores in range that do not depend on the batch, bad models refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import LlamaForSequenceClassification
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Answered, require_scores
+from optscale_predictor.verifiers.reward_model import RewardModel
+from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.world.train_generator import make_config
+
+ITEMS = [
+    Answered(Question("easy", "7+5="), "\n7+5=12\n#### 12"),
+    Answered(Question("easy", "7+5="), "\n7+5=13\n#### 13"),
+    Answered(Question("long", "23+4+58+61="), "\n23+4=27\n27+58=85\n85+61=146\n#### 146"),
+    Answered(Question("short", "9+9="), ""),
+    Answered(Question("foreign", "Wie viel ist 3+4?"), " Sieben."),
+]
+
+
+@pytest.fixture(scope="module")
+def verifier() -> RewardModel:
+    return RewardModel("embedded:verifier", device="cpu")
+
+
+def test_scores_lie_in_the_unit_interval(verifier: RewardModel) -> None:
+    assert np.array_equal(require_scores(verifier.score(ITEMS), ITEMS), verifier.score(ITEMS))
+    assert verifier.score([]).shape == (0,)
+
+
+def test_a_score_does_not_depend_on_its_batch(verifier: RewardModel) -> None:
+    together = verifier.score(ITEMS)
+    np.testing.assert_allclose([verifier.score([item])[0] for item in ITEMS], together, atol=1e-5)
+    np.testing.assert_allclose(verifier.score(ITEMS[::-1])[::-1], together, atol=1e-5)
+    np.testing.assert_allclose(RewardModel("embedded:verifier", 2, "cpu").score(ITEMS), together, atol=1e-5)
+
+
+def test_a_text_longer_than_the_context_is_refused_by_name(verifier: RewardModel) -> None:
+    with pytest.raises(InputError, match="'huge'.*512"):
+        verifier.score([*ITEMS, Answered(Question("huge", "1+1="), "9" * 600)])
+
+
+def test_bad_models_are_refused(tmp_path: Path) -> None:
+    config = make_config(make_tokenizer())
+    config.num_labels = 2
+    LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="one label, got 2"):
+        RewardModel(str(tmp_path))
+    with pytest.raises(InputError, match="embedded:nothing"):
+        RewardModel("embedded:nothing")
+    with pytest.raises(InputError, match="batch_size"):
+        RewardModel("embedded:verifier", batch_size=0)

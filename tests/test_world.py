@@ -1,0 +1,164 @@
+"""The embedded world: questions apart, solutions right, shipped models as described, and a recipe that runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from optscale_predictor.answers import extract_answer
+from optscale_predictor.errors import InputError
+from optscale_predictor.generators import Request, SamplingParams
+from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.models import EMBEDDED
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Answered
+from optscale_predictor.verifiers.reward_model import RewardModel
+from optscale_predictor.world.arithmetic import FEWEST_TERMS, MOST_TERMS, make_questions, solution, terms_of
+from optscale_predictor.world.build import build
+from optscale_predictor.world.tokenizer import CHARACTERS, make_tokenizer
+from optscale_predictor.world.train_generator import IGNORED, make_batch, train_generator
+
+NUM_SAMPLES = 16
+
+
+def test_splits_share_no_question_whatever_the_seed() -> None:
+    train = {question.text for seed in range(4) for question in make_questions(500, seed, "train")}
+    test = {question.text for seed in range(4) for question in make_questions(500, seed, "test")}
+    assert not train & test
+    assert len(train) > 1000 and len(test) > 1000
+
+
+def test_questions_are_distinct_and_the_same_on_every_call() -> None:
+    questions = make_questions(300, 0, "test")
+    assert questions == make_questions(300, 0, "test")
+    assert questions != make_questions(300, 1, "test")
+    assert len({question.text for question in questions}) == 300
+    assert [question.id for question in questions[:2]] == ["arithmetic/test/0", "arithmetic/test/1"]
+    assert {len(terms_of(question.text)) for question in questions} == set(range(FEWEST_TERMS, MOST_TERMS + 1))
+    assert all(question.gold == str(sum(map(int, question.text[:-1].split("+")))) for question in questions)
+
+
+def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(InputError, match="num must be >= 1, got 0"):
+        make_questions(0, 0, "train")
+    with pytest.raises(InputError, match="'validation'"):
+        make_questions(1, 0, "validation")
+
+
+@given(st.lists(st.integers(1, 99), min_size=2, max_size=MOST_TERMS))
+def test_every_line_of_a_solution_is_right(terms: list[int]) -> None:
+    written = solution("+".join(map(str, terms)) + "=")
+    first, *lines, last = written.split("\n")
+    assert first == ""
+    for count, line in enumerate(lines, start=2):
+        left, _, right = line.partition("=")
+        assert sum(map(int, left.split("+"))) == int(right) == sum(terms[:count])
+    assert last == f"#### {sum(terms)}"
+    assert extract_answer(written) == str(sum(terms))
+
+
+@given(st.text(alphabet=CHARACTERS, max_size=80))
+def test_the_tokenizer_gives_back_what_it_read(text: str) -> None:
+    tokenizer = make_tokenizer()
+    tokens = tokenizer(text)["input_ids"]
+    assert len(tokens) == len(text)
+    assert tokenizer.decode(tokens) == text
+
+
+def test_other_characters_become_the_unknown_token() -> None:
+    tokenizer = make_tokenizer()
+    assert tokenizer("é1𝛼")["input_ids"] == [
+        tokenizer.unk_token_id,
+        tokenizer.convert_tokens_to_ids("1"),
+        tokenizer.unk_token_id,
+    ]
+
+
+def test_the_loss_is_taken_on_the_solution_alone() -> None:
+    tokenizer = make_tokenizer()
+    tokens, labels = make_batch(tokenizer, np.random.default_rng(0))
+    for row, target in zip(tokens, labels, strict=True):
+        text = tokenizer.decode(row[row != tokenizer.pad_token_id], skip_special_tokens=True)
+        question = text.partition("=")[0] + "="
+        learnt = tokenizer.decode(target[target != IGNORED])
+        assert learnt == solution(question) + tokenizer.eos_token
+
+
+def test_training_depends_on_its_seed_alone() -> None:
+    first, again, other = (train_generator(2, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_shipped_weights_are_small_and_name_no_folder() -> None:
+    weights = [EMBEDDED / name / "model.safetensors" for name in ("generator", "verifier")]
+    assert sum(path.stat().st_size for path in weights) < 2_000_000
+    for path in EMBEDDED.rglob("*.json"):
+        text = path.read_text()
+        assert "_name_or_path" not in text and "/home/" not in text and "/tmp/" not in text and "/root/" not in text
+
+
+@pytest.mark.parametrize("name", ["generator", "verifier"])
+def test_the_shipped_tokenizer_is_the_one_made_here(name: str) -> None:
+    from transformers import AutoTokenizer
+
+    shipped = AutoTokenizer.from_pretrained(EMBEDDED / name)
+    assert shipped.get_vocab() == make_tokenizer().get_vocab()
+    assert shipped("12+3=\nx")["input_ids"] == make_tokenizer()("12+3=\nx")["input_ids"]
+    assert (shipped.pad_token_id, shipped.eos_token_id) == (0, 1)
+    # transformers 4 knows only this name; transformers 5 takes it too.
+    config = json.loads((EMBEDDED / name / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[list[Question], list[list[str]]]:
+    """Six test questions each of the fewest, a middling and the most terms, with samples of each."""
+    pool = make_questions(400, 7, "test")
+    questions = [
+        question
+        for count in (FEWEST_TERMS, 5, MOST_TERMS)
+        for question in [one for one in pool if len(terms_of(one.text)) == count][:6]
+    ]
+    generator = HuggingFaceGenerator("embedded:generator", SamplingParams(seed=3), device="cpu")
+    requests = [Request(question.id, question.text, NUM_SAMPLES) for question in questions]
+    samples = {request.question_id: found for request, found in generator.generate(requests)}
+    return questions, [[sample.text for sample in samples[question.id]] for question in questions]
+
+
+def right(questions: list[Question], texts: list[list[str]]) -> NDArray[np.bool_]:
+    pairs = zip(questions, texts, strict=True)
+    return np.array([[extract_answer(text) == question.gold for text in row] for question, row in pairs])
+
+
+def test_questions_are_of_graded_difficulty(drawn: tuple[list[Question], list[list[str]]]) -> None:
+    rate = right(*drawn).mean(1)
+    assert rate[:6].mean() > rate[-6:].mean() + 0.2
+    assert rate.max() > 0.8 and rate.min() < 0.2
+    assert rate.std() > 0.15
+
+
+def test_the_verifier_beats_chance_and_errs(drawn: tuple[list[Question], list[list[str]]]) -> None:
+    questions, texts = drawn
+    correct = right(questions, texts)
+    items = [Answered(question, text) for question, row in zip(questions, texts, strict=True) for text in row]
+    scores = RewardModel("embedded:verifier", device="cpu").score(items).reshape(correct.shape)
+    above = scores[correct][:, None] > scores[~correct][None, :]
+    assert 0.7 < above.mean() < 1
+    best = np.take_along_axis(correct, scores.argmax(1)[:, None], 1).mean()
+    assert best > correct.mean()
+
+
+def test_the_recipe_makes_models_that_load(tmp_path: Path) -> None:
+    build(tmp_path, seed=0, generator_steps=3, verifier_steps=2, verifier_questions=2)
+    requests = [Request("q", "1+2=", 2)]
+    generator = HuggingFaceGenerator(str(tmp_path / "generator"), SamplingParams(max_tokens=8), device="cpu")
+    ((_, samples),) = generator.generate(requests)
+    question = Question("q", "1+2=")
+    scores = RewardModel(str(tmp_path / "verifier"), device="cpu").score([Answered(question, samples[0].text)])
+    assert 0 <= scores[0] <= 1
