@@ -1,20 +1,16 @@
 r"""Answers: reading the final answer out of a sample, and deciding whether two answers are the same.
 
 An answer is what follows the last ``####`` (GSM8K's form), else what the last ``\boxed{}`` holds, else the last number.
-Plain numbers are compared here; anything else goes to math-verify. math-verify can hang on hostile input and its own
-time-outs need the main thread, so it runs in a worker process that is killed when it takes too long.
+Plain numbers are compared here; anything else goes to math-verify (``equivalence``).
 """
 
-import atexit
 import re
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import Any
+
+from optscale_predictor.equivalence import symbolically_equal
 
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds
 
 
 def extract_answer(text: str) -> str | None:
@@ -39,7 +35,7 @@ def is_correct(answer: str | None, gold: str) -> bool:
     left, right = _number(answer), _number(target)
     if left is not None and right is not None:
         return left == right
-    return _symbolically_equal(answer, target)
+    return symbolically_equal(answer, target)
 
 
 def normalise(answer: str) -> str:
@@ -77,34 +73,3 @@ def _last_boxed(text: str) -> str | None:
         if depth == 0:
             return text[begin + 1 : position]
     return None
-
-
-@cache
-def _worker() -> Any:
-    """One worker process for math-verify, started when first needed and ended with the program."""
-    from multiprocessing import get_context
-
-    from pebble import ProcessPool
-
-    pool = ProcessPool(max_workers=1, context=get_context("spawn"))
-    atexit.register(pool.stop)
-    return pool
-
-
-@cache
-def _symbolically_equal(answer: str, target: str) -> bool:
-    """math-verify's word on two answers; unequal where it fails or takes too long."""
-    future = _worker().schedule(_verify, args=(answer, target), timeout=_SECONDS)
-    try:
-        return bool(future.result())
-    except FutureTimeoutError:
-        return False
-
-
-def _verify(answer: str, target: str) -> bool:
-    from math_verify import parse, verify
-
-    def parsed(text: str) -> Any:
-        return parse(f"${text}$", parsing_timeout=None)
-
-    return bool(verify(parsed(target), parsed(answer), timeout_seconds=None))

@@ -95,13 +95,13 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
 
 
 def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[str, Pool]:
+    from optscale_predictor.engines import make_verifier
     from optscale_predictor.generators.huggingface import HuggingFaceGenerator
     from optscale_predictor.preparation import generate_pool, score_pool
-    from optscale_predictor.verifiers.reward_model import RewardModel
     from optscale_predictor.world.arithmetic import make_questions
 
     generator = HuggingFaceGenerator(GENERATOR, SamplingParams(max_tokens=160))
-    verifier = RewardModel(VERIFIER)
+    verifier = make_verifier(VERIFIER)
     pools = {}
     for split, number, step in (("train", sizes.train_questions, 1), ("test", sizes.test_questions, 2)):
         say(f"\n[{step}/5] {DEPTH} samples of each of {number} {split} questions, scored")

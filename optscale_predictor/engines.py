@@ -1,9 +1,11 @@
 """Engines by name: the generator, verifier and predictor that a command line or lm-eval's ``model_args`` ask for."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Generator, SamplingParams
+from optscale_predictor.models import resolve_model
 from optscale_predictor.verifiers import Verifier
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ def make_generator(
 
 
 def make_verifier(name: str | None, batch_size: int = 256, trust_remote_code: bool = False) -> Verifier | None:
-    """A reward model by folder, hub id or ``embedded:verifier``; a user's own by ``python:module:function``.
+    """A verifier by name.
+
+    A folder with ``score_map.json`` (``embedded:verifier``) is a likelihood verifier; any other folder or hub id a
+    reward model of one label; ``python:module:function`` is a user's own.
 
     Raises:
         InputError: What it names is not there.
@@ -47,6 +52,10 @@ def make_verifier(name: str | None, batch_size: int = 256, trust_remote_code: bo
         from optscale_predictor.verifiers.function import FunctionVerifier
 
         return FunctionVerifier(name.removeprefix("python:"))
+    if (Path(resolve_model(name)) / "score_map.json").is_file():
+        from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
+
+        return LikelihoodVerifier(name, batch_size=batch_size)
     from optscale_predictor.verifiers.reward_model import RewardModel
 
     return RewardModel(name, batch_size=batch_size, trust_remote_code=trust_remote_code)

@@ -1,10 +1,14 @@
 """Reading answers out of samples, and comparing them."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor.answers import extract_answer, is_correct, normalise
+from optscale_predictor.equivalence import _worker, symbolically_equal
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,17 @@ def test_numbers_are_equal_however_they_are_written(number):
 def test_any_text_is_read_without_complaint(text):
     answer = extract_answer(text)
     assert answer is None or answer
+
+
+def test_comparison_needs_no_import_guard_in_the_users_script(tmp_path):
+    """A worker process that imports the user's script again would never answer."""
+    script = tmp_path / "script.py"
+    script.write_text("from optscale_predictor.answers import is_correct\nprint(is_correct('x+1', '1+x'))\n")
+    shown = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert shown.stdout.strip() == "True"
+
+
+def test_a_killed_worker_is_replaced():
+    assert symbolically_equal("y+1", "1+y")
+    _worker.stop()
+    assert symbolically_equal("y+2", "2+y")

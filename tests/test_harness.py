@@ -16,7 +16,7 @@ from optscale_predictor.harness.run import TASKS, with_defaults
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.verifiers.reward_model import RewardModel
+from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.world.arithmetic import make_questions
 
 # lm-eval 0.4.13 itself: a deprecated call, and database handles left to the garbage collector.
@@ -42,7 +42,7 @@ def test_a_run_measures_what_the_loop_drew(tmp_path):
     questions = make_questions(200, 0, "test")[:6]
     engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160))
     policy = parse_policy("optscale:score_min=0.7,max_samples=6")
-    scaler = OptScale(engine, RewardModel("embedded:verifier"), policy=policy)
+    scaler = OptScale(engine, LikelihoodVerifier("embedded:verifier"), policy=policy)
     ids = [type(question)(f"optscale_arithmetic/{index}", question.text) for index, question in enumerate(questions)]
     answers = scaler.answer(ids)
     assert [row["samples"] for row in samples] == [answer.samples for answer in answers]
@@ -69,7 +69,7 @@ def test_a_pool_replays_through_the_same_task(tmp_path):
     questions = make_questions(200, 0, "test")[:6]
     engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160))
     generate_pool(tmp_path / "pool", questions, engine, 6, progress=False)
-    score_pool(tmp_path / "pool", RewardModel("embedded:verifier"), progress=False)
+    score_pool(tmp_path / "pool", LikelihoodVerifier("embedded:verifier"), progress=False)
     one, samples = run(tmp_path / "one", f"pool={tmp_path / 'pool'},{POLICY}")
     two, _ = run(tmp_path / "two", f"pool={tmp_path / 'pool'},{POLICY}")
     assert one["samples,none"] == two["samples,none"] and one["tokens,none"] == two["tokens,none"]

@@ -124,7 +124,7 @@ def test_stop_strings_end_a_sample_and_are_cut() -> None:
 
 
 def test_a_prompt_that_fills_the_context_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="'too long'.*512"):
+    with pytest.raises(InputError, match=r"'too long'.*512"):
         draw([Request("too long", "1+" * 256, 1)])
     with pytest.raises(InputError, match="'nothing'"):
         draw([Request("nothing", "", 1)])

@@ -18,7 +18,7 @@ from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.preparation import generate_pool, score_pool
 from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.targets import constant_prior, make_targets
-from optscale_predictor.verifiers.reward_model import RewardModel
+from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.world.arithmetic import make_questions
 
 QUESTIONS = make_questions(6, 0, "train")
@@ -37,7 +37,7 @@ def keys(pool):
 def test_generate_score_and_read_back(tmp_path, generator):
     pool = generate_pool(tmp_path / "pool", QUESTIONS, generator, 4, progress=False)
     assert keys(pool) == [(question.id, index) for question in QUESTIONS for index in range(4)]
-    score_pool(tmp_path / "pool", RewardModel("embedded:verifier"), progress=False)
+    score_pool(tmp_path / "pool", LikelihoodVerifier("embedded:verifier"), progress=False)
     recorded = RecordedSamples.from_pool(Pool(tmp_path / "pool"))
     assert recorded.scores.shape == (6, 4) and np.all((recorded.scores >= 0) & (recorded.scores <= 1))
     shards = [str(shard) for shard in Pool(tmp_path / "pool").shards()]
@@ -111,7 +111,7 @@ def test_unscored_samples_are_named(tmp_path, generator):
 
 def test_targets_are_the_statistics_of_the_scores(tmp_path, generator):
     generate_pool(tmp_path / "pool", QUESTIONS, generator, 8, progress=False)
-    pool = score_pool(tmp_path / "pool", RewardModel("embedded:verifier"), progress=False)
+    pool = score_pool(tmp_path / "pool", LikelihoodVerifier("embedded:verifier"), progress=False)
     rows = make_targets(pool, validation_share=0.5).to_pylist()
     scores = RecordedSamples.from_pool(pool).scores
     for row, own in zip(rows, scores, strict=True):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import LlamaForSequenceClassification
 
 from optscale_predictor.errors import InputError
@@ -23,8 +24,20 @@ ITEMS = [
 
 
 @pytest.fixture(scope="module")
-def verifier() -> RewardModel:
-    return RewardModel("embedded:verifier", device="cpu")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A reward model of random weights."""
+    made = tmp_path_factory.mktemp("reward_model")
+    config = make_config(make_tokenizer())
+    config.num_labels = 1
+    torch.manual_seed(0)
+    LlamaForSequenceClassification(config).save_pretrained(made)
+    make_tokenizer().save_pretrained(made)
+    return str(made)
+
+
+@pytest.fixture(scope="module")
+def verifier(folder: str) -> RewardModel:
+    return RewardModel(folder, device="cpu")
 
 
 def test_scores_lie_in_the_unit_interval(verifier: RewardModel) -> None:
@@ -32,15 +45,15 @@ def test_scores_lie_in_the_unit_interval(verifier: RewardModel) -> None:
     assert verifier.score([]).shape == (0,)
 
 
-def test_a_score_does_not_depend_on_its_batch(verifier: RewardModel) -> None:
+def test_a_score_does_not_depend_on_its_batch(verifier: RewardModel, folder: str) -> None:
     together = verifier.score(ITEMS)
     np.testing.assert_allclose([verifier.score([item])[0] for item in ITEMS], together, atol=1e-5)
     np.testing.assert_allclose(verifier.score(ITEMS[::-1])[::-1], together, atol=1e-5)
-    np.testing.assert_allclose(RewardModel("embedded:verifier", 2, "cpu").score(ITEMS), together, atol=1e-5)
+    np.testing.assert_allclose(RewardModel(folder, 2, "cpu").score(ITEMS), together, atol=1e-5)
 
 
 def test_a_text_longer_than_the_context_is_refused_by_name(verifier: RewardModel) -> None:
-    with pytest.raises(InputError, match="'huge'.*512"):
+    with pytest.raises(InputError, match=r"'huge'.*512"):
         verifier.score([*ITEMS, Answered(Question("huge", "1+1="), "9" * 600)])
 
 
@@ -54,4 +67,4 @@ def test_bad_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="embedded:nothing"):
         RewardModel("embedded:nothing")
     with pytest.raises(InputError, match="batch_size"):
-        RewardModel("embedded:verifier", batch_size=0)
+        RewardModel("embedded:generator", batch_size=0)

@@ -41,9 +41,9 @@ def load(
     kind: "type[OptScalePredictor]", path_or_hub_id: str, revision: str | None, base_model: str | None
 ) -> "OptScalePredictor":
     """See ``OptScalePredictor.from_pretrained``."""
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
 
-    from optscale_predictor.predictor.model import load_base
+    from optscale_predictor.predictor.model import add_lora, load_base
 
     folder = _folder(path_or_hub_id, revision)
     config = PredictorConfig.load(folder)
@@ -53,7 +53,7 @@ def load(
     backbone, tokenizer = load_base(base_model or config.base_model)
     lora = LoraConfig.from_pretrained(str(folder))
     lora.inference_mode = True
-    predictor = kind(get_peft_model(backbone, lora), tokenizer, config)
+    predictor = kind(add_lora(backbone, lora), tokenizer, config)
     _load_weights(predictor, folder)
     return predictor.eval()
 

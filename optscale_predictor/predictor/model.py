@@ -1,5 +1,6 @@
 """The predictor's network: a transformers backbone with LoRA, masked pooling, and a head that emits moments."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, cast
@@ -47,11 +48,11 @@ class OptScalePredictor(nn.Module):
         Raises:
             InputError: There is no such base model.
         """
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig
 
         backbone, tokenizer = load_base(config.base_model)
         lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
-        return cls(get_peft_model(backbone, lora), tokenizer, config)
+        return cls(add_lora(backbone, lora), tokenizer, config)
 
     @classmethod
     def from_pretrained(cls, path_or_hub_id: str, revision: str | None = None, base_model: str | None = None) -> Self:
@@ -128,6 +129,16 @@ class OptScalePredictor(nn.Module):
             return (hidden * weight).sum(1) / weight.sum(1)
         last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(-1)
         return hidden[torch.arange(len(hidden), device=mask.device), last]
+
+
+def add_lora(backbone: Any, lora: Any) -> Any:
+    """The backbone with LoRA updates; PEFT's notes on names and on transformers' own deprecations are left out."""
+    from peft import get_peft_model
+
+    lora.base_model_name_or_path = None  # PEFT would compare it with the folder the base was loaded from
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        return get_peft_model(backbone, lora)
 
 
 def load_base(name: str) -> tuple[Any, Any]:

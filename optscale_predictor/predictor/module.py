@@ -57,6 +57,7 @@ class PredictorModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Starts the head at the training questions' mean moments, and notes their spread."""
+        self.predictor.train()
         train = self.trainer.datamodule.train  # type: ignore[attr-defined]
         moments = torch.tensor([[target.mean, target.std] for target in train])
         self._spread.copy_(moments.std(0).clamp(min=1e-3))  # type: ignore[operator]

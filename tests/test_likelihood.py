@@ -1,0 +1,62 @@
+"""Likelihood verifiers: what they read, independent of the batch; the map they fit; what they refuse."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+from transformers import AutoModelForCausalLM
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.models import load_pretrained
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Answered
+from optscale_predictor.verifiers.likelihood import LikelihoodVerifier, fit_score_map
+from optscale_predictor.world.tokenizer import make_tokenizer
+
+ITEMS = [
+    Answered(Question("a", "7+5="), "\n7+5=12\n#### 12"),
+    Answered(Question("b", "7+5="), "\n7+5=13\n#### 13"),
+    Answered(Question("c", "23+4+58="), "\n23+4=27\n27+58=85\n#### 85"),
+    Answered(Question("d", "9+9="), ""),
+]
+
+
+@pytest.fixture(scope="module")
+def verifier():
+    return LikelihoodVerifier("embedded:verifier")
+
+
+def test_features_are_the_models_own_log_probabilities(verifier):
+    model = load_pretrained(AutoModelForCausalLM, "embedded:verifier", "cpu").eval()
+    tokenizer = make_tokenizer()
+    for item, found in zip(ITEMS, verifier.features(ITEMS), strict=True):
+        tokens = torch.tensor([tokenizer(item.question.text + item.text)["input_ids"] + [tokenizer.eos_token_id]])
+        with torch.inference_mode():
+            chance = torch.log_softmax(model(input_ids=tokens).logits[0], -1)
+        each = [float(chance[place - 1, tokens[0, place]]) for place in range(len(item.question.text), tokens.shape[1])]
+        assert found == pytest.approx([min(each), sum(each)], abs=1e-4)
+
+
+def test_a_score_does_not_depend_on_its_batch(verifier):
+    alone = [verifier.score([item])[0] for item in ITEMS]
+    assert verifier.score(ITEMS) == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_wrong_sum_scores_below_the_right_one(verifier):
+    right, wrong = verifier.score(ITEMS[:2])
+    assert right > wrong + 0.3
+
+
+def test_the_map_recovers_what_made_the_labels():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50_000, 2))
+    correct = rng.random(50_000) < expit(0.5 + features @ np.array([2.0, -1.0]))
+    fitted = fit_score_map(features, correct)
+    assert (fitted.intercept, fitted.lowest, fitted.total) == pytest.approx((0.5, 2.0, -1.0), abs=0.1)
+
+
+def test_what_cannot_be_read_is_refused(verifier, tmp_path):
+    with pytest.raises(InputError, match=r"'huge'.*context is 512"):
+        verifier.score([Answered(Question("huge", "1+1="), "9" * 600)])
+    with pytest.raises(InputError, match="cannot read the score map"):
+        LikelihoodVerifier("embedded:generator")
