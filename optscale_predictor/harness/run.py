@@ -25,9 +25,12 @@ def evaluate(args: list[str]) -> None:
     sys.argv = ["optscale eval", *with_defaults(args)]
     try:
         cli_evaluate()
-    except KeyError as error:
-        # What lm-eval raises for a task it does not know.
-        raise InputError(f"lm-eval: {error.args[0] if error.args else error}") from error
+    except InputError:
+        raise
+    except (KeyError, ValueError) as error:
+        # What lm-eval raises for a task it does not know, or for more examples than there are.
+        said = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(f"lm-eval: {said}") from error
     finally:
         sys.argv = given
 

@@ -24,6 +24,9 @@ CONFIGS = Path(__file__).parent / "configs"
 def main(args: list[str] | None = None) -> None:
     """Runs the command line; bad input ends with one line and exit code 2."""
     _quiet()
+    given = sys.argv
+    # LightningCLI warns where it is given arguments while the program has arguments of its own.
+    sys.argv = given[:1] if args is not None else given
     try:
         LightningCLI(
             PredictorModule,
@@ -36,6 +39,8 @@ def main(args: list[str] | None = None) -> None:
     except InputError as error:
         print(f"train: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    finally:
+        sys.argv = given
 
 
 def train_predictor(
@@ -74,5 +79,7 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Tokens are in memory and collating is cheap: worker processes would cost more than they save.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # LightningCLI still calls what jsonargparse 5 will remove; the upper bound in pyproject.toml keeps 4.
+    warnings.filterwarnings("ignore", message=r"(?s).*(JSONARGPARSE_DEPRECATION|removed in v5).*")
     # Lightning asks torch for a pytree class by its old name; nothing here does.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

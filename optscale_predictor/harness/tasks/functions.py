@@ -17,7 +17,9 @@ def gsm8k_docs(questions: str | None = None, **_: Any) -> Any:
     if questions is not None:
         from optscale_predictor.questions import read_questions
 
-        return _docs(read_questions(questions))
+        docs = _docs(read_questions(questions))
+        # A file has no training questions to take examples from: run it with --num_fewshot 0.
+        return {**docs, "train": docs["test"].select([])}
     import datasets
 
     return datasets.load_dataset("openai/gsm8k", "main")
