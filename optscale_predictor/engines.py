@@ -37,7 +37,7 @@ def make_generator(
     return HuggingFaceGenerator(model, sampling, batch_size=batch_size, trust_remote_code=trust_remote_code)
 
 
-def make_verifier(name: str | None, batch_size: int = 256, trust_remote_code: bool = False) -> Verifier | None:
+def make_verifier(name: str, batch_size: int = 256, trust_remote_code: bool = False) -> Verifier:
     """A verifier by name.
 
     A folder with ``score_map.json`` (``embedded:verifier``) is a likelihood verifier; any other folder or hub id a
@@ -46,8 +46,6 @@ def make_verifier(name: str | None, batch_size: int = 256, trust_remote_code: bo
     Raises:
         InputError: What it names is not there.
     """
-    if name is None:
-        return None
     if name.startswith("python:"):
         from optscale_predictor.verifiers.function import FunctionVerifier
 

@@ -77,6 +77,13 @@ def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
     assert all(row["samples"] == 3 and row["tokens"] > 3 and row["stop_reason"] == "budget" for row in rows)
 
 
+def test_pool_shows_what_it_holds(tmp_path, capsys):
+    main(["generate", str(tmp_path / "pool"), "--questions", "embedded:train:3", "--num_samples", "2"])
+    main(["pool", str(tmp_path / "pool")])
+    shown = capsys.readouterr().out
+    assert "questions  3" in shown and "samples    6 (2 to 2 a question), 0 scored" in shown
+
+
 def test_help_lists_every_verb():
     shown = subprocess.run([sys.executable, "-m", "optscale_predictor", "--help"], capture_output=True, text=True)
     assert shown.returncode == 0

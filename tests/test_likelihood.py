@@ -47,12 +47,17 @@ def test_a_wrong_sum_scores_below_the_right_one(verifier):
     assert right > wrong + 0.3
 
 
+def test_long_nonsense_scores_low(verifier):
+    nonsense = [Answered(Question("q", "How many eggs?"), text) for text in ("0" * 400, "+1" * 200, "#= " * 100)]
+    assert np.all(verifier.score(nonsense) < 0.1)
+
+
 def test_the_map_recovers_what_made_the_labels():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(50_000, 2))
-    correct = rng.random(50_000) < expit(0.5 + features @ np.array([2.0, -1.0]))
+    correct = rng.random(50_000) < expit(0.5 + features @ np.array([2.0, 1.0]))
     fitted = fit_score_map(features, correct)
-    assert (fitted.intercept, fitted.lowest, fitted.total) == pytest.approx((0.5, 2.0, -1.0), abs=0.1)
+    assert (fitted.intercept, fitted.lowest, fitted.total) == pytest.approx((0.5, 2.0, 1.0), abs=0.1)
 
 
 def test_what_cannot_be_read_is_refused(verifier, tmp_path):

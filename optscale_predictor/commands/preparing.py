@@ -85,10 +85,7 @@ def score(
     from optscale_predictor.preparation import score_pool
 
     Pool(pool)  # say that the pool is missing before a large verifier is loaded
-    judge = make_verifier(verifier, batch_size, trust_remote_code)
-    if judge is None:
-        raise InputError("no verifier named")
-    scored = score_pool(pool, judge)
+    scored = score_pool(pool, make_verifier(verifier, batch_size, trust_remote_code))
     print(f"{pool}: {sum(scored.counts().values())} samples scored")
 
 

@@ -79,7 +79,7 @@ class OptScaleLM(LM):
         else:
             name = generator or (None if base_url else "embedded:generator")
             engine = make_generator(name, sampling, base_url, chat, size, int(concurrency), trust_remote_code)
-            judge = make_verifier(verifier, trust_remote_code=trust_remote_code)
+            judge = make_verifier(verifier, trust_remote_code=trust_remote_code) if verifier else None
         self._scaler = OptScale(engine, judge, load_predictor(predictor), rule)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:

@@ -28,10 +28,10 @@ class Pool:
         return sorted(self.folder.glob("samples-*.parquet"))
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All committed samples, ordered by question and sample index."""
-        tables = [read_shard(shard, columns) for shard in self.shards()]
-        names = columns or SCHEMA.names
-        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(list(names))
+        """All committed samples, ordered by question and sample index; both are among the columns, asked for or not."""
+        names = SCHEMA.names if columns is None else list(dict.fromkeys(("question_id", "sample_index", *columns)))
+        tables = [read_shard(shard, names) for shard in self.shards()]
+        table = pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(names)
         order = {question.id: index for index, question in enumerate(self.questions)}
         ids = table["question_id"].to_pylist()
         stray = set(ids) - order.keys()

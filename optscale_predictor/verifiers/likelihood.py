@@ -59,13 +59,15 @@ class ScoreMap:
 
 
 def fit_score_map(features: Floats, correct: NDArray[np.bool_]) -> ScoreMap:
-    """Logistic regression of ``correct`` [samples] on features [samples, 2]."""
+    """Logistic regression of ``correct`` [samples] on features [samples, 2]; more likely never scores lower."""
     sign = np.where(correct, 1.0, -1.0)
 
     def loss(point: Floats) -> float:
         return float(np.logaddexp(0, -sign * (point[0] + features @ point[1:])).mean() + 1e-4 * (point[1:] ** 2).sum())
 
-    return ScoreMap(*minimize(loss, np.array([0.0, 1.0, 0.0]), method="BFGS").x.tolist())
+    # Neither slope may be negative: a map that rewards unlikely text would score long nonsense near 1.
+    bounds = [(None, None), (0, None), (0, None)]
+    return ScoreMap(*minimize(loss, np.array([0.0, 1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x.tolist())
 
 
 class LikelihoodVerifier(Verifier):
