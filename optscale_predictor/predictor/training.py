@@ -79,6 +79,8 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Tokens are in memory and collating is cheap: worker processes would cost more than they save.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # A rerun writes its log where the last run's was; that is meant.
+    warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
     # LightningCLI still calls what jsonargparse 5 will remove; the upper bound in pyproject.toml keeps 4.
     warnings.filterwarnings("ignore", message=r"(?s).*(JSONARGPARSE_DEPRECATION|removed in v5).*")
     # Lightning asks torch for a pytree class by its old name; nothing here does.
