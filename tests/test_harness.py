@@ -103,3 +103,11 @@ def test_likelihoods_are_refused_in_one_line():
     model = OptScaleLM(policy="best_of_n", max_samples=1)
     with pytest.raises(InputError, match="cannot use it"):
         model.loglikelihood([])
+
+
+def test_examples_that_a_questions_file_cannot_give_are_one_line(tmp_path):
+    (tmp_path / "q.jsonl").write_text('{"question": "1+2=", "answer": "3"}\n')
+    given = json.dumps({"questions": str(tmp_path / "q.jsonl")})
+    with pytest.raises(SystemExit) as stopped:
+        main(["eval", "--tasks", "optscale_gsm8k", "--metadata", given, "--model_args", POLICY])
+    assert stopped.value.code == 2

@@ -27,7 +27,7 @@ def evaluate(args: list[str]) -> None:
         cli_evaluate()
     except InputError:
         raise
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, AssertionError) as error:
         # What lm-eval raises for a task it does not know, or for more examples than there are.
         said = " ".join(str(error.args[0] if error.args else error).split())
         raise InputError(f"lm-eval: {said}") from error
