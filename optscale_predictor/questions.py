@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.json_lines import parse_object
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,7 @@ def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Quest
 
 
 def _question_of(line: str, index: int, place: str) -> Question:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: not valid JSON: {error.msg} at column {error.colno}") from error
-    if not isinstance(row, dict):
-        raise InputError(f"{place}: expected a JSON object, got {type(row).__name__}")
+    row = parse_object(line, place)
     if "question" not in row:
         raise InputError(f"{place}: column 'question' is missing; this line has {sorted(row)}")
     if not isinstance(row["question"], str) or not row["question"].strip():

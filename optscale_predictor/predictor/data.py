@@ -1,7 +1,6 @@
 """Training data: questions with the moments of their scores, batched by length."""
 
 import gzip
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.json_lines import parse_object
 
 
 @dataclass(frozen=True)
@@ -181,20 +181,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             return
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
-                yield _parsed(line, f"{path}:{number}")
+                yield parse_object(line, f"{path}:{number}")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: cannot read targets: {reason}") from error
-
-
-def _parsed(line: str, place: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: not valid JSON: {error.msg} at column {error.colno}") from error
-    if not isinstance(row, dict):
-        raise InputError(f"{place}: expected a JSON object, got {type(row).__name__}")
-    return row
 
 
 def _split(question: str, share: float, seed: int, group_numbers: bool) -> str:
