@@ -116,7 +116,7 @@ class OpenAIServerGenerator(Generator):
                 messages = [{"role": "user", "content": prompt}]
                 return await client.chat.completions.create(messages=messages, logprobs=count > 1, **options)
             return await client.completions.create(prompt=prompt, logprobs=0 if count > 1 else None, **options)
-        except Exception as error:
+        except Exception as error:  # whatever the client raises becomes one line that names the server
             raise self._service_error(error) from error
 
     def _read(self, reply: Any, seed: int) -> list[Sample] | None:
@@ -158,7 +158,7 @@ class OpenAIServerGenerator(Generator):
         def work() -> None:
             try:
                 names.extend(asyncio.run(ask()))
-            except Exception as error:
+            except Exception as error:  # raised again, as one line, on the caller's thread
                 failure.append(error)
 
         thread = threading.Thread(target=work)
