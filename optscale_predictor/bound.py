@@ -10,14 +10,14 @@ Worked in log space: log F comes from the survival function where F is within ro
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optscale_predictor.distributions import TruncatedNormal
+from optscale_predictor.distributions import ScoreDistribution
 from optscale_predictor.errors import InputError
 
 Floats = NDArray[np.float64]
 
 
 def num_samples(
-    distribution: TruncatedNormal, score_min: float = 0.95, alpha: float = 0.95, max_samples: int | None = None
+    distribution: ScoreDistribution, score_min: float = 0.95, alpha: float = 0.95, max_samples: int | None = None
 ) -> Floats:
     """Fewest samples N* with P(best >= score_min) >= alpha, per question: whole numbers as float64, at least 1.
 
@@ -36,14 +36,14 @@ def num_samples(
     require_target(score_min, alpha)
     if max_samples is not None and max_samples < 1:
         raise InputError(f"max_samples must be >= 1, got {max_samples}")
-    count = _whole(np.log1p(-alpha), distribution.logcdf(score_min))
+    count = _whole(np.log1p(-alpha), distribution.log_below(score_min))
     return count if max_samples is None else np.minimum(count, float(max_samples))
 
 
-def reach_probability(distribution: TruncatedNormal, score_min: float, count: ArrayLike) -> Floats:
+def reach_probability(distribution: ScoreDistribution, score_min: float, count: ArrayLike) -> Floats:
     """P(the best of ``count`` further samples >= score_min), in [0, 1]; the bound's inverse in alpha."""
     with np.errstate(invalid="ignore"):
-        exponent = np.asarray(count, np.float64) * distribution.logcdf(score_min)
+        exponent = np.asarray(count, np.float64) * distribution.log_below(score_min)
     return np.asarray(-np.expm1(np.where(np.isnan(exponent), 0.0, exponent)))
 
 

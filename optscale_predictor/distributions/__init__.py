@@ -1,5 +1,7 @@
 """Families of score distributions on [0, 1], one a file, all vectorised over questions and exact in log space."""
 
+from optscale_predictor.distributions._distribution import ScoreDistribution
+from optscale_predictor.distributions.best_of import BestOf
 from optscale_predictor.distributions.truncated_normal import TruncatedNormal
 
-__all__ = ["TruncatedNormal"]
+__all__ = ["BestOf", "ScoreDistribution", "TruncatedNormal"]
