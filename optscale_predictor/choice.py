@@ -16,7 +16,7 @@ def cheapest_at_par(rows: Sequence[ReplayRow], reference: ReplayRow) -> ReplayRo
     """
     if not rows:
         raise InputError("no settings to choose from")
-    at_par = [row for row in rows if row.accuracy >= reference.accuracy - reference.accuracy_error]
+    at_par = [row for row in rows if row.accuracy.mean >= reference.accuracy.mean - reference.accuracy.error]
     if not at_par:
-        return max(rows, key=lambda row: (row.accuracy, -row.samples))
-    return min(at_par, key=lambda row: row.samples)
+        return max(rows, key=lambda row: (row.accuracy.mean, -row.samples.mean))
+    return min(at_par, key=lambda row: row.samples.mean)

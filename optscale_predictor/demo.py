@@ -146,7 +146,7 @@ def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], 
         entries = [
             Entry(policy, curve.label, priors[split][curve.prior]) for curve in curves() for policy in curve.policies
         ]
-        rows[split] = list(replay(entries, recorded[split], ORDERS))
+        rows[split] = replay(entries, recorded[split], ORDERS)
     reference = next(row for row in rows["train"] if row.policy == str(BestOfN(DEPTH)))
     chosen = []
     for curve in curves():
@@ -162,7 +162,7 @@ def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow]) -> str:
         f"\nFewest samples for the accuracy of Best-of-{DEPTH}, settings chosen on training questions:\n",
         markdown_table([reference, *chosen]),
     ]
-    worse = [row.label for row in chosen if row.accuracy < reference.accuracy - reference.accuracy_error]
+    worse = [row.label for row in chosen if row.accuracy.mean < reference.accuracy.mean - reference.accuracy.error]
     if worse:
         lines.append(f"\nMore than one standard error below Best-of-{DEPTH} on test questions: {', '.join(worse)}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor.estimators import Prior
-from optscale_predictor.policies import GO_ON, Draws, Policy, StopReason
+from optscale_predictor.policies import GO_ON, Draws, Policy, PrefixMemo, StopReason
 from optscale_predictor.selection import select
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,10 @@ class SampleSource(Protocol):
     def depth(self) -> int | None:
         """Samples there are of each question; None: as many as asked for."""
 
+    @property
+    def hindsight(self) -> Floats | None:
+        """The scores of all samples, [questions, depth]; None where they are not known beforehand."""
+
     def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
         """The samples ``drawn`` to ``totals`` (exclusive) of each of the questions (indices)."""
 
@@ -53,7 +57,7 @@ class Outcomes:
         needed: The policy's last estimate of the samples needed; NaN where it makes none.
         chosen: Index of the sample that is returned.
         scores: [questions, samples]; NaN = not drawn.
-        trace: For each question the pairs (samples drawn, samples needed) at every decision.
+        trace: For each question the pairs (samples drawn, samples needed) at every decision; empty unless traced.
     """
 
     count: Ints
@@ -66,7 +70,12 @@ class Outcomes:
 
 
 def run_policy(
-    policy: Policy, source: SampleSource, prior: Prior | None = None, selection: str | None = None
+    policy: Policy,
+    source: SampleSource,
+    prior: Prior | None = None,
+    selection: str | None = None,
+    traced: bool = True,
+    memo: PrefixMemo | None = None,
 ) -> Outcomes:
     """Runs a policy over all questions of a source.
 
@@ -76,8 +85,10 @@ def run_policy(
             it has them all stops with ``budget``.
         prior: One for all questions, or one each.
         selection: How the answer is chosen; the policy's own rule by default.
+        traced: Whether to keep every question's trace.
+        memo: What earlier runs over the same samples, with the same prior, computed from them.
     """
-    state = _State(source.num_questions, policy.max_samples, prior)
+    state = _State(source, policy.max_samples, prior, traced, memo)
     cap = policy.max_samples if source.depth is None else min(policy.max_samples, source.depth)
     active = np.arange(source.num_questions)
     while active.size:
@@ -85,10 +96,13 @@ def run_policy(
         exhausted = (decision.reason == GO_ON) & (state.count[active] >= cap)
         reason = np.where(exhausted, StopReason.BUDGET.value, decision.reason)
         state.note(active, reason, decision.needed)
-        going = reason == GO_ON
-        active, totals = active[going], np.minimum(decision.total[going], cap)
-        if active.size:
-            state.add(active, totals, source.draw(active, state.count[active], totals))
+        going, totals = reason == GO_ON, np.minimum(decision.total, cap)
+        wanted = going & (totals > state.count[active])
+        state.draw(active[wanted], totals[wanted])
+        if not policy.joint:
+            active = active[going]
+        elif not wanted.any():
+            break
     chosen = select(selection or policy.selection, state.scores, state.answers)
     return Outcomes(
         state.count, np.nansum(state.tokens, -1), state.reason, state.needed, chosen, state.scores, state.trace
@@ -98,7 +112,11 @@ def run_policy(
 class _State:
     """Everything drawn so far."""
 
-    def __init__(self, num_questions: int, width: int, prior: Prior | None) -> None:
+    def __init__(
+        self, source: SampleSource, width: int, prior: Prior | None, traced: bool, memo: PrefixMemo | None
+    ) -> None:
+        num_questions = source.num_questions
+        self._source, self._traced, self._memo = source, traced, memo
         self.scores = np.full((num_questions, width), np.nan)
         self.answers = np.full((num_questions, width), -1, np.int64)
         self.tokens = np.full((num_questions, width), np.nan)
@@ -112,14 +130,22 @@ class _State:
         prior = None if self._prior is None else self._prior.take(questions)
         width = max(int(self.count[questions].max()), 1)
         seen = np.s_[questions, :width]
-        return Draws(self.scores[seen], self.answers[seen], self.tokens[seen], self.count[questions], prior)
+        parts = (self.scores[seen], self.answers[seen], self.tokens[seen], self.count[questions])
+        known = self._source.hindsight
+        hindsight = None if known is None else known[questions]
+        return Draws(*parts, prior, self._traced, self._memo, questions, hindsight)
 
     def note(self, questions: Ints, reason: NDArray[np.str_], needed: Floats) -> None:
         self.reason[questions], self.needed[questions] = reason, needed
+        if not self._traced:
+            return
         for question, estimate in zip(questions.tolist(), needed.tolist(), strict=True):
             self.trace[question].append((int(self.count[question]), estimate))
 
-    def add(self, questions: Ints, totals: Ints, drawn: Drawn) -> None:
+    def draw(self, questions: Ints, totals: Ints) -> None:
+        if not questions.size:
+            return
+        drawn = self._source.draw(questions, self.count[questions], totals)
         column = self.count[questions][:, None] + np.arange(drawn.scores.shape[1])
         row, new = np.nonzero(column < totals[:, None])
         place = questions[row], column[row, new]

@@ -4,17 +4,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from optscale_predictor.bootstrap import Estimate
 from optscale_predictor.errors import MissingExtraError
 from optscale_predictor.replay import ReplayRow
 
-_HEADER = ("policy", "settings", "accuracy", "samples", "tokens", "best score")
+_HEADER = ("policy", "settings", "accuracy", "samples", "tokens", "best score", "hit rate")
 # Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
 _COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#7F7F7F")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def markdown_table(rows: Sequence[ReplayRow]) -> str:
-    """One line a row: mean +- standard error over questions."""
+    """One line a row: mean ± bootstrap standard error over questions and orders."""
     body = [_cells(row) for row in rows]
     widths = [max(len(line[column]) for line in (_HEADER, *body)) for column in range(len(_HEADER))]
     rule = tuple("-" * width for width in widths)
@@ -46,11 +49,11 @@ def draw_curve(rows: Sequence[ReplayRow], path: Path, title: str) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained", dpi=150)
     axes = figure.add_subplot()
     for index, label in enumerate(dict.fromkeys(row.label for row in rows)):
-        curve = sorted((row for row in rows if row.label == label), key=lambda row: row.samples)
+        curve = sorted((row for row in rows if row.label == label), key=lambda row: row.samples.mean)
         axes.errorbar(
-            [row.samples for row in curve],
-            [row.accuracy for row in curve],
-            yerr=[row.accuracy_error for row in curve],
+            [row.samples.mean for row in curve],
+            [row.accuracy.mean for row in curve],
+            yerr=[row.accuracy.error for row in curve],
             label=label,
             color=_COLOURS[index % len(_COLOURS)],
             marker=_MARKERS[index % len(_MARKERS)],
@@ -74,8 +77,13 @@ def _cells(row: ReplayRow) -> tuple[str, ...]:
     return (
         row.label,
         settings.replace(",", ", "),
-        f"{row.accuracy:.3f} ± {row.accuracy_error:.3f}",
-        f"{row.samples:.2f} ± {row.samples_error:.2f}",
-        f"{row.tokens:.0f} ± {row.tokens_error:.0f}",
-        f"{row.score:.3f}",
+        _figure(row.accuracy, 3),
+        _figure(row.samples, 2),
+        _figure(row.tokens, 0),
+        f"{row.score.mean:.3f}",
+        "" if np.isnan(row.hit.mean) else f"{row.hit.mean:.3f}",
     )
+
+
+def _figure(estimate: Estimate, digits: int) -> str:
+    return f"{estimate.mean:.{digits}f} ± {estimate.error:.{digits}f}"

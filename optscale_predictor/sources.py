@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,11 @@ class RecordedSamples:
         """Samples of each question."""
         return int(self.scores.shape[1])
 
+    @property
+    def hindsight(self) -> Floats:
+        """See ``loop.SampleSource``."""
+        return self.scores
+
     @classmethod
     def from_pool(cls, pool: Pool) -> "RecordedSamples":
         """The pool's samples, questions in the pool's order; as many of each as the question with fewest has.
@@ -67,19 +73,25 @@ class RecordedSamples:
 
     def take(self, questions: Ints) -> "RecordedSamples":
         """Some of the questions."""
-        return RecordedSamples(
-            self.scores[questions], self.answers[questions], self.tokens[questions], self.correct[questions]
-        )
+        return self._each(lambda part: part[questions])
 
     def reorder(self, rng: np.random.Generator) -> "RecordedSamples":
         """The same samples, each question's in a random order of its own."""
         order = np.argsort(rng.random(self.scores.shape), -1)
+        return self._each(lambda part: np.take_along_axis(part, order, -1))
+
+    @staticmethod
+    def concatenate(parts: "Sequence[RecordedSamples]") -> "RecordedSamples":
+        """The questions of all parts, one part after the other."""
         return RecordedSamples(
-            np.take_along_axis(self.scores, order, -1),
-            np.take_along_axis(self.answers, order, -1),
-            np.take_along_axis(self.tokens, order, -1),
-            np.take_along_axis(self.correct, order, -1),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.answers for part in parts]),
+            np.concatenate([part.tokens for part in parts]),
+            np.concatenate([part.correct for part in parts]),
         )
+
+    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "RecordedSamples":
+        return RecordedSamples(change(self.scores), change(self.answers), change(self.tokens), change(self.correct))
 
     def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
         """See ``loop.SampleSource``."""
@@ -107,6 +119,7 @@ class LiveSamples:
     prompts: Sequence[str]
     on_samples: Callable[[str, int, Sequence[Sample]], None] | None = None
     depth: int | None = None
+    hindsight: Floats | None = None
 
     def __post_init__(self) -> None:
         """Starts with nothing drawn."""

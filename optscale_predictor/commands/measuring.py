@@ -77,7 +77,7 @@ def replay(
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
     prior = _prior(opened, predictor, prior_pool)
-    rows = list(run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed))
+    rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
         write_report(rows, Path(output), title=f"{pool}: accuracy against samples")

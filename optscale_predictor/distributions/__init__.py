@@ -2,6 +2,7 @@
 
 from optscale_predictor.distributions._distribution import ScoreDistribution
 from optscale_predictor.distributions.best_of import BestOf
+from optscale_predictor.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.distributions.truncated_normal import TruncatedNormal
 
-__all__ = ["BestOf", "ScoreDistribution", "TruncatedNormal"]
+__all__ = ["BestOf", "ParameterMixture", "ScoreDistribution", "TruncatedNormal"]

@@ -1,17 +1,15 @@
 """What every family of score distributions offers: probabilities in log space, vectorised over questions."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.errors import InputError
 
-if TYPE_CHECKING:
-    from optscale_predictor.distributions.best_of import BestOf
-
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp] | tuple[NDArray[np.intp], ...]
 
 _BISECTIONS = 60  # halvings after which a quantile is known to rounding
 
@@ -25,7 +23,7 @@ class ScoreDistribution(ABC):
         """Shape of the parameters: () for one question, [questions] for many."""
 
     @abstractmethod
-    def take(self, indices: NDArray[np.intp]) -> Self:
+    def take(self, indices: Indices) -> Self:
         """The distributions of some of the questions."""
 
     @abstractmethod
@@ -83,12 +81,18 @@ class ScoreDistribution(ABC):
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.asarray(np.broadcast_to(np.where(p == 0, 0.0, high), shape))
 
+    def expected_excess(self, x: ArrayLike) -> Floats:
+        """E[(score - x)+]: what one more sample is expected to add to a best score of ``x`` in [0, 1]."""
+        from optscale_predictor.distributions.best_of import BestOf
+
+        return BestOf(self, 1).expected_excess(x)
+
     def sample(self, num_samples: int, rng: np.random.Generator) -> Floats:
         """Independent scores by inversion, shape [..., num_samples]."""
         columns = self.quantile(rng.random((num_samples, *self.shape)))
         return np.moveaxis(columns, 0, -1)
 
-    def best_of(self, count: ArrayLike) -> "BestOf":
+    def best_of(self, count: ArrayLike) -> "ScoreDistribution":
         """The distribution of the best of ``count`` samples."""
         from optscale_predictor.distributions.best_of import BestOf
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike, NDArray
 
-from optscale_predictor.distributions._distribution import ScoreDistribution
+from optscale_predictor.distributions._distribution import Indices, ScoreDistribution
 from optscale_predictor.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ class BestOf(ScoreDistribution):
         """See :class:`ScoreDistribution`."""
         return np.broadcast_shapes(self.base.shape, self.count.shape)
 
-    def take(self, indices: NDArray[np.intp]) -> Self:
+    def take(self, indices: Indices) -> Self:
         """See :class:`ScoreDistribution`."""
         count = np.broadcast_to(self.count, self.shape)[indices]
         return type(self)(self.base.take(indices), count)

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optscale_predictor.distributions._distribution import ScoreDistribution, log_tail
+from optscale_predictor.distributions._distribution import Indices, ScoreDistribution, log_tail
 from optscale_predictor.distributions._quadratic_mass import exponent_drop, log_mass, mode
 from optscale_predictor.distributions._quadrature import expectation
 from optscale_predictor.errors import InputError
@@ -57,7 +57,7 @@ class TruncatedNormal(ScoreDistribution):
         """See :class:`ScoreDistribution`."""
         return self.a.shape
 
-    def take(self, indices: NDArray[np.intp]) -> Self:
+    def take(self, indices: Indices) -> Self:
         """See :class:`ScoreDistribution`."""
         return self.from_natural(self.a[indices], self.b[indices])
 
@@ -100,3 +100,10 @@ class TruncatedNormal(ScoreDistribution):
     def std(self) -> Floats:
         """Standard deviation of the scores, in (0, 0.5)."""
         return np.sqrt(expectation(self.a, self.b).covariance[..., 0, 0])
+
+    def expected_excess(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`; exact, for what lies above ``x`` is a truncated normal again."""
+        low = np.clip(np.asarray(x, np.float64), 0, 1)
+        room = 1 - low
+        rest = expectation(*np.broadcast_arrays((self.a + 2 * self.b * low) * room, self.b * room**2)).mean
+        return np.asarray(np.exp(self.logsf(low)) * room * rest)

@@ -2,7 +2,8 @@
 
 from optscale_predictor.estimators.gaussian_map import fit_map_gaussian
 from optscale_predictor.estimators.natural import fit_map, fit_mle, fit_moments
+from optscale_predictor.estimators.posterior import fit_posterior
 from optscale_predictor.estimators.prior import Prior
 from optscale_predictor.estimators.statistics import ScoreStatistics
 
-__all__ = ["Prior", "ScoreStatistics", "fit_map", "fit_map_gaussian", "fit_mle", "fit_moments"]
+__all__ = ["Prior", "ScoreStatistics", "fit_map", "fit_map_gaussian", "fit_mle", "fit_moments", "fit_posterior"]

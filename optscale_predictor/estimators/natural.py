@@ -46,17 +46,27 @@ def fit_map(scores: ArrayLike, prior: Prior) -> TruncatedNormal:
     Raises:
         InputError: A score lies outside [0, 1], or the prior is for another number of questions.
     """
+    return fit_statistics(believed_statistics(scores, prior))
+
+
+def believed_statistics(scores: ArrayLike, prior: Prior) -> ScoreStatistics:
+    """The statistics of the scores and the prior's pseudo-observations taken together; see :func:`fit_map`."""
     observed = ScoreStatistics.from_scores(scores)
     prior = prior if observed.mean.ndim == 0 else prior.broadcast_to(observed.mean.size)
     believed = ScoreStatistics(prior.strength, prior.mu, prior.sigma**2)
-    return fit_statistics(observed.blend(believed))
+    return observed.blend(believed)
 
 
 def fit_statistics(statistics: ScoreStatistics) -> TruncatedNormal:
     """The fit to sufficient statistics [questions]; uniform where nothing was observed."""
+    return fit_moments(*fitted_moments(statistics))
+
+
+def fitted_moments(statistics: ScoreStatistics) -> tuple[Floats, Floats]:
+    """The mean and variance that the fit to these statistics has; see :func:`fit_mle` for the degenerate ones."""
     none = statistics.count == 0
-    mean = np.where(none, 0.5, statistics.mean)
-    return fit_moments(mean, np.where(none, 1 / 12, statistics.variance))
+    mean, variance = np.where(none, 0.5, statistics.mean), np.where(none, 1 / 12, statistics.variance)
+    return _inside(mean, variance)
 
 
 def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
@@ -76,10 +86,14 @@ def _fit(mean: Floats, variance: Floats) -> TruncatedNormal:
     if not np.all(possible):
         bad = ~possible
         raise InputError(f"no scores in [0, 1] have mean {mean[bad][0]} and variance {variance[bad][0]}")
-    mean = np.clip(mean, RESOLUTION, 1 - RESOLUTION)
-    variance = np.clip(variance, RESOLUTION**2, _MOST_BIMODAL * mean * (1 - mean))
+    mean, variance = _inside(mean, variance)
     a, b = _newton(mean.ravel(), variance.ravel())
     return TruncatedNormal.from_natural(a.reshape(mean.shape), b.reshape(mean.shape))
+
+
+def _inside(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    mean = np.clip(mean, RESOLUTION, 1 - RESOLUTION)
+    return mean, np.clip(variance, RESOLUTION**2, _MOST_BIMODAL * mean * (1 - mean))
 
 
 def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

@@ -65,6 +65,10 @@ class Prior:
         shape = (num_questions,)
         return type(self)(*(np.broadcast_to(part.ravel(), shape) for part in (self.mu, self.sigma, self.strength)))
 
+    def tile(self, times: int) -> Self:
+        """The priors of all questions, ``times`` over."""
+        return type(self)(*(np.tile(np.atleast_1d(part), times) for part in (self.mu, self.sigma, self.strength)))
+
     def distribution(self) -> "TruncatedNormal":
         """The truncated normal whose scores have mean ``mu`` and standard deviation ``sigma``."""
         from optscale_predictor.estimators.natural import fit_moments

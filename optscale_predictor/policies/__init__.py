@@ -1,5 +1,6 @@
 """Policies: stopping rules that decide how many samples a question gets, one a file, one protocol."""
 
+from optscale_predictor.policies._memo import PrefixMemo
 from optscale_predictor.policies._parse import POLICIES, make_policy, parse_policy
 from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason
 from optscale_predictor.policies.best_of_n import BestOfN
@@ -18,6 +19,7 @@ __all__ = [
     "OptScalePolicy",
     "OptScaleT",
     "Policy",
+    "PrefixMemo",
     "SelfConsistency",
     "StopReason",
     "make_policy",

@@ -5,15 +5,23 @@ from dataclasses import fields
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Policy
+from optscale_predictor.policies.beacon import Beacon
 from optscale_predictor.policies.best_of_n import BestOfN
+from optscale_predictor.policies.clairvoyant import Clairvoyant
+from optscale_predictor.policies.cost_aware import CostAware
+from optscale_predictor.policies.instance_adaptive import InstanceAdaptive
 from optscale_predictor.policies.optscale import OptScalePolicy
 from optscale_predictor.policies.optscale_0 import OptScale0
 from optscale_predictor.policies.optscale_t import OptScaleT
+from optscale_predictor.policies.oracle import Oracle
+from optscale_predictor.policies.pandora import Pandora
 from optscale_predictor.policies.self_consistency import SelfConsistency
+from optscale_predictor.policies.shared_budget import SharedBudget
 
-POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (OptScalePolicy, OptScale0, OptScaleT, BestOfN, SelfConsistency)
-}
+_OURS = (OptScalePolicy, CostAware, SharedBudget)
+_PUBLISHED = (OptScale0, OptScaleT, BestOfN, SelfConsistency, Beacon, Pandora, InstanceAdaptive)
+_BOUNDS = (Oracle, Clairvoyant)
+POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_PUBLISHED, *_BOUNDS)}
 
 
 def parse_policy(text: str) -> Policy:

@@ -5,7 +5,8 @@ so the same policy over the same samples decides the same, live or replayed, one
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import Prior
+from optscale_predictor.policies._memo import PrefixMemo
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,6 +43,12 @@ class Draws:
         tokens: [questions, samples], generated tokens; NaN = not drawn.
         count: [questions], samples drawn.
         prior: One prior a question, or None.
+        traced: Whether somebody reads the estimates of the samples needed (``Decision.needed``); a replay of thousands
+            of settings does not, and saves their cost.
+        memo: What earlier decisions computed from the same samples, or None.
+        rows: The questions' rows in the memo.
+        hindsight: [questions, depth], the scores of all recorded samples, drawn or not; None in a live run. Only the
+            bounds that no policy can beat may look.
     """
 
     scores: Floats
@@ -48,10 +56,43 @@ class Draws:
     tokens: Floats
     count: Ints
     prior: Prior | None
+    traced: bool = True
+    memo: PrefixMemo | None = None
+    rows: Ints | None = None
+    hindsight: Floats | None = None
+
+    def take(self, questions: Ints) -> "Draws":
+        """Some of the questions."""
+        prior = None if self.prior is None else self.prior.broadcast_to(len(self.count)).take(questions)
+        rows = None if self.rows is None else self.rows[questions]
+        return replace(
+            self,
+            scores=self.scores[questions],
+            answers=self.answers[questions],
+            tokens=self.tokens[questions],
+            count=self.count[questions],
+            prior=prior,
+            rows=rows,
+            hindsight=None if self.hindsight is None else self.hindsight[questions],
+        )
+
+    def remember(self, key: Hashable, compute: "Callable[[Draws], Floats]") -> Floats:
+        """``compute`` of these draws, [questions, ...], taken from the memo where it is known.
+
+        The key says what is computed, with every setting that it depends on; the samples and the prior go without
+        saying.
+        """
+        if self.memo is None or self.rows is None:
+            return compute(self)
+        return self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
 
     def best_score(self) -> Floats:
         """Best score so far, [questions]; -inf before the first sample."""
         return np.asarray(np.where(np.isnan(self.scores), -np.inf, self.scores).max(-1, initial=-np.inf))
+
+    def mean_tokens(self) -> Floats:
+        """Mean tokens of a question's samples so far, [questions]: what the next is expected to cost; 0 before one."""
+        return np.asarray(np.nansum(self.tokens, -1) / np.maximum(self.count, 1))
 
 
 @dataclass(frozen=True)
@@ -61,7 +102,8 @@ class Decision:
     Attributes:
         total: [questions], samples the question should have in total before it is asked about again.
         reason: [questions], a :class:`StopReason`'s value, or ``GO_ON``. A stopped question's total is ignored.
-        needed: [questions], the policy's present estimate of the samples needed (N*); NaN where it makes none.
+        needed: [questions], the policy's present estimate of the samples needed (N*); NaN where it makes none, or
+            where nobody reads it.
     """
 
     total: Ints
@@ -70,11 +112,21 @@ class Decision:
 
 
 class Policy(ABC):
-    """A stopping rule. Subclasses are frozen dataclasses whose fields are the rule's settings."""
+    """A stopping rule. Subclasses are frozen dataclasses whose fields are the rule's settings.
+
+    Attributes:
+        name: What it is called.
+        selection: How the answer is chosen, by default.
+        needs_prior: Whether it cannot decide without a prior.
+        joint: Whether questions compete for a common budget. Such a policy always sees the whole batch, and a question
+            whose total is what it has waits.
+        max_samples: Cap on a question's samples.
+    """
 
     name: ClassVar[str]
     selection: ClassVar[str] = "best_score"
     needs_prior: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
     max_samples: int
 
     @abstractmethod

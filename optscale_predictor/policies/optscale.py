@@ -1,7 +1,7 @@
 """Our OptScale: sequential, with a conjugate prior, and blind to nothing it has already seen.
 
-After every draw the scores' distribution is refitted (MAP on the scores and the prior's pseudo-observations), and a
-question stops when
+After every draw the posterior of the scores' distribution is taken from the scores and the prior's pseudo-observations,
+and a question stops when
 
 - ``reached``: a sample scored >= score_min; the bound's promise is already kept, so no rule need wait for N*;
 - ``unreachable``: even the samples left to the cap would reach score_min with a probability below ``floor``;
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from optscale_predictor.bound import num_samples, reach_probability, require_target
+from optscale_predictor.bound import fewest_samples, log_misses, require_target
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import Prior, fit_map
+from optscale_predictor.policies._belief import Misses, misses, require_estimate
 from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Floats, Ints, Policy, StopReason, require_cap
-
-VAGUE = Prior(0.5, np.sqrt(1 / 12), 1.0)  # one sample's worth of "anything in [0, 1]", where no prior is given
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class OptScalePolicy(Policy):
             [0, 1); 0 never gives up.
         step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (to N*).
             Larger steps suit an engine that wants batches and cost the samples drawn after the target was reached.
+        estimate: ``posterior`` (probabilities averaged over what is still unknown of the distribution) or ``plugin``
+            (those of the one most likely distribution, over-confident after a few samples).
     """
 
     name: ClassVar[str] = "optscale"
@@ -43,11 +44,13 @@ class OptScalePolicy(Policy):
     max_samples: int = 32
     floor: float = 0.1
     step: str = "one"
+    estimate: str = "posterior"
 
     def __post_init__(self) -> None:
         """Checks every range."""
         require_target(self.score_min, self.alpha)
         require_cap(self.max_samples)
+        require_estimate(self.estimate)
         if not 0 <= self.floor < 1:
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
         if self.step not in ("one", "double", "jump"):
@@ -55,28 +58,25 @@ class OptScalePolicy(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """See the module."""
-        prior = VAGUE if draws.prior is None else draws.prior
-        fit = fit_map(draws.scores, prior)
-        needed = num_samples(fit, self.score_min, self.alpha)
-        left = np.maximum(self.max_samples - draws.count, 0)
-        hope = reach_probability(fit, self.score_min, left)
-        started = draws.count > 0
-        reason = np.select(
-            [
-                draws.best_score() >= self.score_min,
-                draws.count >= self.max_samples,
-                started & (draws.count >= needed),
-                started & (hope < self.floor),
-            ],
-            [
-                StopReason.REACHED.value,
-                StopReason.BUDGET.value,
-                StopReason.CONFIDENT.value,
-                StopReason.UNREACHABLE.value,
-            ],
-            GO_ON,
-        )
+        reached = draws.best_score() >= self.score_min
+        spent = draws.count >= self.max_samples
+        reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], GO_ON).astype("U16")
+        needed = np.full(draws.count.shape, np.nan)
+        open_ = np.flatnonzero((reason == GO_ON) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
+        if open_.size:
+            found = draws.take(open_)
+            chances = misses(found, self.score_min, self.estimate)
+            reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), GO_ON)
+            if draws.traced or self.step == "jump":
+                needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
         return Decision(self._next_total(draws.count, needed), reason, needed)
+
+    def _give_up(self, chances: Misses, count: Ints) -> NDArray[np.str_]:
+        """The reason to stop, or ``GO_ON``, of questions whose target is not reached."""
+        confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
+        hopeless = -np.expm1(log_misses(*chances, self.max_samples - count)) < self.floor
+        reasons = [StopReason.CONFIDENT.value, StopReason.UNREACHABLE.value]
+        return np.select([confident, hopeless], reasons, GO_ON)
 
     def _next_total(self, count: Ints, needed: Floats) -> Ints:
         if self.step == "one":
@@ -84,5 +84,5 @@ class OptScalePolicy(Policy):
         elif self.step == "double":
             total = np.maximum(2 * count, 1)
         else:
-            total = np.minimum(needed, self.max_samples).astype(np.int64)
+            total = np.fmin(needed, self.max_samples).astype(np.int64)
         return np.clip(total, count + 1, np.maximum(self.max_samples, count + 1))

@@ -1,0 +1,56 @@
+"""What was computed once from a question's first n samples, for every policy and setting that asks again.
+
+A replay runs a thousand settings over the same samples. What they compute from a prefix of a question's samples (a
+fit, a posterior) does not depend on the setting, so it is computed the first time that one of them gets there.
+"""
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class PrefixMemo:
+    """Values of prefixes, by a key that says what they are.
+
+    Args:
+        num_questions: Questions, or rows: two orders of a question's samples are two rows.
+        depth: Most samples of a prefix.
+    """
+
+    def __init__(self, num_questions: int, depth: int) -> None:
+        self._shape = (num_questions, depth + 1)
+        self._places: dict[Hashable, Ints] = {}
+        self._values: dict[Hashable, Floats] = {}
+        self._sizes: dict[Hashable, int] = {}
+
+    def lookup(self, key: Hashable, rows: Ints, counts: Ints, compute: Callable[[Ints], Floats]) -> Floats:
+        """Values [rows, ...] of the prefixes of ``counts`` samples.
+
+        Args:
+            key: What is asked for, with all that it depends on besides the samples.
+            rows: Which questions.
+            counts: How many of their first samples.
+            compute: Gives the values for some of the rows, by their positions in ``rows``.
+        """
+        places = self._places.setdefault(key, np.full(self._shape, -1))
+        missing = np.flatnonzero(places[rows, counts] < 0)
+        if missing.size:
+            values = compute(missing)
+            start = self._append(key, values)
+            places[rows[missing], counts[missing]] = start + np.arange(missing.size)
+        return self._values[key][places[rows, counts]]
+
+    def _append(self, key: Hashable, values: Floats) -> int:
+        start = self._sizes.get(key, 0)
+        held = self._values.get(key, np.empty((0, *values.shape[1:])))
+        if start + len(values) > len(held):
+            grown = np.empty((max(2 * len(held), start + len(values)), *values.shape[1:]))
+            grown[:start] = held[:start]
+            self._values[key] = held = grown
+        held[start : start + len(values)] = values
+        self._sizes[key] = start + len(values)
+        return start
