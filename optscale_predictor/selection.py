@@ -40,5 +40,12 @@ def select(rule: str, scores: Floats, answers: Ints) -> Ints:
 
 def _votes(weight: Floats, answers: Ints) -> Floats:
     """The total weight of the answer that each sample gives, [questions, samples]; 0 where it gives none."""
-    same = (answers[:, :, None] == answers[:, None, :]) & (answers >= 0)[:, :, None]
-    return np.asarray((same * weight[:, None, :]).sum(-1))
+    order = np.argsort(answers, -1, kind="stable")
+    sorted_answers = np.take_along_axis(answers, order, -1)
+    starts = np.ones(answers.shape, np.bool_)
+    starts[:, 1:] = sorted_answers[:, 1:] != sorted_answers[:, :-1]
+    group = np.cumsum(starts.ravel()) - 1
+    totals = np.bincount(group, np.take_along_axis(weight, order, -1).ravel())
+    votes = np.empty(weight.shape)
+    np.put_along_axis(votes, order, totals[group].reshape(weight.shape), -1)
+    return np.where(answers >= 0, votes, 0.0)

@@ -91,6 +91,12 @@ def _fit(mean: Floats, variance: Floats) -> TruncatedNormal:
     return TruncatedNormal.from_natural(a.reshape(mean.shape), b.reshape(mean.shape))
 
 
+def standard_gradient(fit: TruncatedNormal, mean: Floats, variance: Floats) -> Floats:
+    """How far fits [questions] are from the maximum: the larger gradient component, in units of their own spread."""
+    _, _, error = _newton_step(np.stack([fit.a, fit.b], -1), mean, variance)
+    return error
+
+
 def _inside(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     mean = np.clip(mean, RESOLUTION, 1 - RESOLUTION)
     return mean, np.clip(variance, RESOLUTION**2, _MOST_BIMODAL * mean * (1 - mean))

@@ -5,10 +5,14 @@ from dataclasses import fields
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Policy
+from optscale_predictor.policies.asc_beta import AscBeta
+from optscale_predictor.policies.asc_dirichlet import AscDirichlet
 from optscale_predictor.policies.beacon import Beacon
 from optscale_predictor.policies.best_of_n import BestOfN
 from optscale_predictor.policies.clairvoyant import Clairvoyant
 from optscale_predictor.policies.cost_aware import CostAware
+from optscale_predictor.policies.dsc import Dsc
+from optscale_predictor.policies.esc import Esc
 from optscale_predictor.policies.instance_adaptive import InstanceAdaptive
 from optscale_predictor.policies.optscale import OptScalePolicy
 from optscale_predictor.policies.optscale_0 import OptScale0
@@ -19,9 +23,10 @@ from optscale_predictor.policies.self_consistency import SelfConsistency
 from optscale_predictor.policies.shared_budget import SharedBudget
 
 _OURS = (OptScalePolicy, CostAware, SharedBudget)
-_PUBLISHED = (OptScale0, OptScaleT, BestOfN, SelfConsistency, Beacon, Pandora, InstanceAdaptive)
+_SCORES = (OptScale0, OptScaleT, BestOfN, Beacon, Pandora, InstanceAdaptive)
+_VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
 _BOUNDS = (Oracle, Clairvoyant)
-POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_PUBLISHED, *_BOUNDS)}
+POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}
 
 
 def parse_policy(text: str) -> Policy:

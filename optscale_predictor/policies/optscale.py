@@ -42,7 +42,7 @@ class OptScalePolicy(Policy):
     score_min: float = 0.95
     alpha: float = 0.95
     max_samples: int = 32
-    floor: float = 0.1
+    floor: float = 0.2
     step: str = "one"
     estimate: str = "posterior"
 

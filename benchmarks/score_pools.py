@@ -1,0 +1,160 @@
+"""How near to a clairvoyant does each policy get, where scores are what the model says they are?
+
+    python benchmarks/score_pools.py --data train.jsonl.gz [--output FOLDER]
+
+Pools of 64 scores a question are drawn from truncated normals with the real means and standard deviations of 4,501 MATH
+questions (JSON lines with ``question``, ``score_mean`` and ``score_std``; they do not ship with the project). Half of
+the questions train a ridge regression on TF-IDF features that predicts the prior; the other half is replayed.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from _data import read_rows
+from numpy.typing import NDArray
+
+from optscale_predictor import Prior
+from optscale_predictor.estimators import fit_moments
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.replay import Entry, ReplayRow, replay
+from optscale_predictor.sources import RecordedSamples
+
+Floats = NDArray[np.float64]
+DEPTH = 64
+TARGETS = (0.90, 0.95, 0.98)
+CAP = f"max_samples={DEPTH}"
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Texts, and the real moments of their scores, [questions]."""
+
+    texts: NDArray[np.str_]
+    mean: Floats
+    std: Floats
+
+    def take(self, rows: NDArray[np.intp]) -> "Questions":
+        """Some of the questions."""
+        return Questions(self.texts[rows], self.mean[rows], self.std[rows])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", help="folder for the figures as JSON")
+    flags = parser.parse_args()
+    rng = np.random.default_rng(flags.seed)
+    train, test = halves(read_questions(flags.data), rng)
+    pool = simulate(test, rng)
+    priors = {"constant": constant(train), "ridge": ridge(train, test), "truth": known(test)}
+    print(f"{len(train.texts)} training questions, {len(test.texts)} replayed x {DEPTH} samples, alpha 0.95\n")
+    found = {}
+    for target in TARGETS:
+        rows = replay(entries(target, priors), pool, num_orders=1, seed=flags.seed)
+        reachable = float((pool.scores >= target).any(-1).mean())
+        print(f"### score_min {target} ({reachable:.2%} of the questions reachable)\n\n{table(rows, reachable)}\n")
+        found[str(target)] = {"reachable": reachable, "rows": [row.as_dict() for row in rows]}
+    if flags.output:
+        Path(flags.output).mkdir(parents=True, exist_ok=True)
+        (Path(flags.output) / "score_pools.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def read_questions(path: str) -> Questions:
+    """The questions of a file; see the module."""
+    rows = read_rows(path, "the MATH score statistics")
+    columns = (np.array([row[name] for row in rows]) for name in ("question", "score_mean", "score_std"))
+    return Questions(*columns)
+
+
+def halves(questions: Questions, rng: np.random.Generator) -> tuple[Questions, Questions]:
+    """Training and test half, at random."""
+    order = rng.permutation(len(questions.texts))
+    return questions.take(order[len(order) // 2 :]), questions.take(order[: len(order) // 2])
+
+
+def simulate(questions: Questions, rng: np.random.Generator) -> RecordedSamples:
+    """Scores drawn from the truncated normals that have the questions' moments; answers and gold are not known."""
+    most = questions.mean * (1 - questions.mean)
+    scores = fit_moments(questions.mean, np.minimum(questions.std**2, most)).sample(DEPTH, rng)
+    shape = scores.shape
+    return RecordedSamples(scores, np.full(shape, -1), np.ones(shape), np.full(shape, np.nan))
+
+
+def constant(train: Questions) -> Prior:
+    """What the training half says of any question; worth variance within questions over variance between them."""
+    within, between = (train.std**2).mean(), train.mean.var()
+    return Prior(train.mean.mean(), np.sqrt(within), within / between)
+
+
+def ridge(train: Questions, test: Questions) -> Prior:
+    """Means and standard deviations predicted from the text, worth variance within over the squared error of the mean.
+
+    The error is that of cross-validation on the training half.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), Ridge(alpha=1.0))
+    moments = np.stack([train.mean, train.std], -1)
+    error = ((cross_val_predict(model, train.texts, moments, cv=5)[:, 0] - train.mean) ** 2).mean()
+    predicted = model.fit(train.texts, moments).predict(test.texts)
+    truth = np.stack([test.mean, test.std], -1)
+    r2 = 1 - ((predicted - truth) ** 2).mean(0) / truth.var(0)
+    print(f"ridge prior: R² of the mean {r2[0]:.3f}, of the standard deviation {r2[1]:.3f}")
+    mean = np.clip(predicted[:, 0], 0.05, 0.995)
+    std = np.clip(predicted[:, 1], 1e-3, 0.999 * np.sqrt(mean * (1 - mean)))
+    return Prior(mean, std, (train.std**2).mean() / error)
+
+
+def known(test: Questions) -> Prior:
+    """The truth, for the oracle."""
+    return Prior(test.mean, np.minimum(test.std, np.sqrt(test.mean * (1 - test.mean))), 1.0)
+
+
+def entries(target: float, priors: dict[str, Prior]) -> list[Entry]:
+    """Every policy of the table at one target."""
+    aim = f"score_min={target},{CAP}"
+    plan = [
+        (f"clairvoyant:{aim}", None),
+        (f"oracle:{aim},floor=0,alpha=0.999999", "truth"),
+        *((f"optscale:{aim}", prior) for prior in (None, "constant", "ridge")),
+        (f"optscale:{aim},step=double", "ridge"),
+        (f"optscale:{aim},step=jump", "ridge"),
+        (f"optscale:{aim},estimate=plugin", "ridge"),
+        *((f"optscale_0:{aim},form=jump,peek={peek}", None) for peek in (3, 5, 10, 20)),
+        *((f"optscale_0:{aim},peek={peek}", None) for peek in (1, 3)),
+        *((f"optscale_t:{aim},form=jump,peek={peek}", "ridge") for peek in (3, 5)),
+        (f"beacon:cost=0.001,{CAP}", None),
+        (f"pandora:cost=0.001,{CAP}", None),
+        (f"best_of_n:max_samples={DEPTH}", None),
+    ]
+    return [
+        Entry(parse_policy(policy), prior or "none", None if prior is None else priors[prior]) for policy, prior in plan
+    ]
+
+
+def table(rows: list[ReplayRow], reachable: float) -> str:
+    """One line a policy; ratios against the clairvoyant, the first row, and our ``optscale`` with the ridge prior."""
+    best = rows[0].samples.mean
+    ours = next(row for row in rows if row.policy.startswith("optscale:") and row.label == "ridge").samples.mean
+    lines = [
+        "| policy | prior | samples | hit rate among reachable | samples / clairvoyant's | samples / ours |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        hit = "" if np.isnan(row.hit.mean) else f"{row.hit.mean / reachable:.4f}"
+        figures = f"{row.samples.mean:.3f} ± {row.samples.error:.3f} | {hit}"
+        ratios = f"{row.samples.mean / best:.3f} | {row.samples.mean / ours:.2f}"
+        lines.append(f"| {row.policy.replace(',' + CAP, '')} | {row.label} | {figures} | {ratios} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A monotone map from scores to probabilities, kept as knots between which it is linear.
+
+Knots hold an isotonic fit exactly, and a Platt curve to four digits; so one class reads, writes and inverts both.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """P(the answer is right) of a score.
+
+    Attributes:
+        kind: How it was fitted: ``isotonic`` or ``platt``.
+        scores: Knots, [knots >= 1], in [0, 1], increasing; outside of them the end's probability holds.
+        probabilities: [knots], in [0, 1], never falling.
+    """
+
+    kind: str
+    scores: Floats
+    probabilities: Floats
+
+    def __post_init__(self) -> None:
+        """Checks that the map is one, and monotone."""
+        scores, probabilities = self.scores, self.probabilities
+        if scores.ndim != 1 or scores.shape != probabilities.shape or not scores.size:
+            raise InputError("calibration needs as many probabilities as scores, one at least")
+        for name, values in (("scores", scores), ("probabilities", probabilities)):
+            if not np.all((values >= 0) & (values <= 1)):
+                raise InputError(f"calibration {name} must lie in [0, 1]")
+        if np.any(np.diff(scores) <= 0) or np.any(np.diff(probabilities) < 0):
+            raise InputError("calibration scores must increase, and probabilities never fall")
+
+    def __call__(self, scores: ArrayLike) -> Floats:
+        """Probabilities of scores, any shape; NaN stays NaN."""
+        return np.asarray(np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities))
+
+    def score_for(self, probability: float) -> float:
+        """The least score whose probability is at least this: a target stated as accuracy. inf where there is none."""
+        if not 0 <= probability <= 1:
+            raise InputError(f"probability must lie in [0, 1], got {probability}")
+        high = int(np.searchsorted(self.probabilities, probability))
+        if high == len(self.scores):
+            return float("inf")
+        if high == 0:
+            return 0.0
+        (below, above), (left, right) = self.probabilities[high - 1 : high + 1], self.scores[high - 1 : high + 1]
+        found = left + (right - left) * (probability - below) / (above - below)
+        # Rounding must not leave it a hair short of the promise.
+        return float(found if self(found) >= probability else np.nextafter(found, 2))
+
+    def save(self, path: str | Path) -> None:
+        """Writes it as JSON, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"kind": self.kind, "scores": self.scores.tolist(), "probabilities": self.probabilities.tolist()}
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads it from a file.
+
+        Raises:
+            InputError: The file is missing or is not a calibration.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            kind = str(content["kind"])
+            scores, probabilities = (np.array(content[name], np.float64) for name in ("scores", "probabilities"))
+        except OSError as error:
+            raise InputError(f"calibration {path}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"calibration {path}: not a calibration file ({type(error).__name__}: {error})") from error
+        try:
+            return cls(kind, scores, probabilities)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+def labelled(scores: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+    """Scores and labels, flat, without those where either is NaN.
+
+    Raises:
+        InputError: Their shapes differ, nothing is left, a score is outside [0, 1] or a label is not 0 or 1.
+    """
+    score, label = np.asarray(scores, np.float64), np.asarray(correct, np.float64)
+    if score.shape != label.shape:
+        raise InputError(f"scores and correct must have one shape, got {score.shape} and {label.shape}")
+    known = ~(np.isnan(score) | np.isnan(label))
+    score, label = score[known], label[known]
+    if not score.size:
+        raise InputError("no sample has both a score and a label: calibration needs gold answers")
+    if not np.all((score >= 0) & (score <= 1)):
+        raise InputError(f"scores must lie in [0, 1], got {score[~((score >= 0) & (score <= 1))][0]}")
+    if not np.all((label == 0) | (label == 1)):
+        raise InputError("correct must be 0 or 1 (NaN = not known)")
+    return score, label

@@ -1,0 +1,54 @@
+"""What the rules that stop on agreement between answers share: a confidence, a cap, and the majority as the answer."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincc
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._votes import vote_counts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ConsistencyRule(Policy):
+    """Stops once the leading answer is the most probable one with ``confidence``.
+
+    Attributes:
+        confidence: Probability from which it stops, in (0, 1).
+        max_samples: Cap, >= 1.
+    """
+
+    selection: ClassVar[str] = "majority"
+
+    confidence: float = 0.95
+    max_samples: int = 32
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_cap(self.max_samples)
+        if not 0 < self.confidence < 1:
+            raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")
+
+    @abstractmethod
+    def _lead(self, votes: Ints) -> Floats:
+        """P(the leading answer is the most probable one), from votes [questions, answers], most first."""
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the class."""
+        lead = self._lead(vote_counts(draws.answers))
+        conditions = [(draws.count > 0) & (lead >= self.confidence), draws.count >= self.max_samples]
+        reason = np.select(conditions, [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
+
+
+def beats_runner_up(votes: Ints) -> Floats:
+    """P(p1 > 1/2) for the two leading answers under a uniform prior: 1 - I_{1/2}(v1 + 1, v2 + 1)."""
+    second = votes[:, 1] if votes.shape[1] > 1 else np.zeros(len(votes))
+    return np.asarray(betaincc(votes[:, 0] + 1, second + 1, 0.5))

@@ -1,0 +1,58 @@
+"""Difficulty-adaptive self-consistency: one sample for easy questions, a growing number for others (arXiv 2408.13457).
+
+Wang et al. let a language model rank the batch's questions by difficulty, find where the easy ones end by a binary
+search with pre-samples, and sample the others in growing windows until the beta rule of Adaptive-Consistency stops.
+Here the prior ranks the questions and the border is a setting, to be chosen on training questions: so a question's
+samples do not depend on which others are in its batch, and no pre-samples are spent on the search.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._consistency import beats_runner_up
+from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._votes import vote_counts
+
+
+@dataclass(frozen=True)
+class Dsc(Policy):
+    """See the module.
+
+    Attributes:
+        easy: Prior mean score from which a question is easy and gets one sample, in [0, 1].
+        confidence: Probability that the leading answer beats its runner-up at which other questions stop, in (0, 1).
+        window: Samples of the first window, >= 1; each further one is as large as all before it.
+        max_samples: Cap, >= 1.
+    """
+
+    name: ClassVar[str] = "dsc"
+    selection: ClassVar[str] = "majority"
+    needs_prior: ClassVar[bool] = True
+
+    easy: float = 0.9
+    confidence: float = 0.95
+    window: int = 4
+    max_samples: int = 32
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_cap(self.max_samples)
+        if not 0 <= self.easy <= 1:
+            raise InputError(f"easy must lie in [0, 1], got {self.easy}")
+        if not 0 < self.confidence < 1:
+            raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")
+        if self.window < 1:
+            raise InputError(f"window must be >= 1, got {self.window}")
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the module."""
+        easy = np.broadcast_to(self._require_prior(draws).mu >= self.easy, draws.count.shape)
+        sure = beats_runner_up(vote_counts(draws.answers)) >= self.confidence
+        enough = (draws.count > 0) & (easy | sure)
+        spent = draws.count >= self.max_samples
+        reason = np.select([enough, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        total = np.where(easy, 1, np.maximum(2 * draws.count, self.window))
+        return Decision(np.minimum(total, self.max_samples), reason, np.full(draws.count.shape, np.nan))

@@ -1,0 +1,43 @@
+"""Early-stopping self-consistency: stop once all answers of a window agree (Li et al. 2024, arXiv 2401.10480)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+
+
+@dataclass(frozen=True)
+class Esc(Policy):
+    """Draws window after window; the answer is the majority of all samples.
+
+    Attributes:
+        window: Samples in a window, >= 2; windows do not overlap. One that holds a sample without an answer disagrees.
+        max_samples: Cap, >= 1.
+    """
+
+    name: ClassVar[str] = "esc"
+    selection: ClassVar[str] = "majority"
+
+    window: int = 5
+    max_samples: int = 32
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_cap(self.max_samples)
+        if self.window < 2:
+            raise InputError(f"window must be >= 2, got {self.window}")
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the class."""
+        full = (draws.count > 0) & (draws.count % self.window == 0)
+        start = np.maximum(draws.count - self.window, 0)
+        column = np.minimum(start[:, None] + np.arange(self.window), draws.answers.shape[1] - 1)
+        last = np.take_along_axis(draws.answers, column, -1)
+        agree = full & (last == last[:, :1]).all(-1) & (last[:, 0] >= 0)
+        spent = draws.count >= self.max_samples
+        reason = np.select([agree, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        total = np.minimum((draws.count // self.window + 1) * self.window, self.max_samples)
+        return Decision(total, reason, np.full(draws.count.shape, np.nan))
