@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{len(train.texts)} training questions, {len(test.texts)} replayed x {DEPTH} samples, alpha 0.95\n")
     found = {}
     for target in TARGETS:
-        rows = replay(entries(target, priors), pool, num_orders=1, seed=flags.seed)
+        rows = replay(entries(target, priors), pool, num_orders=1, seed=flags.seed, score_min=target)
         reachable = float((pool.scores >= target).any(-1).mean())
         print(f"### score_min {target} ({reachable:.2%} of the questions reachable)\n\n{table(rows, reachable)}\n")
         found[str(target)] = {"reachable": reachable, "rows": [row.as_dict() for row in rows]}
@@ -131,8 +131,8 @@ def entries(target: float, priors: dict[str, Prior]) -> list[Entry]:
         *((f"optscale_0:{aim},form=jump,peek={peek}", None) for peek in (3, 5, 10, 20)),
         *((f"optscale_0:{aim},peek={peek}", None) for peek in (1, 3)),
         *((f"optscale_t:{aim},form=jump,peek={peek}", "ridge") for peek in (3, 5)),
-        (f"beacon:cost=0.001,{CAP}", None),
-        (f"pandora:cost=0.001,{CAP}", None),
+        *((f"beacon:cost={cost},{CAP}", None) for cost in (0.003, 0.01, 0.03)),
+        *((f"pandora:cost={cost},{CAP}", None) for cost in (0.0001, 0.001, 0.01)),
         (f"best_of_n:max_samples={DEPTH}", None),
     ]
     return [
@@ -152,8 +152,15 @@ def table(rows: list[ReplayRow], reachable: float) -> str:
         hit = "" if np.isnan(row.hit.mean) else f"{row.hit.mean / reachable:.4f}"
         figures = f"{row.samples.mean:.3f} ± {row.samples.error:.3f} | {hit}"
         ratios = f"{row.samples.mean / best:.3f} | {row.samples.mean / ours:.2f}"
-        lines.append(f"| {row.policy.replace(',' + CAP, '')} | {row.label} | {figures} | {ratios} |")
+        lines.append(f"| {_short(row.policy)} | {row.label} | {figures} | {ratios} |")
     return "\n".join(lines)
+
+
+def _short(policy: str) -> str:
+    """The policy without settings that are the same in every row."""
+    for same in (f",{CAP}", ",alpha=0.95", ",mu0=0.0,nu0=0.0,alpha0=-0.5,beta0=0.0", ",delta=0.05,min_samples=5"):
+        policy = policy.replace(same, "")
+    return policy
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optscale_predictor.choice import cheapest_at_par
+from optscale_predictor.choice import choose
 from optscale_predictor.estimators import Prior
 from optscale_predictor.generators import SamplingParams
 from optscale_predictor.policies import BestOfN, OptScale0, OptScalePolicy, OptScaleT, Policy, SelfConsistency
@@ -147,13 +147,8 @@ def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], 
             Entry(policy, curve.label, priors[split][curve.prior]) for curve in curves() for policy in curve.policies
         ]
         rows[split] = replay(entries, recorded[split], ORDERS)
-    reference = next(row for row in rows["train"] if row.policy == str(BestOfN(DEPTH)))
-    chosen = []
-    for curve in curves():
-        candidates = [row for row in rows["train"] if row.label == curve.label]
-        picked = cheapest_at_par(candidates, reference).policy
-        chosen.append(next(row for row in rows["test"] if row.label == curve.label and row.policy == picked))
-    return rows["test"], chosen
+    choices = choose(rows["train"], rows["test"], str(BestOfN(DEPTH)))
+    return rows["test"], [choice.reported for choice in choices]
 
 
 def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow]) -> str:

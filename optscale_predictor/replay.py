@@ -33,7 +33,8 @@ class ReplayRow:
         label: What to call it in a table.
         accuracy: Share of questions answered rightly, in [0, 1]; NaN where gold answers are not known.
         score: Score of the returned sample, in [0, 1].
-        hit: Share of questions of which a drawn sample reached the policy's ``score_min``; NaN where it has none.
+        hit: Share of questions of which a drawn sample reached the policy's ``score_min``, or the replay's where it has
+            none; NaN where neither has.
         samples: Samples a question.
         tokens: Generated tokens a question.
     """
@@ -77,7 +78,12 @@ class Entry:
 
 
 def replay(
-    entries: Sequence[Entry], recorded: RecordedSamples, num_orders: int = 20, seed: int = 0, progress: bool = False
+    entries: Sequence[Entry],
+    recorded: RecordedSamples,
+    num_orders: int = 20,
+    seed: int = 0,
+    progress: bool = False,
+    score_min: float = np.nan,
 ) -> list[ReplayRow]:
     """Replays each policy over the same ``num_orders`` random orders of the recorded samples.
 
@@ -87,6 +93,7 @@ def replay(
         num_orders: Orders, >= 1.
         seed: Which ones.
         progress: Whether to show a progress bar.
+        score_min: Target score for the hit rate of policies that have none of their own.
 
     Returns:
         One row an entry.
@@ -98,14 +105,14 @@ def replay(
     with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc="replay") as bar:
         for start in starts:
             chunk = [recorded.reorder(rng) for rng in orders[start : start + size]]
-            for place, values in enumerate(_chunk(entries, chunk)):
+            for place, values in enumerate(_chunk(entries, chunk, score_min)):
                 measured[place, :, start : start + size] = values
                 bar.update()
     bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
     return [_row(entry, bootstrap.estimate(values)) for entry, values in zip(entries, measured, strict=True)]
 
 
-def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples]) -> Iterator[Floats]:
+def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
     """Of each entry its metrics [metrics, orders, questions]."""
     together = RecordedSamples.concatenate(orders)
     memos: dict[int, PrefixMemo] = {}
@@ -113,21 +120,22 @@ def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples]) -> Itera
         # The prior's identity is its key: equal priors given twice cost time, never a wrong answer.
         memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
         if entry.policy.joint:  # questions of different orders do not compete for one budget
-            yield np.stack([_run(entry, one, entry.prior, None) for one in orders], 1)
+            yield np.stack([_run(entry, one, entry.prior, None, score_min) for one in orders], 1)
         else:
             prior = None if entry.prior is None else entry.prior.broadcast_to(orders[0].num_questions).tile(len(orders))
-            yield _run(entry, together, prior, memo).reshape(len(METRICS), len(orders), -1)
+            yield _run(entry, together, prior, memo, score_min).reshape(len(METRICS), len(orders), -1)
 
 
-def _run(entry: Entry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None) -> Floats:
+def _run(
+    entry: Entry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None, score_min: float
+) -> Floats:
     outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo)
-    return _measure(entry, recorded, outcomes)
+    return _measure(recorded, outcomes, getattr(entry.policy, "score_min", score_min))
 
 
-def _measure(entry: Entry, recorded: RecordedSamples, outcomes: Outcomes) -> Floats:
+def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Floats:
     """Every metric of every question, [metrics, questions]."""
     row = np.arange(recorded.num_questions)
-    target = getattr(entry.policy, "score_min", np.nan)
     best = np.fmax.reduce(outcomes.scores, -1)
     return np.stack(
         [
