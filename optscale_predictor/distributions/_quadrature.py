@@ -46,6 +46,12 @@ def expectation(a: Floats, b: Floats) -> Moments:
     return Moments(anchor + shift, covariance)
 
 
+def mean(a: Floats, b: Floats) -> Floats:
+    """The mean alone, at a third of the cost."""
+    anchor, offset, weight = _nodes(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    return np.asarray(anchor + (weight * offset).sum(-1))
+
+
 def _nodes(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
     """An anchor [...], node offsets from it and normalised probabilities, both [..., nodes]."""
     top = mode(a, b)

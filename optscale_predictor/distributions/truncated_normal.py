@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.distributions._distribution import Indices, ScoreDistribution, log_tail
 from optscale_predictor.distributions._quadratic_mass import exponent_drop, log_mass, mode
-from optscale_predictor.distributions._quadrature import expectation
+from optscale_predictor.distributions._quadrature import expectation, mean
 from optscale_predictor.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -95,7 +95,7 @@ class TruncatedNormal(ScoreDistribution):
 
     def mean(self) -> Floats:
         """Mean score, in (0, 1)."""
-        return expectation(self.a, self.b).mean
+        return mean(self.a, self.b)
 
     def std(self) -> Floats:
         """Standard deviation of the scores, in (0, 0.5)."""
@@ -105,5 +105,5 @@ class TruncatedNormal(ScoreDistribution):
         """See :class:`ScoreDistribution`; exact, for what lies above ``x`` is a truncated normal again."""
         low = np.clip(np.asarray(x, np.float64), 0, 1)
         room = 1 - low
-        rest = expectation(*np.broadcast_arrays((self.a + 2 * self.b * low) * room, self.b * room**2)).mean
+        rest = mean(*np.broadcast_arrays((self.a + 2 * self.b * low) * room, self.b * room**2))
         return np.asarray(np.exp(self.logsf(low)) * room * rest)

@@ -63,9 +63,15 @@ class PublishedRule(Policy):
         needed = np.full(draws.count.shape, np.inf)
         seen = draws.count >= peek
         if seen.any():
-            scores = draws.scores[:, :peek] if self.form == "jump" else draws.scores
-            estimate = num_samples(self._fit(scores, draws), self.score_min, self.alpha)
+            looked_at = peek if self.form == "jump" else None
+            a, b = draws.remember(("fit", self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
+            estimate = num_samples(TruncatedNormal.from_natural(a, b), self.score_min, self.alpha)
             needed = np.where(seen, estimate, np.inf)
         jump = np.minimum(needed, self.max_samples).astype(np.int64)
         total = np.where(seen, jump if self.form == "jump" else draws.count + 1, peek)
         return decide_by_need(draws, total, needed, self.max_samples)
+
+    def _parameters(self, draws: Draws, looked_at: int | None) -> Floats:
+        """Natural parameters of the estimate, [questions, 2], from the first ``looked_at`` scores or from all."""
+        fit = self._fit(draws.scores[:, :looked_at], draws)
+        return np.stack([fit.a, fit.b], -1)
