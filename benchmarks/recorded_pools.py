@@ -127,7 +127,7 @@ def entries(train: RecordedSamples, prior: Prior, cap: int, folder: Path) -> Ite
         "optscale_0 (code)": ([f"optscale_0:score_min={t},form=jump,peek=5" for t in targets], None, None),
         "optscale_t (code)": ([f"optscale_t:score_min={t},form=jump,peek=5" for t in targets], prior, None),
         "beacon": ([f"beacon:cost={c}" for c in (0.001, 0.003, 0.01, 0.03, 0.1)], None, None),
-        "pandora": ([f"pandora:cost={c}" for c in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)], None, None),
+        "pandora": ([f"pandora:cost={c},min_samples=5" for c in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)], None, None),
         "instance_adaptive": ([f"instance_adaptive:q={q},{calibrated}" for q in (0.5, 0.8, 0.9, 0.99)], prior, None),
         "cost_aware, score": ([f"cost_aware:price={p}" for p in prices], prior, None),
         "cost_aware, right": ([f"cost_aware:price={p},{calibrated}" for p in prices], prior, None),
@@ -156,7 +156,7 @@ def fixed(recorded: RecordedSamples, cap: int) -> list[ReplayRow]:
         aim = f"score_min={target},max_samples={cap}"
         plan += [f"clairvoyant:{aim}", f"optscale:{aim}", f"optscale:{aim},floor=0", f"optscale_0:{aim},peek=3"]
         plan += [f"optscale_0:{aim},form=jump,peek=5"]
-    plan += [f"beacon:cost=0.01,max_samples={cap}", f"pandora:cost=0.001,max_samples={cap}"]
+    plan += [f"beacon:cost=0.01,max_samples={cap}", f"pandora:cost=0.001,min_samples=5,max_samples={cap}"]
     plan += [f"cost_aware:price=1,max_samples={cap}"]
     rules = [parse_policy(text) for text in plan]
     return replay([Entry(rule, rule.name) for rule in rules], recorded, num_orders=50)

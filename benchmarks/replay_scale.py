@@ -19,7 +19,7 @@ import numpy as np
 
 BASE = {"questions": 125, "samples": 16, "settings": 250}
 FULL = {"questions": 500, "samples": 64, "settings": 1000}
-SWEEPS = {"questions": (125, 250, 500, 1000), "samples": (16, 32, 64, 128), "settings": (250, 500, 1000, 2000)}
+SWEEPS = {"questions": (125, 250, 500), "samples": (16, 32, 64), "settings": (250, 500, 1000)}
 
 
 def main() -> None:

@@ -158,7 +158,7 @@ def table(rows: list[ReplayRow], reachable: float) -> str:
 
 def _short(policy: str) -> str:
     """The policy without settings that are the same in every row."""
-    for same in (f",{CAP}", ",alpha=0.95", ",mu0=0.0,nu0=0.0,alpha0=-0.5,beta0=0.0", ",delta=0.05,min_samples=5"):
+    for same in (f",{CAP}", ",alpha=0.95", ",mu0=0.0,nu0=0.0,alpha0=-0.5,beta0=0.0", ",delta=0.05"):
         policy = policy.replace(same, "")
     return policy
 

@@ -88,6 +88,8 @@ def run_policy(
         traced: Whether to keep every question's trace.
         memo: What earlier runs over the same samples, with the same prior, computed from them.
     """
+    if policy.joint and memo is None:  # it asks about every question again whenever one got a sample
+        memo = PrefixMemo(source.num_questions, policy.max_samples)
     state = _State(source, policy.max_samples, prior, traced, memo)
     cap = policy.max_samples if source.depth is None else min(policy.max_samples, source.depth)
     active = np.arange(source.num_questions)

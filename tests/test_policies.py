@@ -1,14 +1,21 @@
 """Policies: promises kept on simulated scores, the published rules step by step, and what may never change."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import t as student_t
 
 from optscale_predictor import Prior, TruncatedNormal, fit_mle, num_samples
+from optscale_predictor.calibration import Calibration
 from optscale_predictor.errors import InputError
+from optscale_predictor.estimators import ScoreStatistics
 from optscale_predictor.loop import run_policy
-from optscale_predictor.policies import POLICIES, Draws, parse_policy
+from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, parse_policy
+from optscale_predictor.policies._h_index import Z_GRID, expected_improvement, h_index
 from optscale_predictor.sources import RecordedSamples
 
 
@@ -36,7 +43,7 @@ def test_every_policy_stops_within_its_cap_and_counts_what_it_drew(name):
     assert set(outcomes.reason) <= {"reached", "confident", "unreachable", "budget"}
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.joint])
 def test_a_question_is_decided_alike_alone_and_in_company(name):
     recorded = simulated(12)
     policy = parse_policy(f"{name}:max_samples=16")
@@ -92,11 +99,12 @@ def test_published_code_jumps_once_from_its_peek():
     assert np.array_equal(outcomes.count, np.clip(needed, 5, 16))
 
 
+@settings(max_examples=15)
 @given(step=st.sampled_from(["double", "jump"]), seed=st.integers(0, 50))
 def test_larger_steps_never_draw_fewer_samples_to_reach(step, seed):
     recorded = simulated(10, seed=seed)
-    one = run_policy(parse_policy("optscale:score_min=0.8,floor=0,alpha=0.999"), recorded)
-    larger = run_policy(parse_policy(f"optscale:score_min=0.8,floor=0,alpha=0.999,step={step}"), recorded)
+    one = run_policy(parse_policy("optscale:score_min=0.8,floor=0,alpha=0.999"), recorded, traced=False)
+    larger = run_policy(parse_policy(f"optscale:score_min=0.8,floor=0,alpha=0.999,step={step}"), recorded, traced=False)
     reached = (one.reason == "reached") & (larger.reason == "reached")
     assert np.all(larger.count[reached] >= one.count[reached])
 
@@ -134,3 +142,174 @@ def test_best_score_of_nothing_drawn():
     empty = np.full((1, 1), np.nan)
     draws = Draws(empty, np.full((1, 1), -1), empty, np.zeros(1, np.int64), None)
     assert draws.best_score() == [-np.inf]
+
+
+def test_a_memo_changes_nothing():
+    recorded, memo = simulated(40), PrefixMemo(40, 32)
+    for text in (
+        "optscale:score_min=0.8",
+        "optscale:score_min=0.9,floor=0",
+        "cost_aware:price=1",
+        "optscale_0:form=jump",
+    ):
+        policy = parse_policy(text)
+        for _ in range(2):
+            assert np.array_equal(
+                run_policy(policy, recorded, memo=memo, traced=False).count, run_policy(policy, recorded).count
+            )
+
+
+def test_clairvoyant_draws_up_to_the_first_sample_that_reaches_the_target():
+    recorded = simulated(50)
+    outcomes = run_policy(parse_policy("clairvoyant:score_min=0.8"), recorded)
+    for question, count in enumerate(outcomes.count):
+        hits = np.flatnonzero(recorded.scores[question] >= 0.8)
+        assert count == (hits[0] + 1 if hits.size else 1)
+    with pytest.raises(InputError, match="can only be replayed"):
+        draws = Draws(
+            np.full((1, 1), np.nan), np.full((1, 1), -1), np.full((1, 1), np.nan), np.zeros(1, np.int64), None
+        )
+        parse_policy("clairvoyant").decide(draws)
+
+
+def test_no_policy_beats_the_clairvoyant_at_its_hit_rate():
+    recorded = simulated(100)
+    bound = run_policy(parse_policy("clairvoyant:score_min=0.8"), recorded)
+    ours = run_policy(parse_policy("optscale:score_min=0.8,floor=0,alpha=0.9999"), recorded)
+    same = (ours.reason == "reached") & (bound.reason == "reached")
+    assert same.any() and np.all(ours.count[same] >= bound.count[same])
+
+
+def test_oracle_knows_the_hopeless():
+    truth = Prior([0.3, 0.9], [0.05, 0.1], 1.0)
+    scores = truth.distribution().sample(32, np.random.default_rng(0))
+    shape = scores.shape
+    recorded = RecordedSamples(scores, np.zeros(shape, np.int64), np.ones(shape), np.zeros(shape))
+    outcomes = run_policy(parse_policy("oracle:score_min=0.9"), recorded, truth)
+    assert outcomes.reason.tolist() == ["unreachable", "reached"] and outcomes.count[0] == 1
+
+
+def test_cost_aware_stops_where_the_next_sample_is_not_worth_its_tokens():
+    """Its gain is E[(X - best)+], here of a posterior that has collapsed to the known uniform: (1 - best)^2 / 2."""
+    known = Prior(0.5, np.sqrt(1 / 12), 1e9)
+    scores = np.array([[0.2, 0.6, 0.8, 0.85, 0.95, 0.99]])
+    recorded = RecordedSamples(scores, np.zeros((1, 6), np.int64), np.full((1, 6), 100.0), np.zeros((1, 6)))
+    # 100 tokens at 0.1 per 1,000 cost 0.01: worth it while (1 - best)^2 / 2 > 0.01, that is best < 0.8586.
+    outcomes = run_policy(parse_policy("cost_aware:price=0.1"), recorded, known)
+    assert outcomes.count == [5] and outcomes.reason == ["confident"]
+
+
+def test_cost_aware_in_probability_of_a_right_answer(tmp_path):
+    """With a step from 0 to 1 at 0.7 the gain is P(X > 0.7) until a score passes it, and nothing after."""
+    path = tmp_path / "calibration.json"
+    Calibration("isotonic", np.array([0.7, 0.7001]), np.array([0.0, 1.0])).save(path)
+    scores = np.array([[0.2, 0.6, 0.8, 0.85]])
+    recorded = RecordedSamples(scores, np.zeros((1, 4), np.int64), np.full((1, 4), 100.0), np.zeros((1, 4)))
+    known = Prior(0.5, np.sqrt(1 / 12), 1e9)
+    assert run_policy(parse_policy(f"cost_aware:price=2.9,calibration={path}"), recorded, known).count == [3]
+    assert run_policy(parse_policy(f"cost_aware:price=3.1,calibration={path}"), recorded, known).count == [1]
+
+
+def test_a_shared_budget_is_kept_and_goes_where_the_gain_is():
+    rng = np.random.default_rng(0)
+    sure, open_ = np.full((20, 32), 0.99) + 1e-4 * rng.random((20, 32)), rng.random((20, 32)) * 0.8
+    scores = np.concatenate([sure, open_])
+    recorded = RecordedSamples(
+        scores, np.zeros(scores.shape, np.int64), np.full(scores.shape, 10.0), np.zeros(scores.shape)
+    )
+    outcomes = run_policy(parse_policy("shared_budget:tokens=40,share=0.1"), recorded, Prior(0.6, 0.3, 2.0))
+    assert outcomes.tokens.sum() <= 40 * 40 + 1e-9
+    assert outcomes.tokens.sum() > 0.95 * 40 * 40
+    assert outcomes.count[20:].mean() > 2 * outcomes.count[:20].mean() and outcomes.count.min() >= 1
+
+
+def test_instance_adaptive_rule():
+    """N = ceil(log(1 - q) / log(1 - p)): q = 0.95 takes 2 samples at p = 0.9, 5 at 0.5, 29 at 0.1."""
+    prior = Prior([0.9, 0.5, 0.1], 0.1, 1.0)
+    outcomes = run_policy(parse_policy("instance_adaptive:q=0.95"), simulated(3), prior)
+    assert outcomes.count.tolist() == [2, 5, 29]
+
+
+def test_h_index_of_the_last_sample_is_the_expected_improvement():
+    table = h_index(8, 0.0, -0.5)
+    for place in (40, 50, 60):
+        freedom = 2 * -0.5 + 7
+        by_quadrature = quad(lambda u: (u - Z_GRID[place]) * student_t.pdf(u, freedom), Z_GRID[place], np.inf)[0]  # noqa: B023
+        assert table[7, place] == pytest.approx(by_quadrature, rel=1e-3)
+
+
+def test_h_index_two_samples_from_the_end_is_the_nested_integral():
+    """H_k(z, c) = E[(u - z)+] + E[max(0, s H_{k+1}(z') - c)] at its own root, by SciPy's adaptive quadrature."""
+    horizon, drawn, nu0 = 6, 4, 0.0
+    freedom, pull = 2 * -0.5 + drawn, 1 / (nu0 + drawn + 1)
+    z = float(Z_GRID[48])
+    cost = h_index(horizon, nu0, -0.5)[drawn, 48]
+
+    def ahead(u):
+        scale = np.sqrt((1 - pull**2) * (freedom + u**2) / (freedom + 1))
+        best = (max(z, u) - u * pull) / scale
+        gain = scale * float(expected_improvement(best, freedom + 1)) - cost
+        return max(gain, 0.0) * student_t.pdf(u, freedom)
+
+    later = sum(quad(ahead, *ends, limit=200)[0] for ends in ((-200, -5), (-5, 0), (0, 5), (5, 200)))
+    assert float(expected_improvement(z, freedom)) + later == pytest.approx(cost, rel=0.02)
+
+
+def test_beacon_predicts_with_the_jeffreys_posterior():
+    """After x1..x3: Student's t at their mean, scale s sqrt(1 + 1/3), s the sample standard deviation."""
+    scores = np.array([0.2, 0.5, 0.8])
+    location, scale = parse_policy("beacon").predictive(ScoreStatistics.from_scores(scores))
+    assert float(location) == pytest.approx(0.5) and float(scale) == pytest.approx(0.3 * np.sqrt(4 / 3))
+
+
+def test_beacon_spends_less_the_more_a_sample_costs():
+    recorded = simulated(60)
+    spent = [run_policy(parse_policy(f"beacon:cost={cost}"), recorded).count.mean() for cost in (1e-4, 1e-2, 0.1, 10)]
+    assert spent == sorted(spent, reverse=True) and spent[0] > 15 and spent[-1] == 3
+
+
+def test_pandora_against_its_formula():
+    """E[(v - v_best)+] by SciPy's quadrature, for one question after 24 samples with a cap of 600."""
+    scores = np.concatenate([np.linspace(0.1, 0.4, 12), [0.5], np.linspace(0.79, 0.82, 11)])
+    worth = scores / (1 - scores)
+    median, spread = worth[12], worth[12:].mean() - worth[12]
+    width = np.sqrt(np.log(24) * np.log(20) / 24)
+    maximum, mean = median + np.log(200) * spread * (1 - width), spread * (1 + width)
+    own = worth[-1] / (worth[-1] + maximum)
+
+    def excess(x):
+        rate = min((median + x) / (median + x + maximum), 0.5)
+        return max(rate - own, 0.0) * np.exp(-x / mean) / mean
+
+    bends = (0, worth[-1] - median, maximum - median, 60 * mean)
+    at_cap = sum(quad(excess, *ends)[0] for ends in pairwise(bends))
+    assert at_cap > 1e-3
+    row = np.concatenate([scores, np.full(576, 0.1)])[None]
+    recorded = RecordedSamples(row, np.zeros(row.shape, np.int64), np.ones(row.shape), np.zeros(row.shape))
+    rule = "pandora:max_samples=600,min_samples=24,cost="
+    assert run_policy(parse_policy(f"{rule}{1.02 * at_cap}"), recorded).count == [24]
+    assert run_policy(parse_policy(f"{rule}{0.98 * at_cap}"), recorded).count > [24]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("asc_beta:confidence=1", "confidence must lie in"),
+        ("esc:window=1", "window must be >= 2, got 1"),
+        ("dsc:easy=2", "easy must lie in"),
+        ("beacon:cost=0", "cost must be > 0"),
+        ("beacon:alpha0=-1", "alpha0 must be >= -0.5"),
+        ("pandora:min_samples=3", "min_samples must be >= 5"),
+        ("pandora:delta=0", "delta must lie in"),
+        ("cost_aware:price=-1", "price must be >= 0"),
+        ("cost_aware:calibration=missing.json", "calibration missing.json: No such file"),
+        ("shared_budget:tokens=0", "tokens must be > 0"),
+        ("shared_budget:share=0", "share must lie in"),
+        ("instance_adaptive:q=1", "q must lie in"),
+        ("oracle:floor=1", "floor must lie in"),
+        ("optscale:estimate=guess", "estimate must be one of posterior, plugin"),
+    ],
+)
+def test_bad_settings_are_named(text, says):
+    with pytest.raises(InputError, match=says):
+        parse_policy(text)

@@ -277,7 +277,6 @@ def test_other_questions_are_looked_at_after_each_window_only():
     assert run_policy(Dsc(confidence=0.8), recorded([0, 1] + [0] * 14), HARD).count == [4]
 
 
-@pytest.mark.xfail(strict=True, reason="dsc.py doubles what is drawn instead of adding windows of one size")
 def test_further_windows_are_as_large_as_the_first():
     """The authors' code (WangXinglin/DSC, cmp_cal.py) extends by a window of constant size, too."""
     undecided = [0, 1] * 10

@@ -5,7 +5,7 @@ from typing import Any
 from optscale_predictor.commands.answering import answer
 from optscale_predictor.commands.demonstration import demo
 from optscale_predictor.commands.foreign import eval_, train
-from optscale_predictor.commands.measuring import predict, replay
+from optscale_predictor.commands.measuring import calibrate, predict, replay
 from optscale_predictor.commands.preparing import generate, pool, score, targets
 
 COMMANDS: dict[str, Any] = {
@@ -16,6 +16,7 @@ COMMANDS: dict[str, Any] = {
     "pool": pool,
     "train": train,
     "predict": predict,
+    "calibrate": calibrate,
     "answer": answer,
     "replay": replay,
     "eval": eval_,

@@ -1,7 +1,7 @@
 """Adaptive-Consistency, Dirichlet rule: stop once the leading answer beats all others (arXiv 2305.11860, sec. 3).
 
 The shares of the (at most five) leading answers are Dirichlet(v + 1); the rule stops once P(the leader's is the
-largest) exceeds the confidence. Shares of a Dirichlet are ratios of independent Gammas, so that probability is
+largest) reaches the confidence. Shares of a Dirichlet are ratios of independent Gammas, so that probability is
 E[prod_i P(g_i < g_1)], one integral over the leader's Gamma; the authors' code estimates it by Monte Carlo.
 """
 

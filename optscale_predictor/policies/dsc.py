@@ -1,9 +1,10 @@
-"""Difficulty-adaptive self-consistency: one sample for easy questions, a growing number for others (arXiv 2408.13457).
+"""Difficulty-adaptive self-consistency: one sample for easy questions, more for others (arXiv 2408.13457).
 
 Wang et al. let a language model rank the batch's questions by difficulty, find where the easy ones end by a binary
-search with pre-samples, and sample the others in growing windows until the beta rule of Adaptive-Consistency stops.
-Here the prior ranks the questions and the border is a setting, to be chosen on training questions: so a question's
-samples do not depend on which others are in its batch, and no pre-samples are spent on the search.
+search with pre-samples, and sample the others window by window until the beta rule of Adaptive-Consistency stops, the
+first window being as large as similar questions needed. Here the prior ranks the questions, the border is a setting to
+be chosen on training questions, and all windows are alike: so a question's samples do not depend on which others are in
+its batch, and no pre-samples are spent on the search.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Dsc(Policy):
     Attributes:
         easy: Prior mean score from which a question is easy and gets one sample, in [0, 1].
         confidence: Probability that the leading answer beats its runner-up at which other questions stop, in (0, 1).
-        window: Samples of the first window, >= 1; each further one is as large as all before it.
+        window: Samples drawn between decisions, >= 1.
         max_samples: Cap, >= 1.
     """
 
@@ -54,5 +55,5 @@ class Dsc(Policy):
         enough = (draws.count > 0) & (easy | sure)
         spent = draws.count >= self.max_samples
         reason = np.select([enough, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
-        total = np.where(easy, 1, np.maximum(2 * draws.count, self.window))
+        total = np.where(easy, 1, draws.count + self.window)
         return Decision(np.minimum(total, self.max_samples), reason, np.full(draws.count.shape, np.nan))

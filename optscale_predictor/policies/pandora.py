@@ -35,8 +35,8 @@ class Pandora(Policy):
         cost: Cost of a sample, in units of win rate, > 0; 0.00006 to 0.008 in the authors' experiments.
         max_samples: Cap, >= 1.
         delta: Probability that the bounds fail, in (0, 1).
-        min_samples: Samples before the first estimate, >= 5 (below, the lower bound may be negative); 20 in the
-            authors' code.
+        min_samples: Samples before the first estimate, >= 5; 20 in the authors' code. With few samples the lower bound
+            of the mean is near 0, the expected maximum with it, and the rule stops at once.
     """
 
     name: ClassVar[str] = "pandora"
@@ -44,7 +44,7 @@ class Pandora(Policy):
     cost: float = 0.001
     max_samples: int = 32
     delta: float = 0.05
-    min_samples: int = 5
+    min_samples: int = 20
 
     def __post_init__(self) -> None:
         """Checks every range."""

@@ -1,0 +1,147 @@
+"""Calibration against scikit-learn and SciPy, and the check of the promise."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from optscale_predictor.calibration import Calibration, draw_reliability, fit_isotonic, fit_platt, reliability
+from optscale_predictor.calibration.platt import platt_parameters
+from optscale_predictor.errors import InputError
+from optscale_predictor.loop import run_policy
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.promise import check_promise
+from optscale_predictor.sources import RecordedSamples
+
+
+def labelled(seed=0, size=600):
+    rng = np.random.default_rng(seed)
+    scores = np.round(rng.beta(2, 1, size), 2)
+    return scores, (rng.random(size) < scores**2).astype(float)
+
+
+def test_isotonic_is_that_of_scikit_learn():
+    scores, correct = labelled()
+    theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, correct)
+    grid = np.linspace(0, 1, 401)
+    assert fit_isotonic(scores, correct)(grid) == pytest.approx(theirs.predict(grid), abs=1e-9)
+
+
+def test_platt_minimises_the_smoothed_cross_entropy():
+    scores, correct = labelled(1)
+    x, positives = logit(np.clip(scores, 1e-6, 1 - 1e-6)), correct.sum()
+    target = np.where(correct == 1, (positives + 1) / (positives + 2), 1 / (len(correct) - positives + 2))
+
+    def cost(point):
+        chance = expit(point[0] * x + point[1])
+        return -(target * np.log(chance) + (1 - target) * np.log(1 - chance)).sum()
+
+    found = minimize(cost, (0.5, 0.1), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
+    assert platt_parameters(scores, correct) == pytest.approx(tuple(found.x), abs=1e-4)
+    grid = np.linspace(0.01, 0.99, 99)
+    assert fit_platt(scores, correct)(grid) == pytest.approx(expit(found.x[0] * logit(grid) + found.x[1]), abs=1e-3)
+
+
+@given(seed=st.integers(0, 300), size=st.integers(1, 60), probability=st.floats(0, 1))
+def test_maps_are_monotone_and_invert(seed, size, probability):
+    scores, correct = labelled(seed, size)
+    for fit in (fit_isotonic, fit_platt):
+        calibration = fit(scores, correct)
+        values = calibration(np.linspace(0, 1, 101))
+        assert np.all(np.diff(values) >= 0) and values.min() >= 0 and values.max() <= 1
+        score = calibration.score_for(probability)
+        if np.isfinite(score):
+            assert calibration(score) >= probability
+            assert score <= 1e-6 or calibration(score - 1e-6) <= probability + 1e-9
+        else:
+            assert calibration(1.0) < probability
+
+
+def test_unknown_labels_are_left_out_and_one_class_is_a_constant():
+    assert np.isnan(fit_isotonic([0.2, 0.8], [0, 1])(np.nan))
+    assert fit_isotonic([0.2, 0.8, 0.9], [0, np.nan, 1])(0.9) == 1
+    assert fit_isotonic([0.2, 0.8], [1, 1])(0.5) == 1
+    assert fit_platt([0.2, 0.8], [1, 1])([0.1, 0.9]) == pytest.approx([0.75, 0.75])
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    calibration = fit_isotonic(*labelled())
+    calibration.save(tmp_path / "map.json")
+    loaded = Calibration.load(tmp_path / "map.json")
+    grid = np.linspace(0, 1, 57)
+    assert np.array_equal(loaded(grid), calibration(grid)) and loaded.kind == "isotonic"
+
+
+def test_reliability_agrees_with_scikit_learn():
+    scores, correct = labelled(2, 4000)
+    found = reliability(scores**2, correct)
+    assert found.auc == pytest.approx(roc_auc_score(correct, scores**2))
+    assert found.brier == pytest.approx(brier_score_loss(correct, scores**2))
+    assert found.count.sum() == 4000 and len(found.count) == 10
+    assert found.calibration_error < 0.03 < reliability(scores, correct).calibration_error
+    assert np.mean((found.low <= found.predicted) & (found.predicted <= found.high)) > 0.7
+
+
+def test_the_diagram_is_drawn(tmp_path):
+    draw_reliability(reliability(*labelled()), tmp_path / "reliability.png", "scores")
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_promise_counts_what_stopped_as_reached_or_confident():
+    scores = np.array([[0.2, 0.9, 0.1, 0.3], [0.3, 0.2, 0.1, 0.25], [0.95, 0.2, 0.2, 0.2]])
+    recorded = RecordedSamples(scores, np.zeros((3, 4), np.int64), np.ones((3, 4)), np.zeros((3, 4)))
+    outcomes = run_policy(parse_policy("optscale:score_min=0.8,floor=0,alpha=0.999,max_samples=4"), recorded)
+    promise = check_promise(outcomes, 0.8, 0.999)
+    assert (promise.promised, promise.kept, promise.share) == (2, 2, 1.0) and promise.low < 1
+    wide = RecordedSamples(np.array([[0.5, 0.75, 0.6, 0.7]]), *(part[:1] for part in (recorded.answers, *2 * [scores])))
+    broken = check_promise(run_policy(parse_policy("optscale_0:score_min=0.8,alpha=0.05,peek=2"), wide), 0.8, 0.05)
+    assert (broken.promised, broken.kept, broken.share) == (1, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: fit_isotonic([0.5], [np.nan]), "no sample has both"),
+        (lambda: fit_platt([1.5], [1]), "scores must lie in"),
+        (lambda: fit_platt([0.5], [0.5]), "correct must be 0 or 1"),
+        (lambda: fit_isotonic([0.5, 0.6], [1]), "one shape"),
+        (lambda: Calibration("isotonic", np.array([0.2, 0.1]), np.array([0.1, 0.2])), "scores must increase"),
+        (lambda: reliability([0.5], [1], bins=0), "bins must be >= 1"),
+    ],
+)
+def test_bad_input_is_named(call, says):
+    with pytest.raises(InputError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"kind": "platt"}', '{"kind": "x", "scores": [2], "probabilities": [1]}'])
+def test_broken_files_are_named(tmp_path, text):
+    path = tmp_path / "map.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"map\.json"):
+        Calibration.load(path)
+
+
+def test_the_command_writes_a_map_that_a_policy_reads(tmp_path, capsys):
+    """Over a real pool: the embedded generator's samples, scored by the embedded verifier."""
+    from optscale_predictor.cli import main
+    from optscale_predictor.engines import make_verifier
+    from optscale_predictor.generators import SamplingParams
+    from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+    from optscale_predictor.preparation import generate_pool, score_pool
+    from optscale_predictor.world.arithmetic import make_questions
+
+    generator = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=96))
+    generate_pool(tmp_path / "pool", make_questions(6, 0, "test"), generator, 4)
+    score_pool(tmp_path / "pool", make_verifier("embedded:verifier"))
+    path = tmp_path / "map.json"
+    main(["calibrate", str(tmp_path / "pool"), str(path)])
+    assert "on 3 held-out questions: calibration error" in capsys.readouterr().out
+    assert parse_policy(f"cost_aware:price=0.1,calibration={path}").calibration == str(path)
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(tmp_path / "pool"), str(path), "--kind", "magic"])
+    assert "kind must be one of isotonic, platt" in capsys.readouterr().err

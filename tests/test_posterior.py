@@ -1,0 +1,102 @@
+"""The posterior by importance sampling, and the posterior-predictive bound by its defining inequality."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optscale_predictor import Prior, TruncatedNormal, fit_map, num_samples
+from optscale_predictor.bound import expected_best, marginal_gain, reach_probability, reachable_score
+from optscale_predictor.distributions._quadrature import expectation
+from optscale_predictor.errors import InputError
+from optscale_predictor.estimators import fit_posterior
+from optscale_predictor.estimators.natural import believed_statistics
+
+SETS = ([0.9], [0.85, 0.93], [0.7, 0.75, 0.9, 0.8], [0.99, 0.98, 0.2, 0.1], [0.1, 0.1, 0.05])
+PRIORS = (Prior(0.5, np.sqrt(1 / 12), 1.0), Prior(0.93, 0.07, 2.0), Prior(0.8, 0.2, 4.0))
+
+
+def by_importance_sampling(scores, prior, score_min, counts, draws=40_000):
+    """E[F(score_min)^count] under exp(n (eta . t - A(eta))), by a Student's t around the MAP fit."""
+    statistics, mode = believed_statistics(scores, prior), fit_map(scores, prior)
+    model = expectation(mode.a, mode.b)
+    mean, scale = float(model.mean), float(np.sqrt(model.covariance[0, 0]))
+    information = model.covariance / np.outer([scale, scale**2], [scale, scale**2])
+    count = float(statistics.count)
+    rng, freedom = np.random.default_rng(0), 3
+    t = rng.standard_normal((draws, 2)) / np.sqrt(rng.chisquare(freedom, draws) / freedom)[:, None]
+    step = t @ (1.3 * np.linalg.cholesky(np.linalg.inv(information) / count)).T
+    b = mode.b + step[:, 1] / scale**2
+    member = TruncatedNormal.from_natural(mode.a + step[:, 0] / scale - 2 * mean * step[:, 1] / scale**2, b)
+    log = count * (member.log_prob(float(statistics.mean)) + b * float(statistics.variance))
+    log += (freedom + 2) / 2 * np.log1p((t**2).sum(-1) / freedom)
+    weight = np.exp(log - log.max())
+    below = member.logcdf(score_min)
+    return [float((weight * np.exp(count * below)).sum() / weight.sum()) for count in counts]
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("scores", SETS)
+def test_quadrature_agrees_with_importance_sampling(scores, prior):
+    counts = (1, 4, 16, 64)
+    posterior = fit_posterior(scores, prior)
+    misses = [1 - float(reach_probability(posterior, 0.95, count)) for count in counts]
+    assert misses == pytest.approx(by_importance_sampling(scores, prior, 0.95, counts), abs=0.025)
+
+
+def test_the_predictive_mean_is_that_of_samples_and_pseudo_samples():
+    """Diaconis and Ylvisaker (1979): under a conjugate prior in natural parameters E[mean] is the blended mean."""
+    for prior in PRIORS[1:]:
+        for scores in SETS:
+            blended = believed_statistics(scores, prior)
+            assert float(fit_posterior(scores, prior).mean()) == pytest.approx(float(blended.mean), abs=2e-3)
+
+
+def test_the_posterior_narrows_to_the_plug_in_fit():
+    prior = Prior(0.8, 0.15, 1e7)
+    assert float(num_samples(fit_posterior([0.7], prior), 0.95)) == float(num_samples(fit_map([0.7], prior), 0.95))
+
+
+def test_degenerate_scores_have_a_posterior():
+    posterior = fit_posterior([[np.nan, np.nan], [1.0, 1.0], [0.5, 0.5], [0.0, 1.0]], Prior(0.6, 0.2, 0.0))
+    assert np.all(np.isfinite(posterior.mean()))
+    assert posterior.mean()[1:3] == pytest.approx([1.0, 0.5], abs=1e-3)
+    with pytest.raises(InputError, match="scores must lie in"):
+        fit_posterior([1.2], Prior(0.6, 0.2, 1.0))
+
+
+@settings(max_examples=25)
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=1, max_size=8),
+    score_min=st.floats(0.3, 0.97),
+    alpha=st.floats(0.05, 0.99),
+)
+def test_fewest_samples_of_a_posterior_keep_the_promise(scores, score_min, alpha):
+    posterior = fit_posterior(scores, Prior(0.6, 0.2, 2.0))
+    count = float(num_samples(posterior, score_min, alpha))
+    if not np.isfinite(count) or count > 1e9:
+        return
+    assert reach_probability(posterior, score_min, count) >= alpha - 1e-9
+    assert count == 1 or reach_probability(posterior, score_min, count - 1) < alpha + 1e-9
+
+
+@settings(max_examples=25)
+@given(mu=st.floats(0, 1), sigma=st.floats(0.02, 1), count=st.integers(1, 100), alpha=st.floats(0.05, 0.95))
+def test_reachable_score_inverts_the_bound(mu, sigma, count, alpha):
+    family = TruncatedNormal(mu, sigma)
+    score = float(reachable_score(family, count, alpha))
+    assert float(reach_probability(family, score, count)) == pytest.approx(alpha, abs=1e-6)
+
+
+def test_expected_best_and_marginal_gain_against_sampling():
+    family = TruncatedNormal(0.7, 0.2)
+    drawn = family.sample(20_000, np.random.default_rng(0))
+    best_of_four = np.maximum(drawn.reshape(-1, 4).max(-1), 0.8)
+    assert float(expected_best(family, 4, 0.8)) == pytest.approx(best_of_four.mean(), abs=6e-3)
+    assert float(marginal_gain(family, 0.8)) == pytest.approx(np.maximum(drawn - 0.8, 0).mean(), abs=4e-3)
+    posterior = fit_posterior([0.5, 0.8], PRIORS[2])
+    gains = np.diff([float(expected_best(posterior, count, 0.8)) for count in (1, 2, 3, 4)])
+    assert np.all(gains > 0) and np.all(np.diff(gains) < 0)
+    assert float(expected_best(posterior, 1, 0.8)) - 0.8 == pytest.approx(
+        float(marginal_gain(posterior, 0.8)), rel=1e-4
+    )
