@@ -86,6 +86,19 @@ def test_reliability_agrees_with_scikit_learn():
     assert np.mean((found.low <= found.predicted) & (found.predicted <= found.high)) > 0.7
 
 
+def test_equal_probabilities_share_a_bin_whatever_their_order():
+    truth = np.repeat([0.0, 1.0], 50)
+    for labels in (truth, truth[::-1], np.random.default_rng(0).permutation(truth)):
+        assert reliability(np.full(100, 0.5), labels).calibration_error == 0
+
+
+def test_a_steep_platt_curve_is_kept():
+    scores, correct = np.r_[np.full(50, 0.50), np.full(50, 0.51)], np.repeat([0.0, 1.0], 50)
+    slope, intercept = platt_parameters(scores, correct)
+    grid = np.linspace(0.49, 0.52, 301)
+    assert fit_platt(scores, correct)(grid) == pytest.approx(expit(slope * logit(grid) + intercept), abs=2e-3)
+
+
 def test_the_diagram_is_drawn(tmp_path):
     draw_reliability(reliability(*labelled()), tmp_path / "reliability.png", "scores")
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")

@@ -33,6 +33,8 @@ class Calibration:
 
     def __post_init__(self) -> None:
         """Checks that the map is one, and monotone."""
+        if self.kind not in ("isotonic", "platt"):
+            raise InputError(f"calibration kind must be 'isotonic' or 'platt', got {self.kind!r}")
         scores, probabilities = self.scores, self.probabilities
         if scores.ndim != 1 or scores.shape != probabilities.shape or not scores.size:
             raise InputError("calibration needs as many probabilities as scores, one at least")
@@ -57,17 +59,26 @@ class Calibration:
             return 0.0
         (below, above), (left, right) = self.probabilities[high - 1 : high + 1], self.scores[high - 1 : high + 1]
         found = left + (right - left) * (probability - below) / (above - below)
-        # Rounding must not leave it a hair short of the promise.
-        return float(found if self(found) >= probability else np.nextafter(found, 2))
+        while self(found) < probability:  # rounding must not leave it a hair short of the promise
+            found = np.nextafter(found, right)
+        return float(found)
 
     def save(self, path: str | Path) -> None:
-        """Writes it as JSON, whole or not at all."""
+        """Writes it as JSON, whole or not at all.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = {"kind": self.kind, "scores": self.scores.tolist(), "probabilities": self.probabilities.tolist()}
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise InputError(f"calibration {path}: {error.strerror}") from error
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -78,7 +89,7 @@ class Calibration:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            kind = str(content["kind"])
+            kind = content["kind"]
             scores, probabilities = (np.array(content[name], np.float64) for name in ("scores", "probabilities"))
         except OSError as error:
             raise InputError(f"calibration {path}: {error.strerror}") from error

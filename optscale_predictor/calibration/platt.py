@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from optscale_predictor.calibration.calibration import Calibration, Floats, labelled
 
 _EDGE = 1e-6  # least distance of a score from 0 and 1
-_KNOTS = np.unique(np.concatenate([np.linspace(0, 1, 401), expit(np.linspace(-14, 14, 201))]))
+_LOGITS = np.linspace(-14, 14, 401)
 
 
 def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Calibration:
@@ -21,8 +21,11 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Calibration:
     """
     scores, correct = labelled(scores, correct)
     slope, intercept = platt_parameters(scores, correct)
-    probabilities = expit(slope * logit(np.clip(_KNOTS, _EDGE, 1 - _EDGE)) + intercept)
-    return Calibration("platt", _KNOTS, np.maximum.accumulate(probabilities))
+    # Knots where the score moves, and where the probability does: a steep curve rises between two scores.
+    steep = expit((_LOGITS - intercept) / slope) if slope > 0 else np.array([0.5])
+    knots = np.unique(np.concatenate([[0.0, 1.0], expit(_LOGITS), steep]))
+    probabilities = expit(slope * logit(np.clip(knots, _EDGE, 1 - _EDGE)) + intercept)
+    return Calibration("platt", knots, np.maximum.accumulate(probabilities))
 
 
 def platt_parameters(scores: ArrayLike, correct: ArrayLike) -> tuple[float, float]:

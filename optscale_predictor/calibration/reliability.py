@@ -17,7 +17,7 @@ _Z = 1.959963984540054  # of a 95% interval
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Predicted against observed probabilities, by bins of as many samples each.
+    """Predicted against observed probabilities, by bins of about as many samples each.
 
     Attributes:
         count: Samples of each bin, [bins].
@@ -50,7 +50,9 @@ def reliability(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) ->
         raise InputError(f"bins must be >= 1, got {bins}")
     predicted, truth = labelled(probabilities, correct)
     order = np.argsort(predicted, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if part.size]
+    # A bin ends where the probability changes: what is predicted alike belongs together, whatever the samples' order.
+    nominal = np.searchsorted(predicted[order], predicted[order]) * bins // len(order)
+    parts = np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
     count = np.array([part.size for part in parts])
     mean = np.array([predicted[part].mean() for part in parts])
     share = np.array([truth[part].mean() for part in parts])
