@@ -32,6 +32,35 @@ def test_beta_log_tails_agree_with_mpmath(a, b):
                     assert float(got) == pytest.approx(float(want), rel=1e-10)
 
 
+@pytest.mark.parametrize(("a", "b", "x"), [(1e6, 1.0, 0.995), (1e4, 2e4, 0.2), (5e8, 3e8, 0.6), (20.0, 3e5, 0.01)])
+def test_beta_of_large_shapes_keeps_its_tails(a, b, x):
+    family = Beta(a, b)
+    with mpmath.workdps(60):
+        # I_x by its own series, term by term; every term is positive.
+        point, total, term = mpmath.mpf(x), mpmath.mpf(1), mpmath.mpf(1)
+        lower = x < a / (a + b)
+        first, second, point = (
+            (mpmath.mpf(a), mpmath.mpf(b), point) if lower else (mpmath.mpf(b), mpmath.mpf(a), 1 - point)
+        )
+        index = 0
+        while term > total * mpmath.mpf(10) ** -30:
+            term *= (first + second + index) / (first + 1 + index) * point
+            total, index = total + term, index + 1
+        log_beta = mpmath.loggamma(first) + mpmath.loggamma(second) - mpmath.loggamma(first + second)
+        want = (
+            first * mpmath.log(point) + second * mpmath.log1p(-point) - mpmath.log(first) - log_beta + mpmath.log(total)
+        )
+    got = family.logcdf(x) if lower else family.logsf(x)
+    assert float(got) == pytest.approx(float(want), rel=1e-8)
+
+
+def test_excess_of_many_points_at_once():
+    one, points = Beta(2.0, 3.0), np.array([0.2, 0.6])
+    assert one.expected_excess(points) == pytest.approx([float(one.expected_excess(x)) for x in points])
+    two = Beta([2.0, 1.0], [3.0, 1.0])
+    assert two.expected_excess(points[:, None])[1, 0] == pytest.approx(float(one.expected_excess(0.6)))
+
+
 def test_beta_agrees_with_scipy():
     a, b, x = np.array([0.5, 2.0, 9.0]), np.array([0.7, 5.0, 1.2]), np.array([[0.1], [0.6], [0.97]])
     ours, theirs = Beta(a, b), stats.beta(a, b)
@@ -145,6 +174,8 @@ def test_interval_probability_from_either_tail():
     family = TruncatedNormal(0.5, 0.05)
     assert family.log_interval(0.4, 0.6) == pytest.approx(np.log(family.cdf(0.6) - family.cdf(0.4)))
     assert family.log_interval(0.9, 1.0) == pytest.approx(float(family.logsf(0.9)))
+    far = float(TruncatedNormal(0.1, 0.01).logsf(0.6))
+    assert TruncatedNormal(0.1, 0.01).log_interval(0.6, 0.7) == pytest.approx(far)
     masses = PointMassMixture(0.2, 0.3, Beta(1.0, 1.0))
     assert np.exp(masses.log_interval(0.9, 1.0)) == pytest.approx(0.3 + 0.05)
     assert np.exp(masses.log_interval(0.0, 0.1)) == pytest.approx(0.2 + 0.05)

@@ -56,9 +56,10 @@ class ScoreDistribution(ABC):
 
     def log_interval(self, low: ArrayLike, high: ArrayLike) -> Floats:
         """Log P(low <= score <= high), from whichever tail keeps the digits; -inf where it is below rounding."""
-        low_cdf, high_cdf = self.log_below(low), self.logcdf(high)
-        low_sf, high_sf = np.log(-np.expm1(np.minimum(low_cdf, -1e-300))), self.logsf(high)
+        low_cdf, high_cdf, high_sf = self.log_below(low), self.logcdf(high), self.logsf(high)
         with np.errstate(divide="ignore", invalid="ignore"):
+            # P(score >= low): the survival function itself, but for a point mass at low.
+            low_sf = np.maximum(self.logsf(low), np.log(-np.expm1(low_cdf)))
             from_below = high_cdf + np.log(-np.expm1(np.minimum(low_cdf - high_cdf, 0.0)))
             from_above = low_sf + np.log(-np.expm1(np.minimum(high_sf - low_sf, 0.0)))
         chosen = np.where(high_cdf < np.log(0.5), from_below, from_above)

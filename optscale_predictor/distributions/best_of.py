@@ -49,8 +49,9 @@ class BestOf(ScoreDistribution):
     def log_prob(self, x: ArrayLike) -> Floats:
         """Log density (log mass at a point mass of the base)."""
         below, upto = self.base.log_below(x), self.base.logcdf(x)
-        density = np.log(self.count) + (self.count - 1) * upto + self.base.log_prob(x)
         with np.errstate(divide="ignore", invalid="ignore"):
+            others = np.where(self.count > 1, (self.count - 1) * upto, 0.0)
+            density = np.where(others == -np.inf, -np.inf, np.log(self.count) + others + self.base.log_prob(x))
             mass = self.count * upto + np.log(-np.expm1(np.minimum(self.count * (below - upto), 0.0)))
         return np.where(below < upto, mass, density)
 
@@ -88,8 +89,7 @@ class BestOf(ScoreDistribution):
 
     def _integral(self, low: Floats, high: Floats, integrand: Callable[[Floats], Floats]) -> Floats:
         """The integral of a function of scores from ``low`` to ``high``, panel by panel."""
-        levels = _LEVELS.reshape(-1, *(1,) * len(self.shape))
-        edges = np.clip(self.quantile(np.broadcast_to(levels, (len(_LEVELS), *self.shape))), low, high)
+        edges = np.clip(self.quantile(_LEVELS.reshape(-1, *(1,) * low.ndim)), low, high)
         edges = np.concatenate([low[None], edges, high[None]])
         total = np.zeros(low.shape)
         for start, end in pairwise(edges):

@@ -6,7 +6,7 @@ are digamma(a) - digamma(a + b) = E[log x] and the same of b and 1 - x.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import polygamma, psi
+from scipy.special import betaln, polygamma, psi
 
 from optscale_predictor.distributions.beta import Beta
 from optscale_predictor.estimators.natural import RESOLUTION
@@ -69,7 +69,9 @@ def _newton(point: Floats, target: Floats) -> Floats:
         for _ in range(30):
             trial = np.clip(point[active] * np.exp(size[:, None] * step), 1e-6, _MOST)
             new = _likelihood(trial, target[active])
-            worse = new < value[active] - 1e-13 * np.abs(value[active])
+            # Near the maximum rounding hides the likelihood's rise; the gradient still shows it.
+            nearer = _step(trial, target[active])[1] <= _step(point[active], target[active])[1] / 2
+            worse = (new < value[active] - 1e-13 * np.abs(value[active])) & ~nearer
             if not worse.any():
                 break
             size[worse] /= 2
@@ -81,8 +83,6 @@ def _newton(point: Floats, target: Floats) -> Floats:
 
 
 def _likelihood(point: Floats, target: Floats) -> Floats:
-    from scipy.special import betaln
-
     return np.asarray(((point - 1) * target).sum(-1) - betaln(*point.T))
 
 
