@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from optscale_predictor.bootstrap import Bootstrap, Estimate
+from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import Prior
 from optscale_predictor.loop import Outcomes, run_policy
 from optscale_predictor.policies import Policy, PrefixMemo
@@ -97,7 +98,13 @@ def replay(
 
     Returns:
         One row an entry.
+
+    Raises:
+        InputError: A policy lacks the prior that it needs; said before anything is replayed.
     """
+    for entry in entries:
+        if entry.policy.needs_prior and entry.prior is None:
+            raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
     measured = np.empty((len(entries), len(METRICS), num_orders, recorded.num_questions), np.float32)
     orders = np.random.default_rng(seed).spawn(num_orders)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)

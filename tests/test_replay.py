@@ -98,3 +98,9 @@ def test_settings_are_chosen_on_one_split_and_reported_on_the_other():
         choose(train, test[:1], "r")
     with pytest.raises(InputError, match="no row of"):
         choose(train, test, "other")
+
+
+def test_a_missing_prior_is_said_before_anything_is_replayed(monkeypatch):
+    monkeypatch.setattr("optscale_predictor.replay.run_policy", lambda *_, **__: pytest.fail("it ran"))
+    with pytest.raises(InputError, match="policy 'oracle' needs a prior"):
+        replay([Entry(parse_policy(text), "x") for text in ("best_of_n", "oracle")], pool())

@@ -1,7 +1,7 @@
 """Oracle parameters: what a stopping rule does that knows each question's score distribution.
 
-The prior is taken for the truth, so it must be made from it: ``targets.oracle_prior`` of the pool that is replayed. A
-bound on every rule that has to learn the distribution, not a rule that anybody can run.
+The prior is taken for the truth, so it must be made from it: mean and standard deviation of each question's own scores
+in the pool that is replayed. A bound on every rule that has to learn the distribution, not a rule that anybody can run.
 """
 
 from dataclasses import dataclass
