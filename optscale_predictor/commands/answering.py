@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def _as_json(result: "Answer") -> str:
 
 
 def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
-    needed = dict(result.trace)
+    needed = {number: estimate for number, estimate in result.trace if not isnan(estimate)}
     lines = [f"question  {question.text}", f"policy    {policy}", "", "sample  score   best    N*"]
     best = 0.0
     for number, value in enumerate(result.scores, start=1):
