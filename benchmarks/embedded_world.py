@@ -27,7 +27,7 @@ def main() -> None:
     items = [Answered(questions[request.question_id], sample.text) for request, samples in drawn for sample in samples]
     shape = QUESTIONS, SAMPLES
     right = np.array([extract_answer(item.text) == item.question.gold for item in items]).reshape(shape)
-    scores = make_verifier("embedded:verifier").score(items).reshape(shape)
+    scores = make_verifier("embedded:verifier").score(items).values.reshape(shape)
     terms = np.array([len(terms_of(questions[request.question_id].text)) for request, _ in drawn])
     mixed = [row for row in range(QUESTIONS) if 0 < right[row].mean() < 1]
     within = np.mean([roc_auc_score(right[row], scores[row]) for row in mixed])

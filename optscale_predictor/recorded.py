@@ -5,13 +5,10 @@ Questions are known by their text, so a pool serves any task that asks the same 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Generator, Request, Sample, SamplingParams
 from optscale_predictor.pools import Pool
-from optscale_predictor.verifiers import Answered, Verifier
+from optscale_predictor.verifiers import Answered, Scores, Verifier
 
 
 class RecordedGenerator(Generator):
@@ -71,6 +68,6 @@ class RecordedVerifier(Verifier):
         """See :class:`Verifier`."""
         return {"adapter": "pool"}
 
-    def score(self, items: Sequence[Answered]) -> NDArray[np.float64]:
+    def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`."""
-        return np.array([self._generator.scores[item.question.text, item.text] for item in items])
+        return Scores.of([self._generator.scores[item.question.text, item.text] for item in items])

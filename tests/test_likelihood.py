@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from optscale_predictor.errors import InputError
 from optscale_predictor.models import load_pretrained
 from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
+from optscale_predictor.verifiers import Answered, require_scores
 from optscale_predictor.verifiers.likelihood import LikelihoodVerifier, fit_score_map
 from optscale_predictor.world.tokenizer import make_tokenizer
 
@@ -38,18 +38,18 @@ def test_features_are_the_models_own_log_probabilities(verifier):
 
 
 def test_a_score_does_not_depend_on_its_batch(verifier):
-    alone = [verifier.score([item])[0] for item in ITEMS]
-    assert verifier.score(ITEMS) == pytest.approx(alone, abs=1e-5)
+    alone = [verifier.score([item]).values[0] for item in ITEMS]
+    assert verifier.score(ITEMS).values == pytest.approx(alone, abs=1e-5)
 
 
 def test_a_wrong_sum_scores_below_the_right_one(verifier):
-    right, wrong = verifier.score(ITEMS[:2])
+    right, wrong = verifier.score(ITEMS[:2]).values
     assert right > wrong + 0.3
 
 
 def test_long_nonsense_scores_low(verifier):
     nonsense = [Answered(Question("q", "How many eggs?"), text) for text in ("0" * 400, "+1" * 200, "#= " * 100)]
-    assert np.all(verifier.score(nonsense) < 0.1)
+    assert np.all(verifier.score(nonsense).values < 0.1)
 
 
 def test_the_map_recovers_what_made_the_labels():
@@ -61,7 +61,11 @@ def test_the_map_recovers_what_made_the_labels():
 
 
 def test_what_cannot_be_read_is_refused(verifier, tmp_path):
+    huge = [Answered(Question("huge", "1+1="), "9" * 600), ITEMS[0]]
+    scored = verifier.score(huge)
+    assert list(scored.refusals) == [0] and "context is 512" in scored.refusals[0]
+    assert np.isnan(scored.values[0]) and scored.values[1] == pytest.approx(verifier.score(ITEMS[:1]).values[0])
     with pytest.raises(InputError, match=r"'huge'.*context is 512"):
-        verifier.score([Answered(Question("huge", "1+1="), "9" * 600)])
+        require_scores(scored, huge)
     with pytest.raises(InputError, match="cannot read the score map"):
         LikelihoodVerifier("embedded:generator")

@@ -41,20 +41,21 @@ def verifier(folder: str) -> RewardModel:
 
 
 def test_scores_lie_in_the_unit_interval(verifier: RewardModel) -> None:
-    assert np.array_equal(require_scores(verifier.score(ITEMS), ITEMS), verifier.score(ITEMS))
-    assert verifier.score([]).shape == (0,)
+    assert np.array_equal(require_scores(verifier.score(ITEMS), ITEMS), verifier.score(ITEMS).values)
+    assert verifier.score([]).values.shape == (0,)
 
 
 def test_a_score_does_not_depend_on_its_batch(verifier: RewardModel, folder: str) -> None:
-    together = verifier.score(ITEMS)
-    np.testing.assert_allclose([verifier.score([item])[0] for item in ITEMS], together, atol=1e-5)
-    np.testing.assert_allclose(verifier.score(ITEMS[::-1])[::-1], together, atol=1e-5)
-    np.testing.assert_allclose(RewardModel(folder, 2, "cpu").score(ITEMS), together, atol=1e-5)
+    together = verifier.score(ITEMS).values
+    np.testing.assert_allclose([verifier.score([item]).values[0] for item in ITEMS], together, atol=1e-5)
+    np.testing.assert_allclose(verifier.score(ITEMS[::-1]).values[::-1], together, atol=1e-5)
+    np.testing.assert_allclose(RewardModel(folder, 2, "cpu").score(ITEMS).values, together, atol=1e-5)
 
 
 def test_a_text_longer_than_the_context_is_refused_by_name(verifier: RewardModel) -> None:
     with pytest.raises(InputError, match=r"'huge'.*512"):
-        verifier.score([*ITEMS, Answered(Question("huge", "1+1="), "9" * 600)])
+        items = [*ITEMS, Answered(Question("huge", "1+1="), "9" * 600)]
+        require_scores(verifier.score(items), items)
 
 
 def test_bad_models_are_refused(tmp_path: Path) -> None:

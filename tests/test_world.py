@@ -147,7 +147,7 @@ def test_the_verifier_beats_chance_and_errs(drawn: tuple[list[Question], list[li
     questions, texts = drawn
     correct = right(questions, texts)
     items = [Answered(question, text) for question, row in zip(questions, texts, strict=True) for text in row]
-    scores = LikelihoodVerifier("embedded:verifier", device="cpu").score(items).reshape(correct.shape)
+    scores = LikelihoodVerifier("embedded:verifier", device="cpu").score(items).values.reshape(correct.shape)
     # Within a question: telling hard questions from easy ones would not help to choose among samples.
     above = [np.mean(s[c][:, None] > s[~c]) for s, c in zip(scores, correct, strict=True) if 0 < c.mean() < 1]
     assert 0.75 < np.mean(above) < 1
@@ -161,5 +161,7 @@ def test_the_recipe_makes_models_that_load(tmp_path: Path) -> None:
     generator = HuggingFaceGenerator(str(tmp_path / "generator"), SamplingParams(max_tokens=8), device="cpu")
     ((_, samples),) = generator.generate(requests)
     question = Question("q", "1+2=")
-    scores = LikelihoodVerifier(str(tmp_path / "verifier"), device="cpu").score([Answered(question, samples[0].text)])
+    scores = (
+        LikelihoodVerifier(str(tmp_path / "verifier"), device="cpu").score([Answered(question, samples[0].text)]).values
+    )
     assert 0 <= scores[0] <= 1

@@ -1,14 +1,14 @@
-"""The verifier interface: something that gives a sampled answer a score in [0, 1].
+"""The verifier interface: something that gives a sampled answer a score in [0, 1], or says why it cannot.
 
 One adapter a kind lives beside this file; its heavy imports happen when it is built.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions import Question
@@ -22,26 +22,53 @@ class Answered:
     text: str
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What a verifier says of some samples.
+
+    Attributes:
+        values: [items], in [0, 1]; NaN where the sample was refused.
+        tokens: [items], tokens that the verifier read and wrote for each; 0 where it has no tokens.
+        refusals: Why there is no score, by the item's index.
+    """
+
+    values: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    refusals: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: ArrayLike, tokens: ArrayLike = 0, refusals: Mapping[int, str] | None = None) -> "Scores":
+        """Scores with every number checked: what is not finite or not in [0, 1] becomes a refusal that says so."""
+        given = np.array(values, np.float64)
+        refused = dict(refusals or {})
+        with np.errstate(invalid="ignore"):
+            bad = ~((given >= 0) & (given <= 1))
+        for index in np.flatnonzero(bad).tolist():
+            refused.setdefault(index, f"its score is {given[index]}, not in [0, 1]")
+        given[list(refused)] = np.nan
+        return cls(given, np.broadcast_to(np.asarray(tokens, np.int64), given.shape), dict(sorted(refused.items())))
+
+
 class Verifier(ABC):
     """Scores samples; see the adapters in this folder."""
 
     @abstractmethod
-    def score(self, items: Sequence[Answered]) -> NDArray[np.float64]:
-        """Scores of ``items`` in their order, shape [items], each in [0, 1]."""
+    def score(self, items: Sequence[Answered]) -> Scores:
+        """Scores of ``items`` in their order; batches are the adapter's affair, so callers hand over many at once."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
 
 
-def require_scores(scores: NDArray[np.float64], items: Sequence[Answered]) -> NDArray[np.float64]:
-    """Returns ``scores`` if there is one a item, finite and in [0, 1]; else names the first question that breaks it."""
-    if scores.shape != (len(items),):
-        raise InputError(f"the verifier returned shape {scores.shape} for {len(items)} samples")
-    bad = ~(np.isfinite(scores) & (scores >= 0) & (scores <= 1))
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise InputError(
-            f"the verifier's score must lie in [0, 1], got {scores[first]} for question {items[first].question.id!r}"
-        )
-    return scores
+def require_scores(scores: Scores, items: Sequence[Answered]) -> NDArray[np.float64]:
+    """The values, one an item, where none was refused.
+
+    Raises:
+        InputError: The first refusal, with its question's id; or there is not one score an item.
+    """
+    if scores.values.shape != (len(items),):
+        raise InputError(f"the verifier returned shape {scores.values.shape} for {len(items)} samples")
+    for index, reason in scores.refusals.items():
+        raise InputError(f"question {items[index].question.id!r}: the verifier refuses a sample: {reason}")
+    return scores.values

@@ -8,11 +8,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-import numpy as np
-from numpy.typing import NDArray
-
 from optscale_predictor.errors import InputError
-from optscale_predictor.verifiers._verifier import Answered, Verifier
+from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
 
 
 class FunctionVerifier(Verifier):
@@ -30,9 +27,9 @@ class FunctionVerifier(Verifier):
         self._function = _find(name)
         self._takes_gold = len(inspect.signature(self._function).parameters) >= 3
 
-    def score(self, items: Sequence[Answered]) -> NDArray[np.float64]:
+    def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`."""
-        return np.array([self._score_one(item) for item in items], np.float64)
+        return Scores.of([self._score_one(item) for item in items])
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Verifier`."""

@@ -19,7 +19,8 @@ from scipy.special import expit
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.models import load_pretrained, resolve_model
-from optscale_predictor.verifiers._verifier import Answered, Verifier
+from optscale_predictor.verifiers._batches import by_length, too_long
+from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
 
 FILE = "score_map.json"
 Floats = NDArray[np.float64]
@@ -100,26 +101,31 @@ class LikelihoodVerifier(Verifier):
         """See :class:`Verifier`."""
         return {"adapter": "likelihood", "model": self._name, "score": asdict(self._map)}
 
-    def score(self, items: Sequence[Answered]) -> Floats:
+    def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`. Batches hold texts of neighbouring lengths."""
-        return self._map(self.features(items))
+        asked, written = self._tokens(items)
+        lengths = [len(question) + len(sample) for question, sample in zip(asked, written, strict=True)]
+        refusals = too_long(lengths, self._context)
+        return Scores.of(self._map(self._features(asked, written, lengths, refusals)), lengths, refusals)
 
-    @torch.inference_mode()
     def features(self, items: Sequence[Answered]) -> Floats:
         """Least and total log-probability of each sample's tokens, its end included, [samples, 2]."""
+        asked, written = self._tokens(items)
+        return self._features(
+            asked, written, [len(one) + len(two) for one, two in zip(asked, written, strict=True)], {}
+        )
+
+    def _tokens(self, items: Sequence[Answered]) -> tuple[list[list[int]], list[list[int]]]:
         asked = [self._tokenizer(item.question.text)["input_ids"] for item in items]
         end = [self._tokenizer.eos_token_id]
-        written = [self._tokenizer(item.text, add_special_tokens=False)["input_ids"] + end for item in items]
-        for item, question, sample in zip(items, asked, written, strict=True):
-            if len(question) + len(sample) > self._context:
-                raise InputError(
-                    f"question {item.question.id!r}: a sample with its question has {len(question) + len(sample)} "
-                    f"tokens, the verifier's context is {self._context}"
-                )
-        found = np.empty((len(items), 2))
-        order = sorted(range(len(items)), key=lambda index: len(asked[index]) + len(written[index]))
-        for start in range(0, len(order), self._batch_size):
-            batch = order[start : start + self._batch_size]
+        return asked, [self._tokenizer(item.text, add_special_tokens=False)["input_ids"] + end for item in items]
+
+    @torch.inference_mode()
+    def _features(
+        self, asked: list[list[int]], written: list[list[int]], lengths: list[int], refusals: Mapping[int, str]
+    ) -> Floats:
+        found = np.full((len(lengths), 2), np.nan)
+        for batch in by_length(lengths, self._batch_size, refusals):
             found[batch] = self._read([asked[index] for index in batch], [written[index] for index in batch])
         return found
 

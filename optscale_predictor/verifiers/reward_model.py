@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.models import load_pretrained
-from optscale_predictor.verifiers._verifier import Answered, Verifier
+from optscale_predictor.verifiers._batches import by_length, too_long
+from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
 
 
 class RewardModel(Verifier):
@@ -51,25 +51,16 @@ class RewardModel(Verifier):
         return {"adapter": "reward_model", "model": self._name, "score": "sigmoid of the logit"}
 
     @torch.inference_mode()
-    def score(self, items: Sequence[Answered]) -> NDArray[np.float64]:
+    def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`. Batches hold texts of neighbouring lengths."""
         tokens = [self._tokenizer(item.question.text + item.text)["input_ids"] for item in items]
-        for item, one in zip(items, tokens, strict=True):
-            self._require_fit(item, len(one))
-        scores = np.empty(len(items))
-        order = sorted(range(len(items)), key=lambda index: len(tokens[index]))
-        for start in range(0, len(order), self._batch_size):
-            batch = order[start : start + self._batch_size]
+        lengths = [len(one) for one in tokens]
+        refusals = too_long(lengths, self._context)
+        scores = np.full(len(items), np.nan)
+        for batch in by_length(lengths, self._batch_size, refusals):
             padded = self._tokenizer.pad(
                 {"input_ids": [tokens[index] for index in batch]}, padding_side="right", return_tensors="pt"
             ).to(self._model.device)
             logits = self._model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
             scores[batch] = logits[:, 0].double().sigmoid().cpu().numpy()
-        return scores
-
-    def _require_fit(self, item: Answered, length: int) -> None:
-        if not 0 < length <= self._context:
-            raise InputError(
-                f"question {item.question.id!r}: a sample with its question has {length} tokens, "
-                f"the verifier's context is {self._context}"
-            )
+        return Scores.of(scores, lengths, refusals)
