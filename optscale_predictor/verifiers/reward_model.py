@@ -1,6 +1,7 @@
-"""Reward models: sequence classifiers with one label, whose logit's sigmoid is the score.
+"""Reward models: sequence classifiers with one label (Skywork-Reward and other Bradley-Terry models).
 
-The logit reads the question's text and the sample's text, one after the other.
+The model reads question and sample as one conversation where its tokenizer has a chat template, else the one text
+after the other. Its logit is unbounded: see :mod:`~optscale_predictor.verifiers._rewards` for how it becomes a score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.models import load_pretrained
 from optscale_predictor.verifiers._batches import by_length, too_long
-from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
+from optscale_predictor.verifiers._rewards import LogisticMap, RewardVerifier
+from optscale_predictor.verifiers._verifier import Answered
 
 
-class RewardModel(Verifier):
+class RewardModel(RewardVerifier):
     """A transformers sequence classifier in this process.
 
     Args:
@@ -23,19 +26,25 @@ class RewardModel(Verifier):
         batch_size: Samples in one batch, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.
         trust_remote_code: Whether to run code that the model's repository brings.
+        score_map: How its logits become scores; fitted on a pool where it is None.
 
     Raises:
         InputError: There is no such model, or it has more than one label, or cannot be padded.
     """
 
     def __init__(
-        self, model: str, batch_size: int = 256, device: str = "auto", trust_remote_code: bool = False
+        self,
+        model: str,
+        batch_size: int = 256,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+        score_map: LogisticMap | None = None,
     ) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         if batch_size < 1:
             raise InputError(f"batch_size must be >= 1, got {batch_size}")
-        self._name, self._batch_size = model, batch_size
+        self._name, self._batch_size, self.score_map = model, batch_size, score_map
         self._tokenizer: Any = load_pretrained(AutoTokenizer, model, trust_remote_code=trust_remote_code)
         self._model: Any = load_pretrained(AutoModelForSequenceClassification, model, device, trust_remote_code).eval()
         if self._model.config.num_labels != 1:
@@ -46,21 +55,31 @@ class RewardModel(Verifier):
             raise InputError(f"verifier {model!r}: it has no padding token, so its last token cannot be found")
         self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
 
-    def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
-        return {"adapter": "reward_model", "model": self._name, "score": "sigmoid of the logit"}
+    def describe_model(self) -> Mapping[str, object]:
+        """See :class:`RewardVerifier`."""
+        return {"adapter": "reward_model", "model": self._name}
 
     @torch.inference_mode()
-    def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`. Batches hold texts of neighbouring lengths."""
-        tokens = [self._tokenizer(item.question.text + item.text)["input_ids"] for item in items]
+    def rewards(self, items: Sequence[Answered]) -> tuple[NDArray[np.float64], NDArray[np.int64], dict[int, str]]:
+        """See :class:`RewardVerifier`. Batches hold texts of neighbouring lengths."""
+        tokens = [read_as_conversation(self._tokenizer, item) for item in items]
         lengths = [len(one) for one in tokens]
         refusals = too_long(lengths, self._context)
-        scores = np.full(len(items), np.nan)
+        found = np.full(len(items), np.nan)
         for batch in by_length(lengths, self._batch_size, refusals):
             padded = self._tokenizer.pad(
                 {"input_ids": [tokens[index] for index in batch]}, padding_side="right", return_tensors="pt"
             ).to(self._model.device)
             logits = self._model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
-            scores[batch] = logits[:, 0].double().sigmoid().cpu().numpy()
-        return Scores.of(scores, lengths, refusals)
+            found[batch] = logits[:, 0].double().cpu().numpy()
+        return found, np.array(lengths, np.int64), refusals
+
+
+def read_as_conversation(tokenizer: Any, item: Answered) -> list[int]:
+    """Tokens of a question and its sample: by the chat template where there is one, else one text after the other."""
+    if not tokenizer.chat_template:
+        return list(tokenizer(item.question.text + item.text)["input_ids"])
+    messages = [{"role": "user", "content": item.question.text}, {"role": "assistant", "content": item.text}]
+    # Templates write the special tokens themselves; adding them again would change the reward.
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
