@@ -18,3 +18,7 @@ class MissingExtraError(InputError):
 
 class ServiceError(InputError):
     """A server the user named does not answer, or answers what cannot be used."""
+
+
+class RequestRefusedError(ServiceError):
+    """A server refuses one request for good (too long, say); others may be served."""

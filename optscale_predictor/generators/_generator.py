@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.generators._thinking import strip_thinking
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class SamplingParams:
         max_tokens: Most tokens a sample may have, > 0.
         stop: Strings that end a sample; not part of its text.
         seed: Base seed, >= 0; every request derives its own from it (``_seeds.request_seed``).
+        thinking: ``keep`` or ``strip`` what a reasoning model writes up to ``</think>``; it is counted either way.
     """
 
     temperature: float = 1.0
@@ -29,6 +31,7 @@ class SamplingParams:
     max_tokens: int = 256
     stop: tuple[str, ...] = field(default=())
     seed: int = 0
+    thinking: str = "keep"
 
     def __post_init__(self) -> None:
         """Checks every range."""
@@ -40,6 +43,12 @@ class SamplingParams:
             raise InputError(f"max_tokens must be >= 1, got {self.max_tokens}")
         if self.seed < 0:
             raise InputError(f"seed must be >= 0, got {self.seed}")
+        if self.thinking not in ("keep", "strip"):
+            raise InputError(f"thinking must be keep or strip, got {self.thinking!r}")
+
+    def shown(self, text: str) -> str:
+        """A sample's text as it is kept."""
+        return strip_thinking(text) if self.thinking == "strip" else text
 
 
 @dataclass(frozen=True)
@@ -76,14 +85,33 @@ class Sample:
     seed: int
 
 
+@dataclass
+class Usage:
+    """What an engine spent so far, beside its samples' own tokens.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompts, one count a request, as the engine reads them.
+        discarded_tokens: Tokens of samples that came and could not be used, as far as their replies tell.
+        retries: Requests that were sent again; what the lost tries cost, their server knows.
+        cancelled: Requests under way when the caller left.
+    """
+
+    prompt_tokens: int = 0
+    discarded_tokens: int = 0
+    retries: int = 0
+    cancelled: int = 0
+
+
 class Generator(ABC):
     """Draws samples; see the adapters in this folder.
 
     Attributes:
         sampling: How samples are drawn.
+        usage: What was spent so far.
     """
 
     sampling: SamplingParams
+    usage: Usage
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""

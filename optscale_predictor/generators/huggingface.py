@@ -1,10 +1,11 @@
 """Any transformers causal language model, in process.
 
-A decoding loop of our own rather than ``generate()``: rows that have ended leave the batch, so a batch costs what its
-samples cost and not its longest sample times its size, and the random numbers come from a generator that belongs to
-the batch, so nothing global is seeded.
+A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples, rows that have ended
+leave the batch, so a batch costs what its samples cost and not its longest sample times its size, and the random
+numbers come from a generator that belongs to the batch, so nothing global is seeded.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,23 +13,46 @@ from typing import Any
 import torch
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams
+from optscale_predictor.generators._cache_rows import can_choose_rows, choose_rows
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
+from optscale_predictor.generators._transcription import Transcriber
 from optscale_predictor.models import load_pretrained
 
 
 @dataclass
 class _Row:
-    """One sample in the making."""
+    """One sample in the making; it may have ``limit`` tokens."""
 
     request: int
     seed: int
+    limit: int
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
 
 
+@dataclass
+class _Batch:
+    """What the model has read so far, [rows, tokens], padded on the left; ``cache`` is None where it cannot be kept."""
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    cache: Any = None
+
+    def choose(self, rows: torch.Tensor) -> None:
+        self.tokens, self.mask = self.tokens[rows], self.mask[rows]
+        if self.cache is not None:
+            choose_rows(self.cache, rows)
+
+    def append(self, new: torch.Tensor) -> None:
+        self.tokens = torch.cat([self.tokens, new[:, None]], -1)
+        self.mask = torch.cat([self.mask, torch.ones_like(new)[:, None]], -1)
+
+
 class HuggingFaceGenerator(Generator):
     """Samples with a transformers model in this process.
+
+    The same requests in the same order give the same samples on the same machine, whatever else is drawn.
 
     Args:
         model: Folder, hub id, or a name that ``models.resolve_model`` knows.
@@ -36,9 +60,10 @@ class HuggingFaceGenerator(Generator):
         batch_size: Samples in one batch, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.
         trust_remote_code: Whether to run code that the model's repository brings.
+        chat: Whether to put prompts into the tokenizer's chat template.
 
     Raises:
-        InputError: There is no such model.
+        InputError: There is no such model, or no chat template.
     """
 
     def __init__(
@@ -48,35 +73,31 @@ class HuggingFaceGenerator(Generator):
         batch_size: int = 512,
         device: str = "auto",
         trust_remote_code: bool = False,
+        chat: bool = False,
     ) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         if batch_size < 1:
             raise InputError(f"batch_size must be >= 1, got {batch_size}")
-        self._name, self.sampling, self._batch_size = model, sampling, batch_size
-        self._tokenizer: Any = load_pretrained(AutoTokenizer, model, trust_remote_code=trust_remote_code)
-        self._model: Any = load_pretrained(AutoModelForCausalLM, model, device, trust_remote_code).eval()
-        self._device = self._model.device
-        ends = self._model.generation_config.eos_token_id
-        self._ends = torch.tensor(
-            [] if ends is None else [ends] if isinstance(ends, int) else ends, device=self._device
-        )
-        self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
+        self.sampling, self.usage, self._batch_size = sampling, Usage(), batch_size
+        self._model, self._transcriber = load_causal_model(model, device, trust_remote_code, chat)
+        self._ends = torch.tensor(end_tokens(self._model), dtype=torch.long, device=self._model.device)
+        taken = inspect.signature(self._model.forward).parameters
+        self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`."""
-        return {"adapter": "transformers", "model": self._name, **asdict(self.sampling)}
+        return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths."""
-        prompts = [self._tokenizer(request.prompt)["input_ids"] for request in requests]
-        for request, prompt in zip(requests, prompts, strict=True):
-            self._require_room(request, len(prompt))
+        prompts = self._transcriber.prompts(requests)
         waiting: dict[int, list[_Row]] = {}
         batch: list[_Row] = []
         for index in sorted(range(len(requests)), key=lambda one: len(prompts[one])):
-            seed = request_seed(self.sampling.seed, requests[index])
-            waiting[index] = [_Row(index, seed) for _ in range(requests[index].num_samples)]
+            seed, limit = (
+                request_seed(self.sampling.seed, requests[index]),
+                self._transcriber.room(prompts[index], self.sampling),
+            )
+            waiting[index] = [_Row(index, seed, limit) for _ in range(requests[index].num_samples)]
             batch += waiting[index]
             # A request stays within one batch (unless it alone is larger), and is done when its batch is.
             if len(batch) >= self._batch_size:
@@ -86,16 +107,8 @@ class HuggingFaceGenerator(Generator):
         self._run(batch, prompts)
         yield from self._finished(waiting, requests)
 
-    def _require_room(self, request: Request, length: int) -> None:
-        if length == 0:
-            raise InputError(f"question {request.question_id!r}: its prompt is empty")
-        if length >= self._context:
-            raise InputError(
-                f"question {request.question_id!r}: its prompt has {length} tokens, the model's context {self._context}"
-            )
-
     def _run(self, rows: list[_Row], prompts: list[list[int]]) -> None:
-        rng = torch.Generator(self._device)
+        rng = torch.Generator(self._model.device)
         for start in range(0, len(rows), self._batch_size):
             chunk = rows[start : start + self._batch_size]
             # A request larger than a batch goes on with its random numbers; seeded again it would repeat its samples.
@@ -106,38 +119,48 @@ class HuggingFaceGenerator(Generator):
     @torch.inference_mode()
     def _decode(self, rows: list[_Row], prompts: list[list[int]], rng: torch.Generator) -> None:
         """Samples every row to its end."""
-        tokens, mask = self._left_padded([prompts[row.request] for row in rows])
-        position = mask.cumsum(-1) - 1
-        longest = min(self.sampling.max_tokens, self._context - tokens.shape[1])
-        cache, live = None, list(rows)
-        for _ in range(longest):
-            output = self._model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=position.clamp(min=0),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = output.past_key_values
-            new = self._choose(output.logits[:, -1].float(), rng)
+        asked = {request: place for place, request in enumerate(dict.fromkeys(row.request for row in rows))}
+        batch = self._left_padded([prompts[one] for one in asked])
+        self.usage.prompt_tokens += int(batch.mask.sum())
+        # Each prompt is read once; its samples share what was read.
+        rows_of = self._indices([asked[row.request] for row in rows])
+        logits = self._read(batch)[rows_of]
+        batch.choose(rows_of)
+        live = rows
+        while True:
+            new = self._choose(logits, rng)
             going = self._note(live, new)
             if not going:
                 return
+            batch.append(new)
             if len(going) < len(live):
-                kept = torch.tensor(going, device=self._device)
-                cache.batch_select_indices(kept)
-                new, mask, position = new[kept], mask[kept], position[kept]
+                batch.choose(self._indices(going))
                 live = [live[index] for index in going]
-            tokens = new[:, None]
-            mask = torch.cat([mask, torch.ones_like(tokens)], -1)
-            position = position[:, -1:] + 1
+            logits = self._read(batch)
 
-    def _left_padded(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, batch: _Batch) -> torch.Tensor:
+        """Logits of the next token, [rows, vocabulary]; reads all that the cache does not hold yet."""
+        unread = slice(None) if batch.cache is None else slice(-1, None)
+        inputs: dict[str, Any] = {"input_ids": batch.tokens[:, unread], "attention_mask": batch.mask}
+        if self._takes_positions:
+            inputs["position_ids"] = (batch.mask.cumsum(-1) - 1).clamp(min=0)[:, unread]
+        if self._takes_keep:
+            inputs["logits_to_keep"] = 1
+        if batch.cache is not None:
+            inputs["past_key_values"] = batch.cache
+        output = self._model(**inputs, use_cache=True)
+        cache = getattr(output, "past_key_values", None)
+        batch.cache = cache if can_choose_rows(cache) else None
+        return output.logits[:, -1].float()  # type: ignore[no-any-return]
+
+    def _left_padded(self, prompts: list[list[int]]) -> _Batch:
         longest = max(map(len, prompts))
         tokens = [[0] * (longest - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        return torch.tensor(tokens, device=self._device), torch.tensor(mask, device=self._device)
+        return _Batch(self._indices(tokens), self._indices(mask))
+
+    def _indices(self, numbers: Any) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=self._model.device)
 
     def _choose(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The next token of every row, [rows]."""
@@ -155,26 +178,39 @@ class HuggingFaceGenerator(Generator):
         ended = torch.isin(new, self._ends).tolist()
         for row, token, end in zip(live, new.tolist(), ended, strict=True):
             row.tokens.append(token)
-            row.ended = end or self._has_stop(row.tokens)
-        return [index for index, row in enumerate(live) if not row.ended]
-
-    def _has_stop(self, tokens: list[int]) -> bool:
-        if not self.sampling.stop:
-            return False
-        # A stop string has at most as many tokens as bytes; only the tail can have completed one just now.
-        tail = self._text(tokens[-max(len(stop.encode()) for stop in self.sampling.stop) - 1 :])
-        return any(stop in tail for stop in self.sampling.stop)
+            row.ended = end or self._transcriber.has_stop(row.tokens, self.sampling)
+        return [index for index, row in enumerate(live) if not row.ended and len(row.tokens) < row.limit]
 
     def _finished(
         self, waiting: dict[int, list[_Row]], requests: Sequence[Request]
     ) -> Iterator[tuple[Request, list[Sample]]]:
         for index, rows in waiting.items():
-            yield requests[index], [self._sample(row) for row in rows]
+            yield (
+                requests[index],
+                [self._transcriber.sample(row.tokens, row.ended, row.seed, self.sampling) for row in rows],
+            )
 
-    def _sample(self, row: _Row) -> Sample:
-        text = self._text(row.tokens)
-        cut = min((place for stop in self.sampling.stop if (place := text.find(stop)) >= 0), default=len(text))
-        return Sample(text[:cut], len(row.tokens), "stop" if row.ended else "length", row.seed)
 
-    def _text(self, tokens: list[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:
+    """A causal language model, ready to run, and what turns its tokens into text.
+
+    Raises:
+        InputError: There is no such model, or no chat template.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = load_pretrained(AutoTokenizer, model, trust_remote_code=trust_remote_code)
+    loaded = load_pretrained(AutoModelForCausalLM, model, device, trust_remote_code).eval()
+    context = int(getattr(loaded.config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
+    return loaded, Transcriber(model, tokenizer, chat, context)
+
+
+def end_tokens(model: Any) -> list[int]:
+    """The tokens that end a sample."""
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> Mapping[str, object]:
+    """What a manifest records of a transformers model; how its samples are batched is left out: it changes nothing."""
+    return {"adapter": "transformers", "model": model, "chat": chat, **asdict(sampling)}

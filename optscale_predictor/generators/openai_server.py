@@ -1,220 +1,208 @@
-"""Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, ``transformers serve``.
+"""Any OpenAI-compatible server, at one or several URLs: vLLM, SGLang, llama.cpp, ``transformers serve``.
 
-Requests run on an event loop of their own thread, so that the caller sees an ordinary iterator, in a notebook too.
-Several samples of a question are one request with ``n``. How many tokens each of them took is not in the reply's
-``usage``, which is their sum; the log-probabilities' tokens tell, and must add up to it, or samples are asked for one
-by one.
-
-The API key comes from the environment (``OPTSCALE_API_KEY``, else ``OPENAI_API_KEY``) and goes nowhere else.
+Several samples of a question are one request with ``n``, so that the server reads their prompt once. How many tokens
+each took is not in the reply's ``usage``, which is their sum. In order of preference the tokens' ids tell (vLLM), or
+their log-probabilities; the counts must add up to ``usage``. Where a server offers neither, samples are asked for one
+by one, and ``usage`` is exact.
 """
 
 import asyncio
-import os
-import queue
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from optscale_predictor.errors import InputError, MissingExtraError, ServiceError
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
+from optscale_predictor.event_loop import Emit, call, iterate
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
+from optscale_predictor.generators._thinking import join_thinking
+from optscale_predictor.wire import JsonService, UnreadableReplyError
 
 _Result = tuple[Request, list[Sample]]
 
+#: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
+_TOKEN_IDS, _LOGPROBS, _ONE_BY_ONE = "token ids", "logprobs", "one by one"
+
 
 class OpenAIServerGenerator(Generator):
-    """Samples from a server.
+    """Samples from servers of one model.
 
     Args:
-        base_url: For example ``http://127.0.0.1:8000/v1``.
+        base_url: For example ``http://127.0.0.1:8000/v1``, or several.
         model: The served model's name; the server's only model by default.
         sampling: How samples are drawn.
         chat: Whether to ask the chat endpoint (the server applies the model's chat template).
-        concurrency: Requests under way at once, >= 1.
-        timeout: Seconds that one request may take, > 0.
-        max_retries: How often a request is sent again after 429, 5xx, a time-out or a cut connection, >= 0.
+        concurrency: Requests under way at once, >= 1, over all servers together.
+        timeout: Seconds that one try may take, > 0.
+        max_retries: How often a request is sent again, >= 0.
 
     Raises:
-        ServiceError: The server does not answer, or serves no such model.
+        ServiceError: A server does not answer, or serves no such model.
     """
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | Sequence[str],
         model: str | None,
         sampling: SamplingParams,
         chat: bool = False,
         concurrency: int = 32,
         timeout: float = 600.0,
-        max_retries: int = 5,
+        max_retries: int = 8,
     ) -> None:
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
-        self.sampling, self._chat, self._concurrency = sampling, chat, concurrency
-        self._url, self._timeout, self._max_retries = base_url, timeout, max_retries
-        self._one_by_one = False
-        self._model = self._served(model)
+        self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
+        self._urls = [base_url] if isinstance(base_url, str) else list(base_url)
+        self._timeout, self._max_retries = timeout, max_retries
+        served = [self._served(url, model) for url in self._urls]
+        if len({name for name, _ in served}) != 1:
+            raise ServiceError(f"{', '.join(self._urls)}: they serve different models; name one")
+        self._model = served[0][0]
+        self._way = _TOKEN_IDS if all(owner == "vllm" for _, owner in served) else _LOGPROBS
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`. The URL is left out: where a model is served changes nothing about its samples."""
+        """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
         return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **asdict(self.sampling)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
-        """See :class:`Generator`. Leaving the iterator cancels what is under way."""
-        results: queue.Queue[_Result | BaseException | None] = queue.Queue()
-        loop = asyncio.new_event_loop()
-        work = loop.create_task(self._run(requests, results))
-        thread = threading.Thread(target=_turn, args=(loop, work, results), daemon=True)
-        thread.start()
+        """See :class:`Generator`. Leaving the iterator cancels what is under way.
+
+        Raises:
+            RequestRefusedError: The server refused some requests for good; raised when all others are done.
+        """
+        return iterate(lambda emit: self._run(requests, emit))
+
+    async def _run(self, requests: Sequence[Request], emit: Emit[_Result]) -> None:
+        waiting = iter(requests)
+        refused: list[str] = []
+
+        async def work() -> None:
+            for request in waiting:  # shared by all workers: each takes the next one
+                self.usage.cancelled += 1
+                try:
+                    await emit((request, await self._samples(service, request)))
+                except RequestRefusedError as error:
+                    refused.append(f"question {request.question_id!r}: {error}")
+                self.usage.cancelled -= 1
+
+        service = JsonService(self._urls, self._timeout, self._max_retries)
         try:
-            while (result := results.get()) is not None:
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
+            async with service, asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, len(requests))):
+                    group.create_task(work())
         finally:
-            loop.call_soon_threadsafe(work.cancel) if thread.is_alive() else None
-            thread.join()
+            self.usage.retries += service.retries
+        if refused:
+            raise RequestRefusedError(f"{len(refused)} of {len(requests)} requests were refused; {refused[0]}")
 
-    async def _run(self, requests: Sequence[Request], results: "queue.Queue[_Result | BaseException | None]") -> None:
-        gate = asyncio.Semaphore(self._concurrency)
+    async def _samples(self, service: JsonService, request: Request) -> list[Sample]:
+        seed, count = request_seed(self.sampling.seed, request), request.num_samples
+        for way in (_TOKEN_IDS, _LOGPROBS):
+            if count > 1 and self._way == way:
+                samples = await self._together(service, request.prompt, count, seed, way)
+                if samples is not None:
+                    return samples
+                if way == _TOKEN_IDS and self._way == way:  # not changed by another worker meanwhile
+                    self._way = _LOGPROBS
+        each = [await self._ask(service, request.prompt, 1, (seed + one) % (1 << 31), "") for one in range(count)]
+        if count > 1:  # one by one this request is served, so it was the way of asking that was not
+            self._way = _ONE_BY_ONE
+        return [sample for samples in each for sample in samples or ()]
 
-        async def one(request: Request) -> None:
-            async with gate:
-                results.put((request, await self._samples(client, request)))
+    async def _together(
+        self, service: JsonService, prompt: str, count: int, seed: int, way: str
+    ) -> list[Sample] | None:
+        try:
+            return await self._ask(service, prompt, count, seed, way)
+        except RequestRefusedError:
+            if way == _LOGPROBS:  # some servers refuse the option itself
+                return None
+            raise
 
-        async with self._client(self._max_retries) as client, asyncio.TaskGroup() as group:
-            for request in requests:
-                group.create_task(one(request))
-
-    async def _samples(self, client: Any, request: Request) -> list[Sample]:
-        seed = request_seed(self.sampling.seed, request)
-        if not self._one_by_one:
-            samples = self._read(await self._ask(client, request.prompt, request.num_samples, seed), seed)
-            if samples is not None:
-                return self._require_count(samples, request.num_samples)
-            self._one_by_one = True
-        samples = []
-        for index in range(request.num_samples):
-            own = (seed + index) % (1 << 31)
-            samples += self._read(await self._ask(client, request.prompt, 1, own), own) or []
-        return self._require_count(samples, request.num_samples)
-
-    async def _ask(self, client: Any, prompt: str, count: int, seed: int) -> Any:
+    async def _ask(self, service: JsonService, prompt: str, count: int, seed: int, way: str) -> list[Sample] | None:
+        """Samples of one request; None where the server does not offer ``way`` of counting their tokens."""
         sampling = self.sampling
-        options: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "model": self._model,
             "n": count,
             "seed": seed,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "stop": list(sampling.stop) or None,
         }
+        if sampling.stop:
+            payload["stop"] = list(sampling.stop)
+        if way == _TOKEN_IDS:
+            payload["return_token_ids"] = True
+        elif way == _LOGPROBS:
+            payload["logprobs"] = True if self._chat else 0
+        path = "/chat/completions" if self._chat else "/completions"
+        payload |= {"messages": [{"role": "user", "content": prompt}]} if self._chat else {"prompt": prompt}
+        return await service.ask(path, payload, lambda reply: self._read(reply, count, seed, way))
+
+    def _read(self, reply: Any, count: int, seed: int, way: str) -> list[Sample] | None:
+        """A reply's samples, every number checked; None where it does not tell each one's tokens."""
+        spent = _whole(reply["usage"]["completion_tokens"])
+        choices = reply["choices"]
         try:
-            if self._chat:
-                messages = [{"role": "user", "content": prompt}]
-                return await client.chat.completions.create(messages=messages, logprobs=count > 1, **options)
-            return await client.completions.create(prompt=prompt, logprobs=0 if count > 1 else None, **options)
-        except Exception as error:  # whatever the client raises becomes one line that names the server
-            raise self._service_error(error) from error
-
-    def _read(self, reply: Any, seed: int) -> list[Sample] | None:
-        """A reply's samples; None where it does not tell how many tokens each took."""
-        choices = getattr(reply, "choices", None)
-        usage = getattr(reply, "usage", None)
-        if not choices or usage is None:
-            raise ServiceError(
-                f"{self._url}: its reply has no choices or no usage; is this an OpenAI-compatible server?"
-            )
-        tokens = [usage.completion_tokens] if len(choices) == 1 else [self._tokens(choice) for choice in choices]
-        if sum(tokens) != usage.completion_tokens:
-            return None
-        texts = [(choice.message.content if self._chat else choice.text) or "" for choice in choices]
-        return [
-            Sample(text, count, choice.finish_reason or "stop", seed)
-            for text, count, choice in zip(texts, tokens, choices, strict=True)
-        ]
-
-    def _tokens(self, choice: Any) -> int:
-        listed = choice.logprobs and (choice.logprobs.content if self._chat else choice.logprobs.tokens)
-        return len(listed or ())
-
-    def _require_count(self, samples: list[Sample], count: int) -> list[Sample]:
-        if len(samples) != count:
-            raise ServiceError(f"{self._url}: asked for {count} samples, got {len(samples)}")
+            if len(choices) != count:
+                if way and len(choices) == 1:  # a server that does not know `n`
+                    self.usage.discarded_tokens += spent
+                    return None
+                raise UnreadableReplyError(f"asked for {count} samples, got {len(choices)}")
+            tokens = [spent] if count == 1 else [self._tokens(choice, way) for choice in choices]
+            if sum(tokens) != spent:
+                self.usage.discarded_tokens += spent
+                return None
+            if max(tokens) > self.sampling.max_tokens:
+                raise UnreadableReplyError(f"a sample has {max(tokens)} tokens, more than were asked for")
+            samples = [self._sample(choice, one, seed) for choice, one in zip(choices, tokens, strict=True)]
+        except (UnreadableReplyError, KeyError, TypeError, AttributeError):
+            self.usage.discarded_tokens += spent
+            raise
+        self.usage.prompt_tokens += _whole(reply["usage"].get("prompt_tokens") or 0)
         return samples
 
-    def _served(self, model: str | None) -> str:
-        """The model's name, checked against what the server says it serves."""
+    def _sample(self, choice: Any, num_tokens: int, seed: int) -> Sample:
+        text, ended = (self._said(choice["message"]) if self._chat else choice["text"]), choice["finish_reason"]
+        if not isinstance(text, str):
+            raise UnreadableReplyError("a sample's text is not text")
+        if ended not in ("stop", "length", "content_filter", "tool_calls"):
+            raise UnreadableReplyError(f"a sample was not finished: {str(ended)[:40]!r}")
+        return Sample(self.sampling.shown(text), num_tokens, ended, seed)
 
-        async def ask() -> list[str]:
-            async with self._client(0) as client:
-                return [entry.id for entry in (await client.models.list()).data]
+    def _said(self, message: Any) -> str:
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        return join_thinking(thinking, message.get("content") or "")
 
-        names: list[str] = []
-        failure: list[Exception] = []
+    def _tokens(self, choice: Any, way: str) -> int:
+        if way == _TOKEN_IDS:
+            return len(choice.get("token_ids") or ())
+        listed = choice.get("logprobs") or {}
+        return len(listed.get("content" if self._chat else "tokens") or ())
 
-        def work() -> None:
-            try:
-                names.extend(asyncio.run(ask()))
-            except Exception as error:  # raised again, as one line, on the caller's thread
-                failure.append(error)
+    def _served(self, url: str, model: str | None) -> tuple[str, str]:
+        """The model's name, checked against what the server says it serves, and the server's kind."""
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        if failure:
-            raise self._service_error(failure[0]) from failure[0]
-        if model is None and len(names) == 1:
-            return names[0]
-        if model not in names:
-            raise ServiceError(f"{self._url}: serves no model {model!r}; it serves: {', '.join(names) or 'none'}")
-        return model
+        async def ask() -> dict[str, str]:
+            async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
+                return await service.ask("/models", None, _models)
 
-    def _client(self, max_retries: int) -> Any:
-        try:
-            from openai import AsyncOpenAI
-        except ImportError:
-            raise MissingExtraError("openai", "server") from None
-        key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or "none"
-        return AsyncOpenAI(base_url=self._url, api_key=key, timeout=self._timeout, max_retries=max_retries)
-
-    def _service_error(self, error: BaseException) -> BaseException:
-        """One line for what the client raised: where, what happened, what to look at."""
-        import openai
-
-        if isinstance(error, InputError):
-            return error
-        if isinstance(error, openai.AuthenticationError):
-            return ServiceError(f"{self._url}: the server refuses the key (401); check OPTSCALE_API_KEY")
-        if isinstance(error, openai.APITimeoutError):
-            return ServiceError(f"{self._url}: no answer within {self._timeout:g} s")
-        if isinstance(error, openai.APIConnectionError):
-            return ServiceError(f"{self._url}: cannot connect; is the server up?")
-        if isinstance(error, openai.APIStatusError):
-            said = " ".join(str(error.message).split())[:200]
-            return ServiceError(f"{self._url}: the server answered {error.status_code}: {said}")
-        return ServiceError(
-            f"{self._url}: its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
-        )
+        served = call(ask)
+        if model is None and len(served) == 1:
+            return next(iter(served.items()))
+        if model not in served:
+            raise ServiceError(f"{url}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
+        return model, served[model]
 
 
-def _turn(
-    loop: asyncio.AbstractEventLoop,
-    work: "asyncio.Task[None]",
-    results: "queue.Queue[_Result | BaseException | None]",
-) -> None:
-    """Runs ``work`` to its end on this thread; its failure, or None, is the last result."""
-    last: BaseException | None = None
-    try:
-        loop.run_until_complete(work)
-    except asyncio.CancelledError:
-        pass
-    except BaseExceptionGroup as errors:
-        last = errors.exceptions[0]
-    except BaseException as error:
-        last = error
-    finally:
-        loop.close()
-        results.put(last)
+def _models(reply: Any) -> dict[str, str]:
+    """Names of the models a server lists, and who it says owns them."""
+    return {str(entry["id"]): str(entry.get("owned_by")) for entry in reply["data"]}
+
+
+def _whole(number: object) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise UnreadableReplyError(f"a count of tokens is {str(number)[:40]!r}")
+    return number

@@ -1,0 +1,89 @@
+"""Asynchronous work behind an ordinary iterator: an event loop on a thread of its own, in a notebook too."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: What ``work`` awaits with each of its results.
+Emit = Callable[[T], Awaitable[None]]
+
+_AHEAD = 64  # results that work may be ahead of whoever takes them
+
+
+def iterate(work: Callable[[Emit[T]], Awaitable[None]]) -> Iterator[T]:
+    """Yields what ``work`` emits, as it does; its failure is raised after everything that it emitted before.
+
+    Args:
+        work: Called with the function that emits, which waits where the results are not taken as fast as they come.
+            Leaving the iterator cancels it.
+    """
+    results: queue.Queue[tuple[T] | BaseException | None] = queue.Queue()
+    room = asyncio.Semaphore(_AHEAD)
+    loop = asyncio.new_event_loop()
+
+    async def emit(result: T) -> None:
+        await room.acquire()
+        results.put((result,))
+
+    async def run() -> None:
+        await work(emit)
+
+    task = loop.create_task(run())
+    thread = threading.Thread(target=_turn, args=(loop, task, results), daemon=True)
+    thread.start()
+    try:
+        while (result := results.get()) is not None:
+            if isinstance(result, BaseException):
+                raise result
+            _tell(loop, room.release)
+            yield result[0]
+    finally:
+        _tell(loop, task.cancel)
+        thread.join()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # it has ended and was closed, perhaps just now
+        loop.call_soon_threadsafe(what)
+
+
+def call(work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``, awaited on an event loop of its own."""
+
+    async def once(emit: Emit[T]) -> None:
+        await emit(await work())
+
+    for result in iterate(once):
+        return result
+    raise RuntimeError("the work ended without a result")
+
+
+def _turn(
+    loop: asyncio.AbstractEventLoop,
+    task: "asyncio.Task[None]",
+    results: "queue.Queue[tuple[T] | BaseException | None]",
+) -> None:
+    """Runs ``task`` to its end on this thread; its failure, or None, is the last result."""
+    last: BaseException | None = None
+    try:
+        loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        pass
+    except BaseExceptionGroup as errors:
+        last = _first(errors)
+    except BaseException as error:
+        last = error
+    finally:
+        loop.close()
+        results.put(last)
+
+
+def _first(errors: BaseException) -> BaseException:
+    while isinstance(errors, BaseExceptionGroup):
+        errors = errors.exceptions[0]
+    return errors

@@ -1,0 +1,196 @@
+"""JSON over HTTP to one or several servers, on an event loop: every reply is read and checked, or asked for again.
+
+A server that is busy (429), broken (5xx), slow (time-out), cut off, or that answers what cannot be read, is asked again
+after a growing, jittered wait. Where there are several servers, one that just failed rests while others are asked. What
+a server refuses for good (any other 4xx) is an error of that request alone.
+
+The API key comes from the environment (``OPTSCALE_API_KEY``, else ``OPENAI_API_KEY``) and goes nowhere else: errors
+show neither it nor a password in a URL.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from optscale_predictor.errors import MissingExtraError, RequestRefusedError, ServiceError
+
+T = TypeVar("T")
+
+_AGAIN = (408, 409, 425, 429)  # and every 5xx
+_LONGEST_WAIT = 60.0  # seconds
+_REST = 1.0  # seconds for which a server that failed is asked only if all did
+
+
+class UnreadableReplyError(ValueError):
+    """A reply that came, and is not what was asked for: worth asking again."""
+
+
+class _TransientError(Exception):
+    """What may go away by itself; ``retry_after`` is the server's own word on when, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class JsonService:
+    """One service at one or several base URLs; an asynchronous context manager, one an event loop.
+
+    Args:
+        urls: Base URLs, for example ``http://127.0.0.1:8000/v1``; requests go to the one with the fewest under way.
+        timeout: Seconds that one try may take, > 0.
+        max_retries: How often a request is sent again, >= 0.
+
+    Attributes:
+        retries: Requests sent again so far.
+    """
+
+    def __init__(self, urls: Sequence[str], timeout: float = 600.0, max_retries: int = 8) -> None:
+        try:
+            import aiohttp
+            import tenacity
+        except ImportError as error:
+            raise MissingExtraError(error.name or "aiohttp", "server") from None
+        self._aiohttp, self._tenacity = aiohttp, tenacity
+        self._urls = [url.rstrip("/") for url in urls]
+        self._timeout, self._max_retries = timeout, max_retries
+        self._under_way = dict.fromkeys(self._urls, 0)
+        self._rests_until = dict.fromkeys(self._urls, 0.0)
+        self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
+        self._session: Any = None
+        self.retries = 0
+
+    async def __aenter__(self) -> Self:
+        """Opens the connections' pool; how many are used is the caller's affair."""
+        self._session = self._aiohttp.ClientSession(
+            connector=self._aiohttp.TCPConnector(limit=0),
+            timeout=self._aiohttp.ClientTimeout(total=self._timeout),
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes them."""
+        await self._session.close()
+
+    async def ask(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
+        """Posts ``payload`` (gets, where it is None) and returns what ``read`` makes of the reply.
+
+        Raises:
+            RequestRefusedError: The server refuses this request for good (400, 404, 422 and so on).
+            ServiceError: The server refuses the key, or every try failed.
+        """
+        tries = self._tenacity.AsyncRetrying(
+            stop=self._tenacity.stop_after_attempt(self._max_retries + 1),
+            wait=self._wait,
+            retry=self._tenacity.retry_if_exception_type(_TransientError),
+            before_sleep=self._count,
+            reraise=True,
+        )
+        url = self._urls[0]
+        try:
+            async for attempt in tries:
+                with attempt:
+                    url = self._idlest()
+                    return await self._once(url, path, payload, read)
+        except _TransientError as error:
+            times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
+            raise ServiceError(f"{shown(url)}: {error}{times}") from error
+        raise ServiceError(f"{shown(url)}: was not asked")
+
+    def _idlest(self) -> str:
+        """The URL with the fewest requests under way, of those that do not rest (of all, where all do)."""
+        now = time.monotonic()
+        awake = [url for url in self._urls if self._rests_until[url] <= now]
+        return min(awake or self._urls, key=lambda one: self._under_way[one])
+
+    async def _once(self, url: str, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
+        """One try: what ``read`` makes of the reply."""
+        try:
+            status, body, retry_after = await self._exchange(url, path, payload)
+            self._require_answer(url, status, body, retry_after)
+            return read_or_retry(read, _parsed(body))
+        except _TransientError as error:
+            self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
+            raise
+
+    async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> tuple[int, bytes, str]:
+        """One try's status, body and ``Retry-After``."""
+        self._under_way[url] += 1
+        try:
+            method = "GET" if payload is None else "POST"
+            async with self._session.request(method, f"{url}{path}", json=payload) as response:
+                return response.status, await response.read(), response.headers.get("Retry-After", "")
+        except TimeoutError:
+            raise _TransientError(f"no answer within {self._timeout:g} s") from None
+        except self._aiohttp.ClientConnectorError:
+            raise _TransientError("cannot connect; is the server up?") from None
+        except self._aiohttp.InvalidURL:
+            raise ServiceError(f"{shown(url)}: not a URL") from None
+        except self._aiohttp.ClientError as error:
+            raise _TransientError(f"the connection broke ({type(error).__name__})") from None
+        finally:
+            self._under_way[url] -= 1
+
+    def _require_answer(self, url: str, status: int, body: bytes, retry_after: str) -> None:
+        if status < 400:
+            return
+        said = _said(body, self._key)
+        if status in (401, 403):
+            raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
+        if status in _AGAIN or status >= 500:
+            wait = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else 0.0
+            raise _TransientError(f"the server answered {status}{said}", wait)
+        raise RequestRefusedError(f"{shown(url)}: the server answered {status}{said}")
+
+    def _wait(self, state: Any) -> float:
+        """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so."""
+        backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)(state)
+        asked = getattr(state.outcome.exception(), "retry_after", 0.0)
+        return float(max(backed_off, min(asked, _LONGEST_WAIT)))
+
+    def _count(self, _: Any) -> None:
+        self.retries += 1
+
+
+def read_or_retry(read: Callable[[Any], T], reply: Any) -> T:
+    """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on."""
+    try:
+        return read(reply)
+    except UnreadableReplyError as error:
+        raise _TransientError(str(error)) from error
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise _TransientError(
+            f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
+        ) from error
+
+
+def shown(url: str) -> str:
+    """A URL as errors may show it: without a user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise _TransientError("its reply is not JSON; is this an OpenAI-compatible server?") from None
+
+
+def _said(body: bytes, key: str) -> str:
+    """What an error's body says, as the end of one line; some servers repeat the key there."""
+    try:
+        content = json.loads(body)
+        error = content.get("error", content)
+        message = error.get("message", "") if isinstance(error, dict) else error
+    except (ValueError, AttributeError):
+        message = ""
+    text = " ".join(str(message).split())[:200]
+    text = text.replace(key, "***") if key else text
+    return f": {text}" if text and text != "{}" else ""
