@@ -91,6 +91,24 @@ def _fit(mean: Floats, variance: Floats) -> TruncatedNormal:
     return TruncatedNormal.from_natural(a.reshape(mean.shape), b.reshape(mean.shape))
 
 
+def standard_errors(fit: TruncatedNormal, count: ArrayLike) -> tuple[Floats, Floats]:
+    """Standard errors of ``a`` and ``b`` [questions], by the Fisher information of ``count`` scores.
+
+    Infinite where there is no score. They hold where the family does; a fit to scores of another shape is less certain.
+    """
+    with np.errstate(all="ignore"):
+        model = expectation(fit.a, fit.b)
+        scale = np.sqrt(model.covariance[..., 0, 0])
+        units = np.stack([scale, scale**2], -1)
+        (p, q), (_, r) = np.moveaxis(model.covariance / (units[..., :, None] * units[..., None, :]), (-2, -1), (0, 1))
+        # Of the parameters of (t, t^2), t = (x - mean) / scale: a = alpha / scale - 2 mean b, b = beta / scale^2.
+        alpha, both, beta = (part / (p * r - q**2) for part in (r, -q, p))
+        b_variance = beta / scale**4
+        a_variance = alpha / scale**2 - 4 * model.mean * both / scale**3 + 4 * model.mean**2 * b_variance
+        safe = np.asarray(count, np.float64)
+        return np.sqrt(a_variance / safe), np.sqrt(b_variance / safe)
+
+
 def standard_gradient(fit: TruncatedNormal, mean: Floats, variance: Floats) -> Floats:
     """How far fits [questions] are from the maximum: the larger gradient component, in units of their own spread."""
     _, _, error = _newton_step(np.stack([fit.a, fit.b], -1), mean, variance)

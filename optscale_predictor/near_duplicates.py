@@ -1,0 +1,194 @@
+"""Near-duplicate questions: which texts say the same thing but for a few characters, or but for their numbers.
+
+Public question sets repeat one another with other spacing, case or punctuation, and fill one sentence in with other
+numbers. A question that stands on both sides of a split makes a predictor look better than it is: of MATH questions
+that differ in numbers alone, one's mean score tells most of the other's (``LOG.md``). This module finds such texts,
+also where comparing every pair would take too long.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+
+Shingles = frozenset[str]
+
+_WIDTH = 5  # characters in a shingle
+_NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")  # 1,000.5 is one number
+_WORD = re.compile(r"[^\W\d_]{2}")
+_FEW = 64  # texts of a block that are compared with all before them
+_PERMUTATIONS = 300  # hash functions, at most: time and memory grow with them
+_MISS = 1e-6  # probability that two texts exactly as similar as the threshold are never compared
+_SEED = 1
+
+
+class NearDuplicates:
+    """Which of many texts are nearly the same.
+
+    Two texts are near-duplicates where the Jaccard similarity of their sets of character 5-grams (the whole text where
+    it is shorter) is at least ``threshold``, after case folding and with every run of white space taken for one space.
+
+    What numbers count for is a choice. With ``same_numbers`` two texts are near-duplicates only if they also hold the
+    same numbers in the same order, so that two sums with other numbers are two questions however long the words around
+    them are. Without it numbers count for nothing: every number is taken for one and the same, so that texts filled in
+    with other numbers are near-duplicates however short they are. A text without a word (two letters in a row), as
+    ``23+7=``, is nothing but its numbers, and keeps them either way. Numbers spelled out in words are words.
+
+    No pair is called similar that was not compared exactly. Which pairs are compared at all is certain for the first 64
+    texts (of those with the same numbers) and left to MinHash and locality-sensitive hashing for the rest: two texts
+    exactly as similar as the threshold are then missed with probability 1e-6, and the more similar the less likely (at
+    the default threshold, 1e-15 at 0.9). Hash functions are fixed, and whether two texts are compared does not depend
+    on those after them: the same texts give the same pairs, whatever is added behind them.
+
+    Time grows with the texts and with the pairs that are somewhat alike: 10,000 questions of 200 characters take
+    seconds, unless most of them fill in one template with words.
+
+    Args:
+        texts: The texts, of any number.
+        threshold: In (0, 1]; 1 is for equal sets of shingles alone.
+        same_numbers: Whether texts with other numbers are different whatever their similarity.
+
+    Raises:
+        InputError: The threshold is out of range.
+    """
+
+    def __init__(self, texts: Sequence[str], threshold: float = 0.8, same_numbers: bool = True) -> None:
+        if not 0 < threshold <= 1:
+            raise InputError(f"threshold must lie in (0, 1], got {threshold}")
+        self._threshold, self._same_numbers = threshold, same_numbers
+        self._texts = [" ".join(text.casefold().split()) for text in texts]
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return len(self._texts)
+
+    def candidates(self) -> Iterator[tuple[int, list[int]]]:
+        """Each text with those before it that may be similar, itself after all of them."""
+        blocks: dict[tuple[str, ...], list[int]] = {}
+        for index, text in enumerate(self._texts):
+            blocks.setdefault(self._numbers(text), []).append(index)
+        for block in blocks.values():
+            yield from self._candidates(block)
+
+    def similar(self, one: int, other: int) -> bool:
+        """Whether two texts, neither of them ruled out by their numbers, are as similar as the threshold asks."""
+        first, second = self._shingles[one], self._shingles[other]
+        few, many = sorted((len(first), len(second)))
+        if few < self._threshold * many:  # even a subset would not be enough
+            return False
+        shared = len(first & second)
+        return shared / (few + many - shared) >= self._threshold
+
+    @cached_property
+    def _shingles(self) -> list[Shingles]:
+        texts = self._texts if self._same_numbers else map(_without_numbers, self._texts)
+        return [_shingles(text) for text in texts]
+
+    def _numbers(self, text: str) -> tuple[str, ...]:
+        return tuple(number.replace(",", "") for number in _NUMBER.findall(text)) if self._same_numbers else ()
+
+    def _candidates(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        """Texts with equal shingles are compared with the first of them, and that one alone with others."""
+        first: dict[Shingles, int] = {}
+        kept = []
+        for member in block:
+            if first.setdefault(self._shingles[member], member) == member:
+                kept.append(member)
+        before = dict(self._before(kept))
+        for member in block:
+            equal = first[self._shingles[member]]
+            yield member, before[member] if equal == member else [equal]
+
+    def _before(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        shape = _bands_and_rows(self._threshold)
+        few = len(block) if shape is None else _FEW
+        yield from ((member, list(block[:place])) for place, member in enumerate(block[:few]))
+        if shape is not None and len(block) > few:
+            yield from self._alike(block, few, *shape)
+
+    def _alike(self, block: Sequence[int], few: int, bands: int, rows: int) -> Iterator[tuple[int, list[int]]]:
+        """Those after the first ``few``, with the texts before them whose MinHashes agree with theirs on a band."""
+        from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
+
+        index = MinHashLSH(num_perm=bands * rows, params=(bands, rows))
+        encoded = ([shingle.encode("utf-8", "surrogatepass") for shingle in self._shingles[member]] for member in block)
+        hashes = MinHash.generator(encoded, num_perm=bands * rows, seed=_SEED)
+        for place, (member, minhash) in enumerate(zip(block, hashes, strict=True)):
+            if place >= few:
+                yield member, sorted(index.query(minhash))
+            index.insert(member, minhash, check_duplication=False)
+
+
+def group_near_duplicates(
+    texts: Sequence[str], threshold: float = 0.8, *, same_numbers: bool = True
+) -> NDArray[np.int64]:
+    """Puts texts that are near-duplicates, or linked by a chain of such pairs, into one group.
+
+    Args:
+        texts: The texts.
+        threshold: See :class:`NearDuplicates`.
+        same_numbers: See :class:`NearDuplicates`.
+
+    Returns:
+        [texts] the group of each text; groups are numbered from 0 in the order of their first texts.
+
+    Raises:
+        InputError: The threshold is out of range.
+    """
+    found, groups = NearDuplicates(texts, threshold, same_numbers), _Groups(len(texts))
+    for member, others in found.candidates():
+        for other in others:
+            # Texts already linked need no comparison: it cannot change the groups.
+            if groups.root(member) != groups.root(other) and found.similar(member, other):
+                groups.join(member, other)
+    return groups.numbers()
+
+
+class _Groups:
+    """Disjoint sets of the numbers 0, 1, ... (union-find)."""
+
+    def __init__(self, size: int) -> None:
+        self._parents = list(range(size))
+
+    def root(self, member: int) -> int:
+        while self._parents[member] != member:
+            self._parents[member] = self._parents[self._parents[member]]  # halves the path for the next search
+            member = self._parents[member]
+        return member
+
+    def join(self, one: int, other: int) -> None:
+        first, second = sorted((self.root(one), self.root(other)))
+        self._parents[second] = first
+
+    def numbers(self) -> NDArray[np.int64]:
+        seen: dict[int, int] = {}
+        numbers = [seen.setdefault(self.root(member), len(seen)) for member in range(len(self._parents))]
+        return np.array(numbers, np.int64)
+
+
+def _without_numbers(text: str) -> str:
+    """The text with one and the same number for all; as it is where it is nothing but numbers."""
+    return _NUMBER.sub("0", text) if _WORD.search(text) else text
+
+
+def _shingles(text: str) -> Shingles:
+    return frozenset(text[start : start + _WIDTH] for start in range(max(1, len(text) - _WIDTH + 1)))
+
+
+def _bands_and_rows(threshold: float) -> tuple[int, int] | None:
+    """How to cut MinHashes so that pairs at the threshold are missed with probability at most ``_MISS``.
+
+    Texts of similarity s agree on a band of r rows with probability s^r, and on none of b bands with (1 - s^r)^b. The
+    most rows that leave enough bands make the fewest false candidates. None where even single rows are too few.
+    """
+    likely = min(threshold, 0.99)  # at 1 a single band would do, and the logarithm below would not
+    for rows in range(_PERMUTATIONS // 2, 0, -1):
+        bands = max(2, math.ceil(math.log(_MISS) / math.log1p(-(likely**rows))))
+        if bands * rows <= _PERMUTATIONS:
+            return bands, rows
+    return None
