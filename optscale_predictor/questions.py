@@ -6,7 +6,7 @@ and ``answer`` (the gold answer). Everything else on the line is ignored.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
@@ -51,13 +51,10 @@ def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -
     return questions
 
 
-def write_questions(questions: Iterable[Question], path: str | Path) -> None:
-    """Writes questions in the form that :func:`read_questions` reads."""
-    with open(path, "w", encoding="utf-8") as file:
-        for question in questions:
-            row = asdict(question)
-            row = {"id": row["id"], "question": row["text"], "answer": row["gold"]}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def format_questions(questions: Iterable[Question]) -> str:
+    """Questions in the form that :func:`read_questions` reads."""
+    rows = ({"id": question.id, "question": question.text, "answer": question.gold} for question in questions)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Question]:

@@ -6,8 +6,9 @@ Questions are known by their text, so a pool serves any task that asks the same 
 from collections.abc import Iterator, Mapping, Sequence
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Request, Sample, SamplingParams
+from optscale_predictor.generators import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.pools import Pool
+from optscale_predictor.sources import scored_rows
 from optscale_predictor.verifiers import Answered, Scores, Verifier
 
 
@@ -22,11 +23,9 @@ class RecordedGenerator(Generator):
     """
 
     def __init__(self, folder: str) -> None:
-        self.sampling = SamplingParams()
+        self.sampling, self.usage = SamplingParams(), Usage()
         self._pool = Pool(folder)
-        rows = self._pool.read()
-        if rows["score"].null_count:
-            raise InputError(f"{folder}: {rows['score'].null_count} samples have no score; run: optscale score")
+        rows = scored_rows(self._pool, ["text", "num_tokens", "finish_reason", "seed"])
         texts = {question.id: question.text for question in self._pool.questions}
         self._samples: dict[str, list[Sample]] = {text: [] for text in texts.values()}
         self.scores: dict[tuple[str, str], float] = {}

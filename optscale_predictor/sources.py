@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from optscale_predictor.answers import extract_answer
@@ -54,18 +56,20 @@ class RecordedSamples:
     def from_pool(cls, pool: Pool) -> "RecordedSamples":
         """The pool's samples, questions in the pool's order; as many of each as the question with fewest has.
 
+        Samples that the verifier refused are left out.
+
         Raises:
-            InputError: A question has no sample, or a sample no score.
+            InputError: A question has no sample, or a sample no score or no count of tokens.
         """
-        counts = pool.counts()
-        depth = min(counts.values())
+        rows = scored_rows(pool, ["answer", "num_tokens", "correct"])
+        counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
+        depth = int(counts.min())
         if depth == 0:
-            raise InputError(f"{pool.folder}: question {min(counts, key=lambda one: counts[one])!r} has no samples")
-        rows = pool.read(["question_id", "sample_index", "score", "answer", "num_tokens", "correct"])
-        starts = np.concatenate([[0], np.cumsum(list(counts.values()))[:-1]])
+            raise InputError(f"{pool.folder}: question {pool.questions[int(counts.argmin())].id!r} has no samples")
+        if rows["num_tokens"].null_count:
+            raise InputError(f"{pool.folder}: {rows['num_tokens'].null_count} samples have no count of tokens")
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         place = starts[:, None] + np.arange(depth)
-        if rows["score"].null_count:
-            raise InputError(f"{pool.folder}: {rows['score'].null_count} samples have no score; run: optscale score")
         scores = rows["score"].to_numpy()[place]
         answers = np.array([answer_codes(row) for row in np.array(rows["answer"].to_pylist(), object)[place]])
         correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[place]
@@ -156,6 +160,19 @@ class LiveSamples:
             scores[row, column], tokens[row, column] = value, sample.num_tokens
             answers[row, column] = answer_code(extract_answer(sample.text), self._codes[questions[row]])
         return Drawn(scores, answers, tokens)
+
+
+def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
+    """A pool's rows with ``score`` and these columns; samples that the verifier refused are left out.
+
+    Raises:
+        InputError: A sample has neither a score nor a refusal.
+    """
+    rows = pool.read(["score", "refusal", *columns])
+    unscored = pc.and_(rows["score"].is_null(), rows["refusal"].is_null())
+    if pc.any(unscored).as_py():
+        raise InputError(f"{pool.folder}: {pc.sum(unscored).as_py()} samples have no score; run: optscale score")
+    return rows.filter(rows["score"].is_valid())
 
 
 def answer_codes(answers: Sequence[str | None]) -> Ints:

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -76,14 +78,26 @@ def test_another_setting_is_refused_with_the_difference_named(tmp_path, generato
     other = generator.with_sampling(SamplingParams(temperature=0.5, max_tokens=160))
     with pytest.raises(InputError, match=r"generator.temperature was 1.0, now 0.5"):
         generate_pool(tmp_path / "pool", QUESTIONS, other, 1, progress=False)
-    with pytest.raises(InputError, match="the questions are others"):
-        generate_pool(tmp_path / "pool", QUESTIONS[:3], generator, 1, progress=False)
+    changed = [replace(QUESTIONS[0], gold="0"), *QUESTIONS[1:]]
+    with pytest.raises(InputError, match=r"question 'arithmetic/train/0' has another gold answer in this pool"):
+        generate_pool(tmp_path / "pool", changed, generator, 1, progress=False)
+
+
+def test_a_pool_grows_by_samples_and_by_questions(tmp_path, generator):
+    generate_pool(tmp_path / "pool", QUESTIONS[:3], generator, 2, progress=False)
+    before = {shard.name: shard.read_bytes() for shard in Pool(tmp_path / "pool").shards()}
+    generate_pool(tmp_path / "pool", QUESTIONS[1:], generator, 2, progress=False)
+    pool = generate_pool(tmp_path / "pool", QUESTIONS[:2], generator, 5, progress=False)
+    counts = dict(zip((question.id for question in QUESTIONS), (5, 5, 2, 2, 2, 2), strict=True))
+    assert pool.counts() == counts
+    assert keys(pool) == [(question.id, index) for question in QUESTIONS for index in range(counts[question.id])]
+    assert all((tmp_path / "pool" / name).read_bytes() == content for name, content in before.items())
 
 
 def test_a_second_writer_is_told_who_holds_the_pool(tmp_path):
     with (
         PoolWriter(tmp_path, QUESTIONS, {}),
-        pytest.raises(InputError, match=f"another process \\(id {os.getpid()}\\)"),
+        pytest.raises(InputError, match=f"another process \\(id {os.getpid()} on {socket.gethostname()}\\)"),
     ):
         PoolWriter(tmp_path, QUESTIONS, {})
     with PoolWriter(tmp_path, QUESTIONS, {}):

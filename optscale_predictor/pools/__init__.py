@@ -2,9 +2,10 @@
 
 A pool is a folder:
 
-- ``manifest.json``: what made it (generator, sampling, prompt, verifier) and the format's number;
+- ``manifest.json``: what made it (generator, sampling, prompt; a verifier for each score) and its fingerprint;
 - ``questions.jsonl``: the questions, as ``questions.read_questions`` reads them;
-- ``samples-000000.parquet`` and so on: one row a sample, columns as in :data:`SCHEMA`.
+- ``samples-000000.parquet`` and so on: one row a sample, columns as in :mod:`~optscale_predictor.pools.schema`;
+- ``journal.jsonl``: each shard's rows and checksum; ``runs.jsonl``: what each run did and cost.
 
 A shard is written under another name, synced, and renamed, so it is there whole or not at all: a kill loses at most
 the samples not yet committed, and a rerun draws just those. Scoring replaces shard after shard in the same way. One
@@ -14,7 +15,19 @@ process writes at a time. The ``datasets`` library and pandas read the shards as
 from optscale_predictor.pools._files import lock_pool
 from optscale_predictor.pools.manifest import update_manifest
 from optscale_predictor.pools.pool import Pool
-from optscale_predictor.pools.shards import SCHEMA, read_shard, write_shard
+from optscale_predictor.pools.schema import SCHEMA, ScoreColumns, pool_schema
+from optscale_predictor.pools.shards import read_shard, write_shard, write_table
 from optscale_predictor.pools.writer import PoolWriter
 
-__all__ = ["SCHEMA", "Pool", "PoolWriter", "lock_pool", "read_shard", "update_manifest", "write_shard"]
+__all__ = [
+    "SCHEMA",
+    "Pool",
+    "PoolWriter",
+    "ScoreColumns",
+    "lock_pool",
+    "pool_schema",
+    "read_shard",
+    "update_manifest",
+    "write_shard",
+    "write_table",
+]

@@ -1,19 +1,23 @@
 """A pool's manifest: what made its samples, so that nothing made differently is ever mixed in."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._files import write_json
-from optscale_predictor.questions import Question, read_questions
 
-FORMAT = 1
+FORMAT = 2
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of the pool in ``folder``; raises ``InputError`` where there is none."""
+    """The manifest of the pool in ``folder``.
+
+    Raises:
+        InputError: There is none, it is of another format, or its settings are not those of its fingerprint.
+    """
     path = folder / "manifest.json"
     if not path.is_file():
         raise InputError(f"{folder}: not a pool (no manifest.json)")
@@ -23,7 +27,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot read the manifest: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: not a manifest of format {FORMAT}")
+    settings, scores = manifest.get("settings"), manifest.get("scores")
+    if not isinstance(settings, dict) or not isinstance(scores, dict):
+        raise InputError(f"{path}: 'settings' and 'scores' must be objects")
+    if manifest.get("fingerprint") != fingerprint(settings):
+        raise InputError(f"{path}: the settings are not those that its fingerprint was made of; it was edited")
     return manifest
+
+
+def new_manifest(settings: Mapping[str, object]) -> dict[str, Any]:
+    """The manifest of a pool whose samples will be made with ``settings``."""
+    from optscale_predictor import __version__
+
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "fingerprint": fingerprint(settings),
+        "settings": settings,
+        "scores": {},
+    }
+
+
+def fingerprint(settings: Mapping[str, object]) -> str:
+    """A short name of the settings: equal settings, equal names."""
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def update_manifest(folder: Path, changes: Mapping[str, object]) -> None:
@@ -31,23 +58,25 @@ def update_manifest(folder: Path, changes: Mapping[str, object]) -> None:
     write_json({**read_manifest(folder), **changes}, folder / "manifest.json")
 
 
-def require_same(folder: Path, questions: Sequence[Question], settings: Mapping[str, object]) -> None:
+def require_same(folder: Path, settings: Mapping[str, object]) -> None:
     """Raises ``InputError``, with every difference named, unless the pool was made the same way."""
-    made = _flat(read_manifest(folder)["settings"])
-    now = _flat(settings)
-    differences = [
-        f"{key} was {made.get(key)!r}, now {now.get(key)!r}"
-        for key in sorted(made.keys() | now.keys())
-        if made.get(key) != now.get(key)
-    ]
-    if list(questions) != read_questions(folder / "questions.jsonl"):
-        differences.append("the questions are others")
+    differences = name_differences(read_manifest(folder)["settings"], settings)
     if differences:
         raise InputError(f"{folder}: this pool was made with other settings: {'; '.join(differences)}")
 
 
+def name_differences(made: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Every setting that differs, as ``key was X, now Y``."""
+    before, after = _flat(made), _flat(now)
+    return [
+        f"{key} was {before.get(key)!r}, now {after.get(key)!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
 def _flat(settings: Any, prefix: str = "") -> dict[str, object]:
-    if not isinstance(settings, dict):
+    if not isinstance(settings, Mapping):
         return {prefix: settings}
     parts = (_flat(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())
     return {key: value for part in parts for key, value in part.items()}

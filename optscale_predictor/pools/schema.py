@@ -1,0 +1,89 @@
+"""A pool's columns: what every sample has, and the three columns that each score adds.
+
+A pool may hold several scores a sample. The first is the column ``score``; another, named ``prm``, is ``score_prm``.
+Beside each stand the tokens that its verifier read and, where the verifier refused the sample, why.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from optscale_predictor.errors import InputError
+
+SAMPLE_FIELDS = [
+    pa.field("question_id", pa.string()),
+    pa.field("sample_index", pa.int32()),  # from 0 within a question
+    pa.field("text", pa.string()),
+    pa.field("answer", pa.string()),  # as extracted from the text; null where there is none
+    pa.field("num_tokens", pa.int32()),  # tokens the generator spent on it; null where an import did not say
+    pa.field("correct", pa.bool_()),  # null where the gold answer is not known
+    pa.field("finish_reason", pa.string()),
+    pa.field("seed", pa.int64()),  # of the request it was drawn by; null where an import did not say
+]
+
+#: What the columns mean, for cards and pages.
+MEANING = {
+    "question_id": "id of the question, as in questions.jsonl",
+    "sample_index": "number of the sample within its question, from 0",
+    "text": "the generated answer",
+    "answer": "final answer extracted from the text; null where none was found",
+    "num_tokens": "tokens that the generator spent on the sample",
+    "correct": "whether the answer equals the gold answer; null where that is not known",
+    "finish_reason": "stop, or length where the sample ran into its token limit",
+    "seed": "seed of the request that drew the sample",
+}
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """The three columns of one score.
+
+    Attributes:
+        name: Of the score itself: ``score``, or ``score_`` and a name of small letters, digits and ``_``.
+    """
+
+    name: str = "score"
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        if not re.fullmatch(r"score(_[a-z0-9_]+)?", self.name):
+            raise InputError(f"a score's column is called score, or score_NAME (a-z, 0-9, _), got {self.name!r}")
+
+    @property
+    def tokens(self) -> str:
+        """Tokens that the verifier read and wrote for the sample."""
+        return f"verifier_tokens{self.name.removeprefix('score')}"
+
+    @property
+    def refusal(self) -> str:
+        """Why the verifier refused the sample; null where it did not."""
+        return f"refusal{self.name.removeprefix('score')}"
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The three, in their order; all null before scoring."""
+        return [
+            pa.field(self.name, pa.float64()),
+            pa.field(self.tokens, pa.int32()),
+            pa.field(self.refusal, pa.string()),
+        ]
+
+    @property
+    def meaning(self) -> dict[str, str]:
+        """What the three mean."""
+        return {
+            self.name: "the verifier's score, in [0, 1]; null before scoring or where it was refused",
+            self.tokens: "tokens that the verifier read and wrote for the sample",
+            self.refusal: "why the verifier refused the sample; null where it did not",
+        }
+
+
+def pool_schema(scores: Sequence[str] = ("score",)) -> pa.Schema:
+    """The schema of a pool that has these score columns; ``score`` is always among them."""
+    names = dict.fromkeys(("score", *scores))
+    return pa.schema(SAMPLE_FIELDS + [field for name in names for field in ScoreColumns(name).fields])
+
+
+SCHEMA = pool_schema()
