@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
@@ -61,6 +61,16 @@ def call(work: Callable[[], Awaitable[T]]) -> T:
     for result in iterate(once):
         return result
     raise RuntimeError("the work ended without a result")
+
+
+async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """The results of all, in their order; where one fails, the others are cancelled and its failure is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
 
 
 def _turn(

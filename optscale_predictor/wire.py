@@ -8,6 +8,7 @@ The API key comes from the environment (``OPTSCALE_API_KEY``, else ``OPENAI_API_
 show neither it nor a password in a URL.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -44,12 +45,17 @@ class JsonService:
         urls: Base URLs, for example ``http://127.0.0.1:8000/v1``; requests go to the one with the fewest under way.
         timeout: Seconds that one try may take, > 0.
         max_retries: How often a request is sent again, >= 0.
+        concurrency: Most requests under way at once, >= 1, over all servers together; one that waits to be sent again
+            leaves its place to another.
 
     Attributes:
         retries: Requests sent again so far.
+        cancelled: Requests under way when their caller left.
     """
 
-    def __init__(self, urls: Sequence[str], timeout: float = 600.0, max_retries: int = 8) -> None:
+    def __init__(
+        self, urls: Sequence[str], timeout: float = 600.0, max_retries: int = 8, concurrency: int = 1024
+    ) -> None:
         try:
             import aiohttp
             import tenacity
@@ -61,15 +67,15 @@ class JsonService:
         self._under_way = dict.fromkeys(self._urls, 0)
         self._rests_until = dict.fromkeys(self._urls, 0.0)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
+        self._places = asyncio.Semaphore(concurrency)
         self._session: Any = None
-        self.retries = 0
+        self.retries = self.cancelled = 0
 
     async def __aenter__(self) -> Self:
-        """Opens the connections' pool; how many are used is the caller's affair."""
+        """Opens the connections' pool."""
         self._session = self._aiohttp.ClientSession(
             connector=self._aiohttp.TCPConnector(limit=0),
             timeout=self._aiohttp.ClientTimeout(total=self._timeout),
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
         )
         return self
 
@@ -97,8 +103,10 @@ class JsonService:
         try:
             async for attempt in tries:
                 with attempt:
-                    url = self._idlest()
-                    return await self._once(url, path, payload, read)
+                    async with self._places:
+                        url = self._idlest()
+                        reply = await self._once(url, path, payload)
+                    return read_or_retry(read, reply)
         except _TransientError as error:
             times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
             raise ServiceError(f"{shown(url)}: {error}{times}") from error
@@ -110,12 +118,12 @@ class JsonService:
         awake = [url for url in self._urls if self._rests_until[url] <= now]
         return min(awake or self._urls, key=lambda one: self._under_way[one])
 
-    async def _once(self, url: str, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
-        """One try: what ``read`` makes of the reply."""
+    async def _once(self, url: str, path: str, payload: Mapping[str, object] | None) -> Any:
+        """One try: the parsed reply."""
         try:
             status, body, retry_after = await self._exchange(url, path, payload)
             self._require_answer(url, status, body, retry_after)
-            return read_or_retry(read, _parsed(body))
+            return _parsed(body)
         except _TransientError as error:
             self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
             raise
@@ -125,8 +133,13 @@ class JsonService:
         self._under_way[url] += 1
         try:
             method = "GET" if payload is None else "POST"
-            async with self._session.request(method, f"{url}{path}", json=payload) as response:
+            async with self._session.request(
+                method, f"{url}{path}", json=payload, headers=self._headers(url)
+            ) as response:
                 return response.status, await response.read(), response.headers.get("Retry-After", "")
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         except TimeoutError:
             raise _TransientError(f"no answer within {self._timeout:g} s") from None
         except self._aiohttp.ClientConnectorError:
@@ -137,6 +150,10 @@ class JsonService:
             raise _TransientError(f"the connection broke ({type(error).__name__})") from None
         finally:
             self._under_way[url] -= 1
+
+    def _headers(self, url: str) -> dict[str, str]:
+        """The key, unless the URL brings a user's name and password of its own."""
+        return {"Authorization": f"Bearer {self._key}"} if self._key and shown(url) == url else {}
 
     def _require_answer(self, url: str, status: int, body: bytes, retry_after: str) -> None:
         if status < 400:

@@ -12,8 +12,11 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from aiohttp import web
+from faulty_proxy import FaultyProxy
+from served_world import ServedWorld, serving
 
-from optscale_predictor.errors import ServiceError
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.generators import Request, SamplingParams
 from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.models import resolve_model
@@ -70,6 +73,149 @@ def test_faults_are_one_line(faulty, reply, says, monkeypatch):
 def test_a_closed_port_is_one_line():
     with pytest.raises(ServiceError, match="cannot connect; is the server up"):
         OpenAIServerGenerator("http://127.0.0.1:9/v1", None, SamplingParams())
+
+
+def drawn(url, requests, **options):
+    generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160), **options)
+    return generator, {request: samples for request, samples in generator.generate(requests)}
+
+
+def require_exact_counts(samples):
+    """Every sample's tokens are those of its text (and its end)."""
+    tokenizer = make_tokenizer()
+    for sample in samples:
+        assert sample.num_tokens == len(tokenizer(sample.text)["input_ids"]) + (sample.finish_reason == "stop")
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        ({"tells": "token_ids"}, 3),
+        ({"owner": "other", "tells": "logprobs"}, 3),
+        ({"owner": "other", "tells": "nothing"}, 1 + 18),
+        ({"owner": "other", "refuses_logprobs": True}, 1 + 18),
+        ({"owner": "other", "knows_n": False}, 1 + 18),
+    ],
+)
+def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
+    world = ServedWorld(**server)
+    with serving(world.app()) as url:
+        generator, found = drawn(url, REQUESTS, chat=chat, concurrency=1)
+    assert set(found) == set(REQUESTS)
+    for samples in found.values():
+        assert len(samples) == 6
+        require_exact_counts(samples)
+    assert asked <= len(world.bodies) <= asked + 2
+    spent = sum(sample.num_tokens for samples in found.values() for sample in samples)
+    assert spent + generator.usage.discarded_tokens == world.tokens
+
+
+def test_no_more_requests_at_once_than_asked_for():
+    world = ServedWorld(owner="other", tells="nothing")
+    with serving(world.app()) as url:
+        drawn(url, REQUESTS, concurrency=4)
+    assert 2 <= world.under_way <= 4
+
+
+def test_several_servers_share_the_work_and_a_dead_one_costs_nothing_but_time():
+    worlds = [ServedWorld(), ServedWorld()]
+    requests = [Request(str(index), "7+5=", 2) for index in range(24)]
+    with serving(worlds[0].app()) as one, serving(worlds[1].app()) as two:
+        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
+        assert {request for request, _ in generator.generate(requests)} == set(requests)
+        assert all(8 <= len(world.bodies) <= 16 for world in worlds)
+        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
+    with serving(worlds[0].app()) as one:
+        generator._urls = [f"{one}/v1", "http://127.0.0.1:9/v1"]  # the other one died
+        assert {request for request, _ in generator.generate(requests)} == set(requests)
+    assert generator.usage.retries > 0
+
+
+def test_faults_on_the_way_lose_nothing_and_double_nothing():
+    world = ServedWorld()
+    requests = [Request(str(index), f"{index}+7=", 4, first) for index in range(10, 40) for first in (0, 4)]
+    with serving(world.app()) as url:
+        proxy = FaultyProxy(url, share=0.3, delay=0.05)
+        with serving(proxy.app()) as through:
+            generator, found = drawn(through, requests, concurrency=16)
+    assert set(found) == set(requests)
+    assert sum(map(len, found.values())) == 240
+    for samples in found.values():
+        require_exact_counts(samples)
+    spoilt = sum(count for fault, count in proxy.faults.items() if fault not in ("none", "delay"))
+    assert generator.usage.retries == spoilt > 0
+
+
+def test_what_the_server_refuses_for_good_does_not_stop_the_others():
+    world = ServedWorld()
+    requests = [*REQUESTS, Request("long", "1+" * 400, 1)]
+    found = []
+    with serving(world.app()) as url:
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160))
+        with pytest.raises(RequestRefusedError, match=r"1 of 4 requests were refused; question 'long'.*400.*context"):
+            for request, _ in generator.generate(requests):
+                found.append(request)
+    assert set(found) == set(REQUESTS)
+
+
+def test_leaving_cancels_what_is_under_way():
+    world = ServedWorld()
+    with serving(world.app()) as url:
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160), concurrency=8)
+        results = generator.generate([Request(str(index), "7+5=", 2) for index in range(100)])
+        next(results)
+        results.close()
+    assert len(world.bodies) < 100
+
+
+def test_thinking_that_a_server_took_apart_is_kept_or_stripped(monkeypatch):
+    choice = {
+        "finish_reason": "stop",
+        "message": {"content": "12", "reasoning_content": "7 and 5 make"},
+        "token_ids": [1],
+    }
+    reply = {"choices": [choice], "usage": {"completion_tokens": 1}}
+    with serving(ServedWorld().app()) as url:
+        for thinking, text in (("keep", "<think>\n7 and 5 make\n</think>\n\n12"), ("strip", "12")):
+            generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(thinking=thinking), chat=True)
+            assert generator._read(reply, 1, 0, "")[0].text == text
+
+
+def test_no_key_or_password_in_an_error(monkeypatch):
+    monkeypatch.setenv("OPTSCALE_API_KEY", "a-secret-key")
+
+    async def refuse(request):
+        return web.json_response({"error": {"message": f"bad key {request.headers['Authorization']}"}}, status=422)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", refuse)
+    with serving(app) as url:
+        for place in (url, url.replace("//", "//user:a-password@")):
+            with pytest.raises(ServiceError, match=r"the server answered 422: bad key") as raised:
+                OpenAIServerGenerator(place + "/v1", None, SamplingParams())
+            assert not any(secret in str(raised.value) for secret in ("a-secret-key", "a-password"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"concurrency": 0}, "concurrency must be >= 1, got 0"),
+        ({"timeout": 0}, "timeout must be > 0"),
+        ({"max_retries": -1}, "max_retries must be >= 0"),
+        ({"extra_body": {"seed": 1}}, "extra_body may not set 'seed'"),
+    ],
+)
+def test_options_out_of_range_are_named(options, says):
+    with pytest.raises(InputError, match=says):
+        OpenAIServerGenerator("http://127.0.0.1:9/v1", None, SamplingParams(), **options)
+
+
+def test_further_fields_reach_the_server():
+    world = ServedWorld()
+    with serving(world.app()) as url:
+        generator, _ = drawn(url, REQUESTS[:1], extra_body={"top_k": 20})
+    assert world.bodies[0]["top_k"] == 20 and generator.describe()["extra_body"] == {"top_k": 20}
 
 
 @pytest.fixture(scope="module")

@@ -12,58 +12,66 @@ from dataclasses import asdict
 from typing import Any
 
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.event_loop import Emit, call, iterate
+from optscale_predictor.event_loop import Emit, call, iterate, together
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
 from optscale_predictor.generators._thinking import join_thinking
-from optscale_predictor.wire import JsonService, UnreadableReplyError
+from optscale_predictor.wire import JsonService, UnreadableReplyError, shown
 
 _Result = tuple[Request, list[Sample]]
 
 #: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
 _TOKEN_IDS, _LOGPROBS, _ONE_BY_ONE = "token ids", "logprobs", "one by one"
 
+#: Fields of a request that an adapter of samples cannot leave to anyone else.
+_OWN = {"model", "prompt", "messages", "n", "seed", "stream", "stop", "temperature", "top_p", "max_tokens"}
+
 
 class OpenAIServerGenerator(Generator):
     """Samples from servers of one model.
 
     Args:
-        base_url: For example ``http://127.0.0.1:8000/v1``, or several.
+        base_url: For example ``http://127.0.0.1:8000/v1``, or several, separated by spaces.
         model: The served model's name; the server's only model by default.
         sampling: How samples are drawn.
         chat: Whether to ask the chat endpoint (the server applies the model's chat template).
         concurrency: Requests under way at once, >= 1, over all servers together.
         timeout: Seconds that one try may take, > 0.
         max_retries: How often a request is sent again, >= 0.
+        extra_body: Further fields of every request (``top_k``, ``chat_template_kwargs`` and so on); JSON types.
 
     Raises:
+        InputError: A number is out of its range, or a further field is one that this adapter sets itself.
         ServiceError: A server does not answer, or serves no such model.
     """
 
     def __init__(
         self,
-        base_url: str | Sequence[str],
+        base_url: str,
         model: str | None,
         sampling: SamplingParams,
         chat: bool = False,
         concurrency: int = 32,
         timeout: float = 600.0,
         max_retries: int = 8,
+        extra_body: Mapping[str, object] | None = None,
     ) -> None:
-        if concurrency < 1:
-            raise InputError(f"concurrency must be >= 1, got {concurrency}")
+        _require_options(concurrency, timeout, max_retries, extra_body or {})
         self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
-        self._urls = [base_url] if isinstance(base_url, str) else list(base_url)
-        self._timeout, self._max_retries = timeout, max_retries
+        self._timeout, self._max_retries, self._extra_body = timeout, max_retries, dict(extra_body or {})
+        self._urls = base_url.split()
+        if not self._urls:
+            raise InputError("base_url is empty")
         served = [self._served(url, model) for url in self._urls]
         if len({name for name, _ in served}) != 1:
-            raise ServiceError(f"{', '.join(self._urls)}: they serve different models; name one")
+            raise ServiceError(f"{', '.join(map(shown, self._urls))}: they serve different models; name one")
         self._model = served[0][0]
         self._way = _TOKEN_IDS if all(owner == "vllm" for _, owner in served) else _LOGPROBS
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
-        return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **asdict(self.sampling)}
+        extra = {"extra_body": self._extra_body} if self._extra_body else {}
+        return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **asdict(self.sampling)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
         """See :class:`Generator`. Leaving the iterator cancels what is under way.
@@ -79,22 +87,31 @@ class OpenAIServerGenerator(Generator):
 
         async def work() -> None:
             for request in waiting:  # shared by all workers: each takes the next one
-                self.usage.cancelled += 1
                 try:
-                    await emit((request, await self._samples(service, request)))
+                    samples = await self._samples(service, request)
                 except RequestRefusedError as error:
                     refused.append(f"question {request.question_id!r}: {error}")
-                self.usage.cancelled -= 1
+                else:
+                    await self._hand_over(emit, request, samples)
 
-        service = JsonService(self._urls, self._timeout, self._max_retries)
+        service = JsonService(self._urls, self._timeout, self._max_retries, self._concurrency)
         try:
             async with service, asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(requests))):
+                # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
+                for _ in range(min(2 * self._concurrency, len(requests))):
                     group.create_task(work())
         finally:
             self.usage.retries += service.retries
+            self.usage.cancelled += service.cancelled
         if refused:
             raise RequestRefusedError(f"{len(refused)} of {len(requests)} requests were refused; {refused[0]}")
+
+    async def _hand_over(self, emit: Emit[_Result], request: Request, samples: list[Sample]) -> None:
+        try:
+            await emit((request, samples))
+        except asyncio.CancelledError:  # the caller left before taking them
+            self.usage.discarded_tokens += sum(sample.num_tokens for sample in samples)
+            raise
 
     async def _samples(self, service: JsonService, request: Request) -> list[Sample]:
         seed, count = request_seed(self.sampling.seed, request), request.num_samples
@@ -105,7 +122,8 @@ class OpenAIServerGenerator(Generator):
                     return samples
                 if way == _TOKEN_IDS and self._way == way:  # not changed by another worker meanwhile
                     self._way = _LOGPROBS
-        each = [await self._ask(service, request.prompt, 1, (seed + one) % (1 << 31), "") for one in range(count)]
+        asked = (self._ask(service, request.prompt, 1, (seed + one) % (1 << 31), "") for one in range(count))
+        each = await together(asked)
         if count > 1:  # one by one this request is served, so it was the way of asking that was not
             self._way = _ONE_BY_ONE
         return [sample for samples in each for sample in samples or ()]
@@ -122,24 +140,23 @@ class OpenAIServerGenerator(Generator):
 
     async def _ask(self, service: JsonService, prompt: str, count: int, seed: int, way: str) -> list[Sample] | None:
         """Samples of one request; None where the server does not offer ``way`` of counting their tokens."""
-        sampling = self.sampling
-        payload: dict[str, Any] = {
-            "model": self._model,
-            "n": count,
-            "seed": seed,
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-        }
-        if sampling.stop:
-            payload["stop"] = list(sampling.stop)
+        payload = {**self._extra_body, **self._payload(prompt, count, seed)}
         if way == _TOKEN_IDS:
             payload["return_token_ids"] = True
         elif way == _LOGPROBS:
             payload["logprobs"] = True if self._chat else 0
         path = "/chat/completions" if self._chat else "/completions"
-        payload |= {"messages": [{"role": "user", "content": prompt}]} if self._chat else {"prompt": prompt}
         return await service.ask(path, payload, lambda reply: self._read(reply, count, seed, way))
+
+    def _payload(self, prompt: str, count: int, seed: int) -> dict[str, object]:
+        sampling = self.sampling
+        asked: dict[str, object] = (
+            {"messages": [{"role": "user", "content": prompt}]} if self._chat else {"prompt": prompt}
+        )
+        if sampling.stop:
+            asked["stop"] = list(sampling.stop)
+        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
+        return {"model": self._model, "n": count, "seed": seed, **drawn, **asked}
 
     def _read(self, reply: Any, count: int, seed: int, way: str) -> list[Sample] | None:
         """A reply's samples, every number checked; None where it does not tell each one's tokens."""
@@ -193,8 +210,19 @@ class OpenAIServerGenerator(Generator):
         if model is None and len(served) == 1:
             return next(iter(served.items()))
         if model not in served:
-            raise ServiceError(f"{url}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
+            raise ServiceError(f"{shown(url)}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
         return model, served[model]
+
+
+def _require_options(concurrency: int, timeout: float, max_retries: int, extra_body: Mapping[str, object]) -> None:
+    if concurrency < 1:
+        raise InputError(f"concurrency must be >= 1, got {concurrency}")
+    if not timeout > 0:
+        raise InputError(f"timeout must be > 0, got {timeout}")
+    if max_retries < 0:
+        raise InputError(f"max_retries must be >= 0, got {max_retries}")
+    for name in sorted(extra_body.keys() & _OWN):
+        raise InputError(f"extra_body may not set {name!r}; it has a setting of its own")
 
 
 def _models(reply: Any) -> dict[str, str]:
