@@ -20,5 +20,13 @@ class ServiceError(InputError):
     """A server the user named does not answer, or answers what cannot be used."""
 
 
+class UnreachableError(ServiceError):
+    """Nothing answers at a server's address."""
+
+
 class RequestRefusedError(ServiceError):
     """A server refuses one request for good (too long, say); others may be served."""
+
+
+class EngineError(ServiceError):
+    """An engine in this process died and cannot go on; only a new process helps."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from optscale_predictor.errors import MissingExtraError, RequestRefusedError, ServiceError
+from optscale_predictor.errors import MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
 T = TypeVar("T")
 
@@ -36,6 +36,10 @@ class _TransientError(Exception):
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class _NoConnectionError(_TransientError):
+    """Nobody answers."""
 
 
 class JsonService:
@@ -90,7 +94,8 @@ class JsonService:
 
         Raises:
             RequestRefusedError: The server refuses this request for good (400, 404, 422 and so on).
-            ServiceError: The server refuses the key, or every try failed.
+            UnreachableError: Every try failed, at last because nothing answers there.
+            ServiceError: The server refuses the key, or every try failed otherwise.
         """
         tries = self._tenacity.AsyncRetrying(
             stop=self._tenacity.stop_after_attempt(self._max_retries + 1),
@@ -109,7 +114,8 @@ class JsonService:
                     return read_or_retry(read, reply)
         except _TransientError as error:
             times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
-            raise ServiceError(f"{shown(url)}: {error}{times}") from error
+            kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
+            raise kind(f"{shown(url)}: {error}{times}") from error
         raise ServiceError(f"{shown(url)}: was not asked")
 
     def _idlest(self) -> str:
@@ -143,7 +149,7 @@ class JsonService:
         except TimeoutError:
             raise _TransientError(f"no answer within {self._timeout:g} s") from None
         except self._aiohttp.ClientConnectorError:
-            raise _TransientError("cannot connect; is the server up?") from None
+            raise _NoConnectionError("cannot connect; is the server up?") from None
         except self._aiohttp.InvalidURL:
             raise ServiceError(f"{shown(url)}: not a URL") from None
         except self._aiohttp.ClientError as error:

@@ -4,11 +4,12 @@
 
 Prints its own URL. A spoilt request is delayed, reset before or after it reached the server, cut off half-way through
 its reply, or answered 429, 500, with something that is no JSON, or with JSON that is no reply. ``GET /faults`` counts
-them.
+them, and the tokens of replies that never arrived.
 """
 
 import argparse
 import asyncio
+import json
 import random
 from collections import Counter
 
@@ -18,11 +19,17 @@ FAULTS = ("delay", "reset", "reset_after", "truncate", "busy", "broken", "garbag
 
 
 class FaultyProxy:
-    """Passes requests on to ``target`` and spoils a share of those that post something."""
+    """Passes requests on to ``target`` and spoils a share of those that post something.
+
+    Attributes:
+        faults: How often each was made; ``none`` where a request passed.
+        lost_tokens: Tokens of replies that were generated and never arrived.
+    """
 
     def __init__(self, target: str, share: float, seed: int = 0, delay: float = 0.5) -> None:
         self.target, self.share, self.delay = target, share, delay
         self.faults: Counter[str] = Counter()
+        self.lost_tokens = 0
         self._random = random.Random(seed)
 
     def app(self) -> web.Application:
@@ -38,7 +45,7 @@ class FaultyProxy:
             yield
 
     async def _count(self, _: web.Request) -> web.Response:
-        return web.json_response(dict(self.faults))
+        return web.json_response({**self.faults, "lost_tokens": self.lost_tokens})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         fault = self._random.choice(FAULTS) if self._random.random() < self.share else "none"
@@ -61,6 +68,8 @@ class FaultyProxy:
                 request.transport.abort()
                 return web.Response()
         status, body = await self._pass_on(request)
+        if fault in ("reset_after", "truncate"):
+            self.lost_tokens += json.loads(body)["usage"]["completion_tokens"]
         if fault == "reset_after":
             request.transport.abort()
         if fault == "delay":

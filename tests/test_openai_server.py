@@ -11,6 +11,7 @@ import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 from aiohttp import web
 from faulty_proxy import FaultyProxy
@@ -20,6 +21,8 @@ from optscale_predictor.errors import InputError, RequestRefusedError, ServiceEr
 from optscale_predictor.generators import Request, SamplingParams
 from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.models import resolve_model
+from optscale_predictor.preparation import generate_pool
+from optscale_predictor.world.arithmetic import make_questions
 from optscale_predictor.world.tokenizer import make_tokenizer
 
 REQUESTS = [Request(str(index), prompt, 6) for index, prompt in enumerate(["7+5=", "23+4+58=", "91+8+64+13+77="])]
@@ -262,6 +265,39 @@ def test_real_server_samples_are_complete_counted_and_repeatable(vllm):
         for sample in samples:
             assert sample.num_tokens == len(tokenizer(sample.text)["input_ids"]) + (sample.finish_reason == "stop")
     assert len({sample.text for sample in first["2"]}) > 1
+
+
+@pytest.mark.full
+def test_ten_thousand_samples_through_a_faulty_network(vllm, tmp_path):
+    questions = make_questions(313, 0, "train")
+    proxy = FaultyProxy(vllm.removesuffix("/v1"), share=0.2)
+    before = generated_tokens(vllm)
+    with serving(proxy.app()) as through:
+        generator = OpenAIServerGenerator(f"{through}/v1", None, SamplingParams(max_tokens=160))
+        pool = generate_pool(tmp_path / "pool", questions, generator, 32, progress=False)
+    rows = pool.read()
+    keys = zip(rows["question_id"].to_pylist(), rows["sample_index"].to_pylist(), strict=True)
+    assert list(keys) == [(question.id, index) for question in questions for index in range(32)]
+    # Text leaves out special tokens that the model happens to write in its middle, which were generated all the same.
+    tokenizer = make_tokenizer()
+    hidden = [hidden_tokens(row, tokenizer) for row in rows.to_pylist()]
+    assert min(hidden) == 0 and np.mean(np.array(hidden) > 0) < 0.01
+    spoilt = sum(proxy.faults.values()) - proxy.faults["none"]
+    assert 0.15 < spoilt / sum(proxy.faults.values()) < 0.25
+    ours = sum(rows["num_tokens"].to_pylist())
+    assert ours + proxy.lost_tokens == generated_tokens(vllm) - before
+
+
+def hidden_tokens(row, tokenizer):
+    """How many more tokens a row counts than its text and its end have."""
+    return row["num_tokens"] - len(tokenizer(row["text"])["input_ids"]) - (row["finish_reason"] == "stop")
+
+
+def generated_tokens(url):
+    """The server's own count."""
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/metrics") as reply:
+        lines = reply.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:generation_tokens_total{"))
 
 
 @pytest.mark.full

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError, UnreachableError
 from optscale_predictor.event_loop import Emit, call, iterate, together
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
@@ -206,7 +206,14 @@ class OpenAIServerGenerator(Generator):
             async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
                 return await service.ask("/models", None, _models)
 
-        served = call(ask)
+        try:
+            served = call(ask)
+        except UnreachableError:
+            raise
+        except ServiceError:
+            if model is None:
+                raise
+            return model, "unknown"  # some servers cannot list their models, and serve them all the same
         if model is None and len(served) == 1:
             return next(iter(served.items()))
         if model not in served:
