@@ -8,7 +8,7 @@ also where comparing every pair would take too long.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -31,7 +31,7 @@ class NearDuplicates:
     """Which of many texts are nearly the same.
 
     Two texts are near-duplicates where the Jaccard similarity of their sets of character 5-grams (the whole text where
-    it is shorter) is at least ``threshold``, after case folding and with every run of white space taken for one space.
+    it is shorter) is at least ``threshold``, after case folding, with every run of white space taken for one space, and without the commas in 1,000,000.
 
     What numbers count for is a choice. With ``same_numbers`` two texts are near-duplicates only if they also hold the
     same numbers in the same order, so that two sums with other numbers are two questions however long the words around
@@ -61,7 +61,7 @@ class NearDuplicates:
         if not 0 < threshold <= 1:
             raise InputError(f"threshold must lie in (0, 1], got {threshold}")
         self._threshold, self._same_numbers = threshold, same_numbers
-        self._texts = [" ".join(text.casefold().split()) for text in texts]
+        self._texts = [_normalised(text) for text in texts]
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -79,7 +79,7 @@ class NearDuplicates:
         """Whether two texts, neither of them ruled out by their numbers, are as similar as the threshold asks."""
         first, second = self._shingles[one], self._shingles[other]
         few, many = sorted((len(first), len(second)))
-        if few < self._threshold * many:  # even a subset would not be enough
+        if few / many < self._threshold:  # even a subset would not be enough
             return False
         shared = len(first & second)
         return shared / (few + many - shared) >= self._threshold
@@ -90,7 +90,7 @@ class NearDuplicates:
         return [_shingles(text) for text in texts]
 
     def _numbers(self, text: str) -> tuple[str, ...]:
-        return tuple(number.replace(",", "") for number in _NUMBER.findall(text)) if self._same_numbers else ()
+        return tuple(_NUMBER.findall(text)) if self._same_numbers else ()
 
     def _candidates(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Texts with equal shingles are compared with the first of them, and that one alone with others."""
@@ -99,10 +99,10 @@ class NearDuplicates:
         for member in block:
             if first.setdefault(self._shingles[member], member) == member:
                 kept.append(member)
-        before = dict(self._before(kept))
+        before = self._before(kept)
         for member in block:
             equal = first[self._shingles[member]]
-            yield member, before[member] if equal == member else [equal]
+            yield next(before) if equal == member else (member, [equal])
 
     def _before(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         shape = _bands_and_rows(self._threshold)
@@ -169,6 +169,11 @@ class _Groups:
         seen: dict[int, int] = {}
         numbers = [seen.setdefault(self.root(member), len(seen)) for member in range(len(self._parents))]
         return np.array(numbers, np.int64)
+
+
+def _normalised(text: str) -> str:
+    """Without case, with single spaces, and with 1,000 written as 1000."""
+    return _NUMBER.sub(lambda number: number[0].replace(",", ""), " ".join(text.casefold().split()))
 
 
 def _without_numbers(text: str) -> str:

@@ -33,9 +33,13 @@ def fit_beta(scores: ArrayLike) -> Beta:
     drawn, count = ~np.isnan(inside), np.maximum(statistics.count, 1)
     with np.errstate(invalid="ignore"):
         logs = np.stack([np.where(drawn, np.log(inside), 0.0), np.where(drawn, np.log1p(-inside), 0.0)], -2)
-    target = logs.sum(-1) / count[..., None]
+    return fit_beta_statistics(statistics, logs.sum(-1) / count[..., None])
+
+
+def fit_beta_statistics(statistics: ScoreStatistics, logs: Floats) -> Beta:
+    """As :func:`fit_beta`, from statistics [...]; ``logs`` are the means of log x and log(1 - x), [..., 2]."""
     none = statistics.count == 0
-    target[none] = -1.0  # E[log x] = E[log(1 - x)] = -1 of the uniform
+    target = np.where(none[..., None], -1.0, logs)  # E[log x] = E[log(1 - x)] = -1 of the uniform
     mean = np.where(none, 0.5, np.clip(statistics.mean, RESOLUTION, 1 - RESOLUTION))
     variance = np.where(none, 1 / 12, statistics.variance)
     start = _moments(mean, np.maximum(variance, 1e-12))

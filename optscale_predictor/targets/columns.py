@@ -1,0 +1,51 @@
+"""The columns of targets: their types and what they mean, for the file, the dataset card and the page."""
+
+import pyarrow as pa
+
+from optscale_predictor.estimators.natural import RESOLUTION
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+QUANTILE_NAMES = {f"quantile_{round(100 * level):02d}": level for level in QUANTILES}
+
+_NO_SPREAD = "null where one sample or equal scores cannot tell"
+_NO_MAXIMUM = "null where the likelihood has no maximum (one sample, equal scores, scores at 0 and 1 alone)"
+
+#: Every column with its type and what it means, in order.
+_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "question_id": (pa.string(), "id of the question"),
+    "question": (pa.string(), "its text"),
+    "num_samples": (pa.int32(), "scored samples; all that follows on scores is over these"),
+    "num_refused": (pa.int32(), "samples that the verifier refused to score"),
+    "mean": (pa.float64(), "mean of the scores"),
+    "std": (pa.float64(), "population standard deviation of the scores"),
+    "mean_error": (pa.float64(), f"standard error of `mean`; {_NO_SPREAD}"),
+    "std_error": (pa.float64(), f"standard error of `std`; {_NO_SPREAD}"),
+    "sum": (pa.float64(), "sum of the scores"),
+    "sum_squares": (pa.float64(), "sum of their squares"),
+    "third_moment": (pa.float64(), "mean of (score - mean)^3"),
+    "fourth_moment": (pa.float64(), "mean of (score - mean)^4"),
+    "mean_log": (pa.float64(), f"mean of log(score), scores below {RESOLUTION:g} taken for that"),
+    "mean_log1m": (pa.float64(), f"mean of log(1 - score), scores above 1 - {RESOLUTION:g} taken for that"),
+    "a": (pa.float64(), f"density exp(a x + b x^2) / Z on [0, 1] fitted to the scores; {_NO_MAXIMUM}"),
+    "b": (pa.float64(), "see `a`"),
+    "a_error": (pa.float64(), "standard error of `a`, if the scores follow this density; null where `a` is"),
+    "b_error": (pa.float64(), "standard error of `b`, likewise"),
+    "mu": (pa.float64(), "the same density as a normal truncated to [0, 1]: location; null where `a` is, or `b` >= 0"),
+    "sigma": (pa.float64(), "its scale; `mu` and `sigma` are not the scores' mean and standard deviation"),
+    "beta_a": (pa.float64(), "Beta density fitted to the scores: first shape; null where one sample or equal scores"),
+    "beta_b": (pa.float64(), "its second shape"),
+    "min": (pa.float64(), "least score"),
+    **{name: (pa.float64(), f"{level:g} quantile of the scores") for name, level in QUANTILE_NAMES.items()},
+    "max": (pa.float64(), "greatest score"),
+    "pass_rate": (pa.float64(), "share of right answers among the judged samples; null where none is judged"),
+    "pass_rate_error": (pa.float64(), "its standard error (that of its posterior under a uniform prior)"),
+    "num_judged": (pa.int32(), "samples whose answer is known to be right or wrong, refused ones included"),
+    "mean_tokens": (pa.float64(), "generated tokens a sample, refused ones included; null where an import did not say"),
+    "split": (pa.string(), "`train`, `validation`, or `left_out` where near-duplicates stand on both sides"),
+}
+
+SCHEMA = pa.schema([(name, kind) for name, (kind, _) in _COLUMNS.items()])
+
+#: What the columns mean.
+MEANING = {name: meaning for name, (_, meaning) in _COLUMNS.items()}

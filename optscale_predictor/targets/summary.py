@@ -1,0 +1,138 @@
+"""What a pool and its targets amount to in a few numbers, all measured, for the dataset card and the page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from optscale_predictor.targets.gathering import UNKNOWN, Gathered
+from optscale_predictor.targets.scores import Floats
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of a pool and its targets; None where they are not known.
+
+    Attributes:
+        questions: Rows.
+        unscored_questions: Questions without a row: the verifier refused all of their samples.
+        sides: Questions of each side of the split.
+        samples: Scored samples.
+        refused: Samples that the verifier refused.
+        fewest: Scored samples of the question that has the fewest.
+        most: Of the one that has the most.
+        generated_tokens: Of all samples, refused ones included.
+        mean_tokens: A sample, refused ones included.
+        verifier_tokens: Tokens that the verifier read and wrote.
+        mean: Mean of the questions' mean scores.
+        mean_spread: Their standard deviation.
+        mean_signal: Share of their variance that is not sampling error, in [0, 1]: the greatest R² that a predictor of
+            mean scores can have on these rows.
+        std: Mean of the questions' standard deviations.
+        std_spread: Their standard deviation.
+        std_signal: As ``mean_signal``, of the standard deviations.
+        within: Share of the scores' variance that lies within questions, in [0, 1].
+        pass_rate: Mean of the questions' pass rates.
+        judged: Samples whose answer is known to be right or wrong.
+        auc: P(a right sample's score exceeds a wrong one's), of all scored samples.
+        auc_within: The same for two samples of one question, mean over the questions that have both.
+    """
+
+    questions: int
+    unscored_questions: int
+    sides: Mapping[str, int]
+    samples: int
+    refused: int
+    fewest: int
+    most: int
+    generated_tokens: int | None
+    mean_tokens: float | None
+    verifier_tokens: int
+    mean: float
+    mean_spread: float
+    mean_signal: float | None
+    std: float
+    std_spread: float
+    std_signal: float | None
+    within: float | None
+    pass_rate: float | None
+    judged: int
+    auc: float | None
+    auc_within: float | None
+
+
+def summarise(gathered: Gathered, targets: pa.Table) -> Summary:
+    """Measures; ``targets`` are those of what was gathered."""
+    count = gathered.scores.count
+    column = {name: targets[name].to_numpy() for name in ("mean", "std", "mean_error", "std_error", "pass_rate")}
+    tokens = gathered.tokens[gathered.tokens != UNKNOWN]
+    sides = targets["split"].value_counts().to_pylist()
+    auc, auc_within = _aucs(gathered)
+    return Summary(
+        questions=targets.num_rows,
+        unscored_questions=len(gathered.pool.questions) - targets.num_rows,
+        sides={str(entry["values"]): int(entry["counts"]) for entry in sides},
+        samples=int(count.sum()),
+        refused=sum(gathered.refusals.values()),
+        fewest=int(count.min()),
+        most=int(count.max()),
+        generated_tokens=gathered.generated_tokens if tokens.size else None,
+        mean_tokens=float(tokens.mean()) if tokens.size else None,
+        verifier_tokens=gathered.verifier_tokens,
+        mean=float(column["mean"].mean()),
+        mean_spread=float(column["mean"].std()),
+        mean_signal=_signal(column["mean"], column["mean_error"]),
+        std=float(column["std"].mean()),
+        std_spread=float(column["std"].std()),
+        std_signal=_signal(column["std"], column["std_error"]),
+        within=_ratio(float((count * column["std"] ** 2).sum() / count.sum()), float(gathered.scores.score.var())),
+        pass_rate=None if np.isnan(column["pass_rate"]).all() else float(np.nanmean(column["pass_rate"])),
+        judged=int((gathered.correct != UNKNOWN).sum()),
+        auc=auc,
+        auc_within=auc_within,
+    )
+
+
+def labels(gathered: Gathered) -> tuple[Floats, Floats]:
+    """Scores of the samples that have a score and a label, and these labels (1 or 0), in the order gathered."""
+    known = ~np.isnan(gathered.score) & (gathered.correct != UNKNOWN)
+    return gathered.score[known], gathered.correct[known].astype(np.float64)
+
+
+def _signal(values: Floats, errors: Floats) -> float | None:
+    """Share of variance that is not sampling error; questions whose error is not known are taken to have none."""
+    if values.size < 2 or np.isnan(errors).all():
+        return None
+    noise = _ratio(float(np.nan_to_num(errors**2).mean()), float(values.var()))
+    return None if noise is None else max(0.0, 1 - noise)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
+
+
+def _aucs(gathered: Gathered) -> tuple[float | None, float | None]:
+    from optscale_predictor.calibration import reliability  # loads scipy.stats
+
+    score, label = labels(gathered)
+    if not 0 < label.sum() < label.size:
+        return None, None
+    known = ~np.isnan(gathered.score) & (gathered.correct != UNKNOWN)
+    within = auc_within(gathered.question[known], score, label)
+    return reliability(score, label).auc, float(within.mean()) if within.size else None
+
+
+def auc_within(question: NDArray[np.int32], score: Floats, label: Floats) -> Floats:
+    """The AUC of each question that has right and wrong samples; arrays [samples], in order of question and score."""
+    # Equal scores of a question share the mean of their places.
+    first = np.flatnonzero(np.r_[True, (np.diff(question) != 0) | (np.diff(score) != 0)])
+    run = np.repeat(np.arange(first.size), np.diff(np.r_[first, score.size]))
+    rank = (first[run] + np.r_[first[1:], score.size][run] - 1) / 2
+    begin = np.flatnonzero(np.r_[True, np.diff(question) != 0])
+    group = np.repeat(np.arange(begin.size), np.diff(np.r_[begin, score.size]))
+    right, ranks = np.bincount(group, label), np.bincount(group, label * (rank - begin[group]))
+    wrong = np.bincount(group) - right
+    both = (right > 0) & (wrong > 0)
+    return np.asarray((ranks - right * (right - 1) / 2)[both] / (right * wrong)[both])
