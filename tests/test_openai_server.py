@@ -3,11 +3,7 @@
 The full tier starts vLLM with the interpreter that ``OPTSCALE_VLLM_PYTHON`` names; without it the test fails.
 """
 
-import os
-import socket
-import subprocess
 import threading
-import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,6 +12,7 @@ import pytest
 from aiohttp import web
 from faulty_proxy import FaultyProxy
 from served_world import ServedWorld, serving
+from vllm_server import serving_vllm
 
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.generators import Request, SamplingParams
@@ -224,33 +221,8 @@ def test_further_fields_reach_the_server():
 @pytest.fixture(scope="module")
 def vllm(tmp_path_factory):
     """A real vLLM that serves the embedded generator."""
-    python = os.environ.get("OPTSCALE_VLLM_PYTHON")
-    if not python:
-        pytest.fail("the full tier needs vLLM: set OPTSCALE_VLLM_PYTHON to an interpreter that has it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", resolve_model("embedded:generator")]
-    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--port", str(port)]
-    # The CPU build fails where it splits a seeded prompt over two steps: room for whole prompts.
-    command += ["--max-num-batched-tokens", "32768"]
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with open(log, "w") as file:
-        server = subprocess.Popen(
-            command, stdout=file, stderr=file, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}, cwd=log.parent
-        )
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and server.poll() is None:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(1)
-        else:
-            pytest.fail(f"vLLM did not start:\n{log.read_text()[-2000:]}")
-        yield f"http://127.0.0.1:{port}/v1"
-        server.terminate()
-        server.wait(60)
+    with serving_vllm(tmp_path_factory.mktemp("vllm"), resolve_model("embedded:generator")) as url:
+        yield f"{url}/v1"
 
 
 @pytest.mark.full

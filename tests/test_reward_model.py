@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForSequenceClassification
+from tiny_prms import make_reward_model
+from transformers import AutoTokenizer, LlamaForSequenceClassification
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions import Question
@@ -69,3 +70,12 @@ def test_bad_models_are_refused(tmp_path: Path) -> None:
         RewardModel("embedded:nothing")
     with pytest.raises(InputError, match="batch_size"):
         RewardModel("embedded:generator", batch_size=0)
+
+
+def test_the_config_says_what_pads(tmp_path: Path) -> None:
+    folder = make_reward_model(tmp_path)
+    alone = RewardModel(folder, device="cpu").rewards([ITEMS[0]])[0]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = "!"  # another token than the config's: padded with it, the model would read the padding
+    tokenizer.save_pretrained(folder)
+    np.testing.assert_allclose(RewardModel(folder, device="cpu").rewards(ITEMS)[0][:1], alone, atol=1e-5)

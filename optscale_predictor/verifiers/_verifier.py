@@ -4,7 +4,7 @@ One adapter a kind lives beside this file; its heavy imports happen when it is b
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,13 +48,43 @@ class Scores:
         given[list(refused)] = np.nan
         return cls(given, np.broadcast_to(np.asarray(tokens, np.int64), given.shape), dict(sorted(refused.items())))
 
+    def take(self, items: NDArray[np.int64]) -> "Scores":
+        """Those of some of the items, which have distinct indices."""
+        refusals = {place: self.refusals[item] for place, item in enumerate(items.tolist()) if item in self.refusals}
+        return Scores(self.values[items], self.tokens[items], refusals)
+
+    @classmethod
+    def joined(cls, parts: "Iterable[tuple[Sequence[int], Scores]]", number: int) -> "Scores":
+        """One whole of what :meth:`Verifier.stream` yields for ``number`` items."""
+        values, tokens, refusals = np.full(number, np.nan), np.zeros(number, np.int64), dict[int, str]()
+        for where, part in parts:
+            values[where], tokens[where] = part.values, part.tokens
+            refusals |= {where[index]: reason for index, reason in part.refusals.items()}
+        return cls.of(values, tokens, refusals)
+
 
 class Verifier(ABC):
-    """Scores samples; see the adapters in this folder."""
+    """Scores samples; see the adapters in this folder.
+
+    Attributes:
+        reads_tokens: Whether it is a model, whose work is counted in tokens.
+        samples_at_once: How many samples it is best asked to score at once, >= 0; 0 where that does not matter.
+    """
+
+    reads_tokens: bool = True
+    samples_at_once: int = 0
 
     @abstractmethod
     def score(self, items: Sequence[Answered]) -> Scores:
         """Scores of ``items`` in their order; batches are the adapter's affair, so callers hand over many at once."""
+
+    def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
+        """As :meth:`score`, in parts as they come, each with the indices of its items.
+
+        A part that was yielded is kept, whatever happens after it, so adapters whose scores take long or cost money
+        yield early. By default there is one part.
+        """
+        yield range(len(items)), self.score(items)
 
     @abstractmethod
     def describe(self) -> Mapping[str, object]:

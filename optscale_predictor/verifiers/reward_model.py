@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optscale_predictor.errors import InputError
 from optscale_predictor.models import load_pretrained
 from optscale_predictor.verifiers._batches import by_length, too_long
+from optscale_predictor.verifiers._padding import BATCH_TOKENS, padded
 from optscale_predictor.verifiers._rewards import LogisticMap, RewardVerifier
 from optscale_predictor.verifiers._verifier import Answered
 
@@ -29,7 +30,7 @@ class RewardModel(RewardVerifier):
         score_map: How its logits become scores; fitted on a pool where it is None.
 
     Raises:
-        InputError: There is no such model, or it has more than one label, or cannot be padded.
+        InputError: There is no such model, it has no such head or more than one label, or it cannot be padded.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class RewardModel(RewardVerifier):
             raise InputError(f"batch_size must be >= 1, got {batch_size}")
         self._name, self._batch_size, self.score_map = model, batch_size, score_map
         self._tokenizer: Any = load_pretrained(AutoTokenizer, model, trust_remote_code=trust_remote_code)
-        self._model: Any = load_pretrained(AutoModelForSequenceClassification, model, device, trust_remote_code).eval()
+        self._model: Any = load_pretrained(
+            AutoModelForSequenceClassification, model, device, trust_remote_code, complete=True
+        ).eval()
         if self._model.config.num_labels != 1:
             raise InputError(
                 f"verifier {model!r}: expected a reward model of one label, got {self._model.config.num_labels}"
             )
-        if self._model.config.pad_token_id is None or self._tokenizer.pad_token is None:
+        self._padding: int = self._model.config.get_text_config().pad_token_id
+        if self._padding is None:
             raise InputError(f"verifier {model!r}: it has no padding token, so its last token cannot be found")
         self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
 
@@ -66,11 +70,10 @@ class RewardModel(RewardVerifier):
         lengths = [len(one) for one in tokens]
         refusals = too_long(lengths, self._context)
         found = np.full(len(items), np.nan)
-        for batch in by_length(lengths, self._batch_size, refusals):
-            padded = self._tokenizer.pad(
-                {"input_ids": [tokens[index] for index in batch]}, padding_side="right", return_tensors="pt"
-            ).to(self._model.device)
-            logits = self._model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
+        for batch in by_length(lengths, self._batch_size, refusals, BATCH_TOKENS):
+            # The config's padding token and no other: the model takes the last token that is not it for the end.
+            read, mask = padded([tokens[index] for index in batch], self._padding, self._model.device)
+            logits = self._model(input_ids=read, attention_mask=mask).logits
             found[batch] = logits[:, 0].double().cpu().numpy()
         return found, np.array(lengths, np.int64), refusals
 

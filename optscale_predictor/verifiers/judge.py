@@ -1,0 +1,182 @@
+"""A language model as judge, over any OpenAI-compatible chat endpoint.
+
+A :class:`~optscale_predictor.verifiers.rubric.Rubric` says what the judge is asked and how its reply is read. A reply
+that holds no score, or was cut off, refuses its sample: no score is ever made up. A sample can still try to talk a
+judge into a good score; the package's own rubric tells the judge to take no orders from it, and no prompt can do more.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
+from optscale_predictor.event_loop import Emit, call, iterate, together
+from optscale_predictor.generators._thinking import strip_thinking
+from optscale_predictor.verifiers._first_failures import FirstFailures
+from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
+from optscale_predictor.verifiers.rubric import Rubric
+from optscale_predictor.wire import JsonService, UnreadableReplyError, shown
+
+_PART = 64  # samples whose scores are handed on together
+
+
+class _Verdict(NamedTuple):
+    """A score in [0, 1], or why there is none; and the tokens that it took, read and written."""
+
+    score: float | str
+    tokens: int
+
+
+class JudgeVerifier(Verifier):
+    """Asks a chat model to grade each sample.
+
+    Args:
+        model: The served model's name; the server's only model where it is empty.
+        base_url: For example ``http://127.0.0.1:8000/v1``, or several, separated by spaces.
+        rubric: What is asked; the package's own for maths answers by default.
+        concurrency: Requests under way at once, >= 1, over all servers together.
+        timeout: Seconds that one try may take, > 0.
+        max_retries: How often a request is sent again, >= 0.
+
+    Raises:
+        ServiceError: A server does not answer, or says that it serves no such model.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str,
+        rubric: Rubric | None = None,
+        concurrency: int = 32,
+        timeout: float = 600.0,
+        max_retries: int = 8,
+    ) -> None:
+        if concurrency < 1:
+            raise InputError(f"concurrency must be >= 1, got {concurrency}")
+        self._urls = base_url.split()
+        if not self._urls:
+            raise InputError("base_url is empty")
+        self._rubric, self._concurrency = rubric or Rubric.from_file(), concurrency
+        self._timeout, self._max_retries = timeout, max_retries
+        names = {self._served(url, model) for url in self._urls}
+        if len(names) != 1:
+            raise ServiceError(
+                f"{', '.join(map(shown, self._urls))}: they serve different models; name one as judge:MODEL"
+            )
+        self._model = names.pop()
+        self._first_failures = FirstFailures(f"judge {self._model!r}")
+        self.samples_at_once = 64 * concurrency  # the servers run dry at the end of each call
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Verifier`. URLs are left out: where a judge is served changes nothing about its scores."""
+        return {"adapter": "judge", "model": self._model, "rubric": asdict(self._rubric)}
+
+    def score(self, items: Sequence[Answered]) -> Scores:
+        """See :class:`Verifier`."""
+        return Scores.joined(self.stream(items), len(items))
+
+    def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
+        """See :class:`Verifier`. What the judge has said by the time a server fails for good is yielded before that.
+
+        Raises:
+            ServiceError: A server failed for good.
+            InputError: It has refused every request since the start.
+        """
+        ready: dict[int, _Verdict] = {}
+        verdicts: Iterator[tuple[int, _Verdict]] = iterate(lambda emit: self._run(items, emit))
+        try:
+            for index, verdict in verdicts:
+                ready[index] = verdict
+                if len(ready) == _PART:
+                    yield _part(ready)
+                    ready = {}
+        except ServiceError:
+            if ready:
+                yield _part(ready)
+            raise
+        if ready:
+            yield _part(ready)
+
+    async def _run(self, items: Sequence[Answered], emit: Emit[tuple[int, _Verdict]]) -> None:
+        waiting = iter(enumerate(items))
+
+        async def work() -> None:
+            for index, item in waiting:  # shared by all workers: each takes the next one
+                await emit((index, await self._judge(service, item)))
+
+        service = JsonService(self._urls, self._timeout, self._max_retries, self._concurrency)
+        async with service, asyncio.TaskGroup() as group:
+            # Twice as many as may ask at once: while one waits to ask again, another has its place.
+            for _ in range(min(2 * self._concurrency, len(items))):
+                group.create_task(work())
+
+    async def _judge(self, service: JsonService, item: Answered) -> _Verdict:
+        if self._rubric.needs_gold and item.question.gold is None:
+            return _Verdict("the rubric shows the gold answer, and this question has none", 0)
+        rubric = self._rubric
+        seeds = range(rubric.seed, rubric.seed + rubric.votes)
+        return _average(await together(self._vote(service, item, seed) for seed in seeds))
+
+    async def _vote(self, service: JsonService, item: Answered, seed: int) -> _Verdict:
+        payload: dict[str, object] = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": self._rubric.ask(item)}],
+            "temperature": self._rubric.temperature,
+            "max_tokens": self._rubric.max_tokens,
+            "seed": seed,
+        }
+        try:
+            vote = await service.ask("/chat/completions", payload, self._read)
+        except RequestRefusedError as error:
+            reason = str(error).partition(": ")[2]  # a pool may be published; the server's address stays here
+            self._first_failures.failed(f"question {item.question.id!r}", reason)
+            return _Verdict(f"the judge's server refuses it: {reason}", 0)
+        self._first_failures.succeeded()
+        return vote
+
+    def _read(self, reply: Any) -> _Verdict:
+        usage, choice = reply["usage"], reply["choices"][0]
+        text = choice["message"].get("content") or ""
+        tokens = usage["prompt_tokens"] + usage["completion_tokens"]
+        if not isinstance(text, str) or not isinstance(tokens, int) or tokens < 0:
+            raise UnreadableReplyError("its reply is no text with a count of tokens")
+        if choice["finish_reason"] == "length":
+            return _Verdict(f"the judge's reply was cut off at {self._rubric.max_tokens} tokens", tokens)
+        return _Verdict(self._rubric.read(strip_thinking(text)), tokens)
+
+    def _served(self, url: str, model: str) -> str:
+        """The model's name, checked against what the server says it serves, if it says so."""
+
+        async def ask() -> list[str]:
+            async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
+                return await service.ask("/models", None, lambda reply: [str(one["id"]) for one in reply["data"]])
+
+        try:
+            served = call(ask)
+        except RequestRefusedError:
+            if model:  # some servers do not list their models
+                return model
+            raise
+        if not model and len(served) == 1:
+            return served[0]
+        if model not in served:
+            raise ServiceError(f"{shown(url)}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
+        return model
+
+
+def _average(votes: Sequence[_Verdict]) -> _Verdict:
+    """The mean of the votes that are scores, where more than half of them are."""
+    tokens = sum(vote.tokens for vote in votes)
+    scores = [vote.score for vote in votes if not isinstance(vote.score, str)]
+    if 2 * len(scores) > len(votes):
+        return _Verdict(sum(scores) / len(scores), tokens)
+    reason = next(vote.score for vote in votes if isinstance(vote.score, str))
+    lost = f"{len(votes) - len(scores)} of {len(votes)} votes hold no score: " if len(votes) > 1 else ""
+    return _Verdict(f"{lost}{reason}", tokens)
+
+
+def _part(verdicts: Mapping[int, _Verdict]) -> tuple[list[int], Scores]:
+    values = [float("nan") if isinstance(one.score, str) else one.score for one in verdicts.values()]
+    refusals = {place: one.score for place, one in enumerate(verdicts.values()) if isinstance(one.score, str)}
+    return list(verdicts), Scores.of(values, [one.tokens for one in verdicts.values()], refusals)

@@ -1,0 +1,411 @@
+"""The judge: against a real HTTP server that speaks the chat protocol, faults included, and a real vLLM.
+
+The full tier starts vLLM with the interpreter that ``OPTSCALE_VLLM_PYTHON`` names; without it the test fails.
+"""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from aiohttp import web
+from faulty_proxy import FaultyProxy
+from hypothesis import given
+from hypothesis import strategies as st
+from served_world import serving
+from synthetic_pool import write_pool
+
+from optscale_predictor.cli import main
+from optscale_predictor.errors import InputError, ServiceError
+from optscale_predictor.models import resolve_model
+from optscale_predictor.pools import Pool
+from optscale_predictor.preparation import score_pool
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Answered
+from optscale_predictor.verifiers.judge import JudgeVerifier
+from optscale_predictor.verifiers.rubric import DEFAULT, Rubric
+
+SHORT = Rubric("Q: {question}\nA: {answer}\n")
+
+
+class Judge:
+    """A chat server; ``says`` makes a reply's text of a prompt, or a (status, body) instead of a reply.
+
+    Attributes:
+        bodies: Every request's body.
+        under_way: Most requests that were under way at once.
+        spent: Tokens that were counted in replies.
+    """
+
+    def __init__(self, says, models=("judge-7b",)):
+        self.says, self.models = says, models
+        self.bodies, self.under_way, self.spent, self._now = [], 0, 0, 0
+
+    def app(self):
+        app = web.Application()
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._answer)
+        return app
+
+    async def _models(self, _):
+        if self.models is None:
+            return web.json_response({"error": {"message": "no list here"}}, status=404)
+        return web.json_response({"data": [{"id": name} for name in self.models]})
+
+    async def _answer(self, request):
+        body = await request.json()
+        self.bodies.append(body)
+        self._now += 1
+        self.under_way = max(self.under_way, self._now)
+        await asyncio.sleep(0.005)
+        self._now -= 1
+        said = self.says(body["messages"][-1]["content"], body["seed"])
+        if isinstance(said, tuple):
+            return web.json_response(said[1], status=said[0])
+        ended = "length" if said.endswith("<cut>") else "stop"
+        usage = {"prompt_tokens": len(body["messages"][-1]["content"]), "completion_tokens": len(said)}
+        self.spent += sum(usage.values())
+        return web.json_response(
+            {"choices": [{"message": {"role": "assistant", "content": said}, "finish_reason": ended}], "usage": usage}
+        )
+
+
+def grade(prompt, _):
+    """The number after the last ``#`` of the prompt, with some talk before it."""
+    return f"Let me see. Score: 1?\nNo.\n**Score:** {re.findall('#([0-9.]+)', prompt)[-1]}"
+
+
+def items_of(texts, gold="42"):
+    return [Answered(Question(f"q{number}", "How many?", gold), text) for number, text in enumerate(texts)]
+
+
+def judged(says, texts, rubric=SHORT, gold="42", **options):
+    judge = Judge(says)
+    with serving(judge.app()) as url:
+        scores = JudgeVerifier("judge-7b", f"{url}/v1", rubric, **options).score(items_of(texts, gold))
+    return scores, judge
+
+
+def test_scores_are_mapped_linearly_and_tokens_counted():
+    scores, judge = judged(grade, ["#0", "#10", "#7.5", "#3"], concurrency=2)
+    np.testing.assert_allclose(scores.values, [0, 1, 0.75, 0.3])
+    assert not scores.refusals and judge.under_way == 2
+    # Prompt and reply, as the server counts them: its prompts are SHORT around question and sample.
+    asked = [len(f"Q: How many?\nA: {text}\n") for text in ("#0", "#10", "#7.5", "#3")]
+    replied = [len(grade(text, 0)) for text in ("#0", "#10", "#7.5", "#3")]
+    assert scores.tokens.tolist() == [one + two for one, two in zip(asked, replied, strict=True)]
+    assert scores.tokens.sum() == judge.spent
+    assert all(body["temperature"] == 0 and body["seed"] == 0 for body in judge.bodies)
+
+
+def test_another_range_and_pattern():
+    rubric = Rubric("{question}{answer}", pattern=r"mark=(\S+)", low=-1, high=3)
+    scores, _ = judged(lambda prompt, _: f"Score: 9 mark={prompt.split('#')[1]}", ["#-1", "#3", "#1", "#4"], rubric)
+    np.testing.assert_allclose(scores.values[:3], [0, 1, 0.5])
+    assert scores.refusals == {3: "the judge's score is 4, outside -1 to 3"}
+
+
+def test_a_sample_cannot_fill_slots():
+    """Placeholders in a question or a sample are text; so is a format string's brace."""
+    rubric = Rubric("[{question}] [{answer}] [{gold}]")
+    texts = ["{gold} {question} {answer} {0} {x} }{ #5", r"\g<0> \1 #6"]
+    scores, judge = judged(grade, texts, rubric, gold="a secret")
+    prompts = sorted(body["messages"][0]["content"] for body in judge.bodies)
+    assert prompts == sorted(f"[How many?] [{text}] [a secret]" for text in texts)
+    np.testing.assert_allclose(scores.values, [0.5, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("It is quite good.", "the judge's reply holds no score: 'It is quite good.'"),
+        ("", "the judge's reply holds no score: ''"),
+        ("Score: NUMBER", "the judge's score is 'NUMBER', not a number from 0 to 10"),
+        ("Score: 11", "the judge's score is 11, outside 0 to 10"),
+        ("Score: -2", "the judge's score is -2, outside 0 to 10"),
+        ("Score: 80%", "the judge's score is '80%', not a number from 0 to 10"),
+        ("Score: 8/100", "the judge's score is '8/100', not a number from 0 to 10"),
+        ("Score: 1,000", "the judge's score is '1,000', not a number from 0 to 10"),
+        ("Score: 5\nScore: none", "the judge's score is 'none', not a number from 0 to 10"),
+        ("Score: nan", "the judge's score is 'nan', not a number from 0 to 10"),
+        ("Score: 9 or rather<cut>", "the judge's reply was cut off at 1024 tokens"),
+        ("<think>Score: 9", "the judge's reply holds no score: ''"),
+    ],
+)
+def test_what_is_no_score_refuses_the_sample(reply, reason):
+    scores, judge = judged(lambda *_: reply, ["a sample"])
+    assert np.isnan(scores.values).all() and scores.refusals == {0: reason}
+    assert scores.tokens[0] == judge.spent > 0  # the reply was paid for
+    assert len(judge.bodies) == 1  # and is not asked for again: the same would come
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("Score: 8", 0.8),
+        ("score:8.", 0.8),
+        ("**Score:** 8/10", 0.8),
+        ("__Score__: **8**", 0.8),
+        ("Score: 8 / 10\n", 0.8),
+        ("Score: 3 ... Final score: 8!", 0.8),
+        ("<think>Score: 3</think>Score: 8", 0.8),
+        ("Score: .5", 0.05),
+    ],
+)
+def test_ways_of_writing_a_score(reply, score):
+    scores, _ = judged(lambda *_: reply, ["a sample"])
+    assert scores.values[0] == pytest.approx(score)
+
+
+@given(number=st.decimals(0, 10, places=3), before=st.text(max_size=20))
+def test_any_number_in_range_is_read_as_it_is(number, before):
+    assert SHORT.read(f"{before}\nScore: {number}") == pytest.approx(float(number) / 10)
+
+
+@given(reply=st.text(max_size=60))
+def test_any_reply_is_a_score_in_range_or_a_reason(reply):
+    read = SHORT.read(f"Score: {reply}")
+    assert isinstance(read, str) or 0 <= read <= 1
+
+
+def test_votes_are_drawn_with_seeds_of_their_own_and_averaged():
+    rubric = Rubric("{question}{answer}", votes=3, temperature=0.7, seed=5)
+    scores, judge = judged(lambda _, seed: f"Score: {seed}", ["one", "two"], rubric)
+    np.testing.assert_allclose(scores.values, [0.6, 0.6])  # (5 + 6 + 7) / 3 / 10
+    assert sorted(body["seed"] for body in judge.bodies) == [5, 5, 6, 6, 7, 7]
+    assert {body["temperature"] for body in judge.bodies} == {0.7} and scores.tokens.sum() == judge.spent
+
+
+def test_votes_without_a_score_are_left_out_up_to_half_of_them():
+    rubric = Rubric("{question}{answer}", votes=3, temperature=1)
+    scores, judge = judged(lambda _, seed: f"Score: {'?' if seed == 0 else seed}", ["one"], rubric)
+    assert scores.values[0] == pytest.approx(0.15) and scores.tokens.sum() == judge.spent
+    scores, _ = judged(lambda _, seed: f"Score: {seed if seed == 0 else '?'}", ["one"], rubric)
+    assert scores.refusals[0].startswith("2 of 3 votes hold no score: the judge's score is '?'")
+
+
+def test_without_a_gold_answer_nothing_is_asked():
+    scores, judge = judged(grade, ["#1", "#2"], Rubric("{question}{answer}{gold}"), gold=None)
+    assert set(scores.refusals.values()) == {"the rubric shows the gold answer, and this question has none"}
+    assert not judge.bodies and scores.tokens.tolist() == [0, 0]
+
+
+def test_through_a_faulty_network_every_sample_has_its_own_score():
+    numbers = np.round(np.random.default_rng(0).uniform(0, 10, 120), 3)
+    judge = Judge(grade)
+    with serving(judge.app()) as url:
+        proxy = FaultyProxy(url, share=0.3, delay=0.05)
+        with serving(proxy.app()) as through:
+            scores = JudgeVerifier("", f"{through}/v1", SHORT).score(items_of([f"#{one}" for one in numbers]))
+    np.testing.assert_allclose(scores.values, numbers / 10)
+    spoilt = sum(proxy.faults.values()) - proxy.faults["none"]
+    assert not scores.refusals and spoilt > 20
+    lengths = [len(f"Q: How many?\nA: #{one}\n") + len(grade(f"#{one}", 0)) for one in numbers]
+    assert scores.tokens.tolist() == lengths
+
+
+def test_a_refused_request_refuses_its_sample_alone():
+    def says(prompt, seed):
+        return (400, {"error": {"message": "too long:\nno room"}}) if "long" in prompt else grade(prompt, seed)
+
+    scores, _ = judged(says, ["#1", "a long one", "#3"])
+    np.testing.assert_allclose(scores.values, [0.1, np.nan, 0.3])
+    # A pool may be published: the server's address is not in it.
+    assert scores.refusals == {1: "the judge's server refuses it: the server answered 400: too long: no room"}
+
+
+def test_a_server_that_refuses_everything_ends_the_run_and_spoils_nothing(tmp_path):
+    write_pool(tmp_path / "pool", [[0.5] * 10] * 10)
+    judge = Judge(lambda *_: (400, {"error": {"message": "no such option: seed"}}))
+    with serving(judge.app()) as url:
+        verifier = JudgeVerifier("", f"{url}/v1", SHORT)
+        with pytest.raises(InputError, match=r"'judge-7b' failed 32 times and never worked; question 'q.': the server"):
+            score_pool(tmp_path / "pool", verifier, "score_judge", progress=False)
+    assert 32 <= len(judge.bodies) < 100
+    assert Pool(tmp_path / "pool").unscored("score_judge") == 100
+
+
+def test_what_was_judged_before_a_server_failed_for_good_is_kept(tmp_path):
+    """The 41st reply is the last; a rerun asks for what is missing, and for nothing twice."""
+    write_pool(tmp_path / "pool", [[0.5] * 10] * 10)
+    answered = []
+
+    def says(prompt, _):
+        answered.append(prompt)
+        return "Score: 5" if len(answered) <= 40 else (401, {})
+
+    with serving(Judge(says).app()) as url:
+        verifier = JudgeVerifier("", f"{url}/v1", SHORT, concurrency=4)
+        with pytest.raises(ServiceError, match="the server refuses the key"):
+            score_pool(tmp_path / "pool", verifier, "score_judge", progress=False)
+    left = Pool(tmp_path / "pool").unscored("score_judge")
+    assert 60 <= left <= 60 + 8  # what was under way is lost, and no more
+    judge = Judge(lambda *_: "Score: 5")
+    with serving(judge.app()) as url:
+        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
+    assert len(judge.bodies) == left
+    pool = Pool(tmp_path / "pool")
+    assert set(pool.read(["score_judge"])["score_judge"].to_pylist()) == {0.5}
+    assert set(pool.read(["score"])["score"].to_pylist()) == {0.5}
+
+
+def test_another_rubric_is_another_verifier(tmp_path):
+    write_pool(tmp_path / "pool", [[0.5, 0.5]])
+    with serving(Judge(lambda *_: "Score: 5").app()) as url:
+        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
+        other = JudgeVerifier("", f"{url}/v1", Rubric(SHORT.text, high=5))
+        with pytest.raises(InputError, match=r"rubric.high was 10.0, now 5; name another column"):
+            score_pool(tmp_path / "pool", other, "score_judge", progress=False)
+
+
+def test_a_judge_that_never_got_to_a_score_may_be_set_up_anew(tmp_path):
+    write_pool(tmp_path / "pool", [[0.5, 0.5]])
+    with serving(Judge(lambda *_: "Mark: 5").app()) as url:
+        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
+        other = JudgeVerifier("", f"{url}/v1", Rubric(SHORT.text, pattern=r"Mark: (\S+)"))
+        with pytest.raises(InputError, match=r"rubric.pattern was"):
+            score_pool(tmp_path / "pool", other, "score_judge", progress=False)
+        pool = score_pool(tmp_path / "pool", other, "score_judge", retry_refused=True, progress=False)
+    assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.5, 0.5]
+    assert pool.scores["score_judge"]["rubric"]["pattern"] == r"Mark: (\S+)"
+
+
+def test_models_are_checked():
+    with serving(Judge(grade).app()) as url:
+        with pytest.raises(ServiceError, match="serves no model 'other'; it serves: judge-7b"):
+            JudgeVerifier("other", f"{url}/v1")
+        assert JudgeVerifier("", f"{url}/v1").describe()["model"] == "judge-7b"
+    with serving(Judge(grade, models=("one", "two")).app()) as url, pytest.raises(ServiceError, match="no model ''"):
+        JudgeVerifier("", f"{url}/v1")
+    with serving(Judge(grade, models=None).app()) as url:
+        assert JudgeVerifier("named", f"{url}/v1").describe()["model"] == "named"
+        with pytest.raises(ServiceError, match="404"):
+            JudgeVerifier("", f"{url}/v1")
+    with serving(Judge(grade).app()) as one, serving(Judge(grade).app()) as two:
+        both = JudgeVerifier("", f"{one}/v1 {two}/v1", SHORT)
+        assert len(both.score(items_of(["#5"] * 8)).values) == 8
+    with pytest.raises(InputError, match="base_url is empty"):
+        JudgeVerifier("x", " ")
+
+
+def test_the_command_line(tmp_path, capsys):
+    write_pool(tmp_path / "pool", [[0.5, 0.5], [0.5, 0.5]])
+    (tmp_path / "rubric.txt").write_text("---\nhigh: 4\n---\n{question} {answer}")
+    with serving(Judge(lambda *_: "Score: 3").app()) as url:
+        flags = ["--verifier", "judge:judge-7b", "--base_url", f"{url}/v1", "--rubric", str(tmp_path / "rubric.txt")]
+        main(["score", str(tmp_path / "pool"), "--column", "score_judge", *flags])
+    assert "4 samples scored" in capsys.readouterr().out
+    pool = Pool(tmp_path / "pool")
+    assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.75] * 4
+    for flags, says in (
+        (["--verifier", "judge:x"], "a judge needs the base_url of a server"),
+        (["--verifier", "math_verify", "--rubric", "x"], "only a judge (judge:MODEL) takes a rubric"),
+        (
+            ["--verifier", "judge:x", "--base_url", "http://127.0.0.1:9", "--rubric", "none"],
+            "none: cannot read the rub",
+        ),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(["score", str(tmp_path / "pool"), "--column", "score_other", *flags])
+        error = capsys.readouterr().err
+        assert stopped.value.code == 2 and says in error and len(error.strip().splitlines()) == 1
+
+
+BROKEN = {
+    "no question": ("{answer}", "has no {question} in it"),
+    "no answer": ("{question}", "has no {answer} in it"),
+    "pattern": ("---\npattern: '('\n---\n{question}{answer}", "is no regular expression"),
+    "groups": ("---\npattern: 'a'\n---\n{question}{answer}", "must have one group, it has 0"),
+    "range": ("---\nlow: 3\nhigh: 3\n---\n{question}{answer}", "need low < high, got 3"),
+    "infinite": ("---\nhigh: .inf\n---\n{question}{answer}", "need low < high"),
+    "unknown": ("---\nhihg: 3\n---\n{question}{answer}", "unknown settings of a rubric: hihg; known: pattern, low"),
+    "type": ("---\nhigh: ten\n---\n{question}{answer}", "the rubric's high cannot be 'ten'"),
+    "votes": ("---\nvotes: 2.5\n---\n{question}{answer}", "the rubric's votes cannot be 2.5"),
+    "same votes": ("---\nvotes: 3\n---\n{question}{answer}", "3 votes at temperature 0 are all the same"),
+    "YAML": ("---\nhigh: [\n---\n{question}{answer}", "the rubric's settings are not YAML"),
+    "a list": ("---\n- high\n---\n{question}{answer}", "unknown settings of a rubric"),
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_broken_rubric_is_one_line(mistake, tmp_path):
+    content, says = BROKEN[mistake]
+    (tmp_path / "rubric.txt").write_text(content)
+    with pytest.raises(InputError, match=re.escape(says)) as raised:
+        Rubric.from_file(tmp_path / "rubric.txt")
+    assert "\n" not in str(raised.value) and str(tmp_path / "rubric.txt") in str(raised.value)
+
+
+def test_settings_of_a_rubric(tmp_path):
+    (tmp_path / "rubric.txt").write_text("---\nhigh: 5\nvotes: 2\ntemperature: 1\n---\n---\n{question}{answer}\n")
+    rubric = Rubric.from_file(tmp_path / "rubric.txt", high=4.0)
+    assert (rubric.high, rubric.votes, rubric.low) == (4.0, 2, 0.0)  # an argument goes before the file
+    assert rubric.text == "---\n{question}{answer}\n"
+    (tmp_path / "plain.txt").write_text("{question}{answer}\n---\nhigh: 5\n---\n")
+    assert Rubric.from_file(tmp_path / "plain.txt").high == 10.0
+
+
+def test_the_packages_own_rubric():
+    rubric = Rubric.from_file()
+    assert (rubric.low, rubric.high, rubric.temperature, rubric.votes) == (0, 10, 0, 1) and not rubric.needs_gold
+    prompt = rubric.ask(Answered(Question("q", "What is 1+1?"), "It is 2."))
+    assert "What is 1+1?" in prompt and "It is 2." in prompt and "---" not in prompt and "{" not in prompt
+    assert DEFAULT.read_text().endswith("Score: NUMBER\n")
+    assert isinstance(rubric.read(prompt), str)  # a model that parrots its instructions gives no score
+
+
+@pytest.fixture(scope="module")
+def chatting_vllm(tmp_path_factory):
+    """A real vLLM that serves the embedded generator as if it could chat."""
+    python = os.environ.get("OPTSCALE_VLLM_PYTHON")
+    if not python:
+        pytest.fail("the full tier needs vLLM: set OPTSCALE_VLLM_PYTHON to an interpreter that has it")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("vllm")
+    (folder / "template.jinja").write_text("{{ messages[0]['content'] }}")
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", resolve_model("embedded:generator")]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-batched-tokens", "32768"]
+    command += ["--chat-template", str(folder / "template.jinja"), "--served-model-name", "world", "--port", str(port)]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}
+    with open(folder / "log", "w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=folder)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and server.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(1)
+        else:
+            pytest.fail(f"vLLM did not start:\n{(folder / 'log').read_text()[-2000:]}")
+        yield f"http://127.0.0.1:{port}/v1"
+        server.terminate()
+        server.wait(60)
+
+
+@pytest.mark.full
+def test_a_real_server_that_cannot_judge_refuses_every_sample_with_a_reason(chatting_vllm, tmp_path):
+    write_pool(tmp_path / "pool", [[0.5] * 8] * 5, texts=[f"{number}+7=" for number in range(5)])
+    rubric = Rubric("{question}\n{answer}#1+1=", max_tokens=100)
+    verifier = JudgeVerifier("world", chatting_vllm, rubric)
+    pool = score_pool(tmp_path / "pool", verifier, "score_judge", progress=False)
+    rows = pool.read(["score_judge", "refusal_judge", "verifier_tokens_judge"])
+    assert rows["score_judge"].null_count == rows.num_rows == 40
+    assert all(re.match("the judge's reply (holds no score|was cut)", one) for one in rows["refusal_judge"].to_pylist())
+    assert min(rows["verifier_tokens_judge"].to_pylist()) > len("1+7=\nan answer#1+1=")
+
+
+@pytest.mark.full
+def test_a_real_server_whose_context_is_too_short_for_the_rubric(chatting_vllm):
+    scores = JudgeVerifier("world", chatting_vllm).score(items_of(["7"] * 3))
+    assert len(scores.refusals) == 3
+    assert all("the judge's server refuses it: the server answered 400: " in one for one in scores.refusals.values())
+    with pytest.raises(InputError, match="judge 'world' failed 32 times and never worked"):
+        JudgeVerifier("world", chatting_vllm).score(items_of(["7"] * 40))
