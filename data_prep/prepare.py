@@ -1,41 +1,106 @@
 """Prepares a predictor's training data: sample, score, targets, as one YAML file says.
 
-    python data_prep/prepare.py data_prep/arithmetic.yaml
+    python data_prep/prepare.py data_prep/gsm8k.yaml small
+    python data_prep/prepare.py data_prep/gsm8k.yaml large --check
 
-Each section of the file holds the flags of one verb of ``optscale``; a rerun continues where the last one stopped.
+A file holds steps, or variants that hold steps (``small``, ``large``). A step is named after its verb of ``optscale``
+and holds that verb's flags, or a list of them where it is to run several times (two verifiers, say). Everything is
+checked before anything runs; ``--check`` stops there. A rerun continues where the last one stopped.
 """
 
 import sys
+from argparse import ArgumentError
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import yaml
+from jsonargparse import ArgumentParser
 
-from optscale_predictor.cli import main
+from optscale_predictor.commands import COMMANDS
+from optscale_predictor.errors import InputError
 
 STEPS = ("generate", "score", "targets")
 
 
-def prepare(config: str) -> None:
-    """Runs the steps that the file has a section for, in their order."""
-    try:
-        with open(config, encoding="utf-8") as file:
-            sections = yaml.safe_load(file)
-    except (OSError, yaml.YAMLError) as error:
-        sys.exit(_fail(f"{config}: cannot read it: {error}"))
-    if not isinstance(sections, dict) or not sections or sections.keys() - set(STEPS):
-        sys.exit(_fail(f"{config}: expected sections {', '.join(STEPS)}"))
+def prepare(path: str, variant: str | None, check: bool = False) -> None:
+    """Runs the steps of a file in their order.
+
+    Args:
+        path: The file.
+        variant: Which of its variants; None where it holds steps.
+        check: Whether to run nothing.
+
+    Raises:
+        InputError: The file is not what this script describes.
+    """
+    runs = list(_runs(path, variant))
+    for number, (place, verb, flags) in enumerate(runs, start=1):
+        step = place.rpartition(": ")[2]
+        print(f"prepare: step {number} of {len(runs)}: {step} {flags['pool']}", flush=True)
+        if not check:
+            verb(**flags)
+
+
+def _runs(path: str, variant: str | None) -> Iterator[tuple[str, Callable[..., None], dict[str, Any]]]:
+    """Every run of a verb that the file asks for, its flags checked, and its place in the file."""
+    content = _mapping(_read(path), path)
+    place = path
+    if not content.keys() & set(STEPS):
+        if variant is None or variant not in content:
+            named = f"no variant {variant!r}" if variant else "name a variant"
+            raise InputError(f"{path}: {named}; it has {', '.join(map(str, content))} (steps are {', '.join(STEPS)})")
+        place = f"{path}: {variant}"
+        content = _mapping(content[variant], place)
+    elif variant is not None:
+        raise InputError(f"{path}: it has steps and no variants, so no {variant!r}")
+    if unknown := [str(key) for key in content if key not in STEPS]:
+        raise InputError(f"{place}: no such step: {', '.join(unknown)}; steps are {', '.join(STEPS)}")
     for step in STEPS:
-        if step in sections:
-            settings = dict(sections[step])
-            flags = (part for key, value in settings.items() if key != "pool" for part in (f"--{key}", str(value)))
-            main([step, str(settings.get("pool", "")), *flags])
+        given = content.get(step, [])
+        for flags in given if isinstance(given, list) else [given]:
+            yield f"{place}: {step}", COMMANDS[step], _checked(step, flags, f"{place}: {step}")
 
 
-def _fail(message: str) -> int:
-    print(f"prepare: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _checked(step: str, flags: Any, place: str) -> dict[str, Any]:
+    """A verb's arguments, each of its type."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_function_arguments(COMMANDS[step])
+    try:
+        arguments = parser.instantiate(parser.parse_object(_mapping(flags, place)))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise InputError(f"{place}: {' '.join(str(error).removeprefix(f'{place}: ').split())}") from error
+    return {name: getattr(arguments, name) for name in vars(arguments)}
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.safe_load(file)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot read it: {' '.join(str(error).split())}") from error
+
+
+def _mapping(content: Any, place: str) -> dict[str, Any]:
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{place}: expected names with values, got {content!r:.60}")
+    return content
+
+
+def main(arguments: list[str]) -> int:
+    """The script; its exit code is 2 for bad input, 130 for Ctrl-C."""
+    names = [one for one in arguments if one != "--check"]
+    try:
+        if not 1 <= len(names) <= 2 or any(name.startswith("-") for name in names):
+            raise InputError("usage: python data_prep/prepare.py FILE.yaml [VARIANT] [--check]")
+        prepare(names[0], names[1] if len(names) == 2 else None, check="--check" in arguments)
+    except InputError as error:
+        print(f"prepare: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("prepare: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(_fail("usage: python data_prep/prepare.py CONFIG.yaml"))
-    prepare(sys.argv[1])
+    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,8 @@ from decimal import Decimal, InvalidOperation
 from optscale_predictor.equivalence import symbolically_equal
 
 _HASHES = re.compile(r"####[ \t]*([^\n]+)")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_THOUSANDS = r"\d{1,3}(?:,\d{3})+(?!\d)"  # any other comma is one between two answers
+_NUMBER = re.compile(rf"-?(?:{_THOUSANDS}|\d+)(?:\.\d+)?")
 
 
 def extract_answer(text: str) -> str | None:
@@ -54,7 +55,7 @@ def _gold_answer(gold: str) -> str:
 
 
 def _number(text: str) -> Decimal | None:
-    if len(text) > 64 or not re.fullmatch(r"[-+]?[\d,]*\.?\d+", text):
+    if len(text) > 64 or not re.fullmatch(rf"[-+]?(?:(?:{_THOUSANDS}|\d+)(?:\.\d+)?|\.\d+)", text):
         return None
     try:
         return Decimal(text.replace(",", ""))

@@ -75,7 +75,21 @@ def _question_of(line: str, index: int, place: str) -> Question:
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
     gold = row.get("answer")
-    return Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold))
+    question = Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold))
+    require_encodable(question, place)
+    return question
+
+
+def require_encodable(question: Question, place: str) -> None:
+    """Checks that the question can be written to a file: JSON's escapes can spell half of a surrogate pair.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        f"{question.id}{question.text}{question.gold}".encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: holds half of a surrogate pair: {error.reason}") from error
 
 
 def _require_unique_ids(questions: list[Question], path: str) -> None:

@@ -19,6 +19,9 @@ from optscale_predictor.equivalence import _worker, symbolically_equal
         (r"thus \boxed{\frac{1}{2}} and done", r"\frac{1}{2}"),
         (r"first \boxed{1}, no: \boxed{x^{2}+1}", "x^{2}+1"),
         ("there are 12 of 40.", "40"),
+        (r"both \boxed{-2,1}", "-2,1"),
+        ("it costs 58,500 in all", "58500"),
+        ("they are 1,2", "2"),
         (r"never closed \boxed{3", "3"),
         ("nothing here", None),
         ("", None),
@@ -40,6 +43,8 @@ def test_extract(text, answer):
         (r"\frac{2}{4}", r"\frac{1}{2}", True),
         (r"\frac{1}{3}", r"\frac{1}{2}", False),
         ("x+1", "1+x", True),
+        ("-21", "-2,1", False),
+        ("-2, 1", "-2,1", True),
     ],
 )
 def test_is_correct(answer, gold, right):
