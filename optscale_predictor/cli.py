@@ -3,6 +3,7 @@
 Bad input ends with one line and exit code 2; Ctrl-C with exit code 130, everything committed so far kept.
 """
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,9 @@ from optscale_predictor.errors import InputError
 
 #: Verbs whose flags belong to another program (lm-eval, LightningCLI): handed over as they are.
 PASSED_ON = ("eval", "train")
+
+#: Verbs whose positional arguments end in a list of any length, and how many stand before it.
+LISTS = {"pool merge": 0, "pool import": 1}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -36,7 +40,26 @@ def _dispatch(arguments: list[str]) -> None:
         return
     from jsonargparse import auto_cli
 
+    arguments = _gathered(arguments)
     auto_cli(COMMANDS, args=arguments, prog="optscale", description=__doc__.splitlines()[0], as_positional=True)
+
+
+def _gathered(arguments: list[str]) -> list[str]:
+    """The arguments with a verb's list written as one JSON list, which is how jsonargparse takes positional lists."""
+    verb, rest = " ".join(arguments[:2]), iter(arguments[2:])
+    if verb not in LISTS:
+        return arguments
+    flags, positional = [], []
+    for argument in rest:
+        if not argument.startswith("-") or argument == "-":
+            positional.append(argument)
+        elif "=" in argument or argument in ("-h", "--help"):
+            flags.append(argument)
+        else:
+            flags += [argument, *([value] if (value := next(rest, None)) is not None else [])]
+    first = LISTS[verb]
+    listed = [json.dumps(positional[first:])] if len(positional) > first else []
+    return [*arguments[:2], *flags, *positional[:first], *listed]
 
 
 def _passed_on(verb: str) -> Callable[[list[str]], None]:

@@ -10,13 +10,14 @@ import json
 import subprocess
 import sys
 import threading
-from functools import cache
+from functools import lru_cache
 
 _SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds, the first one seconds of imports
+_KEPT = 2**16  # verdicts: a million samples may have as many answers
 _MOST = 1000  # characters; a longer "answer" is no answer
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def symbolically_equal(answer: str, target: str) -> bool:
     """math-verify's word on two answers; unequal where it fails or takes too long."""
     if max(len(answer), len(target)) > _MOST:

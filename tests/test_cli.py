@@ -79,15 +79,29 @@ def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
 
 def test_pool_shows_what_it_holds(tmp_path, capsys):
     main(["generate", str(tmp_path / "pool"), "--questions", "embedded:train:3", "--num_samples", "2"])
-    main(["pool", str(tmp_path / "pool")])
+    main(["pool", "info", str(tmp_path / "pool")])
     shown = capsys.readouterr().out
-    assert "questions  3" in shown and "samples    6 (2 to 2 a question), 0 scored" in shown
+    assert "questions  3" in shown and "samples    6 (2 to 2 a question)" in shown and "score      0 scored" in shown
+
+
+def test_lists_of_any_length_stand_before_or_after_flags(tmp_path, capsys):
+    """jsonargparse takes a positional list as one JSON list; here it may be written as shells expand it."""
+    names = [str(tmp_path / name) for name in ("a", "b", "c [1]")]
+    for name in names:
+        main(["generate", name, "--questions", "embedded:train:2", "--num_samples", "2"])
+    output = str(tmp_path / "out")
+    main(["pool", "merge", names[0], "--shard_samples=2", names[1], "--output", output, names[2]])
+    assert f"{output}: 4 samples of 2 questions from 3 pools" in capsys.readouterr().out
 
 
 def test_help_lists_every_verb():
     shown = subprocess.run([sys.executable, "-m", "optscale_predictor", "--help"], capture_output=True, text=True)
     assert shown.returncode == 0
     assert all(verb in shown.stdout for verb in COMMANDS)
+    verbs = subprocess.run(
+        [sys.executable, "-m", "optscale_predictor", "pool", "--help"], capture_output=True, text=True
+    )
+    assert all(verb in verbs.stdout for verb in COMMANDS["pool"] if not verb.startswith("_"))
 
 
 def test_importing_the_package_loads_neither_torch_nor_lm_eval():

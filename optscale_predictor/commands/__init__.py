@@ -6,14 +6,15 @@ from optscale_predictor.commands.answering import answer
 from optscale_predictor.commands.demonstration import demo
 from optscale_predictor.commands.foreign import eval_, train
 from optscale_predictor.commands.measuring import calibrate, predict, replay
-from optscale_predictor.commands.preparing import generate, pool, score, targets
+from optscale_predictor.commands.pooling import POOL_COMMANDS
+from optscale_predictor.commands.preparing import generate, score, targets
 
 COMMANDS: dict[str, Any] = {
     "demo": demo,
     "generate": generate,
     "score": score,
     "targets": targets,
-    "pool": pool,
+    "pool": POOL_COMMANDS,
     "train": train,
     "predict": predict,
     "calibrate": calibrate,

@@ -5,14 +5,17 @@ A pool is a folder:
 - ``manifest.json``: what made it (generator, sampling, prompt; a verifier for each score) and its fingerprint;
 - ``questions.jsonl``: the questions, as ``questions.read_questions`` reads them;
 - ``samples-000000.parquet`` and so on: one row a sample, columns as in :mod:`~optscale_predictor.pools.schema`;
-- ``journal.jsonl``: each shard's rows and checksum; ``runs.jsonl``: what each run did and cost.
+- ``journal.jsonl``: rows and checksum of each shard and of the questions; ``runs.jsonl``: what each run did and cost.
 
 A shard is written under another name, synced, and renamed, so it is there whole or not at all: a kill loses at most
 the samples not yet committed, and a rerun draws just those. Scoring replaces shard after shard in the same way. One
 process writes at a time. The ``datasets`` library and pandas read the shards as they are.
+
+What is done with whole pools lies in modules of its own, named after it: :mod:`info`, :mod:`validation`, :mod:`repair`,
+:mod:`merging`, :mod:`exporting`, :mod:`importing`, and for the hub :mod:`publishing`, :mod:`hub` and :mod:`card`.
 """
 
-from optscale_predictor.pools._files import lock_pool
+from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.manifest import update_manifest
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import SCHEMA, ScoreColumns, pool_schema

@@ -1,13 +1,10 @@
-"""Writes that happen whole or not at all, and the lock that keeps a second writer out."""
+"""Writes that happen whole or not at all, and one line that says why where they do not."""
 
-import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 
@@ -31,11 +28,61 @@ def write_json(content: object, path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Writes a text file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with naming(path):
+    put_in_place(write_partial(text, path), path)
+
+
+def write_partial(text: str, path: Path) -> Path:
+    """Writes what ``path`` is to hold under another name, and has the system put it on the disk."""
+    partial = partial_of(path)
+    with naming(path), removed_on_failure(partial):
         partial.write_text(text, encoding="utf-8")
         sync(partial)
+    return partial
+
+
+def partial_of(path: Path) -> Path:
+    """The name of a file that is not whole yet."""
+    return path.with_name(f".{path.name}.partial")
+
+
+@contextmanager
+def removed_on_failure(partial: Path) -> Iterator[None]:
+    """A full disk is not made fuller by what could not be finished."""
+    try:
+        yield
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Renames a whole file to its own name: readers see what was there before, or all of it."""
+    with naming(path):
         os.replace(partial, path)
+        sync(path.parent)
+
+
+def append_line(line: str, path: Path) -> None:
+    """Adds a line to a file and has the system put it on the disk; where that fails, the file is as it was."""
+    with naming(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size
+            # A kill may have left half a line behind; it is not to spoil this one.
+            cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            try:
+                _write(descriptor, b"\n" * cut + line.encode() + b"\n")
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def sync(path: Path) -> None:
@@ -45,26 +92,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def lock_pool(folder: Path) -> IO[str]:
-    """Holds a pool for writing until the returned file is closed or the process ends, however it ends.
-
-    Raises:
-        InputError: Another process holds it (named by its id and host), or the folder cannot be written.
-    """
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held open: the lock lives with it
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise InputError(f"{folder}: another process (id {holder}) is writing to this pool") from None
-    with naming(folder / ".lock"):
-        file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}")
-        file.flush()
-    return file

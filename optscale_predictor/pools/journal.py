@@ -1,18 +1,94 @@
-"""The journal: what every shard's bytes should be, so that a damaged or missing shard is noticed.
+"""The journal: what the bytes of every shard and of the questions should be, so that damage and loss are noticed.
 
-One JSON line a commit (``shard``, ``rows``, ``sha256``), the last line of a shard counts. A line is written before its
-shard is renamed into place: after a kill only the very last line may promise what is not there, and the next writer
-takes it back.
+One JSON line a commit (``file``, ``rows``, ``sha256``); a file's last line counts. A line is written before its file
+is renamed into place, so that after a kill only the journal's very last line may promise what is not there; the next
+writer takes it back. A reader that comes in between takes that file for what the line before says of it. A writer that
+ends writes its last line a second time, so that the loss of the file it is about is noticed as well.
 """
 
 import hashlib
 import json
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from optscale_predictor.pools._files import naming, sync
+from optscale_predictor.errors import InputError
+from optscale_predictor.pools._files import append_line, naming, write_text
+from optscale_predictor.questions import Question, read_questions
 
 NAME = "journal.jsonl"
+QUESTIONS = "questions.jsonl"
+
+_FILE = re.compile(r"samples-\d{6,}\.parquet|questions\.jsonl")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line.
+
+    Attributes:
+        file: Name of a shard, or of the questions file.
+        rows: Its rows, >= 0.
+        sha256: Of its bytes, in hexadecimal.
+    """
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class Journal:
+    """A pool's journal as it is now.
+
+    Attributes:
+        entries: Its lines, oldest first.
+        damaged: Numbers of lines, from 1, that cannot be read; a last line that a kill cut off is not among them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.entries: list[Entry] = []
+        self.damaged: list[int] = []
+        path = folder / NAME
+        lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+        for number, line in enumerate(lines, start=1):
+            entry = _parse(line)
+            if entry is not None:
+                self.entries.append(entry)
+            elif number < len(lines):
+                self.damaged.append(number)
+        self._last = {entry.file: entry for entry in self.entries}
+        final = self.entries[-1] if self.entries else None
+        self._final, self._before = final, None
+        for entry in self.entries[:-1]:
+            if final is not None and entry.file == final.file:
+                self._before = entry
+
+    def shards(self) -> dict[str, Entry]:
+        """What each shard should be, by name; one that only the very last line speaks of may not be there yet."""
+        return {name: entry for name, entry in self._last.items() if name != QUESTIONS}
+
+    def accepted(self, file: str) -> list[Entry | None]:
+        """What a file may be: what its last line says; and what it was before, where that line is the journal's last.
+
+        None stands for: not there.
+        """
+        entry = self._last.get(file)
+        return [entry, self._before] if entry is not None and entry is self._final else [entry]
+
+    def find(self, file: str) -> tuple[bool, Entry | None]:
+        """Whether a file is one of those it may be, and which; None: not there."""
+        accepted, path = self.accepted(file), self._folder / file
+        if not path.is_file():
+            return None in accepted, None
+        if accepted == [None]:
+            return False, None
+        own = digest(path)
+        for entry in accepted:
+            if entry is not None and entry.sha256 == own:
+                return True, entry
+        return False, None
 
 
 def digest(path: Path) -> str:
@@ -21,53 +97,74 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def promise(folder: Path, shard: str, rows: int, sha256: str) -> None:
-    """Writes down what ``shard`` is about to be."""
-    path = folder / NAME
-    with naming(path), open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"shard": shard, "rows": rows, "sha256": sha256}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_journal(folder: Path) -> dict[str, dict[str, object]]:
-    """What each shard should be, by name; a last line that was cut off is not counted."""
-    return {str(entry["shard"]): entry for entry in _entries(folder)}
+def promise(folder: Path, entry: Entry) -> None:
+    """Writes down what a file is about to be."""
+    append_line(json.dumps(vars(entry)), folder / NAME)
 
 
 def take_back(folder: Path) -> None:
-    """Removes a last line that was cut off, or whose shard was never put into place. For the one writer alone."""
+    """Removes what a killed writer left unfinished: partial files, and a journal line that was not kept.
+
+    That is a last line that was cut off, or whose file was never put into place. For the one writer alone.
+    """
+    with naming(folder):
+        for leftover in folder.glob(".*.partial"):
+            leftover.unlink()
     path = folder / NAME
-    if not path.exists():
-        return
-    entries = _entries(folder)
-    if entries and not _kept(folder, entries[-1]):
-        entries.pop()
-    whole = "".join(json.dumps(entry) + "\n" for entry in entries)
-    with naming(path):
-        if path.read_text(encoding="utf-8", errors="replace") == whole:
+    if path.is_file():
+        _take_back_line(folder, path)
+
+
+def _take_back_line(folder: Path, path: Path) -> None:
+    content = path.read_bytes()
+    start = content.rstrip(b"\n").rfind(b"\n") + 1
+    whole, last = content.endswith(b"\n"), _parse(content[start:].rstrip(b"\n"))
+    if last is not None:
+        found, entry = Journal(folder).find(last.file)
+        # What is neither the one nor the other was damaged later: that is for `validate` to say.
+        if not found or entry == last:
+            if not whole:
+                with naming(path), open(path, "ab") as file:
+                    file.write(b"\n")
+            confirm(folder)
             return
-        partial = path.with_name(f".{NAME}.partial")
-        partial.write_text(whole, encoding="utf-8")
-        sync(partial)
-        os.replace(partial, path)
+    if last is not None or not whole:
+        with naming(path), open(path, "rb+") as file:
+            os.ftruncate(file.fileno(), start)
+            os.fsync(file.fileno())
 
 
-def _kept(folder: Path, entry: dict[str, object]) -> bool:
-    shard = folder / str(entry["shard"])
-    return shard.is_file() and digest(shard) == entry["sha256"]
+def confirm(folder: Path) -> None:
+    """Says again what the last line says, where its file is in place: it has come true."""
+    journal = Journal(folder)
+    last = journal.entries[-1] if journal.entries else None
+    if last is not None and last not in journal.accepted(last.file)[1:] and journal.find(last.file)[1] == last:
+        promise(folder, last)
 
 
-def _entries(folder: Path) -> list[dict[str, object]]:
-    path = folder / NAME
-    if not path.is_file():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and {"shard", "rows", "sha256"} <= entry.keys():
-            entries.append(entry)
-    return entries
+def read_pool_questions(folder: Path) -> list[Question]:
+    """A pool's questions, checked.
+
+    Raises:
+        InputError: They cannot be read, or are not those that were written.
+    """
+    questions = read_questions(folder / QUESTIONS)
+    # A writer may have replaced them between our reading the journal and our reading the file: look twice.
+    if not any(Journal(folder).find(QUESTIONS)[0] for _ in range(2)):
+        raise InputError(f"{folder / QUESTIONS}: damaged: these are not the questions that were written here")
+    return questions
+
+
+def rewrite(folder: Path, entries: list[Entry]) -> None:
+    """Replaces the journal, whole or not at all. For the one writer alone."""
+    write_text("".join(json.dumps(vars(entry)) + "\n" for entry in entries), folder / NAME)
+
+
+def _parse(line: bytes) -> Entry | None:
+    try:
+        row = json.loads(line)
+        entry = Entry(**row)
+    except (ValueError, TypeError):
+        return None
+    kinds = isinstance(entry.file, str), type(entry.rows) is int, isinstance(entry.sha256, str)
+    return entry if all(kinds) and _FILE.fullmatch(entry.file) else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._files import write_json
+from optscale_predictor.pools.schema import ScoreColumns
 
 FORMAT = 2
 
@@ -58,6 +59,21 @@ def update_manifest(folder: Path, changes: Mapping[str, object]) -> None:
     write_json({**read_manifest(folder), **changes}, folder / "manifest.json")
 
 
+def register_scores(folder: Path, scores: Mapping[str, Mapping[str, object]]) -> None:
+    """Writes down what makes score columns, or checks that it is what made those that are there."""
+    made = read_manifest(folder)["scores"]
+    for column, now in json.loads(json.dumps(scores)).items():
+        ScoreColumns(column)
+        differences = name_differences(made.get(column, now), now)
+        if differences:
+            raise InputError(
+                f"{folder}: column {column!r} was scored by another verifier: {'; '.join(differences)}; "
+                "name another column (score_NAME) to keep both"
+            )
+    if scores.keys() - made.keys():
+        update_manifest(folder, {"scores": {**made, **scores}})
+
+
 def require_same(folder: Path, settings: Mapping[str, object]) -> None:
     """Raises ``InputError``, with every difference named, unless the pool was made the same way."""
     differences = name_differences(read_manifest(folder)["settings"], settings)
@@ -67,16 +83,23 @@ def require_same(folder: Path, settings: Mapping[str, object]) -> None:
 
 def name_differences(made: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Every setting that differs, as ``key was X, now Y``."""
-    before, after = _flat(made), _flat(now)
+    before, after = flatten(made), flatten(now)
     return [
-        f"{key} was {before.get(key)!r}, now {after.get(key)!r}"
+        f"{key} was {_short(before.get(key))}, now {_short(after.get(key))}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, object]:
+def _short(value: object) -> str:
+    """A setting on the part of a line: prompts and rubrics are longer than that."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:60]}... ({len(str(value))} characters)"
+
+
+def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping, keys joined by dots."""
     if not isinstance(settings, Mapping):
         return {prefix: settings}
-    parts = (_flat(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())
+    parts = (flatten(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())
     return {key: value for part in parts for key, value in part.items()}

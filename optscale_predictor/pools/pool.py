@@ -1,36 +1,48 @@
 """A pool that exists, for reading."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.pools.drawn import Drawn
+from optscale_predictor.pools.hub import is_hub_name, local_copy
+from optscale_predictor.pools.journal import Journal, read_pool_questions
 from optscale_predictor.pools.manifest import read_manifest
 from optscale_predictor.pools.schema import ScoreColumns, pool_schema
-from optscale_predictor.pools.shards import read_shard
-from optscale_predictor.questions import read_questions
+from optscale_predictor.pools.shards import list_shards, read_shard, shard_columns
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
 
 
 class Pool:
     """A pool that exists; see the module.
 
+    Args:
+        folder: The folder, or ``hub:REPO_ID`` or ``hub:REPO_ID@REVISION`` for a data set on the hub, which is
+            downloaded (once) and read-only.
+
     Attributes:
+        name: As it was given.
         folder: Where it lies.
         manifest: What made it.
         questions: Its questions.
 
     Raises:
-        InputError: The folder is no pool, or one of another format.
+        InputError: The folder is no pool, or one of another format, or its questions are damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.name = str(folder)
+        self.folder = local_copy(self.name) if is_hub_name(self.name) else Path(folder)
         self.manifest = read_manifest(self.folder)
-        self.questions = read_questions(self.folder / "questions.jsonl")
+        self.questions = read_pool_questions(self.folder)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -43,8 +55,23 @@ class Pool:
         return pool_schema(list(self.scores))
 
     def shards(self) -> list[Path]:
-        """The committed shards, oldest first."""
-        return sorted(self.folder.glob("samples-*.parquet"))
+        """The committed shards, oldest first.
+
+        Raises:
+            InputError: One that was committed is not there, or one is there that nobody committed.
+        """
+        journal = Journal(self.folder)
+        paths = list_shards(self.folder)
+        there = {path.name for path in paths}
+        advice = f"see: optscale pool validate {self.name}"
+        for name in journal.shards():
+            if name not in there and None not in journal.accepted(name):
+                raise InputError(f"{self.folder / name}: this shard is missing; {advice}")
+        # What came to be while we looked is in the journal by now.
+        foreign = there - journal.shards().keys() and there - Journal(self.folder).shards().keys()
+        if foreign:
+            raise InputError(f"{self.folder / min(foreign)}: this shard is not in the pool's journal; {advice}")
+        return paths
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The committed samples, a shard at a time: memory does not grow with the pool."""
@@ -52,12 +79,52 @@ class Pool:
         return (read_shard(shard, names) for shard in self.shards())
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All committed samples, ordered by question and sample index; both are among the columns, asked for or not."""
+        """All committed samples, ordered by question and sample index; both are among the columns, asked for or not.
+
+        Name the columns you need: texts are most of a pool, and all of them come into memory.
+        """
         names = self.schema.names if columns is None else list(dict.fromkeys(("question_id", "sample_index", *columns)))
         tables = list(self.tables(names))
         table = pa.concat_tables(tables) if tables else self.schema.empty_table().select(names)
         by = [("_rank", "ascending"), ("sample_index", "ascending")]
         return table.append_column("_rank", self.question_numbers(table)).sort_by(by).drop_columns(["_rank"])
+
+    def to_dataset(self, columns: Sequence[str] | None = None, streaming: bool = False) -> "Dataset | IterableDataset":
+        """The samples as a data set of the ``datasets`` library, in the order of the shards.
+
+        Args:
+            columns: All by default.
+            streaming: Whether to read shards as they are needed, instead of preparing a cache on the disk first.
+
+        Raises:
+            InputError: The pool has no samples, or a score is not finished: ``datasets`` wants every shard alike.
+        """
+        from datasets import load_dataset
+
+        shards = [str(shard) for shard in self.shards()]
+        if not shards:
+            raise InputError(f"{self.name}: has no samples")
+        names = list(self.schema.names if columns is None else columns)
+        self.require_complete(names)
+        return load_dataset("parquet", data_files=shards, columns=names, split="train", streaming=streaming)
+
+    def require_complete(self, columns: Sequence[str] | None = None) -> None:
+        """Checks that every shard has every column, as ``datasets`` wants it.
+
+        Raises:
+            InputError: A score is not finished.
+        """
+        for shard in self.shards():
+            for name in sorted(set(self.schema.names if columns is None else columns) - shard_columns(shard)):
+                column = next(one for one in (*self.scores, name) if name in (one, *_beside(one)))
+                raise InputError(
+                    f"{self.name}: column {name!r} is not finished ({shard.name} lacks it); "
+                    f"run: optscale score {self.name} --column {column}"
+                )
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {question.id: place for place, question in enumerate(self.questions)}
 
     def question_numbers(self, table: pa.Table) -> pa.Array:
         """The place of each row's question among :attr:`questions`.
@@ -65,11 +132,16 @@ class Pool:
         Raises:
             InputError: A row is of a question that the pool does not have.
         """
-        numbers = pc.index_in(table["question_id"], value_set=pa.array([one.id for one in self.questions], pa.string()))
-        if numbers.null_count:
-            stray = table["question_id"].filter(numbers.is_null())[0].as_py()
-            raise InputError(f"{self.folder}: samples of unknown question {stray!r}")
-        return numbers
+        # A shard has few questions: looking each up once keeps the time from growing with questions times shards.
+        coded = table["question_id"].dictionary_encode().unify_dictionaries().combine_chunks()
+        places = []
+        for question in coded.dictionary.to_pylist():
+            if question not in self._places:
+                raise InputError(f"{self.folder}: samples of unknown question {question!r}")
+            places.append(self._places[question])
+        if coded.null_count:
+            raise InputError(f"{self.folder}: samples of unknown question None")
+        return pa.array(places, pa.int32()).take(coded.indices)
 
     def counts(self) -> dict[str, int]:
         """Committed samples of each question, by id; 0 where there is none."""
@@ -78,14 +150,23 @@ class Pool:
             counts += np.bincount(self.question_numbers(table).to_numpy(), minlength=len(counts))
         return dict(zip((question.id for question in self.questions), counts.tolist(), strict=True))
 
-    def drawn(self) -> dict[str, int]:
-        """Which samples of each question are committed, by id, as a whole number whose bit i stands for sample i."""
-        bits = [0] * len(self.questions)
+    def drawn(self) -> Drawn:
+        """Which samples of each question are committed.
+
+        Raises:
+            InputError: A sample is there twice, or of an unknown question, or its index is impossible.
+        """
+        drawn = Drawn(question.id for question in self.questions)
         for table in self.tables(["question_id", "sample_index"]):
-            numbers = self.question_numbers(table).to_pylist()
-            for question, index in zip(numbers, table["sample_index"].to_pylist(), strict=True):
-                bits[question] |= 1 << index
-        return dict(zip((question.id for question in self.questions), bits, strict=True))
+            pairs = zip(table["question_id"].to_pylist(), table["sample_index"].to_pylist(), strict=True)
+            for question, index in pairs:
+                if drawn.has(question, index):
+                    raise InputError(
+                        f"{self.folder}: sample {index} of question {question!r} is there twice; "
+                        f"see: optscale pool validate {self.name}"
+                    )
+                drawn.add(question, index)
+        return drawn
 
     def unscored(self, column: str = "score") -> int:
         """Samples that have neither this score nor a refusal."""
@@ -94,3 +175,7 @@ class Pool:
         for table in self.tables([names.name, names.refusal]):
             total += pc.sum(pc.and_(table[names.name].is_null(), table[names.refusal].is_null())).as_py() or 0
         return total
+
+
+def _beside(score: str) -> list[str]:
+    return [field.name for field in ScoreColumns(score).fields]

@@ -6,19 +6,19 @@ A run that was killed leaves no line; the samples' own token counts are in their
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from optscale_predictor.pools._files import naming
+from optscale_predictor.pools._files import append_line
 
 NAME = "runs.jsonl"
 
 
 def record_run(folder: Path, facts: Mapping[str, object]) -> None:
     """Adds a line; JSON types."""
-    with naming(folder / NAME), open(folder / NAME, "a", encoding="utf-8") as file:
-        file.write(json.dumps(facts) + "\n")
+    append_line(json.dumps(facts), folder / NAME)
 
 
-def read_runs(folder: Path) -> list[dict[str, object]]:
+def read_runs(folder: Path) -> list[dict[str, Any]]:
     """All lines, oldest first; one that cannot be read is left out: it is a note, and no sample depends on it."""
     path = folder / NAME
     if not path.is_file():

@@ -23,6 +23,9 @@ SAMPLE_FIELDS = [
     pa.field("seed", pa.int64()),  # of the request it was drawn by; null where an import did not say
 ]
 
+#: Indices of a question's samples lie below this.
+MOST_SAMPLES = 2**24
+
 #: What the columns mean, for cards and pages.
 MEANING = {
     "question_id": "id of the question, as in questions.jsonl",
@@ -84,6 +87,25 @@ def pool_schema(scores: Sequence[str] = ("score",)) -> pa.Schema:
     """The schema of a pool that has these score columns; ``score`` is always among them."""
     names = dict.fromkeys(("score", *scores))
     return pa.schema(SAMPLE_FIELDS + [field for name in names for field in ScoreColumns(name).fields])
+
+
+def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table with the columns of ``schema``, in its types and order; those that it lacks are null.
+
+    Raises:
+        InputError: A column is not of the schema, or its values do not fit.
+    """
+    unknown = sorted(set(table.column_names) - set(schema.names))
+    if unknown:
+        raise InputError(f"a pool has no column {unknown[0]!r}; it has: {', '.join(schema.names)}")
+    columns = []
+    for field in schema:
+        given = table[field.name] if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        try:
+            columns.append(given.cast(field.type))
+        except pa.ArrowException as error:
+            raise InputError(f"column {field.name!r}: not of type {field.type}: {error}") from error
+    return pa.table(columns, schema=schema)
 
 
 SCHEMA = pool_schema()

@@ -1,15 +1,15 @@
 """Shards: the Parquet files a pool's samples lie in, read with their pages' checksums."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import naming, sync
-from optscale_predictor.pools.journal import digest, promise
+from optscale_predictor.pools._files import naming, partial_of, put_in_place, removed_on_failure, sync
+from optscale_predictor.pools.journal import Entry, digest, promise
 from optscale_predictor.pools.schema import SCHEMA, pool_schema
 
 
@@ -23,6 +23,31 @@ def shard_number(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
+def list_shards(folder: Path) -> list[Path]:
+    """The files of a folder that are named like shards, in the order of their numbers."""
+    return sorted(folder.glob("samples-*.parquet"), key=lambda path: (len(path.name), path.name))
+
+
+def shard_columns(path: Path) -> set[str]:
+    """The columns that a shard has.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    with _reading(path), pq.ParquetFile(path) as file:
+        return set(file.schema_arrow.names)
+
+
+def count_rows(path: Path) -> int:
+    """How many samples a shard holds; reads its end alone.
+
+    Raises:
+        InputError: The file cannot be read or is damaged.
+    """
+    with _reading(path), pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
+
+
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """One shard, its columns checked against the pool's schema; score columns that it lacks are null.
 
@@ -31,18 +56,26 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
     wanted = SCHEMA.names if columns is None else list(columns)
     schema = pool_schema([name for name in wanted if name.startswith("score")])
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            present = [name for name in wanted if name in file.schema_arrow.names]
-            table = file.read(columns=present)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot read this shard: {error}".splitlines()[0]) from error
+    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        present = [name for name in wanted if name in file.schema_arrow.names]
+        table = file.read(columns=present)
     for name in present:
         if name in schema.names and table.schema.field(name).type != schema.field(name).type:
             raise InputError(
                 f"{path}: column {name!r} is {table.schema.field(name).type}, not {schema.field(name).type}"
             )
     return _completed(table, wanted, path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot read this shard, see: optscale pool validate {path.parent}: {reason}"
+        ) from error
 
 
 def _completed(table: pa.Table, wanted: Sequence[str], path: Path) -> pa.Table:
@@ -64,28 +97,20 @@ def _added_by_scoring(name: str) -> pa.DataType | None:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a Parquet file whole or not at all."""
-    partial = _written(table, path)
-    with naming(path):
-        os.replace(partial, path)
-        sync(path.parent)
+    put_in_place(_written(table, path), path)
 
 
 def write_shard(table: pa.Table, path: Path) -> None:
     """Writes a pool's shard whole or not at all, its checksum to the pool's journal first."""
     partial = _written(table, path)
-    promise(path.parent, path.name, table.num_rows, digest(partial))
-    with naming(path):
-        os.replace(partial, path)
-        sync(path.parent)
+    with removed_on_failure(partial):
+        promise(path.parent, Entry(path.name, table.num_rows, digest(partial)))
+        put_in_place(partial, path)
 
 
 def _written(table: pa.Table, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    with naming(path):
-        try:
-            pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-            sync(partial)
-        except OSError:
-            partial.unlink(missing_ok=True)  # a full disk is not made fuller by what could not be finished
-            raise
+    partial = partial_of(path)
+    with naming(path), removed_on_failure(partial):
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+        sync(partial)
     return partial

@@ -10,12 +10,16 @@ import pyarrow as pa
 from optscale_predictor.answers import extract_answer, is_correct
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Sample
-from optscale_predictor.pools._files import lock_pool, write_json, write_text
-from optscale_predictor.pools.journal import take_back
-from optscale_predictor.pools.manifest import new_manifest, require_same
+from optscale_predictor.pools._files import put_in_place, write_json, write_partial
+from optscale_predictor.pools._lock import lock_pool
+from optscale_predictor.pools.journal import QUESTIONS, Entry, digest, promise, read_pool_questions, take_back
+from optscale_predictor.pools.manifest import new_manifest, register_scores, require_same
 from optscale_predictor.pools.pool import Pool
-from optscale_predictor.pools.shards import shard_name, shard_number, write_shard
-from optscale_predictor.questions import Question, format_questions, read_questions
+from optscale_predictor.pools.schema import fit_table
+from optscale_predictor.pools.shards import list_shards, shard_name, shard_number, write_shard
+from optscale_predictor.questions import Question, format_questions
+
+_SHARD_BYTES = 2**26  # a shard is read as a whole: what it takes in memory does not depend on how long answers are
 
 
 class PoolWriter:
@@ -25,11 +29,12 @@ class PoolWriter:
         folder: Made where it does not exist.
         questions: Questions to add samples to; those that the pool does not have yet join it.
         settings: What the samples depend on (generator, sampling, prompt); JSON types. A pool made with others refuses.
-        shard_samples: Samples after which a shard is committed, >= 1.
+        shard_samples: Samples after which a shard is committed, >= 1; 64 MiB of them are committed in any case.
+        scores: What made the scores that come with the samples, by their columns; none by default.
 
     Attributes:
         pool: The pool as it was when the writer took hold of it.
-        drawn: Which samples each question has, as :meth:`Pool.drawn` gives them, kept up to date.
+        drawn: Which samples each question has, kept up to date.
 
     Raises:
         InputError: Another process writes to it, it was made with other settings (named), or a question's text changed.
@@ -41,12 +46,15 @@ class PoolWriter:
         questions: Sequence[Question],
         settings: Mapping[str, object],
         shard_samples: int = 512,
+        scores: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         self._folder, self._shard_samples = Path(folder), shard_samples
-        self._rows: list[dict[str, object]] = []
+        self._waiting: list[pa.Table] = []
+        self._rows = self._bytes = 0
         self._lock = lock_pool(self._folder)
         try:
             prepare_pool(self._folder, questions, settings)
+            register_scores(self._folder, scores or {})
             self.pool = Pool(self._folder)
             self.drawn = self.pool.drawn()
         except BaseException:
@@ -74,31 +82,48 @@ class PoolWriter:
         """Adds rows of the pool's columns; those left out are null.
 
         Raises:
-            InputError: The pool has one of these samples already.
+            InputError: The pool has one of these samples already, or a value does not fit its column; none is added.
         """
-        for row in rows:
-            bit = 1 << int(str(row["sample_index"]))
-            question = str(row["question_id"])
-            if self.drawn[question] & bit:
-                raise InputError(
-                    f"{self._folder}: sample {row['sample_index']} of question {question!r} is already there"
-                )
-            self.drawn[question] |= bit
-            self._rows.append(dict(row))
-        if len(self._rows) >= self._shard_samples:
+        try:
+            table = pa.Table.from_pylist(rows, schema=self.pool.schema)
+        except UnicodeEncodeError:
+            table = pa.Table.from_pylist([_encodable(row) for row in rows], schema=self.pool.schema)
+        except (pa.ArrowException, TypeError) as error:
+            raise InputError(f"{self._folder}: a sample does not fit its columns: {error}") from error
+        self.append_table(table)
+
+    def append_table(self, table: pa.Table) -> None:
+        """Adds a table of the pool's columns; those left out are null.
+
+        Raises:
+            InputError: As :meth:`append_rows`.
+        """
+        table = fit_table(table, self.pool.schema)
+        keys = list(zip(table["question_id"].to_pylist(), table["sample_index"].to_pylist(), strict=True))
+        seen: set[tuple[str, int]] = set()
+        for question, index in keys:
+            if self.drawn.has(question, index) or (question, index) in seen:
+                raise InputError(f"{self._folder}: sample {index} of question {question!r} is already there")
+            seen.add((question, index))
+        for question, index in keys:
+            self.drawn.add(question, index)
+        self._waiting.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= self._shard_samples or self._bytes >= _SHARD_BYTES:
             self.commit()
 
     def commit(self) -> None:
         """Writes what was added since the last commit as one shard."""
-        if not self._rows:
-            return
         # Taken off first: where the disk is full, leaving the writer does not try, and fail, a second time.
-        rows, self._rows = self._rows, []
-        write_shard(pa.Table.from_pylist(rows, schema=self.pool.schema), self._folder / shard_name(self._next))
-        self._next += 1
+        rows, tables = self._rows, self._waiting
+        self._rows, self._bytes, self._waiting = 0, 0, []
+        if rows:
+            write_shard(pa.concat_tables(tables), self._folder / shard_name(self._next))
+            self._next += 1
 
     def _row(self, question_id: str, index: int, sample: Sample) -> dict[str, object]:
-        answer, gold = extract_answer(sample.text), self._gold[question_id]
+        answer, gold = extract_answer(sample.text), self._gold.get(question_id)
         return {
             "question_id": question_id,
             "sample_index": index,
@@ -108,6 +133,7 @@ class PoolWriter:
             "correct": None if gold is None else is_correct(answer, gold),
             "finish_reason": sample.finish_reason,
             "seed": sample.seed,
+            **dict(sample.columns),
         }
 
 
@@ -116,18 +142,18 @@ def prepare_pool(folder: Path, questions: Sequence[Question], settings: Mapping[
     settings = json.loads(json.dumps(settings))
     if (folder / "manifest.json").exists():
         require_same(folder, settings)
-        _add_questions(folder, questions)
         take_back(folder)
+        _add_questions(folder, questions)
+    elif list_shards(folder):
+        raise InputError(f"{folder}: has samples but no manifest.json, which says how they were made; put it back")
     else:
-        write_text(format_questions(questions), folder / "questions.jsonl")
+        take_back(folder)
+        _write_questions(folder, questions)
         write_json(new_manifest(settings), folder / "manifest.json")
-    for leftover in folder.glob(".*.partial"):
-        leftover.unlink()
 
 
 def _add_questions(folder: Path, questions: Sequence[Question]) -> None:
-    path = folder / "questions.jsonl"
-    there = read_questions(path)
+    there = read_pool_questions(folder)
     known = {question.id: question for question in there}
     for question in questions:
         before = known.get(question.id, question)
@@ -136,4 +162,19 @@ def _add_questions(folder: Path, questions: Sequence[Question]) -> None:
             raise InputError(f"{folder}: question {question.id!r} has another {part} in this pool")
     new = [question for question in questions if question.id not in known]
     if new:
-        write_text(format_questions([*there, *new]), path)
+        _write_questions(folder, [*there, *new])
+
+
+def _write_questions(folder: Path, questions: Sequence[Question]) -> None:
+    path = folder / QUESTIONS
+    partial = write_partial(format_questions(questions), path)
+    promise(folder, Entry(QUESTIONS, len(questions), digest(partial)))
+    put_in_place(partial, path)
+
+
+def _encodable(row: Mapping[str, object]) -> dict[str, object]:
+    """Half of a surrogate pair, as a server may send it, becomes U+FFFD: one odd character costs no sample."""
+    return {
+        key: value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if isinstance(value, str) else value
+        for key, value in row.items()
+    }

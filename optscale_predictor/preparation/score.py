@@ -4,7 +4,7 @@ Shard after shard is replaced by its scored self, and a large shard every half m
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,17 +13,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, update_manifest, write_shard
+from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
 from optscale_predictor.pools.journal import take_back
-from optscale_predictor.pools.manifest import name_differences
+from optscale_predictor.pools.manifest import register_scores, update_manifest
 from optscale_predictor.pools.runs import record_run
+from optscale_predictor.pools.shards import count_rows
+from optscale_predictor.preparation.estimate import Refinement, estimate_scoring
+from optscale_predictor.progress import progress_bar, say
 from optscale_predictor.questions import Question
 from optscale_predictor.verifiers import Answered, RewardVerifier, Scores, Verifier
 
 _COMMIT_SECONDS = 30.0
+_GROUP_BYTES = 2**26  # of compressed shards that are scored together
 _MAP_SAMPLES = 1024  # samples that an unbounded verifier's map is fitted on
 
 
@@ -44,7 +47,7 @@ def score_pool(
         column: ``score``, or ``score_NAME`` for a further score beside it.
         retry_refused: Whether to score again what the verifier refused before.
         chunk_samples: Samples handed to the verifier at once, >= 1.
-        progress: Whether to show samples, rate and time left.
+        progress: Whether to show what it will cost, samples, rate and time left.
 
     Raises:
         InputError: The pool is being written by another process, or this column was scored by another verifier (the
@@ -54,15 +57,22 @@ def score_pool(
     with closing(lock_pool(Path(folder))):
         pool = Pool(folder)
         take_back(pool.folder)
-        _register(pool, verifier, column)
+        _register(pool, verifier, names, retry_refused)
         job = _Scoring(pool, verifier, names, retry_refused, chunk_samples)
-        total = pool.unscored(column)
+        total = job.count()
+        estimate = estimate_scoring(pool, column, total, verifier.reads_tokens)
+        refinement = Refinement(estimate, say)
+        if progress and total:
+            say(f"estimate: {estimate}")
         started, clock = datetime.now(UTC), time.monotonic()
         try:
-            with tqdm(total=total, unit=" samples", desc="score", disable=not progress) as bar:
-                for shard in pool.shards():
-                    for done in job.run(shard):
-                        bar.update(done)
+            with progress_bar("score", total, shown=progress) as bar:
+                for shards in _grouped(pool.shards(), verifier.samples_at_once):
+                    with closing(job.run_together(shards) if verifier.samples_at_once else job.run(shards[0])) as parts:
+                        for samples, tokens in parts:
+                            bar.update(samples)
+                            if progress:
+                                refinement.add(samples, tokens, time.monotonic() - clock)
         finally:
             if job.samples:
                 facts = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
@@ -71,25 +81,51 @@ def score_pool(
     return Pool(folder)
 
 
-def _register(pool: Pool, verifier: Verifier, column: str) -> None:
+def first_refusal(pool: Pool, column: str = "score") -> str | None:
+    """Why the first of the refused samples was; None where none was."""
+    refusal = ScoreColumns(column).refusal
+    for table in pool.tables([refusal]):
+        for reason in table[refusal].drop_null().slice(0, 1).to_pylist():
+            return str(reason)
+    return None
+
+
+def _register(pool: Pool, verifier: Verifier, names: ScoreColumns, retry_refused: bool) -> None:
     """Writes down which verifier makes a column, or checks that it is the one that made what is there."""
-    made = pool.scores.get(column)
+    made = pool.scores.get(names.name)
+    if made is not None and not _holds_anything(pool, names, retry_refused):
+        # A verifier that never got to a score may have been set up wrongly, and is being set up anew.
+        others = {name: scores for name, scores in pool.scores.items() if name != names.name}
+        update_manifest(pool.folder, {"scores": others})
+        made = None
     if isinstance(verifier, RewardVerifier) and verifier.score_map is None:
         if made is not None:
             verifier.adopt_map(made)
         else:
             items, correct = _first_samples(pool)
             verifier.fit_map(items, correct)
-    now = dict(verifier.describe())
-    if made is None:
-        update_manifest(pool.folder, {"scores": {**pool.scores, column: now}})
-        return
-    differences = name_differences(made, now)
-    if differences:
-        raise InputError(
-            f"{pool.folder}: column {column!r} was scored by another verifier: {'; '.join(differences)}; "
-            "name another column (score_NAME) to keep both"
-        )
+    register_scores(pool.folder, {names.name: verifier.describe()})
+
+
+def _grouped(shards: Sequence[Path], samples_at_once: int) -> Iterator[list[Path]]:
+    """Shards one by one, or as many together as hold about so many samples, if memory has room for them."""
+    group: list[Path] = []
+    samples = size = 0
+    for shard in shards:
+        group.append(shard)
+        samples, size = samples + count_rows(shard), size + shard.stat().st_size
+        if samples >= samples_at_once or size >= _GROUP_BYTES:
+            yield group
+            group, samples, size = [], 0, 0
+    if group:
+        yield group
+
+
+def _holds_anything(pool: Pool, names: ScoreColumns, retry_refused: bool) -> bool:
+    """Whether a column holds scores, or refusals that are to stay."""
+    kept = [names.name] if retry_refused else [names.name, names.refusal]
+    tables = pool.tables([names.name, names.refusal])
+    return any(table[name].null_count < table.num_rows for table in tables for name in kept)
 
 
 def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
@@ -98,7 +134,8 @@ def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
     correct: list[bool | None] = []
     for table in pool.tables(["question_id", "text", "correct"]):
         # Every k-th of a shard: shards hold runs of one question's samples, and the map should see many questions.
-        for row in table.take(range(0, table.num_rows, max(1, table.num_rows // _MAP_SAMPLES))).to_pylist():
+        step = max(1, table.num_rows // _MAP_SAMPLES)
+        for row in table.take(np.arange(0, table.num_rows, step)).filter(pc.field("text").is_valid()).to_pylist():
             items.append(Answered(questions[row["question_id"]], row["text"]))
             correct.append(row["correct"])
         if len(items) >= 4 * _MAP_SAMPLES:
@@ -123,20 +160,59 @@ class _Scoring:
     def __post_init__(self) -> None:
         self.questions: dict[str, Question] = {question.id: question for question in self.pool.questions}
 
-    def run(self, shard: Path) -> Iterator[int]:
-        """Scores one shard; yields how many samples were scored, as it goes."""
+    def count(self) -> int:
+        """Samples to score."""
+        return sum(len(self._open_rows(table)) for table in self.pool.tables([self.names.name, self.names.refusal]))
+
+    def run(self, shard: Path) -> Generator[tuple[int, int], None, None]:
+        """Scores one shard; yields how many samples were scored and what tokens they took, as it goes.
+
+        Whatever ends it, a failing verifier or Ctrl-C, what was scored so far is committed first.
+        """
         names = self.names
         if not len(self._open_rows(read_shard(shard, [names.name, names.refusal]))):
             return
         table = read_shard(shard, list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in names.fields)])))
-        rows, committed = self._open_rows(table), time.monotonic()
-        for start in range(0, len(rows), self.chunk_samples):
-            chunk = rows[start : start + self.chunk_samples]
-            table = self._with(table, chunk, self._score(table, chunk))
-            if time.monotonic() - committed > _COMMIT_SECONDS or start + len(chunk) == len(rows):
+        rows, committed, open_ = self._open_rows(table), time.monotonic(), False
+        try:
+            for start in range(0, len(rows), self.chunk_samples):
+                for where, scores in self._score(table, rows[start : start + self.chunk_samples]):
+                    table, open_ = self._with(table, where, scores), True
+                    if time.monotonic() - committed > _COMMIT_SECONDS:
+                        open_ = False
+                        write_shard(table, shard)
+                        committed = time.monotonic()
+                    yield len(where), int(scores.tokens.sum())
+        finally:
+            if open_:
                 write_shard(table, shard)
-                committed = time.monotonic()
-            yield len(chunk)
+
+    def run_together(self, shards: Sequence[Path]) -> Generator[tuple[int, int], None, None]:
+        """As :meth:`run`, several shards at once, for a verifier that wants very many samples."""
+        columns = list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in self.names.fields)]))
+        tables = [read_shard(shard, columns) for shard in shards]
+        rows = [self._open_rows(table) for table in tables]
+        starts = np.cumsum([0, *(table.num_rows for table in tables)])
+        wanted = np.concatenate([part + start for part, start in zip(rows, starts, strict=False)])
+        left, open_, committed = [len(part) for part in rows], set[int](), time.monotonic()
+        try:
+            for where, scores in self._score(pa.concat_tables(tables), wanted) if len(wanted) else ():
+                places = np.searchsorted(starts, where, "right") - 1
+                for place in np.unique(places).tolist():
+                    inside = np.flatnonzero(places == place)
+                    part = scores.take(inside)
+                    tables[place] = self._with(tables[place], where[inside] - starts[place], part)
+                    left[place] -= len(inside)
+                    open_.add(place)
+                late = time.monotonic() - committed > _COMMIT_SECONDS
+                for place in [one for one in open_ if late or not left[one]]:
+                    open_.discard(place)
+                    write_shard(tables[place], shards[place])
+                committed = time.monotonic() if late else committed
+                yield len(where), int(scores.tokens.sum())
+        finally:
+            for place in open_:
+                write_shard(tables[place], shards[place])
 
     def _open_rows(self, table: pa.Table) -> np.ndarray:
         open_ = table[self.names.name].is_null()
@@ -144,19 +220,36 @@ class _Scoring:
             open_ = pc.and_(open_, table[self.names.refusal].is_null())
         return np.flatnonzero(open_.to_numpy())
 
-    def _score(self, table: pa.Table, rows: np.ndarray) -> Scores:
+    def _score(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
+        """The scores of some rows, as they come, with their numbers in the table."""
         chosen = table.select(["question_id", "text"]).take(rows)
+        empty = chosen["text"].is_null().to_numpy()
+        if empty.any():
+            # An import may know a sample's answer and not its text.
+            refusals = dict.fromkeys(range(int(empty.sum())), "it has no text")
+            self.refused += len(refusals)
+            self.samples += len(refusals)
+            yield rows[empty], Scores.of(np.full(len(refusals), np.nan), 0, refusals)
+            rows, chosen = rows[~empty], chosen.filter(pa.array(~empty))
+            if not len(rows):
+                return
         pairs = zip(chosen["question_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
-        scores = self.verifier.score([Answered(self.questions[question], text) for question, text in pairs])
-        if scores.values.shape != rows.shape:
-            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(rows)} samples")
-        self.samples += len(rows)
-        self.tokens += int(scores.tokens.sum())
-        self.refused += len(scores.refusals)
-        return scores
+        seen = 0
+        for where, scores in self.verifier.stream([Answered(self.questions[name], text) for name, text in pairs]):
+            if scores.values.shape != (len(where),):
+                raise InputError(f"the verifier returned shape {scores.values.shape} for {len(where)} samples")
+            seen += len(where)
+            self.samples += len(where)
+            self.tokens += int(scores.tokens.sum())
+            self.refused += len(scores.refusals)
+            yield rows[np.asarray(where, np.int64)], scores
+        if seen != len(rows):
+            raise InputError(f"the verifier returned {seen} scores for {len(rows)} samples")
 
     def _with(self, table: pa.Table, rows: np.ndarray, scores: Scores) -> pa.Table:
         """The table with these rows' three columns filled in."""
+        order = np.argsort(rows)  # values go to the mask's places in their order
+        rows, scores = rows[order], scores.take(order)
         reasons = [scores.refusals.get(index) for index in range(len(rows))]
         new = (pa.array(scores.values, from_pandas=True), pa.array(scores.tokens), pa.array(reasons, pa.string()))
         mask = np.zeros(table.num_rows, bool)

@@ -1,0 +1,115 @@
+"""Which question an imported sample is of, and which of its samples it is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.pools.drawn import Drawn
+from optscale_predictor.pools.importing._item import Item
+from optscale_predictor.pools.importing._objects import read_objects
+from optscale_predictor.questions import Question, parse_questions, require_encodable
+
+
+def read_asked(path: str | Path) -> list[Question]:
+    """Questions of a file: as ``questions.read_questions`` reads them, or as one JSON array.
+
+    ``problem`` stands for ``question`` too, as in the paper's files of prompts.
+    """
+    rows = []
+    for place, row in read_objects(Path(path)):
+        text = row.get("question", row.get("problem"))
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{place}: 'question' must be a non-empty string, got {text!r}")
+        identity = {"id": str(row["id"])} if "id" in row else {}
+        rows.append(json.dumps({**identity, "question": text, "answer": row.get("answer", row.get("gold"))}))
+    return parse_questions(rows, str(path))
+
+
+class ImportedQuestions:
+    """The questions of an import, found as its samples are read.
+
+    Args:
+        given: Questions that the user named; None where the files' own are used.
+
+    Attributes:
+        questions: Those that have samples, in order of first appearance.
+    """
+
+    def __init__(self, given: Sequence[Question] | None) -> None:
+        self._given = given
+        self._by_id = {question.id: question for question in given or ()}
+        self._by_text = {question.text: question for question in given or ()}
+        self._items = 0
+        self._found: dict[str, Question] = {}
+        self._places: dict[str, str] = {}
+        self._drawn = Drawn([])
+        self._ends: dict[str, int] = {}
+
+    @property
+    def questions(self) -> list[Question]:
+        """Those that have samples, in order of first appearance."""
+        return list(self._found.values())
+
+    @property
+    def gold(self) -> Mapping[str, str | None]:
+        """Gold answers by id."""
+        return {question.id: question.gold for question in self._found.values()}
+
+    def again(self) -> "ImportedQuestions":
+        """For a second reading of the same files."""
+        return ImportedQuestions(self._given)
+
+    def question_of(self, item: Item) -> Question:
+        """The item's question.
+
+        Raises:
+            InputError: It has no text, is not among the given ones, or was another one before.
+        """
+        question = self._own(item) if self._given is None else self._named(item, self._given)
+        require_encodable(question, item.place)
+        self._items += 1
+        before = self._found.setdefault(question.id, question)
+        first = self._places.setdefault(question.id, item.place)
+        golds = {before.gold, question.gold} - {None}
+        if before.text != question.text or len(golds) > 1:
+            part = "text" if before.text != question.text else "gold answer"
+            raise InputError(f"{item.place}: question {question.id!r} has another {part} than at {first}")
+        return before
+
+    def _own(self, item: Item) -> Question:
+        if item.question is None:
+            known = self._found.get(item.question_id or "")
+            if known is None:
+                raise InputError(f"{item.place}: no question text in it; name a file of questions: --questions FILE")
+            return known
+        identity = item.question_id
+        if identity is None:
+            identity = self._by_text.get(item.question, Question(str(len(self._by_text)), item.question)).id
+        question = Question(identity, item.question, item.gold)
+        self._by_text.setdefault(item.question, question)
+        return question
+
+    def _named(self, item: Item, given: Sequence[Question]) -> Question:
+        if item.question is not None and item.question in self._by_text:
+            return self._by_text[item.question]
+        if item.question is None and item.question_id in self._by_id:
+            return self._by_id[item.question_id]
+        if item.question is None and item.question_id is None and self._items < len(given):
+            return given[self._items]
+        name = item.question_id if item.question is None else item.question[:60]
+        raise InputError(f"{item.place}: question {name!r} is not among the {len(given)} questions given")
+
+    def next_index(self, question: str, index: int | None, place: str) -> int:
+        """The sample's index: the file's own, or the next.
+
+        Raises:
+            InputError: The file has that sample twice.
+        """
+        self._drawn.join(question)
+        index = self._ends.get(question, 0) if index is None else index
+        if self._drawn.has(question, index):
+            raise InputError(f"{place}: sample {index} of question {question!r} occurs twice")
+        self._drawn.add(question, index)
+        self._ends[question] = max(self._ends.get(question, 0), index + 1)
+        return index

@@ -1,0 +1,225 @@
+"""Whether a pool is what it says it is: every file against the journal's checksums, every row against the schema.
+
+The pool is read a shard at a time; what stays in memory is eight bytes a sample, to find samples that are there twice.
+Nothing is changed and no lock is taken, so a pool can be checked while it grows.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.pools.hub import is_hub_name, local_copy
+from optscale_predictor.pools.journal import NAME as JOURNAL
+from optscale_predictor.pools.journal import QUESTIONS, Journal
+from optscale_predictor.pools.manifest import read_manifest
+from optscale_predictor.pools.schema import MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, pool_schema
+from optscale_predictor.pools.shards import list_shards
+from optscale_predictor.questions import read_questions
+
+_UNKNOWN, _UNASKED = -1, -2  # instead of a question's place
+
+Kind = Literal["manifest", "questions", "journal", "missing", "foreign", "damaged", "rows"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong with a pool.
+
+    Attributes:
+        file: Its file's name.
+        kind: ``manifest``, ``questions`` and ``journal``: that file; of shards ``missing`` from the folder, ``foreign``
+            to the journal, ``damaged`` (other bytes than were written), ``rows`` (the bytes are right, a row is not).
+        what: One line.
+    """
+
+    file: str
+    kind: Kind
+    what: str
+
+    def __str__(self) -> str:
+        """The line that people read."""
+        return f"{self.file}: {self.what}"
+
+
+def validate_pool(folder: str | Path) -> Iterator[Fault]:
+    """Reads a whole pool and yields what is wrong with it, as it is found; nothing where all is well.
+
+    Args:
+        folder: The pool.
+
+    Raises:
+        InputError: The folder is no pool.
+    """
+    place = local_copy(str(folder)) if is_hub_name(str(folder)) else Path(folder)
+    if not (place / "manifest.json").is_file():
+        raise InputError(f"{folder}: not a pool (no manifest.json)")
+    try:
+        scores = list(read_manifest(place)["scores"])
+        names = [name.name for name in map(ScoreColumns, scores)]
+    except InputError as error:
+        yield Fault("manifest.json", "manifest", str(error).removeprefix(f"{place / 'manifest.json'}: "))
+        names = None  # without it any score column may be
+    known, faults = _questions(place)
+    yield from faults
+    yield from (Fault(JOURNAL, "journal", f"line {line} cannot be read") for line in Journal(place).damaged)
+    check = _Check(place, known, names)
+    yield from check.missing()
+    for path in list_shards(place):
+        yield from check.shard(path)
+    yield from check.twice()
+
+
+def _questions(folder: Path) -> tuple[dict[str, int] | None, list[Fault]]:
+    """The questions' places by id, None where they cannot be read; and what is wrong with them."""
+    path = folder / QUESTIONS
+    try:
+        known = {question.id: place for place, question in enumerate(read_questions(path))}
+    except InputError as error:
+        return None, [Fault(QUESTIONS, "questions", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}:"))]
+    if _sound(folder, QUESTIONS):
+        return known, []
+    return known, [Fault(QUESTIONS, "questions", "damaged: not the checksum that the journal has")]
+
+
+def _sound(folder: Path, file: str) -> bool:
+    # A writer may have replaced the file between our reading the journal and our reading the file: look twice.
+    return any(Journal(folder).find(file)[0] for _ in range(2))
+
+
+class _Check:
+    """One pass over a pool's shards."""
+
+    def __init__(self, folder: Path, known: dict[str, int] | None, scores: list[str] | None) -> None:
+        self._folder, self._known, self._scores = folder, known, scores
+        self._journal = Journal(folder)
+        self._keys: list[NDArray[np.int64]] = []
+        self._shards: list[str] = []
+
+    def missing(self) -> Iterator[Fault]:
+        there = {path.name for path in list_shards(self._folder)}
+        for name, entry in self._journal.shards().items():
+            if name not in there and None not in self._journal.accepted(name):
+                yield Fault(name, "missing", f"missing; the journal has {entry.rows} samples in it")
+
+    def shard(self, path: Path) -> Iterator[Fault]:
+        found, entry = self._journal.find(path.name)
+        if not found:
+            self._journal = Journal(self._folder)  # it may have grown since
+            found, entry = self._journal.find(path.name)
+        if not found and path.name in self._journal.shards():
+            yield Fault(path.name, "damaged", "damaged: not the checksum that the journal has")
+            return
+        if not found:
+            yield Fault(path.name, "foreign", "not in the journal: it was not written by this pool's writer")
+        faults = list(self._contents(path, None if entry is None else entry.rows))
+        kind: Kind = "rows" if found else "foreign"
+        yield from (Fault(path.name, kind, what) for what in faults)
+
+    def _contents(self, path: Path, rows: int | None) -> Iterator[str]:
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                wrong = list(self._columns(file.schema_arrow))
+                # The checksum vouches for the texts of a shard that has one; of another they are read once.
+                names = [name for name in file.schema_arrow.names if rows is None or name not in ("text", "answer")]
+                table = file.read(columns=names)
+        except (OSError, pa.ArrowException) as error:
+            yield f"cannot be read: {' '.join(str(error).split())}"
+            return
+        yield from wrong
+        if rows is not None and table.num_rows != rows:
+            yield f"holds {table.num_rows} samples; the journal has {rows}"
+        if not wrong:
+            yield from self._rows(path.name, table)
+
+    def _columns(self, schema: pa.Schema) -> Iterator[str]:
+        try:
+            expected = pool_schema([name for name in schema.names if name.startswith("score")])
+        except InputError as error:
+            yield str(error)
+            return
+        always = {field.name for field in SAMPLE_FIELDS}
+        for field in expected:
+            if field.name not in schema.names:
+                if field.name in always:
+                    yield f"column {field.name!r} is missing"
+            elif schema.field(field.name).type != field.type:
+                yield f"column {field.name!r} is {schema.field(field.name).type}, not {field.type}"
+        yield from (f"column {name!r} is not a pool's" for name in schema.names if name not in expected.names)
+
+    def _rows(self, shard: str, table: pa.Table) -> Iterator[str]:
+        numbers, index = self._numbers(table), table["sample_index"]
+        yield from _where(table, table["question_id"].is_null(), lambda row: "no question_id")
+        yield from _where(table, numbers == _UNKNOWN, lambda row: "a question that questions.jsonl does not have")
+        impossible = pc.or_kleene(index.is_null(), pc.or_(pc.less(index, 0), pc.greater_equal(index, MOST_SAMPLES)))
+        yield from _where(table, impossible, lambda row: f"a sample_index outside [0, {MOST_SAMPLES})")
+        for name in table.column_names:
+            if name == "num_tokens" or name.startswith("verifier_tokens"):
+                yield from _where(table, pc.less(table[name], 0), partial(_below_zero, name))
+        for name in table.column_names:
+            if name.startswith("score"):
+                yield from _scores(table, ScoreColumns(name))
+                if self._scores is not None and name not in self._scores:
+                    yield from _where(table, table[name].is_valid(), partial(_unknown_score, name))
+        kept = (numbers >= 0) & ~pc.fill_null(impossible, True).to_numpy()
+        self._keys.append(numbers[kept] * MOST_SAMPLES + index.to_numpy()[kept].astype(np.int64))
+        self._shards.append(shard)
+
+    def _numbers(self, table: pa.Table) -> NDArray[np.int64]:
+        """The place of each row's question; ``_UNKNOWN`` or ``_UNASKED`` where there is none."""
+        coded = table["question_id"].dictionary_encode().unify_dictionaries().combine_chunks()
+        if self._known is None:
+            return np.full(table.num_rows, _UNASKED, np.int64)
+        places = [self._known.get(one, _UNKNOWN) for one in coded.dictionary.to_pylist()]
+        # The last place is that of rows without a question.
+        numbers: NDArray[np.int64] = np.array([*places, _UNASKED], np.int64)[coded.indices.fill_null(-1).to_numpy()]
+        return numbers
+
+    def twice(self) -> Iterator[Fault]:
+        """Samples that are there more than once, by the shards that have them."""
+        keys = np.concatenate([*self._keys, np.zeros(0, np.int64)])
+        keys.sort()
+        again = np.unique(keys[1:][keys[1:] == keys[:-1]])
+        if not again.size:
+            return
+        names = list(self._known or {})
+        for shard, own in zip(self._shards, self._keys, strict=True):
+            here = own[np.isin(own, again)]
+            if here.size:
+                question, index = divmod(int(here[0]), MOST_SAMPLES)
+                first = f"question {names[question]!r} sample {index}"
+                yield Fault(shard, "rows", f"{here.size} samples are there more than once; the first: {first}")
+
+
+def _scores(table: pa.Table, names: ScoreColumns) -> Iterator[str]:
+    name = names.name
+    inside = pc.and_(pc.greater_equal(table[name], 0), pc.less_equal(table[name], 1))
+    yield from _where(table, pc.invert(inside), lambda row: f"{name} = {row[name]}, not in [0, 1]")
+    if names.refusal in table.column_names:
+        both = pc.and_(table[name].is_valid(), table[names.refusal].is_valid())
+        yield from _where(table, both, lambda row: f"both a {name} and a refusal")
+
+
+def _below_zero(name: str, row: dict[str, Any]) -> str:
+    return f"{name} = {row[name]}, below 0"
+
+
+def _unknown_score(name: str, row: dict[str, Any]) -> str:
+    return f"a {name}, and the manifest does not say what made it"
+
+
+def _where(table: pa.Table, bad: Any, say: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    """One line for all rows where ``bad`` is true (null is not): how many, and what the first is."""
+    rows = np.flatnonzero(bad if isinstance(bad, np.ndarray) else pc.fill_null(bad, False).to_numpy())
+    if rows.size:
+        row = table.slice(int(rows[0]), 1).to_pylist()[0]
+        place = f"question {row['question_id']!r} sample {row['sample_index']}"
+        yield f"{rows.size} of {table.num_rows} samples: {say(row)}; the first: {place}"
