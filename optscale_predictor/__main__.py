@@ -2,4 +2,6 @@
 
 from optscale_predictor.cli import main
 
-main()
+# Engines start worker processes that import this module again under another name; only the first may run.
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 from lm_eval.api.registry import get_model
+from tiny_prms import make_skywork
 
 from optscale_predictor.cli import main
 from optscale_predictor.errors import InputError
@@ -51,6 +52,15 @@ def test_a_run_measures_what_the_loop_drew(tmp_path):
     assert all(f"{metric}_stderr,none" in measured for metric in ("exact_match", "samples", "tokens"))
     right = [float(answer.answer == question.gold) for answer, question in zip(answers, questions, strict=True)]
     assert [row["exact_match"] for row in samples] == right
+
+
+def test_a_process_reward_model_verifies(tmp_path):
+    folder = make_skywork(tmp_path / "prm")
+    reading = "verifier_layout=skywork,verifier_aggregate=last,verifier_separator=\\n"
+    measured, samples = run(tmp_path, f"verifier={folder},{reading},policy=best_of_n,max_samples=2")
+    assert [row["samples"] for row in samples] == [2] * 6 and measured["samples,none"] == 2
+    with pytest.raises(SystemExit):  # its tokenizer has no such marker
+        run(tmp_path, f"verifier={folder},verifier_layout=qwen,policy=best_of_n,max_samples=2")
 
 
 def test_cache_serves_the_same_run_and_refuses_another(tmp_path):

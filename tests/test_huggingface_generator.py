@@ -1,6 +1,8 @@
 """The in-process generator: independent samples, exact counts, nothing that depends on the batch."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -141,3 +143,122 @@ def test_a_missing_model_is_an_input_error() -> None:
         HuggingFaceGenerator("embedded:nothing", SamplingParams())
     with pytest.raises(InputError, match="batch_size"):
         HuggingFaceGenerator("embedded:generator", SamplingParams(), batch_size=0)
+
+
+def test_a_prompt_is_read_once_whatever_the_number_of_its_samples() -> None:
+    generator = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=4), device="cpu")
+    read: list[tuple[int, ...]] = []
+    forward = generator._model.forward
+
+    def counted(**inputs: Any) -> Any:
+        read.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    generator._model.forward = counted
+    list(generator.generate(requests_of(16)))
+    assert read[0] == (len(PROMPTS), max(map(len, PROMPTS)))
+    assert all(tokens == 1 and rows <= 16 * len(PROMPTS) for rows, tokens in read[1:])
+    assert generator.usage.prompt_tokens == sum(map(len, PROMPTS))
+
+
+def test_a_short_prompt_has_its_whole_room_beside_a_long_one() -> None:
+    hottest = SamplingParams(temperature=50.0, max_tokens=40)  # past 40 tokens one in ten times
+    drawn = draw([Request("short", "7+5=", 64), Request("long", "1+" * 250, 64)], params=hottest)
+    assert max(sample.num_tokens for sample in drawn["short"]) == 40
+    assert max(sample.num_tokens for sample in drawn["long"]) == 12
+
+
+def test_thinking_is_stripped_from_the_text_and_counted(tmp_path: Path) -> None:
+    """The embedded generator with a tokenizer that calls its plus sign the end of a thought."""
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    from optscale_predictor.models import load_pretrained
+
+    load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu").save_pretrained(tmp_path)
+    written = make_tokenizer().backend_tokenizer.to_str()
+    renamed = Tokenizer.from_str(written.replace('"+"', '"</think>"'))
+    PreTrainedTokenizerFast(tokenizer_object=renamed, eos_token="</s>", pad_token="<pad>").save_pretrained(tmp_path)
+    kept, stripped = (
+        dict(HuggingFaceGenerator(str(tmp_path), SamplingParams(thinking=way), device="cpu").generate(requests_of(4)))
+        for way in ("keep", "strip")
+    )
+    assert kept.keys() == stripped.keys()
+    whole, bare = ([one for samples in found.values() for one in samples] for found in (kept, stripped))
+    assert any("</think>" in sample.text for sample in whole)
+    for one, other in zip(whole, bare, strict=True):
+        assert other.text == (one.text.rpartition("</think>")[2].lstrip() if "</think>" in one.text else one.text)
+        assert other.num_tokens == one.num_tokens
+
+
+def make_model(folder: Path, kind: str) -> str:
+    """A tiny model of another architecture, its weights large enough that what it says depends on what it read."""
+    import transformers
+
+    sizes: dict[str, Any] = {"vocab_size": 18, "hidden_size": 32, "pad_token_id": 0, "bos_token_id": 1}
+    llama = {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 64}
+    llama |= {"max_position_embeddings": 256, "initializer_range": 0.4}
+    linear = {"linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 16}
+    settings = {
+        "Mistral": {**llama, "sliding_window": 8},
+        "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256, "initializer_range": 0.4},
+        "Bloom": {"n_layer": 2, "n_head": 2, "initializer_range": 0.4},
+        "Lfm2": {**llama, "layer_types": ["conv", "full_attention"]},
+        "Qwen3Next": {
+            **llama,
+            **linear,
+            "head_dim": 16,
+            "linear_value_head_dim": 16,
+            "layer_types": ["linear_attention", "full_attention"],
+            "num_experts": 0,
+            "mlp_only_layers": [0, 1],
+        },
+        "Mamba": {"num_hidden_layers": 2, "state_size": 8, "initializer_range": 0.4},
+    }[kind]
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**sizes, **settings, eos_token_id=[1, 7, 16])
+    model = getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM")(config)
+    model.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["Mistral", "GPT2", "Bloom", "Lfm2", "Qwen3Next", "Mamba"])
+def test_greedy_agrees_with_generate_whatever_the_model_remembers_by(kind: str, tmp_path: Path) -> None:
+    """Sliding windows, learnt and no positions, convolutions, linear attention, and a cache that cannot be kept."""
+    params = SamplingParams(temperature=0.0, max_tokens=24)
+    with torch.random.fork_rng():  # some models initialise their weights before they load them
+        generator = HuggingFaceGenerator(make_model(tmp_path, kind), params, device="cpu")
+    prompts = [*PROMPTS, "1+2=", "98+76+5=", "55+44+33+22+11=", "9+9+9="]
+    requests = [Request(str(index), prompt, 1 + index % 3) for index, prompt in enumerate(prompts)]
+    drawn = {request.question_id: samples for request, samples in generator.generate(requests)}
+    tokenizer, lengths = make_tokenizer(), set()
+    for request in requests:
+        tokens = torch.tensor([tokenizer(request.prompt)["input_ids"]])
+        output = generator._model.generate(
+            input_ids=tokens, attention_mask=torch.ones_like(tokens), do_sample=False, max_new_tokens=24
+        )[0, tokens.shape[1] :]
+        lengths.add(len(output))
+        for sample in drawn[request.question_id]:
+            assert sample.text == tokenizer.decode(output, skip_special_tokens=True)
+            assert sample.num_tokens == len(output)
+    assert len(lengths) > 2  # rows left the batch at different times
+
+
+def test_chat_puts_the_prompt_into_the_models_template(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from optscale_predictor.models import load_pretrained
+
+    load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu").save_pretrained(tmp_path)
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = "{% for message in messages %}{{ message.content }}=\n{% endfor %}"
+    tokenizer.save_pretrained(tmp_path)
+    greedy = SamplingParams(temperature=0.0)
+    chat = HuggingFaceGenerator(str(tmp_path), greedy, device="cpu", chat=True)
+    ((_, (sample,)),) = chat.generate([Request("q", "23+4+58", 1)])
+    (plain,) = draw([Request("q", "23+4+58=\n", 1)], params=greedy)["q"]
+    assert sample == plain
+    assert chat.describe()["chat"] is True
+    with pytest.raises(InputError, match="no chat template"):
+        HuggingFaceGenerator("embedded:generator", greedy, device="cpu", chat=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.generators import VLLMOptions
 
 if TYPE_CHECKING:
     from optscale_predictor.inference import Answer
@@ -18,17 +19,23 @@ def answer(
     question: str,
     generator: str | None = None,
     verifier: str = "embedded:verifier",
+    verifier_url: str | None = None,
+    verifier_layout: str = "auto",
+    verifier_aggregate: str = "mean",
+    verifier_separator: str | None = None,
     predictor: str | None = None,
     policy: str | None = None,
     score_min: float = 0.95,
     alpha: float = 0.95,
     max_samples: int = 32,
+    engine: str = "auto",
     base_url: str | None = None,
     chat: bool = False,
     prompt_file: str | None = None,
     temperature: float = 1.0,
     max_tokens: int = 256,
     seed: int = 0,
+    vllm: VLLMOptions | None = None,
     json_lines: bool = False,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
@@ -36,18 +43,25 @@ def answer(
     Args:
         question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
         generator: Model folder, hub id or `embedded:generator`; with base_url the served model's name.
-        verifier: Reward model (folder, hub id or `embedded:verifier`), or your own as `python:module:function`.
+        verifier: Reward model or process reward model (folder, hub id or `embedded:verifier`), `judge:MODEL`, or your
+            own as `python:module:function`.
+        verifier_url: Server of the verifier; in this process by default.
+        verifier_layout: How a process reward model reads steps, as in `optscale score`.
+        verifier_aggregate: What its steps' scores become: their `mean`, `min` or `product`, or the `last` one.
+        verifier_separator: What stands between two steps, as in `optscale score`.
         predictor: Predictor checkpoint; without one a vague prior.
         policy: For example `best_of_n:max_samples=8`; by default `optscale` with the three numbers that follow.
         score_min: Target score, in [0, 1].
         alpha: Target probability of reaching it, in (0, 1).
         max_samples: Cap on samples, >= 1.
+        engine: `transformers`, `continuous` (transformers with continuous batching), `vllm`, `server` or `auto`.
         base_url: An OpenAI-compatible server, for example http://127.0.0.1:8000/v1.
-        chat: Whether to ask the server's chat endpoint.
+        chat: Whether to put prompts into the model's chat template.
         prompt_file: Text file with {question} in it; the bare question by default.
         temperature: Softmax temperature, >= 0.
         max_tokens: Most tokens a sample may have, >= 1.
         seed: Base seed, >= 0.
+        vllm: Options of an in-process vLLM.
         json_lines: Print one JSON object a question instead of text.
     """
     from optscale_predictor.engines import load_predictor, make_generator, make_verifier
@@ -59,8 +73,16 @@ def answer(
     rule = _policy(policy, score_min, alpha, max_samples)
     prompt = PromptTemplate.from_file(prompt_file)
     sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
-    engine = make_generator(generator or (None if base_url else "embedded:generator"), sampling, base_url, chat)
-    scaler = OptScale(engine, make_verifier(verifier), load_predictor(predictor), rule, prompt=prompt)
+    name = generator or (None if base_url else "embedded:generator")
+    drawing = make_generator(name, sampling, base_url, chat, engine=engine, vllm=vllm)
+    judge = make_verifier(
+        verifier,
+        base_url=verifier_url,
+        layout=verifier_layout,
+        aggregate=verifier_aggregate,
+        separator=verifier_separator,
+    )
+    scaler = OptScale(drawing, judge, load_predictor(predictor), rule, prompt=prompt)
     for one, result in zip(questions, scaler.answer(questions), strict=True):
         print(_as_json(result) if json_lines else _as_text(one, result, rule))
 

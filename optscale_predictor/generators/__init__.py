@@ -1,5 +1,7 @@
 """Generators: adapters that draw samples, one provider a file."""
 
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators._server_options import ServerOptions
+from optscale_predictor.generators._vllm_options import VLLMOptions
 
-__all__ = ["Generator", "Request", "Sample", "SamplingParams", "Usage"]
+__all__ = ["Generator", "Request", "Sample", "SamplingParams", "ServerOptions", "Usage", "VLLMOptions"]

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Self
 
 from optscale_predictor.errors import InputError
@@ -77,12 +78,14 @@ class Sample:
         num_tokens: Tokens the model generated for it (the end-of-sequence token counts).
         finish_reason: ``stop`` or ``length``.
         seed: Seed of the request it was drawn by.
+        columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
     """
 
     text: str
     num_tokens: int
     finish_reason: str
     seed: int
+    columns: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass
@@ -108,10 +111,12 @@ class Generator(ABC):
     Attributes:
         sampling: How samples are drawn.
         usage: What was spent so far.
+        scored_by: What makes the scores that come with the samples, by their columns; most bring none.
     """
 
     sampling: SamplingParams
     usage: Usage
+    scored_by: Mapping[str, Mapping[str, object]] = MappingProxyType({})
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""

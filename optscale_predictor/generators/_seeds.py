@@ -1,5 +1,6 @@
 """Seeds of requests: distinct for every question and first sample index, the same on every run and machine."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from optscale_predictor.generators._generator import Request
@@ -9,3 +10,9 @@ def request_seed(base_seed: int, request: Request) -> int:
     """The seed of one request, in [0, 2**31): what every engine accepts as a seed."""
     key = f"{base_seed}\0{request.question_id}\0{request.first_index}".encode()
     return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
+
+
+def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
+    """The one seed of a call with these requests, in [0, 2**31), for engines that do not take a seed a request."""
+    parts = [f"{base_seed}", *(f"{one.question_id}\0{one.first_index}\0{one.num_samples}" for one in requests)]
+    return int.from_bytes(blake2b("\0\0".join(parts).encode(), digest_size=4).digest(), "big") >> 1

@@ -1,7 +1,7 @@
 """Any transformers causal language model, in process.
 
-A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples, rows that have ended
-leave the batch, so a batch costs what its samples cost and not its longest sample times its size, and the random
+A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples; rows that have
+ended leave the batch, so a batch costs what its samples cost and not its longest sample times its size; and the random
 numbers come from a generator that belongs to the batch, so nothing global is seeded.
 """
 
@@ -52,7 +52,7 @@ class _Batch:
 class HuggingFaceGenerator(Generator):
     """Samples with a transformers model in this process.
 
-    The same requests in the same order give the same samples on the same machine, whatever else is drawn.
+    The same requests, in the same order and batches, give the same samples on the same machine.
 
     Args:
         model: Folder, hub id, or a name that ``models.resolve_model`` knows.
@@ -93,10 +93,8 @@ class HuggingFaceGenerator(Generator):
         waiting: dict[int, list[_Row]] = {}
         batch: list[_Row] = []
         for index in sorted(range(len(requests)), key=lambda one: len(prompts[one])):
-            seed, limit = (
-                request_seed(self.sampling.seed, requests[index]),
-                self._transcriber.room(prompts[index], self.sampling),
-            )
+            seed = request_seed(self.sampling.seed, requests[index])
+            limit = self._transcriber.room(prompts[index], self.sampling)
             waiting[index] = [_Row(index, seed, limit) for _ in range(requests[index].num_samples)]
             batch += waiting[index]
             # A request stays within one batch (unless it alone is larger), and is done when its batch is.
@@ -185,10 +183,8 @@ class HuggingFaceGenerator(Generator):
         self, waiting: dict[int, list[_Row]], requests: Sequence[Request]
     ) -> Iterator[tuple[Request, list[Sample]]]:
         for index, rows in waiting.items():
-            yield (
-                requests[index],
-                [self._transcriber.sample(row.tokens, row.ended, row.seed, self.sampling) for row in rows],
-            )
+            write = self._transcriber.sample
+            yield requests[index], [write(row.tokens, row.ended, row.seed, self.sampling) for row in rows]
 
 
 def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:

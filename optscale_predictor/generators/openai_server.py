@@ -15,6 +15,7 @@ from optscale_predictor.errors import InputError, RequestRefusedError, ServiceEr
 from optscale_predictor.event_loop import Emit, call, iterate, together
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
+from optscale_predictor.generators._server_options import ServerOptions
 from optscale_predictor.generators._thinking import join_thinking
 from optscale_predictor.wire import JsonService, UnreadableReplyError, shown
 
@@ -22,9 +23,6 @@ _Result = tuple[Request, list[Sample]]
 
 #: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
 _TOKEN_IDS, _LOGPROBS, _ONE_BY_ONE = "token ids", "logprobs", "one by one"
-
-#: Fields of a request that an adapter of samples cannot leave to anyone else.
-_OWN = {"model", "prompt", "messages", "n", "seed", "stream", "stop", "temperature", "top_p", "max_tokens"}
 
 
 class OpenAIServerGenerator(Generator):
@@ -36,12 +34,10 @@ class OpenAIServerGenerator(Generator):
         sampling: How samples are drawn.
         chat: Whether to ask the chat endpoint (the server applies the model's chat template).
         concurrency: Requests under way at once, >= 1, over all servers together.
-        timeout: Seconds that one try may take, > 0.
-        max_retries: How often a request is sent again, >= 0.
-        extra_body: Further fields of every request (``top_k``, ``chat_template_kwargs`` and so on); JSON types.
+        options: How they are asked.
 
     Raises:
-        InputError: A number is out of its range, or a further field is one that this adapter sets itself.
+        InputError: A number is out of its range.
         ServiceError: A server does not answer, or serves no such model.
     """
 
@@ -52,13 +48,12 @@ class OpenAIServerGenerator(Generator):
         sampling: SamplingParams,
         chat: bool = False,
         concurrency: int = 32,
-        timeout: float = 600.0,
-        max_retries: int = 8,
-        extra_body: Mapping[str, object] | None = None,
+        options: ServerOptions | None = None,
     ) -> None:
-        _require_options(concurrency, timeout, max_retries, extra_body or {})
+        if concurrency < 1:
+            raise InputError(f"concurrency must be >= 1, got {concurrency}")
         self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
-        self._timeout, self._max_retries, self._extra_body = timeout, max_retries, dict(extra_body or {})
+        self._options = options or ServerOptions()
         self._urls = base_url.split()
         if not self._urls:
             raise InputError("base_url is empty")
@@ -70,7 +65,7 @@ class OpenAIServerGenerator(Generator):
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
-        extra = {"extra_body": self._extra_body} if self._extra_body else {}
+        extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
         return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **asdict(self.sampling)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
@@ -94,7 +89,7 @@ class OpenAIServerGenerator(Generator):
                 else:
                     await self._hand_over(emit, request, samples)
 
-        service = JsonService(self._urls, self._timeout, self._max_retries, self._concurrency)
+        service = JsonService(self._urls, self._options.timeout, self._options.max_retries, self._concurrency)
         try:
             async with service, asyncio.TaskGroup() as group:
                 # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
@@ -140,7 +135,7 @@ class OpenAIServerGenerator(Generator):
 
     async def _ask(self, service: JsonService, prompt: str, count: int, seed: int, way: str) -> list[Sample] | None:
         """Samples of one request; None where the server does not offer ``way`` of counting their tokens."""
-        payload = {**self._extra_body, **self._payload(prompt, count, seed)}
+        payload = {**self._options.extra_body, **self._payload(prompt, count, seed)}
         if way == _TOKEN_IDS:
             payload["return_token_ids"] = True
         elif way == _LOGPROBS:
@@ -203,7 +198,7 @@ class OpenAIServerGenerator(Generator):
         """The model's name, checked against what the server says it serves, and the server's kind."""
 
         async def ask() -> dict[str, str]:
-            async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
+            async with JsonService([url], min(self._options.timeout, 60.0), max_retries=0) as service:
                 return await service.ask("/models", None, _models)
 
         try:
@@ -219,17 +214,6 @@ class OpenAIServerGenerator(Generator):
         if model not in served:
             raise ServiceError(f"{shown(url)}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
         return model, served[model]
-
-
-def _require_options(concurrency: int, timeout: float, max_retries: int, extra_body: Mapping[str, object]) -> None:
-    if concurrency < 1:
-        raise InputError(f"concurrency must be >= 1, got {concurrency}")
-    if not timeout > 0:
-        raise InputError(f"timeout must be > 0, got {timeout}")
-    if max_retries < 0:
-        raise InputError(f"max_retries must be >= 0, got {max_retries}")
-    for name in sorted(extra_body.keys() & _OWN):
-        raise InputError(f"extra_body may not set {name!r}; it has a setting of its own")
 
 
 def _models(reply: Any) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The lm-eval model ``optscale``: every request is a question, answered by the full OptScale loop."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from lm_eval.api.registry import MODEL_REGISTRY, register_model
 
 from optscale_predictor.engines import load_predictor, make_generator, make_verifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
+from optscale_predictor.generators import SamplingParams, VLLMOptions
 from optscale_predictor.harness.chosen_text import ChosenText
 from optscale_predictor.inference import Answer, OptScale
 from optscale_predictor.policies import make_policy
@@ -26,11 +27,17 @@ class OptScaleLM(LM):
 
     Args:
         generator: Model folder, hub id or ``embedded:generator``; with ``base_url`` the served model's name.
-        verifier: Reward model, or your own as ``python:module:function``.
+        verifier: Reward model or process reward model, ``judge:MODEL``, or your own as ``python:module:function``.
+        verifier_url: Server of the verifier; in this process by default.
+        verifier_layout: How a process reward model reads steps; ``auto`` asks its config.
+        verifier_aggregate: What its steps' scores become: ``mean``, ``min``, ``product`` or ``last``.
+        verifier_separator: What stands between two steps; the layout's own by default.
         policy: Name of the stopping rule; its settings (``score_min``, ``alpha`` and so on) are arguments too.
         predictor: Predictor checkpoint; without one a vague prior.
+        engine: As ``engines.choose_engine`` takes it: ``auto``, ``transformers``, ``continuous``, ``vllm``, ``server``.
+        vllm: Options of an in-process vLLM (``VLLMOptions``), where ``--model_args`` is JSON.
         base_url: An OpenAI-compatible server.
-        chat: Whether to ask the server's chat endpoint.
+        chat: Whether to put prompts into the model's chat template.
         pool: A scored pool whose samples are served in place of a generator's; no generator or verifier is loaded.
         temperature: Softmax temperature, >= 0; the task's own setting, which is greedy, does not apply to samples.
         top_p: Nucleus mass, in (0, 1].
@@ -51,8 +58,14 @@ class OptScaleLM(LM):
         self,
         generator: str | None = None,
         verifier: str | None = "embedded:verifier",
+        verifier_url: str | None = None,
+        verifier_layout: str = "auto",
+        verifier_aggregate: str = "mean",
+        verifier_separator: str | None = None,
         policy: str = "optscale",
         predictor: str | None = None,
+        engine: str = "auto",
+        vllm: Mapping[str, Any] | None = None,
         base_url: str | None = None,
         chat: bool = False,
         pool: str | None = None,
@@ -73,14 +86,26 @@ class OptScaleLM(LM):
         size = int(str(batch_size)) if str(batch_size).isdigit() and int(str(batch_size)) > 1 else 512
         self._arguments = {"generator": generator, "verifier": verifier, "predictor": predictor, "pool": pool}
         self._arguments |= {"base_url": base_url, "policy": str(rule), "sampling": repr(sampling)}
+        reading = (verifier_layout, verifier_aggregate, verifier_separator)
+        self._arguments |= {"verifier_url": verifier_url, "verifier_reading": repr(reading)}
+        self._arguments |= {"engine": engine, "chat": str(chat)}
         if pool is not None:
-            engine: Any = RecordedGenerator(pool)
-            judge: Any = RecordedVerifier(engine)
+            drawing: Any = RecordedGenerator(pool)
+            judge: Any = RecordedVerifier(drawing)
         else:
             name = generator or (None if base_url else "embedded:generator")
-            engine = make_generator(name, sampling, base_url, chat, size, int(concurrency), trust_remote_code)
-            judge = make_verifier(verifier, trust_remote_code=trust_remote_code) if verifier else None
-        self._scaler = OptScale(engine, judge, load_predictor(predictor), rule)
+            more: dict[str, Any] = {
+                "engine": engine,
+                "vllm": _vllm_options(vllm),
+                "trust_remote_code": trust_remote_code,
+            }
+            drawing = make_generator(name, sampling, base_url, chat, size, int(concurrency), **more)
+            judge = (
+                make_verifier(verifier, 256, trust_remote_code, verifier_url, int(concurrency), None, *reading)
+                if verifier
+                else None
+            )
+        self._scaler = OptScale(drawing, judge, load_predictor(predictor), rule)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Answers all requests, those of equal generation settings at once."""
@@ -139,6 +164,13 @@ class OptScaleLM(LM):
         questions = [_question(request) for request in requests]
         recorded = isinstance(scaler.generator, RecordedGenerator)
         return scaler.answer(questions, [one.text for one in questions] if recorded else [r.args[0] for r in requests])
+
+
+def _vllm_options(given: Mapping[str, Any] | None) -> VLLMOptions | None:
+    try:
+        return None if given is None else VLLMOptions(**given)
+    except TypeError as error:
+        raise InputError(f"vllm: {error}") from error
 
 
 def _question(request: Instance) -> Question:

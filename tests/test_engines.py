@@ -1,0 +1,106 @@
+"""Engines by name, and as plain data that a worker elsewhere can build them from."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optscale_predictor.engine_specs import GeneratorSpec, VerifierSpec
+from optscale_predictor.engines import choose_engine, make_generator
+from optscale_predictor.errors import InputError
+from optscale_predictor.generators import SamplingParams, VLLMOptions
+from optscale_predictor.generators.continuous_batching import ContinuousBatchingGenerator
+from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.over_ray.options import RayOptions, StageResources
+from optscale_predictor.verifiers import RewardVerifier
+from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.world.train_generator import make_config
+
+
+def test_auto_is_the_server_where_there_is_one_and_transformers_elsewhere() -> None:
+    import torch
+
+    assert choose_engine("auto", "http://127.0.0.1:9/v1") == "server"
+    assert choose_engine("server", "http://127.0.0.1:9/v1") == "server"
+    assert choose_engine("vllm", None) == "vllm"
+    if not torch.cuda.is_available():
+        assert choose_engine("auto", None) == "transformers"
+
+
+@pytest.mark.parametrize(
+    ("engine", "url", "says"),
+    [
+        ("sglang", None, "engine must be one of auto, transformers, continuous, vllm, server, got 'sglang'"),
+        ("server", None, "engine 'server' needs a base_url"),
+        ("vllm", "http://127.0.0.1:9/v1", "engine 'vllm' takes no base_url"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_named(engine: str, url: str | None, says: str) -> None:
+    with pytest.raises(InputError) as raised:
+        make_generator("embedded:generator", SamplingParams(), url, engine=engine)
+    assert str(raised.value) == says
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"),
+    [("transformers", HuggingFaceGenerator), ("continuous", ContinuousBatchingGenerator)],
+)
+def test_a_specification_builds_its_engine_and_knows_its_description(engine: str, kind: type) -> None:
+    spec = GeneratorSpec("embedded:generator", SamplingParams(stop=("####",), seed=3), engine=engine)
+    built = pickle.loads(pickle.dumps(spec)).build()
+    assert type(built) is kind
+    assert built.describe() == spec.describe()
+
+
+def test_the_descriptions_of_both_transformers_engines_are_one() -> None:
+    """A pool begun on a CPU may be continued on a GPU."""
+    one, other = (
+        GeneratorSpec("embedded:generator", SamplingParams(), engine=engine)
+        for engine in ("transformers", "continuous")
+    )
+    assert one.describe() == other.describe()
+    assert one.describe() != GeneratorSpec("embedded:generator", SamplingParams(), chat=True).describe()
+    vllm = GeneratorSpec("embedded:generator", SamplingParams(), engine="vllm", vllm=VLLMOptions(dtype="float32"))
+    assert {"adapter": "vllm", "dtype": "float32"}.items() <= vllm.describe().items()
+    with pytest.raises(InputError, match="no generator"):
+        GeneratorSpec(None, SamplingParams()).describe()
+
+
+def test_a_verifiers_specification_takes_a_map_along(tmp_path: Path) -> None:
+    import torch
+    from transformers import LlamaForSequenceClassification
+
+    config = make_config(make_tokenizer())
+    config.num_labels = 1
+    with torch.random.fork_rng():
+        LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    score_map = {"location": 1.5, "scale": 2.0, "fitted": "labels", "samples": 40}
+    spec = VerifierSpec(str(tmp_path), {"batch_size": 8}, score_map)
+    built = pickle.loads(pickle.dumps(spec)).build()
+    assert isinstance(built, RewardVerifier)
+    assert built.describe()["score_map"] == score_map
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"actors": 0}, "actors must be >= 1, got 0"),
+        ({"actors": 3, "most_actors": 2}, r"most_actors must be >= actors \(3\), got 2"),
+        ({"gpus": -1.0}, "cpus and gpus must be >= 0, got 1.0 and -1.0"),
+        ({"cpus": float("nan")}, "cpus and gpus must be >= 0, got nan and 0.0"),
+        ({"batch_samples": 0}, "batch_samples must be >= 1, got 0"),
+    ],
+)
+def test_resources_out_of_range_are_named(wrong: dict[str, float], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        StageResources(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="restarts must be >= 0, got -1"):
+        RayOptions(restarts=-1)
+
+
+def test_importing_the_commands_loads_no_engine() -> None:
+    code = "import sys, optscale_predictor.commands; print([m for m in ('ray', 'vllm', 'torch') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
