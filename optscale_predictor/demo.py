@@ -78,7 +78,8 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
     """Runs the whole path into ``folder``; a rerun continues where it stopped.
 
     Args:
-        folder: Gets pools, targets, the predictor, and ``table.md``, ``table.json`` and ``curve.png``.
+        folder: Gets pools, targets (with their card and page), the predictor, and ``table.md``, ``table.json`` and
+            ``curve.png``.
         sizes: How much to do.
         say: Called with what a reader should see.
     """
@@ -92,6 +93,7 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
     say("\n[5/5] the same policy live, through lm-eval")
     _evaluate(predictor, target.policy, sizes)
     say(f"\ntable    {folder / 'table.md'}\npicture  {folder / 'curve.png'}")
+    say(f"pool     {folder / 'targets' / 'histograms.html'}")
 
 
 def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[str, Pool]:
@@ -114,11 +116,11 @@ def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[
 def _train(folder: Path, pool: Pool, sizes: Sizes, say: Callable[[str], None]) -> Path:
     from optscale_predictor.predictor.config import PredictorConfig
     from optscale_predictor.predictor.training import train_predictor
-    from optscale_predictor.targets import make_targets, write_targets
+    from optscale_predictor.targets import SplitRule, write_dataset
 
     say("\n[3/5] targets, and a predictor tuned on them: LoRA on the generator itself")
-    targets = folder / "targets.parquet"
-    write_targets(make_targets(pool, validation_share=0.2), targets)
+    targets = folder / "targets" / "targets.parquet"
+    write_dataset(pool, targets, SplitRule(validation_share=0.2))
     output = folder / "predictor"
     train_predictor(targets, output, epochs=sizes.epochs, generator=GENERATOR, verifier=VERIFIER)
     config = PredictorConfig.load(output)

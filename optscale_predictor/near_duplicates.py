@@ -31,7 +31,8 @@ class NearDuplicates:
     """Which of many texts are nearly the same.
 
     Two texts are near-duplicates where the Jaccard similarity of their sets of character 5-grams (the whole text where
-    it is shorter) is at least ``threshold``, after case folding, with every run of white space taken for one space, and without the commas in 1,000,000.
+    it is shorter) is at least ``threshold``, after case folding, with every run of white space taken for one space, and
+    without the commas in 1,000,000.
 
     What numbers count for is a choice. With ``same_numbers`` two texts are near-duplicates only if they also hold the
     same numbers in the same order, so that two sums with other numbers are two questions however long the words around

@@ -15,7 +15,7 @@ from served_world import ServedWorld, serving
 from vllm_server import serving_vllm
 
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.generators import Request, SamplingParams
+from optscale_predictor.generators import Request, SamplingParams, ServerOptions
 from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.models import resolve_model
 from optscale_predictor.preparation import generate_pool
@@ -201,20 +201,22 @@ def test_no_key_or_password_in_an_error(monkeypatch):
     ("options", "says"),
     [
         ({"concurrency": 0}, "concurrency must be >= 1, got 0"),
-        ({"timeout": 0}, "timeout must be > 0"),
-        ({"max_retries": -1}, "max_retries must be >= 0"),
-        ({"extra_body": {"seed": 1}}, "extra_body may not set 'seed'"),
+        ({"options": {"timeout": 0}}, "timeout must be > 0"),
+        ({"options": {"max_retries": -1}}, "max_retries must be >= 0"),
+        ({"options": {"extra_body": {"seed": 1}}}, "extra_body may not set 'seed'"),
     ],
 )
 def test_options_out_of_range_are_named(options, says):
     with pytest.raises(InputError, match=says):
+        if "options" in options:
+            options = {"options": ServerOptions(**options["options"])}
         OpenAIServerGenerator("http://127.0.0.1:9/v1", None, SamplingParams(), **options)
 
 
 def test_further_fields_reach_the_server():
     world = ServedWorld()
     with serving(world.app()) as url:
-        generator, _ = drawn(url, REQUESTS[:1], extra_body={"top_k": 20})
+        generator, _ = drawn(url, REQUESTS[:1], options=ServerOptions(extra_body={"top_k": 20}))
     assert world.bodies[0]["top_k"] == 20 and generator.describe()["extra_body"] == {"top_k": 20}
 
 

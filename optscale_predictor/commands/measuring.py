@@ -19,14 +19,15 @@ def predict(predictor: str, questions: str, output: str | None = None, batch_siz
 
     Args:
         predictor: Predictor checkpoint: a folder or hub id.
-        questions: JSON lines with `question`; or `-` for standard input.
+        questions: Questions as `optscale generate` takes them; or `-` for JSON lines from standard input.
         output: JSON lines file to write; standard output by default.
         batch_size: Questions in one batch, >= 1.
     """
     from optscale_predictor.engines import load_predictor
-    from optscale_predictor.questions import parse_questions, read_questions
+    from optscale_predictor.question_sets import load_question_set
+    from optscale_predictor.questions import parse_questions
 
-    asked = parse_questions(sys.stdin, "standard input") if questions == "-" else read_questions(questions)
+    asked = parse_questions(sys.stdin, "standard input") if questions == "-" else load_question_set(questions)
     model = load_predictor(predictor)
     if model is None:
         raise InputError("no predictor named")

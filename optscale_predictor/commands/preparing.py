@@ -1,19 +1,21 @@
-"""The verbs of data preparation: generate, score, targets, pool."""
+"""The verbs of data preparation: generate, score, targets."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from optscale_predictor.errors import InputError
-
-if TYPE_CHECKING:
-    from optscale_predictor.questions import Question
+from optscale_predictor.generators import ServerOptions, VLLMOptions
+from optscale_predictor.over_ray.options import RayOptions
 
 
 def generate(
     pool: str,
     questions: str = "embedded:train",
+    dataset: str | None = None,
+    question_column: str | None = None,
+    answer_column: str | None = None,
     num_samples: int = 64,
     generator: str | None = None,
+    engine: str = "auto",
     base_url: str | None = None,
     chat: bool = False,
     prompt_file: str | None = None,
@@ -21,121 +23,190 @@ def generate(
     top_p: float = 1.0,
     max_tokens: int = 256,
     stop: tuple[str, ...] = (),
+    thinking: str = "keep",
     seed: int = 0,
     limit: int | None = None,
+    expected_tokens: float | None = None,
+    samples_per_request: int = 16,
+    shard_samples: int = 512,
     batch_size: int = 512,
     concurrency: int = 32,
+    server: ServerOptions | None = None,
+    vllm: VLLMOptions | None = None,
+    ray: RayOptions | None = None,
+    verifier: str | None = None,
+    verifier_url: str | None = None,
+    verifier_layout: str = "auto",
+    verifier_aggregate: str = "mean",
+    verifier_separator: str | None = None,
+    column: str = "score",
     trust_remote_code: bool = False,
 ) -> None:
     """Sample answers into a pool; a rerun continues where it stopped.
 
     Args:
         pool: Folder of the pool; made where it does not exist.
-        questions: JSON lines with `question` and, optionally, `id` and `answer`; or `embedded:train`,
-            `embedded:test` (`embedded:test:200` for another number of questions).
+        questions: JSON lines with `question` and, optionally, `id` and `answer`; `embedded:train` or `embedded:test`
+            (`embedded:test:200` for another number of questions); `gsm8k:train`, `gsm8k:test`, `math:train`,
+            `math:test`, `math500`, `aime24`, `aime25` or `amc23`; or `hub:DATASET`, `hub:DATASET:SPLIT` or
+            `hub:DATASET:CONFIG:SPLIT` for what `datasets` can load (a hub id or a folder).
+        dataset: Hub id or folder to read in place of a named data set's own, laid out as that is.
+        question_column: Column of a data set's questions; guessed by default.
+        answer_column: Column of its answers or worked solutions; guessed by default.
         num_samples: Samples a question, >= 1.
         generator: Model folder, hub id or `embedded:generator`; with base_url the served model's name.
-        base_url: An OpenAI-compatible server, for example http://127.0.0.1:8000/v1.
-        chat: Whether to ask the server's chat endpoint (with its chat template).
+        engine: `transformers` (batches of like lengths), `continuous` (transformers with continuous batching), `vllm`
+            (in this process), `server` (at base_url); `auto` is the server where base_url is given, else transformers,
+            continuously batched on a GPU with flash attention.
+        base_url: OpenAI-compatible server, for example http://127.0.0.1:8000/v1, or several of one model, separated by
+            spaces.
+        chat: Whether to put prompts into the model's chat template.
         prompt_file: Text file with {question} in it; the bare question by default.
         temperature: Softmax temperature, >= 0.
         top_p: Nucleus mass, in (0, 1].
         max_tokens: Most tokens a sample may have, >= 1.
         stop: Strings that end a sample.
+        thinking: `keep` or `strip` what a reasoning model writes up to `</think>`; its tokens are counted either way.
         seed: Base seed, >= 0.
         limit: Use only the first questions.
-        batch_size: Samples in one batch of an in-process model, >= 1.
+        expected_tokens: Mean tokens of a sample, > 0, for the estimate of what an empty pool will cost; max_tokens,
+            an upper bound, by default.
+        samples_per_request: Most samples of a question that are asked for at once, >= 1; their prompt is read once.
+        shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
+        batch_size: Most samples at once of a transformers model, >= 1.
         concurrency: Requests under way at once at a server, >= 1.
+        server: How a server is asked.
+        vllm: Options of an in-process vLLM.
+        ray: Run on a Ray cluster (the one at RAY_ADDRESS, else this machine alone), with these actors.
+        verifier: With ray, score samples as they are drawn: a verifier as `optscale score` takes it.
+        verifier_url: Server of the verifier; in its actors by default.
+        verifier_layout: How a process reward model reads steps, as in `optscale score`.
+        verifier_aggregate: What its steps' scores become: their `mean`, `min` or `product`, or the `last` one.
+        verifier_separator: What stands between two steps, as in `optscale score`.
+        column: Where its scores go: `score`, or `score_NAME`.
         trust_remote_code: Whether to run code that a model's repository brings.
     """
-    from optscale_predictor.engines import make_generator
+    from optscale_predictor.engine_specs import GeneratorSpec, VerifierSpec
     from optscale_predictor.generators import SamplingParams
     from optscale_predictor.preparation import generate_pool
     from optscale_predictor.prompts import PromptTemplate
+    from optscale_predictor.question_sets import load_question_set
 
-    asked = load_questions(questions, limit)
+    asked = load_question_set(questions, limit, dataset, question_column, answer_column)
     prompt = PromptTemplate.from_file(prompt_file)
-    sampling = SamplingParams(temperature, top_p, max_tokens, tuple(stop), seed)
-    engine = make_generator(
-        generator or (None if base_url else "embedded:generator"),
-        sampling,
-        base_url,
-        chat,
-        batch_size,
-        concurrency,
-        trust_remote_code,
+    sampling = SamplingParams(temperature, top_p, max_tokens, tuple(stop), seed, thinking)
+    name = generator or (None if base_url else "embedded:generator")
+    spec = GeneratorSpec(
+        name, sampling, base_url, chat, batch_size, concurrency, trust_remote_code, engine, server, vllm
     )
-    made = generate_pool(pool, asked, engine, num_samples, prompt)
+    amounts = {"samples_per_request": samples_per_request, "shard_samples": shard_samples}
+    settings: dict[str, Any] = {"prompt": prompt, "expected_tokens": expected_tokens, **amounts}
+    if ray is not None:
+        from optscale_predictor.over_ray.preparing import generate_pool_over_ray
+
+        scoring = {"trust_remote_code": trust_remote_code, "base_url": verifier_url, "layout": verifier_layout}
+        scoring |= {"aggregate": verifier_aggregate, "separator": verifier_separator}
+        judge = VerifierSpec(verifier, scoring) if verifier else None
+        made = generate_pool_over_ray(pool, asked, spec, num_samples, ray, judge, column, **settings)
+    elif verifier is not None:
+        raise InputError("verifier: samples are scored as they are drawn over ray alone; else run: optscale score")
+    else:
+        made = generate_pool(pool, asked, spec.build(), num_samples, **settings)
     print(f"{pool}: {sum(made.counts().values())} samples of {len(made.questions)} questions")
 
 
 def score(
-    pool: str, verifier: str = "embedded:verifier", batch_size: int = 256, trust_remote_code: bool = False
+    pool: str,
+    verifier: str = "embedded:verifier",
+    column: str = "score",
+    retry_refused: bool = False,
+    layout: str = "auto",
+    aggregate: str = "mean",
+    separator: str | None = None,
+    base_url: str | None = None,
+    rubric: str | None = None,
+    concurrency: int = 32,
+    batch_size: int = 256,
+    ray: RayOptions | None = None,
+    trust_remote_code: bool = False,
 ) -> None:
     """Score a pool's samples that have no score yet; generates nothing.
 
     Args:
         pool: Folder of the pool.
-        verifier: Reward model (folder, hub id or `embedded:verifier`), or your own as `python:module:function`.
+        verifier: Reward model or process reward model (folder, hub id or `embedded:verifier`); your own as
+            `python:module:function`; a chat model as `judge:MODEL`; `math_verify` for right or wrong against the gold
+            answers.
+        column: Where the scores go: `score`, or `score_NAME` beside it.
+        retry_refused: Whether to score again what the verifier refused before.
+        layout: How a process reward model reads steps: `qwen`, `math_shepherd`, `rlhflow` or `skywork`; its config
+            tells, unless it is a plain language model.
+        aggregate: What the steps' scores become: their `mean`, `min` or `product`, or the `last` one.
+        separator: What stands between two steps (a backslash and an n for a line break); by default what the layout
+            has, which is blank lines, or lines for `skywork`.
+        base_url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then
+            for its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces.
+        rubric: Text file with a judge's instructions; one for maths answers by default.
+        concurrency: Requests under way at once at a server, >= 1.
         batch_size: Samples in one batch, >= 1.
+        ray: Run on a Ray cluster (the one at RAY_ADDRESS, else this machine alone), with these actors.
         trust_remote_code: Whether to run code that a model's repository brings.
     """
-    from optscale_predictor.engines import make_verifier
-    from optscale_predictor.pools import Pool
-    from optscale_predictor.preparation import score_pool
+    from optscale_predictor.engine_specs import VerifierSpec
+    from optscale_predictor.pools import Pool, ScoreColumns, lock_pool
+    from optscale_predictor.pools.info import pool_info
+    from optscale_predictor.preparation import first_refusal, score_pool
 
-    Pool(pool)  # say that the pool is missing before a large verifier is loaded
-    scored = score_pool(pool, make_verifier(verifier, batch_size, trust_remote_code))
-    print(f"{pool}: {sum(scored.counts().values())} samples scored")
+    Pool(pool)  # say that the pool is missing, or somebody else's, before a large verifier is loaded
+    lock_pool(pool).close()
+    ScoreColumns(column)
+    options = {"batch_size": batch_size, "trust_remote_code": trust_remote_code, "base_url": base_url}
+    options |= {"concurrency": concurrency, "rubric": rubric}
+    spec = VerifierSpec(verifier, options | {"layout": layout, "aggregate": aggregate, "separator": separator})
+    if ray is not None:
+        from optscale_predictor.over_ray.preparing import score_pool_over_ray
+
+        scored = score_pool_over_ray(pool, spec, ray, column=column, retry_refused=retry_refused)
+    else:
+        scored = score_pool(pool, spec.build(), column, retry_refused)
+    info = pool_info(scored).scores[column]
+    refused = f", {info.refused} refused, the first because {first_refusal(scored, column)}" if info.refused else ""
+    print(f"{pool}: {info.scored} samples scored{refused}")
 
 
-def targets(pool: str, output: str = "targets.parquet", validation_share: float = 0.1, seed: int = 0) -> None:
-    """Derive each question's score statistics and targets from a scored pool.
+def targets(
+    pool: str,
+    output: str = "targets/targets.parquet",
+    validation_share: float = 0.1,
+    seed: int = 0,
+    column: str = "score",
+    near_duplicates: float = 0.8,
+    same_numbers: bool = False,
+    card: bool = True,
+    license: str | None = None,
+) -> None:
+    """Derive each question's score statistics and targets from a scored pool, with a dataset card and histograms.
 
     Args:
         pool: Folder of the pool.
-        output: Parquet file to write.
+        output: Parquet file to write; README.md (the card) and histograms.html (the page) go beside it.
         validation_share: Share of questions kept for validation, in [0, 1).
         seed: Which ones.
+        column: The score, where a pool has several.
+        near_duplicates: Similarity from which questions stay on one side of the split, in (0, 1]; 1 is for equal ones.
+        same_numbers: Whether questions that differ in their numbers alone may be split.
+        card: Whether to write README.md and histograms.html.
+        license: The targets' licence as the hub names it, for the card; left open by default.
     """
     from optscale_predictor.pools import Pool
-    from optscale_predictor.targets import make_targets, write_targets
+    from optscale_predictor.targets import SplitRule, write_dataset
 
-    table = make_targets(Pool(pool), validation_share, seed)
-    write_targets(table, output)
-    print(f"{output}: targets of {table.num_rows} questions")
-
-
-def pool(folder: str) -> None:
-    """Show what a pool holds and how it was made.
-
-    Args:
-        folder: Folder of the pool.
-    """
-    import json
-
-    from optscale_predictor.pools import Pool
-
-    opened = Pool(folder)
-    counts = opened.counts().values()
-    rows = opened.read(["score", "correct", "num_tokens"])
-    scored = rows.num_rows - rows["score"].null_count
-    print(f"questions  {len(opened.questions)}")
-    print(f"samples    {rows.num_rows} ({min(counts)} to {max(counts)} a question), {scored} scored")
-    print(f"tokens     {sum(rows['num_tokens'].to_pylist())}")
-    print(json.dumps(opened.manifest, indent=2))
-
-
-def load_questions(name: str, limit: int | None = None) -> "list[Question]":
-    """Questions of a file, or of the embedded world by ``embedded:SPLIT`` or ``embedded:SPLIT:NUMBER``."""
-    from optscale_predictor.questions import read_questions
-
-    if not name.startswith("embedded:"):
-        return read_questions(Path(name), limit)
-    from optscale_predictor.world.arithmetic import make_questions
-
-    _, split, *number = name.split(":")
-    if split not in ("train", "test") or len(number) > 1 or not all(part.isdigit() for part in number):
-        raise InputError(f"questions {name!r}: expected embedded:train or embedded:test, then :NUMBER if you like")
-    count = int(number[0]) if number else 200
-    return make_questions(count if limit is None else min(count, limit), seed=0, split=split)
+    rule = SplitRule(validation_share, seed, near_duplicates, same_numbers)
+    written = write_dataset(Pool(pool), output, rule, column, card, license)
+    summary = written.summary
+    sides = ", ".join(f"{count} {side.replace('_', ' ')}" for side, count in sorted(summary.sides.items()))
+    print(f"{output}: targets of {summary.questions} questions ({sides})")
+    if summary.unscored_questions:
+        print(f"note: {summary.unscored_questions} questions have no row: the verifier refused all of their samples")
+    if written.note:
+        print(f"note: {written.note}")

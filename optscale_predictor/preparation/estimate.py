@@ -6,13 +6,11 @@ rate of the pool's last run of the same kind.
 """
 
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
@@ -134,11 +132,6 @@ class Refinement:
         source, rate = f"mean of the first {self._samples:,}; short ones come first", self._samples / seconds
         refined = replace(self._estimate, tokens_each=each, source=source, rate=rate, rate_source="so far")
         self._say(f"estimate, made anew: {refined}")
-
-
-def say(line: str) -> None:
-    """Shows a line beside a progress bar, on standard error as the bar is."""
-    tqdm.write(line, file=sys.stderr)
 
 
 def _mean(pool: Pool, column: str) -> float | None:

@@ -1,0 +1,37 @@
+"""Progress: one bar a stage with its rate and time left, and lines beside it; all on standard error.
+
+On a terminal the bar moves; in a log file it is one line every half minute.
+"""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+_LOG_SECONDS = 30.0
+
+
+def progress_bar(stage: str, total: int, done: int = 0, shown: bool = True) -> "tqdm[Any]":
+    """A bar of samples; a context manager.
+
+    Args:
+        stage: What is being done.
+        total: Samples in all, those done before included.
+        done: Samples done before.
+        shown: Whether it is shown at all.
+    """
+    moving = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=done,
+        unit=" samples",
+        desc=stage,
+        disable=not shown,
+        mininterval=0.1 if moving else _LOG_SECONDS,
+        maxinterval=10.0 if moving else _LOG_SECONDS,
+    )
+
+
+def say(line: str) -> None:
+    """Shows a line beside a progress bar."""
+    tqdm.write(line, file=sys.stderr)
