@@ -181,7 +181,7 @@ def test_settings_of_another_kind_are_refused(tmp_path: Path) -> None:
         make_verifier("embedded:verifier", aggregate="min")
     with pytest.raises(InputError, match="takes no base_url"):
         make_verifier("embedded:verifier", base_url="http://127.0.0.1:9")
-    with pytest.raises(InputError, match="no aggregate and no separator"):
+    with pytest.raises(InputError, match="are a process reward model's"):
         make_verifier(tiny_prms.make_reward_model(tmp_path), aggregate="min")
 
 
