@@ -9,7 +9,8 @@ also where comparing every pair would take too long.
 import math
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _FEW = 64  # texts of a block that are compared with all before them
 _PERMUTATIONS = 300  # hash functions, at most: time and memory grow with them
 _MISS = 1e-6  # probability that two texts exactly as similar as the threshold are never compared
 _SEED = 1
+_REMEMBERED = 4096  # texts whose shingles are kept at hand
 
 
 class NearDuplicates:
@@ -63,6 +65,8 @@ class NearDuplicates:
             raise InputError(f"threshold must lie in (0, 1], got {threshold}")
         self._threshold, self._same_numbers = threshold, same_numbers
         self._texts = [_normalised(text) for text in texts]
+        # Made anew where they are needed: those of all texts at once would take more memory than anything else.
+        self._shingles = lru_cache(_REMEMBERED)(self._make_shingles)
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -78,32 +82,27 @@ class NearDuplicates:
 
     def similar(self, one: int, other: int) -> bool:
         """Whether two texts, neither of them ruled out by their numbers, are as similar as the threshold asks."""
-        first, second = self._shingles[one], self._shingles[other]
+        first, second = self._shingles(one), self._shingles(other)
         few, many = sorted((len(first), len(second)))
         if few / many < self._threshold:  # even a subset would not be enough
             return False
         shared = len(first & second)
         return shared / (few + many - shared) >= self._threshold
 
-    @cached_property
-    def _shingles(self) -> list[Shingles]:
-        texts = self._texts if self._same_numbers else map(_without_numbers, self._texts)
-        return [_shingles(text) for text in texts]
+    def _make_shingles(self, member: int) -> Shingles:
+        text = self._texts[member]
+        return _shingles(text if self._same_numbers else _without_numbers(text))
 
     def _numbers(self, text: str) -> tuple[str, ...]:
         return tuple(_NUMBER.findall(text)) if self._same_numbers else ()
 
     def _candidates(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Texts with equal shingles are compared with the first of them, and that one alone with others."""
-        first: dict[Shingles, int] = {}
-        kept = []
-        for member in block:
-            if first.setdefault(self._shingles[member], member) == member:
-                kept.append(member)
-        before = self._before(kept)
-        for member in block:
-            equal = first[self._shingles[member]]
-            yield next(before) if equal == member else (member, [equal])
+        first: dict[bytes, int] = {}
+        equal = [first.setdefault(_digest(self._shingles(member)), member) for member in block]
+        before = self._before([member for member, one in zip(block, equal, strict=True) if member == one])
+        for member, one in zip(block, equal, strict=True):
+            yield next(before) if member == one else (member, [one])
 
     def _before(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         shape = _bands_and_rows(self._threshold)
@@ -114,15 +113,20 @@ class NearDuplicates:
 
     def _alike(self, block: Sequence[int], few: int, bands: int, rows: int) -> Iterator[tuple[int, list[int]]]:
         """Those after the first ``few``, with the texts before them whose MinHashes agree with theirs on a band."""
-        from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
+        from datasketch import MinHash  # type: ignore[import-untyped]
 
-        index = MinHashLSH(num_perm=bands * rows, params=(bands, rows))
-        encoded = ([shingle.encode("utf-8", "surrogatepass") for shingle in self._shingles[member]] for member in block)
+        encoded = ([shingle.encode("utf-8", "surrogatepass") for shingle in self._shingles(one)] for one in block)
         hashes = MinHash.generator(encoded, num_perm=bands * rows, seed=_SEED)
-        for place, (member, minhash) in enumerate(zip(block, hashes, strict=True)):
+        signature = np.stack([_band_hashes(minhash.hashvalues, bands, rows) for minhash in hashes])
+        shared = np.stack([_repeated(band) for band in signature.T], -1)
+        buckets: dict[tuple[int, int], list[int]] = {}
+        for place, member in enumerate(block):
+            # A band that no other text has needs no bucket: most bands, where texts are unlike.
+            keys = [(band, int(signature[place, band])) for band in np.flatnonzero(shared[place]).tolist()]
             if place >= few:
-                yield member, sorted(index.query(minhash))
-            index.insert(member, minhash, check_duplication=False)
+                yield member, sorted({other for key in keys for other in buckets.get(key, ())})
+            for key in keys:
+                buckets.setdefault(key, []).append(member)
 
 
 def group_near_duplicates(
@@ -184,6 +188,23 @@ def _without_numbers(text: str) -> str:
 
 def _shingles(text: str) -> Shingles:
     return frozenset(text[start : start + _WIDTH] for start in range(max(1, len(text) - _WIDTH + 1)))
+
+
+def _digest(shingles: Shingles) -> bytes:
+    """Equal for equal sets."""
+    return blake2b("\0".join(sorted(shingles)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _band_hashes(values: NDArray[np.uint64], bands: int, rows: int) -> NDArray[np.uint64]:
+    """One number a band [bands], equal for equal bands; unlike bands that share one cost a comparison in vain."""
+    weights = np.arange(rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
+    return np.asarray((values.astype(np.uint64).reshape(bands, rows) * weights).sum(-1, dtype=np.uint64))
+
+
+def _repeated(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which values occur more than once, [values]."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray(count[place] > 1)
 
 
 def _bands_and_rows(threshold: float) -> tuple[int, int] | None:
