@@ -67,6 +67,8 @@ class ServedWorld:
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if len(prompt) + body["max_tokens"] > 512:
             return self._refusal("the prompt is longer than the context")
+        if body["temperature"] == 0 and body.get("n", 1) > 1:  # as vLLM does
+            return self._refusal("n must be 1 when using greedy sampling")
         count = body.get("n", 1) if self.knows_n else 1
         sampling = SamplingParams(body["temperature"], body["top_p"], body["max_tokens"], seed=body["seed"])
         ((_, samples),) = self._engine.with_sampling(sampling).generate([Request("", prompt, count)])

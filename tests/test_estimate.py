@@ -108,8 +108,8 @@ def test_the_first_samples_make_the_estimate_anew_once():
         refinement.add(4, 120, number / 2)
     # A tenth of 1,000 samples is more than 20; at 100 samples 12.5 s have passed, so all take 125 s.
     assert said == [
-        "estimate, made anew: 1,000 samples of 10 questions x 30.0 tokens (mean of the first 100; short ones come "
-        "first) = 30,000 tokens; 2 min 5 s at 8.0 samples/s (so far)"
+        "estimate, made anew: 1,000 samples of 10 questions x 30.0 tokens (mean of the first 100; long prompts may "
+        "come first) = 30,000 tokens; 2 min 5 s at 8.0 samples/s (so far)"
     ]
 
 

@@ -180,7 +180,11 @@ def test_thinking_is_stripped_from_the_text_and_counted(tmp_path: Path) -> None:
     renamed = Tokenizer.from_str(written.replace('"+"', '"</think>"'))
     PreTrainedTokenizerFast(tokenizer_object=renamed, eos_token="</s>", pad_token="<pad>").save_pretrained(tmp_path)
     kept, stripped = (
-        dict(HuggingFaceGenerator(str(tmp_path), SamplingParams(thinking=way), device="cpu").generate(requests_of(4)))
+        dict(
+            HuggingFaceGenerator(str(tmp_path), SamplingParams(2.0, thinking=way), device="cpu").generate(
+                requests_of(8)
+            )
+        )
         for way in ("keep", "strip")
     )
     assert kept.keys() == stripped.keys()

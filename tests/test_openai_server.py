@@ -111,6 +111,17 @@ def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
     assert spent + generator.usage.discarded_tokens == world.tokens
 
 
+def test_a_greedy_sample_is_drawn_once_and_stands_for_all():
+    world = ServedWorld()
+    with serving(world.app()) as url:
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(0.0, max_tokens=160))
+        found = dict(generator.generate(REQUESTS))
+    assert len(world.bodies) == len(REQUESTS)
+    for samples in found.values():
+        assert len(samples) == 6 and len(set(samples)) == 1
+        require_exact_counts(samples)
+
+
 def test_no_more_requests_at_once_than_asked_for():
     world = ServedWorld(owner="other", tells="nothing")
     with serving(world.app()) as url:

@@ -92,7 +92,8 @@ class HuggingFaceGenerator(Generator):
         prompts = self._transcriber.prompts(requests)
         waiting: dict[int, list[_Row]] = {}
         batch: list[_Row] = []
-        for index in sorted(range(len(requests)), key=lambda one: len(prompts[one])):
+        # The longest first: what does not fit into memory fails at once, and the time left is not told too short.
+        for index in sorted(range(len(requests)), key=lambda one: -len(prompts[one])):
             seed = request_seed(self.sampling.seed, requests[index])
             limit = self._transcriber.room(prompts[index], self.sampling)
             waiting[index] = [_Row(index, seed, limit) for _ in range(requests[index].num_samples)]

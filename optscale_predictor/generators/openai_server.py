@@ -110,14 +110,19 @@ class OpenAIServerGenerator(Generator):
 
     async def _samples(self, service: JsonService, request: Request) -> list[Sample]:
         seed, count = request_seed(self.sampling.seed, request), request.num_samples
+        if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
+            return count * await self._draw(service, request.prompt, 1, seed)
+        return await self._draw(service, request.prompt, count, seed)
+
+    async def _draw(self, service: JsonService, prompt: str, count: int, seed: int) -> list[Sample]:
         for way in (_TOKEN_IDS, _LOGPROBS):
             if count > 1 and self._way == way:
-                samples = await self._together(service, request.prompt, count, seed, way)
+                samples = await self._together(service, prompt, count, seed, way)
                 if samples is not None:
                     return samples
                 if way == _TOKEN_IDS and self._way == way:  # not changed by another worker meanwhile
                     self._way = _LOGPROBS
-        asked = (self._ask(service, request.prompt, 1, (seed + one) % (1 << 31), "") for one in range(count))
+        asked = (self._ask(service, prompt, 1, (seed + one) % (1 << 31), "") for one in range(count))
         each = await together(asked)
         if count > 1:  # one by one this request is served, so it was the way of asking that was not
             self._way = _ONE_BY_ONE

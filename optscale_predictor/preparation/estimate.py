@@ -112,7 +112,7 @@ class Refinement:
     Args:
         estimate: As it was before the run.
         say: Called once, with a line, where no earlier run told how fast this goes.
-        enough: Samples that a mean needs, >= 1; a tenth of all where that is more, since short samples come first.
+        enough: Samples that a mean needs, >= 1; a tenth of all where that is more, since long prompts may come first.
     """
 
     def __init__(self, estimate: Estimate, say: Callable[[str], object], enough: int = ENOUGH) -> None:
@@ -129,7 +129,7 @@ class Refinement:
             return
         self._said = True
         each = None if self._estimate.tokens_each is None else self._tokens / self._samples
-        source, rate = f"mean of the first {self._samples:,}; short ones come first", self._samples / seconds
+        source, rate = f"mean of the first {self._samples:,}; long prompts may come first", self._samples / seconds
         refined = replace(self._estimate, tokens_each=each, source=source, rate=rate, rate_source="so far")
         self._say(f"estimate, made anew: {refined}")
 
