@@ -1,4 +1,4 @@
-"""A real vLLM server of the embedded generator, for benchmarks: started, waited for, ended."""
+"""A real vLLM server on the CPU, for benchmarks and the full tests: started, waited for, ended."""
 
 import os
 import socket
@@ -12,7 +12,8 @@ from pathlib import Path
 from optscale_predictor.models import resolve_model
 
 #: Flags for a small model on a CPU. The CPU build fails where it splits a seeded prompt over two steps.
-ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-batched-tokens", "32768")
+ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-num-batched-tokens", "32768")
+CONTEXT = ("--max-model-len", "512")
 _START = 300.0  # seconds
 
 
@@ -22,15 +23,31 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(python: str, log: Path, model: str = "embedded:generator", flags: Sequence[str] = ()) -> Iterator[str]:
-    """Serves a model with the vLLM of an interpreter; yields the server's address, ``http://127.0.0.1:PORT``."""
+def serving(
+    python: str, folder: Path, model: str = "embedded:generator", flags: Sequence[str] = CONTEXT
+) -> Iterator[str]:
+    """Serves a model with the vLLM of an interpreter.
+
+    Args:
+        python: The interpreter.
+        folder: Where the server's log goes.
+        model: Folder of the model, or a name that ``models.resolve_model`` knows.
+        flags: Further flags.
+
+    Yields:
+        The server's address, ``http://127.0.0.1:PORT``.
+
+    Raises:
+        RuntimeError: It does not start; with the end of its log.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", resolve_model(model), *ENGINE]
+    log = folder / f"vllm-{port}.log"
     with open(log, "w", encoding="utf-8") as file:
         server = subprocess.Popen(
-            [*command, "--port", str(port), *flags], stdout=file, stderr=file, env=environment(), cwd=log.parent
+            [*command, "--port", str(port), *flags], stdout=file, stderr=file, env=environment(), cwd=folder
         )
         try:
             _wait(server, f"http://127.0.0.1:{port}", log)
@@ -55,4 +72,4 @@ def _wait(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
             return
         except OSError:
             time.sleep(1)
-    raise SystemExit(f"vLLM did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
+    raise RuntimeError(f"vLLM did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")

@@ -107,7 +107,7 @@ def behind_a_server(python: str, questions: Sequence[Question], samples: int) ->
     from _vllm import serving
 
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, serving(python, Path(folder) / "log") as address:
+    with tempfile.TemporaryDirectory() as folder, serving(python, Path(folder)) as address:
         generator = GeneratorSpec(None, SAMPLING, base_url=f"{address}/v1", concurrency=64).build()
         list(generator.generate(requests_of(questions[:8], 4)))
         return drawn(generator, questions, samples, time.perf_counter() - started)

@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from _vllm import ENGINE, environment, metric, serving
+from _vllm import CONTEXT, ENGINE, environment, metric, serving
 
 from optscale_predictor.generators import SamplingParams
 from optscale_predictor.generators.openai_server import OpenAIServerGenerator
@@ -98,7 +98,7 @@ def in_run_batch(python: str, questions: Sequence[Question], num_samples: int, f
             line = {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body}
             file.write(json.dumps(line) + "\n")
     command = [python, "-m", "vllm.entrypoints.openai.run_batch", "-i", str(asked), "-o", str(answered)]
-    command += ["--model", model, "--chat-template", str(template), *ENGINE]
+    command += ["--model", model, "--chat-template", str(template), *ENGINE, *CONTEXT]
     started = time.perf_counter()
     done = subprocess.run(command, env=environment(), cwd=folder, capture_output=True, text=True)
     wall = time.perf_counter() - started
@@ -120,7 +120,7 @@ def main() -> None:
     rows: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(flags.vllm_python, folder / "log") as address:
+        with serving(flags.vllm_python, folder) as address:
             in_one_request(address, questions[:SMALL], flags.num_samples)  # warms it up
             for turn in range(flags.rounds):
                 place = folder / str(turn)

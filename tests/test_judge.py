@@ -4,12 +4,7 @@ The full tier starts vLLM with the interpreter that ``OPTSCALE_VLLM_PYTHON`` nam
 """
 
 import asyncio
-import os
 import re
-import socket
-import subprocess
-import time
-import urllib.request
 
 import numpy as np
 import pytest
@@ -19,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served_world import serving
 from synthetic_pool import write_pool
+from vllm_server import serving_vllm
 
 from optscale_predictor.cli import main
 from optscale_predictor.errors import InputError, ServiceError
-from optscale_predictor.models import resolve_model
 from optscale_predictor.pools import Pool
 from optscale_predictor.preparation import score_pool
 from optscale_predictor.questions import Question
@@ -362,32 +357,11 @@ def test_the_packages_own_rubric():
 @pytest.fixture(scope="module")
 def chatting_vllm(tmp_path_factory):
     """A real vLLM that serves the embedded generator as if it could chat."""
-    python = os.environ.get("OPTSCALE_VLLM_PYTHON")
-    if not python:
-        pytest.fail("the full tier needs vLLM: set OPTSCALE_VLLM_PYTHON to an interpreter that has it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("vllm")
     (folder / "template.jinja").write_text("{{ messages[0]['content'] }}")
-    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", resolve_model("embedded:generator")]
-    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-batched-tokens", "32768"]
-    command += ["--chat-template", str(folder / "template.jinja"), "--served-model-name", "world", "--port", str(port)]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"}
-    with open(folder / "log", "w") as file:
-        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=folder)
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and server.poll() is None:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(1)
-        else:
-            pytest.fail(f"vLLM did not start:\n{(folder / 'log').read_text()[-2000:]}")
-        yield f"http://127.0.0.1:{port}/v1"
-        server.terminate()
-        server.wait(60)
+    flags = "--chat-template", str(folder / "template.jinja"), "--served-model-name", "world"
+    with serving_vllm(folder, "embedded:generator", *flags) as url:
+        yield f"{url}/v1"
 
 
 @pytest.mark.full
