@@ -22,8 +22,11 @@ def main(args: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if args is None else args)
     try:
         _dispatch(arguments)
-    except InputError as error:
-        print(f"optscale: error: {error}", file=sys.stderr)
+    except ValueError as error:
+        mistake = _mistake_behind(error)
+        if mistake is None:
+            raise
+        print(f"optscale: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
@@ -32,6 +35,13 @@ def main(args: Sequence[str] | None = None) -> None:
         # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
         sys.stderr.close()
         raise SystemExit(1) from None
+
+
+def _mistake_behind(error: BaseException | None) -> InputError | None:
+    """The bad input that an error is, or that caused it: jsonargparse wraps what a group of options raises."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _dispatch(arguments: list[str]) -> None:

@@ -27,6 +27,16 @@ BAD = {
     "no pool": (["score", "{tmp}"], "not a pool (no manifest.json)"),
     "no python verifier": (["answer", "1+2=", "--verifier", "python:none:f"], "No module named 'none'"),
     "temperature": (["answer", "1+2=", "--temperature", "-1"], "temperature must be >= 0"),
+    "server option": (["generate", "{tmp}/pool", "--server.timeout", "-1"], "timeout must be > 0, got -1.0"),
+    "server's own field": (
+        ["generate", "{tmp}/pool", "--server.extra_body", '{{"seed": 1}}'],
+        "extra_body may not set 'seed'",
+    ),
+    "vllm option": (
+        ["generate", "{tmp}/pool", "--vllm.tensor_parallel_size", "0"],
+        "tensor_parallel_size must be >= 1, got 0",
+    ),
+    "ray option": (["generate", "{tmp}/pool", "--ray.generation.actors", "0"], "actors must be >= 1, got 0"),
     "foreign characters": (["answer", ""], "the question is empty"),
     "prompt": (["answer", "1+2=", "--prompt_file", "{tmp}/empty.jsonl"], "has no {question} in it"),
     "eval policy": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "policy=best"], "unknown policy 'best'"),
