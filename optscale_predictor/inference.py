@@ -15,11 +15,11 @@ from optscale_predictor.answers import extract_answer
 from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import Prior
 from optscale_predictor.generators import Generator, Sample
+from optscale_predictor.live_samples import LiveSamples
 from optscale_predictor.loop import Outcomes, run_policy
 from optscale_predictor.policies import OptScalePolicy, Policy
 from optscale_predictor.prompts import PromptTemplate
 from optscale_predictor.questions import Question
-from optscale_predictor.sources import LiveSamples
 from optscale_predictor.verifiers import Verifier
 
 if TYPE_CHECKING:

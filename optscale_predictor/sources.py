@@ -9,13 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from optscale_predictor.answers import extract_answer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Request, Sample
 from optscale_predictor.loop import Drawn
 from optscale_predictor.pools import Pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, Verifier, require_scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -102,64 +98,6 @@ class RecordedSamples:
         column = drawn[:, None] + np.arange(int((totals - drawn).max()))
         place = questions[:, None], np.minimum(column, self.depth - 1)
         return Drawn(self.scores[place], self.answers[place], self.tokens[place])
-
-
-@dataclass
-class LiveSamples:
-    """Samples drawn from a generator and scored by a verifier when the loop asks for them.
-
-    Attributes:
-        questions: The questions.
-        generator: Draws samples.
-        verifier: Scores them; may be None for policies that look at answers alone (every score is then 0).
-        prompts: What the generator reads, one a question.
-        on_samples: Called with each question's id, first sample index and new samples: to keep them in a pool.
-        samples: All samples drawn, for each question, in order.
-    """
-
-    questions: Sequence[Question]
-    generator: Generator
-    verifier: Verifier | None
-    prompts: Sequence[str]
-    on_samples: Callable[[str, int, Sequence[Sample]], None] | None = None
-    depth: int | None = None
-    hindsight: Floats | None = None
-
-    def __post_init__(self) -> None:
-        """Starts with nothing drawn."""
-        self.num_questions = len(self.questions)
-        self.samples: list[list[Sample]] = [[] for _ in self.questions]
-        self._codes: list[dict[str, int]] = [{} for _ in self.questions]
-
-    def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
-        """See ``loop.SampleSource``."""
-        place = {self.questions[index].id: row for row, index in enumerate(questions.tolist())}
-        new: list[list[Sample]] = [[] for _ in place]
-        for request, samples in self.generator.generate(self._requests(questions, drawn, totals)):
-            new[place[request.question_id]] = samples
-            if self.on_samples is not None:
-                self.on_samples(request.question_id, request.first_index, samples)
-        for index, samples in zip(questions.tolist(), new, strict=True):
-            self.samples[index].extend(samples)
-        return self._arrays(questions, new)
-
-    def _requests(self, questions: Ints, drawn: Ints, totals: Ints) -> list[Request]:
-        return [
-            Request(self.questions[index].id, self.prompts[index], total - first, first)
-            for index, first, total in zip(questions.tolist(), drawn.tolist(), totals.tolist(), strict=True)
-        ]
-
-    def _arrays(self, questions: Ints, new: list[list[Sample]]) -> Drawn:
-        shape = (len(new), max(len(samples) for samples in new))
-        scores, answers, tokens = np.full(shape, np.nan), np.full(shape, -1, np.int64), np.full(shape, np.nan)
-        flat = [(row, column) for row, samples in enumerate(new) for column in range(len(samples))]
-        items = [Answered(self.questions[questions[row]], new[row][column].text) for row, column in flat]
-        values = np.zeros(len(items)) if self.verifier is None else require_scores(self.verifier.score(items), items)
-        for (row, column), value in zip(flat, values, strict=True):
-            sample = new[row][column]
-            scores[row, column], tokens[row, column] = value, sample.num_tokens
-            answers[row, column] = answer_code(extract_answer(sample.text), self._codes[questions[row]])
-        return Drawn(scores, answers, tokens)
 
 
 def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
