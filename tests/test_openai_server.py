@@ -135,7 +135,9 @@ def test_several_servers_share_the_work_and_a_dead_one_costs_nothing_but_time():
     with serving(worlds[0].app()) as one, serving(worlds[1].app()) as two:
         generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
         assert {request for request, _ in generator.generate(requests)} == set(requests)
-        assert all(8 <= len(world.bodies) <= 16 for world in worlds)
+        # Of the first four, two go to each; then whoever is faster gets more.
+        assert min(len(world.bodies) for world in worlds) >= 2
+        assert sum(len(world.bodies) for world in worlds) == len(requests)
         generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
     with serving(worlds[0].app()) as one:
         generator._urls = [f"{one}/v1", "http://127.0.0.1:9/v1"]  # the other one died
