@@ -96,7 +96,7 @@ class ServedPrm:
         model = AutoModelForCausalLM.from_pretrained(self.folder)
         choices = []
         for index, tokens in enumerate(body["prompt"]):
-            found = torch.log_softmax(model(torch.tensor([tokens])).logits[0, -1], -1)
+            found = torch.log_softmax(model(torch.tensor([tokens])).logits[0, -1].detach(), -1)
             asked = body["logprob_token_ids"][: 1 if self.fault == "forgets a token" else None]
             listed = {f"token_id:{one}": float(found[one]) for one in asked}
             choices.append({"index": index, "logprobs": {"top_logprobs": [listed]}})
