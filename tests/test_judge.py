@@ -275,7 +275,8 @@ def test_models_are_checked():
         with pytest.raises(ServiceError, match="serves no model 'other'; it serves: judge-7b"):
             JudgeVerifier("other", f"{url}/v1")
         assert JudgeVerifier("", f"{url}/v1").describe()["model"] == "judge-7b"
-    with serving(Judge(grade, models=("one", "two")).app()) as url, pytest.raises(ServiceError, match="no model ''"):
+    two_models = Judge(grade, models=("one", "two")).app()
+    with serving(two_models) as url, pytest.raises(ServiceError, match="must be named; it serves: one, two"):
         JudgeVerifier("", f"{url}/v1")
     with serving(Judge(grade, models=None).app()) as url:
         assert JudgeVerifier("named", f"{url}/v1").describe()["model"] == "named"
@@ -343,6 +344,18 @@ def test_settings_of_a_rubric(tmp_path):
     assert rubric.text == "---\n{question}{answer}\n"
     (tmp_path / "plain.txt").write_text("{question}{answer}\n---\nhigh: 5\n---\n")
     assert Rubric.from_file(tmp_path / "plain.txt").high == 10.0
+
+
+def test_a_server_that_cannot_list_its_models_is_believed_if_one_is_named():
+    async def broken(_):
+        return web.json_response({"error": {"message": "no list here"}}, status=500)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", broken)
+    with serving(app) as url:
+        assert JudgeVerifier("world", f"{url}/v1").describe()["model"] == "world"
+        with pytest.raises(ServiceError, match="500: no list here"):
+            JudgeVerifier("", f"{url}/v1")
 
 
 def test_the_packages_own_rubric():

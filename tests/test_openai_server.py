@@ -59,7 +59,7 @@ def connect(server, **options):
         ((500, b"{}"), "the server answered 500"),
         ((401, b'{"error": "no"}'), r"refuses the key \(401\)"),
         ((200, b"<html>hello</html>"), "is this an OpenAI-compatible server"),
-        ((200, b'{"data": []}'), "serves no model None; it serves: none"),
+        ((200, b'{"data": []}'), "must be named; it serves: none"),
     ],
 )
 def test_faults_are_one_line(faulty, reply, says, monkeypatch):

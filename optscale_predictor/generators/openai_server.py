@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError, UnreachableError
-from optscale_predictor.event_loop import Emit, call, iterate, together
+from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.event_loop import Emit, iterate, together
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
 from optscale_predictor.generators._server_options import ServerOptions
 from optscale_predictor.generators._thinking import join_thinking
-from optscale_predictor.wire import JsonService, UnreadableReplyError, shown
+from optscale_predictor.served_model import served_model
+from optscale_predictor.wire import JsonService, UnreadableReplyError
 
 _Result = tuple[Request, list[Sample]]
 
@@ -57,11 +58,8 @@ class OpenAIServerGenerator(Generator):
         self._urls = base_url.split()
         if not self._urls:
             raise InputError("base_url is empty")
-        served = [self._served(url, model) for url in self._urls]
-        if len({name for name, _ in served}) != 1:
-            raise ServiceError(f"{', '.join(map(shown, self._urls))}: they serve different models; name one")
-        self._model = served[0][0]
-        self._way = _TOKEN_IDS if all(owner == "vllm" for _, owner in served) else _LOGPROBS
+        self._model, owners = served_model(self._urls, model, self._options.timeout)
+        self._way = _TOKEN_IDS if owners == {"vllm"} else _LOGPROBS
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
@@ -198,32 +196,6 @@ class OpenAIServerGenerator(Generator):
             return len(choice.get("token_ids") or ())
         listed = choice.get("logprobs") or {}
         return len(listed.get("content" if self._chat else "tokens") or ())
-
-    def _served(self, url: str, model: str | None) -> tuple[str, str]:
-        """The model's name, checked against what the server says it serves, and the server's kind."""
-
-        async def ask() -> dict[str, str]:
-            async with JsonService([url], min(self._options.timeout, 60.0), max_retries=0) as service:
-                return await service.ask("/models", None, _models)
-
-        try:
-            served = call(ask)
-        except UnreachableError:
-            raise
-        except ServiceError:
-            if model is None:
-                raise
-            return model, "unknown"  # some servers cannot list their models, and serve them all the same
-        if model is None and len(served) == 1:
-            return next(iter(served.items()))
-        if model not in served:
-            raise ServiceError(f"{shown(url)}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
-        return model, served[model]
-
-
-def _models(reply: Any) -> dict[str, str]:
-    """Names of the models a server lists, and who it says owns them."""
-    return {str(entry["id"]): str(entry.get("owned_by")) for entry in reply["data"]}
 
 
 def _whole(number: object) -> int:

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.event_loop import Emit, call, iterate, together
+from optscale_predictor.event_loop import Emit, iterate, together
 from optscale_predictor.generators._thinking import strip_thinking
+from optscale_predictor.served_model import served_model
 from optscale_predictor.verifiers._first_failures import FirstFailures
 from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.verifiers.rubric import Rubric
-from optscale_predictor.wire import JsonService, UnreadableReplyError, shown
+from optscale_predictor.wire import JsonService, UnreadableReplyError
 
 _PART = 64  # samples whose scores are handed on together
 
@@ -59,12 +60,7 @@ class JudgeVerifier(Verifier):
             raise InputError("base_url is empty")
         self._rubric, self._concurrency = rubric or Rubric.from_file(), concurrency
         self._timeout, self._max_retries = timeout, max_retries
-        names = {self._served(url, model) for url in self._urls}
-        if len(names) != 1:
-            raise ServiceError(
-                f"{', '.join(map(shown, self._urls))}: they serve different models; name one as judge:MODEL"
-            )
-        self._model = names.pop()
+        self._model, _ = served_model(self._urls, model or None, timeout)
         self._first_failures = FirstFailures(f"judge {self._model!r}")
         self.samples_at_once = 64 * concurrency  # the servers run dry at the end of each call
 
@@ -144,25 +140,6 @@ class JudgeVerifier(Verifier):
         if choice["finish_reason"] == "length":
             return _Verdict(f"the judge's reply was cut off at {self._rubric.max_tokens} tokens", tokens)
         return _Verdict(self._rubric.read(strip_thinking(text)), tokens)
-
-    def _served(self, url: str, model: str) -> str:
-        """The model's name, checked against what the server says it serves, if it says so."""
-
-        async def ask() -> list[str]:
-            async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
-                return await service.ask("/models", None, lambda reply: [str(one["id"]) for one in reply["data"]])
-
-        try:
-            served = call(ask)
-        except RequestRefusedError:
-            if model:  # some servers do not list their models
-                return model
-            raise
-        if not model and len(served) == 1:
-            return served[0]
-        if model not in served:
-            raise ServiceError(f"{shown(url)}: serves no model {model!r}; it serves: {', '.join(served) or 'none'}")
-        return model
 
 
 def _average(votes: Sequence[_Verdict]) -> _Verdict:
