@@ -20,4 +20,4 @@ def constant_prior(scores: NDArray[np.float64]) -> Prior:
     within = max(float(statistics.variance.mean()), 1e-6)
     between = max(float(statistics.mean.var()), 1e-6)
     mean = float(np.clip(statistics.mean.mean(), 1e-3, 1 - 1e-3))
-    return Prior(mean, min(np.sqrt(within), np.sqrt(mean * (1 - mean))), within / between)
+    return Prior.expecting(mean, min(np.sqrt(within), np.sqrt(mean * (1 - mean))), within / between)
