@@ -1,16 +1,19 @@
 """Questions: what is asked, and the gold answer where one is known.
 
 A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0)
-and ``answer`` (the gold answer). Everything else on the line is ignored.
+and ``answer`` (the gold answer). Other short texts and numbers on the line are the question's labels, such as its
+``subject``; whatever else there is is ignored.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.json_lines import parse_object
+
+_LONGEST_LABEL = 100  # characters
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class Question:
         id: Unique within a file or pool.
         text: What is asked, without any prompt around it.
         gold: The right answer, or None where it is not known.
+        labels: What else is known of it, by name; a predictor may have learnt to use some.
     """
 
     id: str
     text: str
     gold: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
@@ -44,16 +49,27 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
 
 def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:
     """As :func:`read_questions`, from lines already at hand; ``name`` is what errors call them."""
-    questions = list(_parse(lines, name, limit))
-    if not questions:
+    return list(stream_questions(lines, name, limit))
+
+
+def stream_questions(lines: Iterable[str], name: str, limit: int | None = None) -> Iterator[Question]:
+    """As :func:`parse_questions`, one by one as the lines come."""
+    seen: set[str] = set()
+    for question in _parse(lines, name, limit):
+        if question.id in seen:
+            raise InputError(f"{name}: question id {question.id!r} occurs twice")
+        seen.add(question.id)
+        yield question
+    if not seen:
         raise InputError(f"{name}: no questions in it")
-    _require_unique_ids(questions, name)
-    return questions
 
 
 def format_questions(questions: Iterable[Question]) -> str:
     """Questions in the form that :func:`read_questions` reads."""
-    rows = ({"id": question.id, "question": question.text, "answer": question.gold} for question in questions)
+    rows = (
+        {**question.labels, "id": question.id, "question": question.text, "answer": question.gold}
+        for question in questions
+    )
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -75,9 +91,15 @@ def _question_of(line: str, index: int, place: str) -> Question:
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
     gold = row.get("answer")
-    question = Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold))
+    labels = {name: str(value) for name, value in row.items() if _is_label(name, value)}
+    question = Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold), labels)
     require_encodable(question, place)
     return question
+
+
+def _is_label(name: str, value: object) -> bool:
+    short = isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)
+    return short and name not in ("id", "question", "answer")
 
 
 def require_encodable(question: Question, place: str) -> None:
@@ -87,14 +109,6 @@ def require_encodable(question: Question, place: str) -> None:
         InputError: It cannot.
     """
     try:
-        f"{question.id}{question.text}{question.gold}".encode()
+        f"{question.id}{question.text}{question.gold}{''.join(question.labels)}{''.join(question.labels.values())}".encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{place}: holds half of a surrogate pair: {error.reason}") from error
-
-
-def _require_unique_ids(questions: list[Question], path: str) -> None:
-    seen: set[str] = set()
-    for question in questions:
-        if question.id in seen:
-            raise InputError(f"{path}: question id {question.id!r} occurs twice")
-        seen.add(question.id)
