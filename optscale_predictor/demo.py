@@ -122,10 +122,10 @@ def _train(folder: Path, pool: Pool, sizes: Sizes, say: Callable[[str], None]) -
     targets = folder / "targets" / "targets.parquet"
     write_dataset(pool, targets, SplitRule(validation_share=0.2))
     output = folder / "predictor"
-    train_predictor(targets, output, epochs=sizes.epochs, generator=GENERATOR, verifier=VERIFIER)
-    config = PredictorConfig.load(output)
-    measured = ", ".join(f"{name} {value:.2f}" for name, value in config.metrics.items() if name != "questions")
-    say(f"held-out questions: {measured}; a prediction is worth {config.strength:.1f} samples")
+    train_predictor(targets, output, epochs=sizes.epochs)
+    metrics = PredictorConfig.load(output).metrics
+    measured = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items() if name != "questions")
+    say(f"held-out questions: {measured}")
     return output
 
 
@@ -139,7 +139,7 @@ def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], 
         split: {
             "none": None,
             "constant": constant_prior(recorded["train"].scores),
-            "predictor": model.predict([question.text for question in pool.questions]),
+            "predictor": model.predict_questions(pool.questions),
         }
         for split, pool in pools.items()
     }

@@ -67,6 +67,8 @@ class OptScale:
         prompt: The prompt around a question.
         prior: A constant prior, used where there is no predictor.
         selection: How the answer is chosen among the samples; the policy's own rule by default.
+        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        unpaired: Whether the predictor may have learnt the scores of another generator, verifier or setting.
 
     Raises:
         InputError: A number is out of its range, or the policy lacks what it needs.
@@ -84,6 +86,8 @@ class OptScale:
         prompt: PromptTemplate | None = None,
         prior: Prior | None = None,
         selection: str | None = None,
+        source: str | None = None,
+        unpaired: bool = False,
     ) -> None:
         self.policy = policy or OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
         if self.policy.needs_prior and predictor is None and prior is None:
@@ -92,6 +96,7 @@ class OptScale:
             raise InputError(f"policy {self.policy.name!r} needs a verifier")
         self.generator, self.verifier, self.predictor = generator, verifier, predictor
         self.prompt, self.prior, self.selection = prompt or PromptTemplate(), prior, selection
+        self.source, self.unpaired = source, unpaired
 
     def answer(
         self,
@@ -105,19 +110,29 @@ class OptScale:
             questions: The questions.
             prompts: What the generator reads, one a question; by default the prompt template around each.
             on_samples: Called with a question's id, first sample index and new samples, as they are drawn.
+
+        Raises:
+            InputError: The predictor has learnt other scores than these; see ``predictor.pairing``.
         """
         if not questions:
             return []
+        prior = self._prior(questions, self.prompt if prompts is None else None)
         texts = [self.prompt(question.text) for question in questions] if prompts is None else prompts
         source = LiveSamples(questions, self.generator, self.verifier, texts, on_samples)
-        outcomes = run_policy(self.policy, source, self.prior_of(questions), self.selection)
+        outcomes = run_policy(self.policy, source, prior, self.selection)
         return [_answer(question.id, index, source, outcomes) for index, question in enumerate(questions)]
 
-    def prior_of(self, questions: Sequence[Question]) -> Prior | None:
+    def _prior(self, questions: Sequence[Question], prompt: PromptTemplate | None) -> Prior | None:
         """The prior of each question: the predictor's, else the constant one, else none."""
-        if self.predictor is not None:
-            return self.predictor.predict([question.text for question in questions])
-        return self.prior
+        if self.predictor is None:
+            return self.prior
+        from optscale_predictor.predictor.pairing import lend_score_map, require_pairing
+        from optscale_predictor.predictor.source_records import source_of_engines
+
+        config, live = self.predictor.config, source_of_engines(self.generator, self.verifier, prompt)
+        source = require_pairing(config, live, self.source, self.unpaired)
+        lend_score_map(config, source, self.verifier)
+        return self.predictor.predict_questions(questions, source)
 
 
 def _answer(question_id: str, index: int, source: LiveSamples, outcomes: Outcomes) -> Answer:

@@ -11,20 +11,23 @@ from tqdm import tqdm
 _LOG_SECONDS = 30.0
 
 
-def progress_bar(stage: str, total: int, done: int = 0, shown: bool = True) -> "tqdm[Any]":
-    """A bar of samples; a context manager.
+def progress_bar(
+    stage: str, total: int | None, done: int = 0, shown: bool = True, unit: str = "samples"
+) -> "tqdm[Any]":
+    """A bar of samples or other things; a context manager.
 
     Args:
         stage: What is being done.
-        total: Samples in all, those done before included.
+        total: Samples in all, those done before included; None where that is not known.
         done: Samples done before.
         shown: Whether it is shown at all.
+        unit: What is counted.
     """
     moving = sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=done,
-        unit=" samples",
+        unit=f" {unit}",
         desc=stage,
         disable=not shown,
         mininterval=0.1 if moving else _LOG_SECONDS,

@@ -25,6 +25,7 @@ class RecordedGenerator(Generator):
     def __init__(self, folder: str) -> None:
         self.sampling, self.usage = SamplingParams(), Usage()
         self._pool = Pool(folder)
+        self.made_by: Mapping[str, object] = self._pool.scores.get("score", {})
         rows = scored_rows(self._pool, ["text", "num_tokens", "finish_reason", "seed"])
         texts = {question.id: question.text for question in self._pool.questions}
         self._samples: dict[str, list[Sample]] = {text: [] for text in texts.values()}
@@ -65,7 +66,7 @@ class RecordedVerifier(Verifier):
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Verifier`."""
-        return {"adapter": "pool"}
+        return {"adapter": "pool", "made_by": dict(self._generator.made_by)}
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`."""

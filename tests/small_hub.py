@@ -1,4 +1,4 @@
-"""A hub of one process: as much of the Hugging Face hub's HTTP interface as pushing and loading a data set takes.
+"""A hub of one process: as much of the Hugging Face hub's HTTP interface as data sets and models take to go and come.
 
     python tests/small_hub.py FOLDER
 
@@ -63,15 +63,25 @@ class Hub(BaseHTTPRequestHandler):
         if not self.allowed():
             return self.say(401, {"error": "Invalid username or password."})
         asked = json.loads(self.body)
+        kind = "datasets/" if asked.get("type") == "dataset" else ""
         repo = FOLDER / (f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"])
         if repo.exists():
             return self.say(
                 409,
-                {"error": "You already created this repo", "url": f"{address()}/datasets/{repo.relative_to(FOLDER)}"},
+                {"error": "You already created this repo", "url": f"{address()}/{kind}{repo.relative_to(FOLDER)}"},
             )
         (repo / "0").mkdir(parents=True)
         (repo / "asked.json").write_text(json.dumps(asked))
-        return self.say(200, {"url": f"{address()}/datasets/{repo.relative_to(FOLDER)}"})
+        return self.say(200, {"url": f"{address()}/{kind}{repo.relative_to(FOLDER)}"})
+
+    def branch(self, repo, name):
+        """A branch is a name for the newest revision, which commits to it move on."""
+        if not self.allowed():
+            return self.say(401, {"error": "Invalid username or password."})
+        if (FOLDER / repo / f"branch-{name}").exists():
+            return self.say(409, {"error": "Reference already exists"})
+        (FOLDER / repo / f"branch-{name}").write_text(head(repo).name)
+        return self.say(200, {})
 
     def info(self, repo, revision=None):
         place = head(repo, revision)
@@ -105,8 +115,10 @@ class Hub(BaseHTTPRequestHandler):
         if not self.allowed():
             return self.say(401, {"error": "Invalid username or password."})
         before = head(repo, revision)
-        after = FOLDER / repo / str(int(before.name) + 1)
+        after = FOLDER / repo / str(max(int(path.name) for path in (FOLDER / repo).glob("[0-9]*")) + 1)
         shutil.copytree(before, after)
+        branch = FOLDER / repo / f"branch-{revision}"
+        (branch if branch.exists() else FOLDER / repo / "main").write_text(after.name)
         for line in map(json.loads, self.body.splitlines()):
             if line["key"] == "file":
                 (after / line["value"]["path"]).write_bytes(base64.b64decode(line["value"]["content"]))
@@ -133,8 +145,11 @@ class Hub(BaseHTTPRequestHandler):
 def head(repo, revision=None):
     """The folder of a revision."""
     revisions = sorted((path for path in (FOLDER / repo).glob("[0-9]*")), key=lambda path: int(path.name))
+    named = FOLDER / repo / ("main" if revision in (None, "main") else f"branch-{revision}")
+    if named.is_file():
+        return FOLDER / repo / named.read_text()
     if revision in (None, "main"):
-        return revisions[-1] if revisions else None
+        return revisions[0] if revisions else None
     return next((place for place in revisions if revision in (sha(place), f"v{place.name}")), None)
 
 
@@ -147,15 +162,17 @@ def etag(content):
 
 
 NAME = r"([^/]+/[^/]+)"
+API = r"/api/(?:datasets|models)"
 ROUTES = [
     (r"/api/repos/create", Hub.create),
     (r"/api/validate-yaml", lambda hub: hub.say(200, {"errors": [], "warnings": []})),
-    (rf"/api/datasets/{NAME}/preupload/([^/]+)", Hub.preupload),
-    (rf"/api/datasets/{NAME}/commit/([^/]+)", Hub.commit),
-    (rf"/api/datasets/{NAME}/tree/([^/]+)(/.*)?", Hub.tree),
-    (rf"/api/datasets/{NAME}/revision/([^/]+)", Hub.info),
-    (rf"/api/datasets/{NAME}", Hub.info),
-    (rf"/datasets/{NAME}/resolve/([^/]+)/(.+)", Hub.file),
+    (rf"{API}/{NAME}/preupload/([^/]+)", Hub.preupload),
+    (rf"{API}/{NAME}/commit/([^/]+)", Hub.commit),
+    (rf"{API}/{NAME}/branch/([^/]+)", Hub.branch),
+    (rf"{API}/{NAME}/tree/([^/]+)(/.*)?", Hub.tree),
+    (rf"{API}/{NAME}/revision/([^/]+)", Hub.info),
+    (rf"{API}/{NAME}", Hub.info),
+    (rf"(?:/datasets)?/{NAME}/resolve/([^/]+)/(.+)", Hub.file),
 ]
 
 

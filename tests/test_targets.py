@@ -13,7 +13,7 @@ from synthetic_pool import SETTINGS, VERIFIER, rows_of, write_pool
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import ScoreStatistics, fit_beta, fit_mle
-from optscale_predictor.predictor.data import read_targets
+from optscale_predictor.predictor.targets import read_targets
 from optscale_predictor.targets import (
     MEANING,
     SCHEMA,

@@ -3,11 +3,14 @@
 from typing import Any
 
 from optscale_predictor.commands.answering import answer
+from optscale_predictor.commands.assessing import assess
 from optscale_predictor.commands.demonstration import demo
 from optscale_predictor.commands.foreign import eval_, train
-from optscale_predictor.commands.measuring import calibrate, predict, replay
+from optscale_predictor.commands.measuring import calibrate, replay
 from optscale_predictor.commands.pooling import POOL_COMMANDS
+from optscale_predictor.commands.predicting import predict
 from optscale_predictor.commands.preparing import generate, score, targets
+from optscale_predictor.commands.publishing import publish
 
 COMMANDS: dict[str, Any] = {
     "demo": demo,
@@ -17,10 +20,12 @@ COMMANDS: dict[str, Any] = {
     "pool": POOL_COMMANDS,
     "train": train,
     "predict": predict,
+    "assess": assess,
     "calibrate": calibrate,
     "answer": answer,
     "replay": replay,
     "eval": eval_,
+    "publish": publish,
 }
 
 __all__ = ["COMMANDS"]

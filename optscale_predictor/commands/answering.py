@@ -37,6 +37,8 @@ def answer(
     seed: int = 0,
     vllm: VLLMOptions | None = None,
     json_lines: bool = False,
+    source: str | None = None,
+    unpaired: bool = False,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
 
@@ -63,6 +65,8 @@ def answer(
         seed: Base seed, >= 0.
         vllm: Options of an in-process vLLM.
         json_lines: Print one JSON object a question instead of text.
+        source: Which of the predictor's sources; by default the one that generator and verifier are.
+        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
     """
     from optscale_predictor.engines import load_predictor, make_generator, make_verifier
     from optscale_predictor.generators import SamplingParams
@@ -82,7 +86,7 @@ def answer(
         aggregate=verifier_aggregate,
         separator=verifier_separator,
     )
-    scaler = OptScale(drawing, judge, load_predictor(predictor), rule, prompt=prompt)
+    scaler = OptScale(drawing, judge, load_predictor(predictor), rule, prompt=prompt, source=source, unpaired=unpaired)
     for one, result in zip(questions, scaler.answer(questions), strict=True):
         print(_as_json(result) if json_lines else _as_text(one, result, rule))
 

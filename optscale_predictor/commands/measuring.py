@@ -1,7 +1,5 @@
-"""The verbs that measure: predict, calibrate, replay."""
+"""The verbs that measure: calibrate, replay."""
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,36 +10,6 @@ from optscale_predictor.errors import InputError
 if TYPE_CHECKING:
     from optscale_predictor.estimators import Prior
     from optscale_predictor.pools import Pool
-
-
-def predict(predictor: str, questions: str, output: str | None = None, batch_size: int = 64) -> None:
-    """Predict the prior of each question's scores.
-
-    Args:
-        predictor: Predictor checkpoint: a folder or hub id.
-        questions: Questions as `optscale generate` takes them; or `-` for JSON lines from standard input.
-        output: JSON lines file to write; standard output by default.
-        batch_size: Questions in one batch, >= 1.
-    """
-    from optscale_predictor.engines import load_predictor
-    from optscale_predictor.question_sets import load_question_set
-    from optscale_predictor.questions import parse_questions
-
-    asked = parse_questions(sys.stdin, "standard input") if questions == "-" else load_question_set(questions)
-    model = load_predictor(predictor)
-    if model is None:
-        raise InputError("no predictor named")
-    prior = model.predict([question.text for question in asked], batch_size=batch_size)
-    rows = zip(asked, prior.mu.tolist(), prior.sigma.tolist(), prior.strength.tolist(), strict=True)
-    lines = [
-        json.dumps({"id": question.id, "mu": mu, "sigma": sigma, "strength": strength})
-        for question, mu, sigma, strength in rows
-    ]
-    text = "\n".join(lines) + "\n"
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        Path(output).write_text(text, encoding="utf-8")
 
 
 def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | None = None) -> None:
@@ -82,6 +50,8 @@ def replay(
     output: str | None = None,
     num_orders: int = 20,
     seed: int = 0,
+    source: str | None = None,
+    unpaired: bool = False,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
 
@@ -94,6 +64,8 @@ def replay(
         output: Folder for table.md, table.json and curve.png.
         num_orders: Random orders of the samples to average over, >= 1.
         seed: Which ones.
+        source: Which of the predictor's sources; by default the one that made the pool.
+        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
     """
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
@@ -109,14 +81,16 @@ def replay(
         raise InputError("no policies named")
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
-    prior = _prior(opened, predictor, prior_pool)
+    prior = _prior(opened, predictor, prior_pool, source, unpaired)
     rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
         write_report(rows, Path(output), title=f"{pool}: accuracy against samples")
 
 
-def _prior(pool: "Pool", predictor: str | None, prior_pool: str | None) -> "Prior | None":
+def _prior(
+    pool: "Pool", predictor: str | None, prior_pool: str | None, source: str | None, unpaired: bool
+) -> "Prior | None":
     from optscale_predictor.engines import load_predictor
     from optscale_predictor.pools import Pool
     from optscale_predictor.sources import RecordedSamples
@@ -124,7 +98,11 @@ def _prior(pool: "Pool", predictor: str | None, prior_pool: str | None) -> "Prio
 
     model = load_predictor(predictor)
     if model is not None:
-        return model.predict([question.text for question in pool.questions])
+        from optscale_predictor.predictor.pairing import require_pairing
+        from optscale_predictor.predictor.source_records import source_of_pool
+
+        learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, unpaired)
+        return model.predict_questions(pool.questions, learnt)
     if prior_pool is not None:
         return constant_prior(RecordedSamples.from_pool(Pool(prior_pool)).scores)
     return None

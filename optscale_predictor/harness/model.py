@@ -48,6 +48,8 @@ class OptScaleLM(LM):
         max_batch_size: Not used; lm-eval gives it.
         device: Not used; lm-eval gives it.
         trust_remote_code: Whether to run code that a model's repository brings.
+        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
         **settings: The policy's settings.
 
     Raises:
@@ -78,6 +80,8 @@ class OptScaleLM(LM):
         max_batch_size: int | None = None,
         device: str | None = None,
         trust_remote_code: bool = False,
+        source: str | None = None,
+        unpaired: bool = False,
         **settings: object,
     ) -> None:
         super().__init__()
@@ -105,7 +109,8 @@ class OptScaleLM(LM):
                 if verifier
                 else None
             )
-        self._scaler = OptScale(drawing, judge, load_predictor(predictor), rule)
+        self._arguments |= {"source": source, "unpaired": str(unpaired)}
+        self._scaler = OptScale(drawing, judge, load_predictor(predictor), rule, source=source, unpaired=unpaired)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Answers all requests, those of equal generation settings at once."""
@@ -160,6 +165,8 @@ class OptScaleLM(LM):
             self._scaler.verifier,
             self._scaler.predictor,
             self._scaler.policy,
+            source=self._scaler.source,
+            unpaired=self._scaler.unpaired,
         )
         questions = [_question(request) for request in requests]
         recorded = isinstance(scaler.generator, RecordedGenerator)

@@ -1,15 +1,13 @@
 """Pools on a hub: a data set repository that holds a pool's files as they are.
 
 ``hub:REPO_ID`` or ``hub:REPO_ID@REVISION`` stands wherever the folder of a pool is read. Its files are downloaded once
-into the hub library's cache and are read-only. Tokens are the hub library's affair: it reads them from its own login or
-from ``HF_TOKEN``; none is ever written or shown here.
+into the hub library's cache and are read-only.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.hub import fetch, push
 
 PREFIX = "hub:"
 
@@ -28,14 +26,10 @@ def local_copy(name: str) -> Path:
     Raises:
         InputError: The name is none, or the hub does not give it.
     """
-    from huggingface_hub import snapshot_download
-
     repo_id, _, revision = name.removeprefix(PREFIX).partition("@")
     if not repo_id:
         raise InputError(f"{name!r}: expected hub:REPO_ID or hub:REPO_ID@REVISION")
-    with _telling(name):
-        found = snapshot_download(repo_id, repo_type="dataset", revision=revision or None, allow_patterns=list(FILES))
-    folder = Path(found)
+    folder = fetch(name, repo_id, "dataset", revision or None, FILES)
     if not (folder / "manifest.json").is_file():
         raise InputError(f"{name}: not a pool (no manifest.json), or not downloaded yet")
     return folder
@@ -50,34 +44,4 @@ def upload(folder: Path, repo_id: str, private: bool, message: str) -> str:
     Raises:
         InputError: The hub refuses, or cannot be reached; or the repository is there and not as private as asked for.
     """
-    from huggingface_hub import HfApi
-
-    api = HfApi()
-    with _telling(f"hub:{repo_id}"):
-        url = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-        if private and not api.repo_info(repo_id, repo_type="dataset").private:
-            raise InputError(f"hub:{repo_id}: exists and is public; nothing was uploaded")
-        api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=folder,
-            allow_patterns=list(FILES),
-            delete_patterns=["samples-*.parquet"],
-            commit_message=message,
-        )
-    return str(url)
-
-
-@contextmanager
-def _telling(name: str) -> Iterator[None]:
-    """Turns whatever the hub library raises into one line, without the token."""
-    from huggingface_hub import get_token
-
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # its HTTP client, and so what it raises, changes from version to version
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason, token = " ".join(lines[:2]) or type(error).__name__, get_token()
-        raise InputError(f"{name}: {reason.replace(token, '***') if token else reason}") from error
+    return push(f"hub:{repo_id}", folder, repo_id, "dataset", private, message, FILES, ["samples-*.parquet"])

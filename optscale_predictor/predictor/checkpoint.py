@@ -1,130 +1,168 @@
 """Predictor checkpoints: a folder that others load in one line.
 
-- ``adapter_config.json``, ``adapter_model.safetensors``: the LoRA updates, in PEFT's own form;
-- ``head.safetensors``: the head;
 - ``optscale_config.json``: what it is made of and was made from;
-- ``README.md``: the model card, its numbers measured.
+- ``head.safetensors``: the head, and the pooling where that is learnt;
+- ``README.md``: the model card, its numbers measured;
+- ``adapter_config.json``, ``adapter_model.safetensors``: the LoRA updates, in PEFT's own form; or, where they are
+  merged (``optscale publish --merged``), a whole model and its tokenizer as transformers keeps them: no base is needed.
 
-The head lies in a file of its own because a head next to a LoRA is easily lost on reload (peft #310, #577).
+The head lies in a file of its own because a head next to a LoRA is easily lost on reload (peft #310, #577). Nothing in
+a checkpoint is believed before it is checked (``untrusted``), and no pickle is ever read.
 """
 
-import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.config import PredictorConfig
+from optscale_predictor.hub import fetch
+from optscale_predictor.predictor import adapter, merging
+from optscale_predictor.predictor.card import CARD, render_card
+from optscale_predictor.predictor.config import FILE, PredictorConfig
+from optscale_predictor.predictor.fingerprint import base_fingerprint, require_base
+from optscale_predictor.predictor.sound_head import require_sound
+from optscale_predictor.predictor.untrusted import own_file, read_json, read_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from optscale_predictor.predictor.model import OptScalePredictor
 
 HEAD = "head.safetensors"
-ADAPTER = "adapter_model.safetensors"
+ADAPTER_FILES = (adapter.CONFIG, adapter.WEIGHTS)
+
+#: A checkpoint's own files, as patterns: what goes to a hub and comes from there, whatever else lies beside them.
+FILES = (
+    CARD,
+    FILE,
+    HEAD,
+    *ADAPTER_FILES,
+    *merging.FILES,
+    "assessment.json",
+    "assessment.png",
+    "curve.csv",
+    "curve.png",
+)
 
 
 def save(predictor: "OptScalePredictor", folder: Path) -> None:
-    """Writes the checkpoint; files that are there are replaced."""
+    """Writes the checkpoint; files that are there are replaced, each whole.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    predictor.backbone.save_pretrained(folder)
-    # PEFT writes down where the base model lay on this machine; the name it goes by is in our config.
-    adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    adapter["base_model_name_or_path"] = predictor.config.base_model
-    (folder / "adapter_config.json").write_text(json.dumps(adapter, indent=2) + "\n", encoding="utf-8")
-    save_file({name: part.contiguous() for name, part in predictor.head.state_dict().items()}, folder / HEAD)
-    predictor.config.save(folder)
-    (folder / "README.md").write_text(_card(predictor.config), encoding="utf-8")
+    config, backbone = predictor.config, predictor.backbone
+    config.merged = not adapter.is_adapted(backbone)
+    config.base_fingerprint = config.base_fingerprint or base_fingerprint(backbone)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".partial-") as place:
+            partial = Path(place)
+            if config.merged:
+                merging.write_model(backbone, predictor.tokenizer, partial)
+            else:
+                adapter.write_adapter(backbone, config.base_model, partial)
+            tensors = {name: part.detach().cpu().contiguous().clone() for name, part in _own_state(predictor).items()}
+            save_file(tensors, partial / HEAD, {"format": "pt"})
+            config.save(partial)
+            (partial / CARD).write_text(render_card(config), encoding="utf-8")
+            for path in sorted(partial.iterdir()):
+                os.replace(path, folder / path.name)
+            _remove_other_layout(folder, config.merged)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write the checkpoint: {error.strerror or error}") from error
 
 
 def load(
     kind: "type[OptScalePredictor]", path_or_hub_id: str, revision: str | None, base_model: str | None
 ) -> "OptScalePredictor":
     """See ``OptScalePredictor.from_pretrained``."""
-    from peft import LoraConfig
-
-    from optscale_predictor.predictor.model import add_lora, load_base
-
-    folder = _folder(path_or_hub_id, revision)
+    folder = checkpoint_folder(path_or_hub_id, revision)
     config = PredictorConfig.load(folder)
-    for name in ("adapter_config.json", ADAPTER, HEAD):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: {name} is missing from this checkpoint")
-    backbone, tokenizer = load_base(base_model or config.base_model)
-    lora = LoraConfig.from_pretrained(str(folder))
-    lora.inference_mode = True
-    predictor = kind(add_lora(backbone, lora), tokenizer, config)
-    _load_weights(predictor, folder)
+    own_file(folder, HEAD)
+    if config.merged:
+        if base_model is not None:
+            raise InputError(f"{folder}: its base model is merged into it; {base_model!r} cannot take its place")
+        backbone, tokenizer = merging.read_model(folder)
+        require_base(backbone, config.base_fingerprint, str(folder), str(folder))
+    else:
+        backbone, tokenizer = _adapted_base(folder, config, base_model or config.base_model)
+    predictor = _with_head(kind, backbone, tokenizer, config, folder)
     return predictor.eval()
 
 
-def _load_weights(predictor: "OptScalePredictor", folder: Path) -> None:
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def checkpoint_folder(path_or_hub_id: str, revision: str | None = None) -> Path:
+    """The folder of a checkpoint; what a hub holds is downloaded into the hub library's cache.
 
-    try:
-        adapter, head = load_file(folder / ADAPTER), load_file(folder / HEAD)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder}: cannot read its weights: {error}") from error
-    pairs = (
-        (ADAPTER, adapter, get_peft_model_state_dict(predictor.backbone)),
-        (HEAD, head, predictor.head.state_dict()),
-    )
-    for name, found, wanted in pairs:
-        wrong = found.keys() ^ wanted.keys() or {key for key in found if found[key].shape != wanted[key].shape}
-        if wrong:
-            raise InputError(f"{folder / name}: tensor {min(wrong)!r} is missing, unknown or of another shape")
-    set_peft_model_state_dict(predictor.backbone, adapter)
-    predictor.head.load_state_dict(head)
-
-
-def _folder(path_or_hub_id: str, revision: str | None) -> Path:
+    Raises:
+        InputError: There is no such folder, and the hub does not give it.
+    """
     folder = Path(path_or_hub_id)
     if folder.is_dir():
+        if revision is not None:
+            raise InputError(f"predictor {path_or_hub_id!r} is a folder, and revision {revision!r} one of the hub's")
         return folder
-    if path_or_hub_id.count("/") != 1 or path_or_hub_id.startswith((".", "/")):
+    if path_or_hub_id.count("/") != 1 or path_or_hub_id.startswith((".", "/", "~")) or path_or_hub_id.endswith("/"):
         raise InputError(f"predictor {path_or_hub_id!r}: no such folder")
-    from huggingface_hub import snapshot_download
+    name = f"predictor {path_or_hub_id!r}: no such folder, and not to be had from the hub"
+    return fetch(name, path_or_hub_id, "model", revision, FILES)
+
+
+def _adapted_base(folder: Path, config: PredictorConfig, base_model: str) -> tuple[Any, Any]:
+    """The base with the checkpoint's LoRA updates, and its tokenizer."""
+    from optscale_predictor.models import read_config
+    from optscale_predictor.predictor.backbone import load_base
+
+    settings = adapter.read_adapter_config(folder)
+    merging.require_no_kernel(read_config(base_model), f"base model {base_model!r}")
+    backbone, tokenizer = load_base(base_model)
+    require_base(backbone, config.base_fingerprint, base_model, str(folder))
+    return adapter.wrap(backbone, settings, folder), tokenizer
+
+
+def _with_head(
+    kind: "type[OptScalePredictor]", backbone: Any, tokenizer: Any, config: PredictorConfig, folder: Path
+) -> "OptScalePredictor":
+    import torch
 
     try:
-        files = ["*.json", "*.safetensors", "README.md"]
-        return Path(snapshot_download(path_or_hub_id, revision=revision, allow_patterns=files))
-    except Exception as error:  # the hub client raises many kinds; each means that it is not to be had
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"predictor {path_or_hub_id!r}: no such folder, and not to be had from the hub: {reason}"
-        ) from error
+        with torch.device("meta"):  # shapes alone: sizes in a config are not believed before the file bears them out
+            wanted = _own_state(kind(backbone, tokenizer, config))
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder / FILE}: no predictor can be made of this config: {reason}") from error
+    tensors = read_weights(own_file(folder, HEAD), wanted)
+    predictor = kind(backbone, tokenizer, config)
+    predictor.load_state_dict(tensors, strict=False)
+    require_sound(predictor.head, len(config.sources), str(folder / HEAD))
+    return predictor
 
 
-def _card(config: PredictorConfig) -> str:
-    lines = [f"| {name} | {value:.4g} |" for name, value in config.metrics.items()]
-    table = "\n".join(["| held-out questions | value |", "| --- | --- |", *lines]) if lines else "Not measured."
-    return f"""---
-library_name: optscale-predictor
-base_model: {config.base_model}
-tags: [optscale, best-of-n, lora]
----
+def _own_state(predictor: "OptScalePredictor") -> "dict[str, Tensor]":
+    """Everything of a predictor that is not its backbone."""
+    return {name: part for name, part in predictor.state_dict().items() if not name.startswith("backbone.")}
 
-# OptScale predictor
 
-Reads a question and emits the prior of its verifier scores: mean, standard deviation, and a strength of
-{config.strength:.3g} samples. LoRA on `{config.base_model}`, {config.pooling} pooling, at most {config.max_length}
-tokens.
+def _remove_other_layout(folder: Path, merged: bool) -> None:
+    """Removes what an earlier checkpoint of the other layout left: transformers would load it in place of ours."""
+    patterns = ADAPTER_FILES if merged else merging.FILES
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink()
 
-Learnt from samples of generator `{config.generator or "not recorded"}`, scored in [0, 1] by verifier
-`{config.verifier or "not recorded"}`. It says nothing about others.
 
-## Measured
+def read_assessment(path: Path) -> dict[str, Any]:
+    """What ``optscale assess`` wrote as ``assessment.json``, its places reduced to names.
 
-{table}
-
-## Use
-
-```python
-from optscale_predictor import OptScalePredictor
-
-prior = OptScalePredictor.from_pretrained("PATH").predict(["A question?"])
-print(prior.mu, prior.sigma, prior.strength)
-```
-"""
+    Raises:
+        InputError: It is missing or no assessment.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    content = read_json(path)
+    if not isinstance(content.get("figures"), dict):
+        raise InputError(f"{path}: not an assessment of optscale assess (no figures)")
+    return {**content, **{name: Path(str(content.get(name, ""))).name for name in ("predictor", "targets")}}

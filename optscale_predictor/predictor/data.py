@@ -1,193 +1,209 @@
-"""Training data: questions with the moments of their scores, batched by length."""
+"""Training data: targets as Lightning wants them, in batches by length, resumable in mid-epoch."""
 
-import gzip
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.json_lines import parse_object
+from optscale_predictor.predictor.heads.labels import label_codes
+from optscale_predictor.predictor.length_buckets import LengthBuckets
+from optscale_predictor.predictor.losses import Observed
+from optscale_predictor.predictor.source_records import source_of_targets
+from optscale_predictor.predictor.sources import ScoreSource
+from optscale_predictor.predictor.targets import (
+    DEFAULT_SOURCE,
+    DataSplit,
+    Target,
+    data_summary,
+    labels_of,
+    read_targets,
+)
+from optscale_predictor.progress import say
+from optscale_predictor.targets.splitting import TRAIN, VALIDATION
 
+if TYPE_CHECKING:
+    from optscale_predictor.predictor.frozen_layers import FrozenStates
+    from optscale_predictor.predictor.model import OptScalePredictor
 
-@dataclass(frozen=True)
-class Target:
-    """One question's target.
+ASSUMED_SAMPLES = 64.0
 
-    Attributes:
-        question: Its text.
-        mean: Mean of its scores, in [0, 1].
-        std: Their population standard deviation, in [0, 0.5].
-        split: ``train`` or ``validation``.
-    """
+_SPLIT = DataSplit()
 
-    question: str
-    mean: float
-    std: float
-    split: str
-
-
-def read_targets(
-    path: str | Path, validation_share: float = 0.1, seed: int = 0, group_numbers: bool = False
-) -> list[Target]:
-    """Reads targets: Parquet as ``optscale targets`` writes it, or JSON lines (``.jsonl``, ``.jsonl.gz``).
-
-    JSON lines have ``question``, ``mean`` and ``std`` (or ``score_mean`` and ``score_std``). Where rows name no
-    ``split`` it is drawn by a hash of the question.
-
-    Args:
-        path: The file.
-        validation_share: Share of questions held out, in (0, 1), where rows name no split.
-        seed: Which ones.
-        group_numbers: Whether questions that differ in their numbers alone are kept on one side of the split.
-
-    Raises:
-        InputError: The file cannot be read, a column is missing, or moments are impossible; names file and row.
-    """
-    targets = []
-    for number, row in enumerate(_rows(Path(path)), start=1):
-        place = f"{path}: row {number}"
-        question = row.get("question")
-        mean, std = row.get("mean", row.get("score_mean")), row.get("std", row.get("score_std"))
-        if not isinstance(question, str) or not isinstance(mean, float | int) or not isinstance(std, float | int):
-            raise InputError(f"{place}: needs columns question, mean and std (or score_mean and score_std)")
-        if not (0 <= mean <= 1 and 0 <= std <= np.sqrt(mean * (1 - mean)) + 1e-6):
-            raise InputError(f"{place}: no scores in [0, 1] have mean {mean} and standard deviation {std}")
-        split = row.get("split") or _split(question, validation_share, seed, group_numbers)
-        targets.append(Target(question, float(mean), float(std), str(split)))
-    if not targets:
-        raise InputError(f"{path}: no targets in it")
-    return targets
+Batch = dict[str, torch.Tensor]
+"""``tokens`` and ``mask`` [questions, length]; ``source`` and ``rows`` [questions]; ``labels`` [questions, labels].
+With frozen layers cached also ``states`` [questions, length, width] and ``pooled`` [questions, widths]."""
 
 
 class TargetData(pl.LightningDataModule):
-    """Training and validation questions of one targets file.
+    """Training and validation questions of one file of targets, or of several with names.
 
     Args:
         path: The file; see :func:`read_targets`.
-        batch_size: Questions in a batch, >= 1.
-        validation_share: Share of questions held out, in (0, 1), where the file names no split.
-        seed: Which ones; and the order of batches.
-        group_numbers: Whether questions that differ in their numbers alone are kept on one side of the split.
+        paths: In place of ``path``: name of each source of scores, and its file.
+        batch_size: Questions in a device's batch, >= 1.
+        tokens_per_batch: In place of ``batch_size``: tokens in a device's batch at most, padding included.
+        split: How questions are split where files name no split.
+        assumed_samples: Scores behind a question's target where the file does not say, >= 1.
+        seed: Order of batches.
     """
 
     def __init__(
         self,
-        path: str,
+        path: str | None = None,
+        paths: dict[str, str] | None = None,
         batch_size: int = 32,
-        validation_share: float = 0.1,
+        tokens_per_batch: int | None = None,
+        split: DataSplit = _SPLIT,
+        assumed_samples: float = ASSUMED_SAMPLES,
         seed: int = 0,
-        group_numbers: bool = False,
     ) -> None:
         super().__init__()
-        self.batch_size, self.seed = batch_size, seed
-        self._how = (path, validation_share, seed, group_numbers)
+        if (path is None) == (not paths):
+            raise InputError("data needs either a path, or paths with a name each")
+        if not assumed_samples >= 1:
+            raise InputError(f"assumed_samples must be >= 1, got {assumed_samples}")
+        for name, value in (("batch_size", batch_size), ("tokens_per_batch", tokens_per_batch)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be >= 1, got {value}")
+        self.files: dict[str, str] | str = paths or str(path)
+        self.batch_size, self.tokens_per_batch = batch_size, tokens_per_batch
+        self.split, self.assumed_samples, self.seed = split, assumed_samples, seed
         self.train: list[Target] = []
         self.validation: list[Target] = []
+        self.sources: list[ScoreSource] = []
+        self.summary: dict[str, Any] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the file."""
+        """Reads the files, and says what is in them."""
         if self.train:
             return
-        targets = read_targets(*self._how)
-        self.train = [target for target in targets if target.split == "train"]
-        self.validation = [target for target in targets if target.split == "validation"]
-        if not self.train or len(self.validation) < 2:
-            raise InputError(
-                f"{self._how[0]}: too few questions: {len(self.train)} to train, {len(self.validation)} to validate"
-            )
+        targets = read_targets(self.files, self.split)
+        self.train, self.validation = (
+            [target for target in targets if target.split == side] for side in (TRAIN, VALIDATION)
+        )
+        counts = f"{len(self.train)} to train on, {len(self.validation)} to validate on"
+        if len(self.train) < 2 or len(self.validation) < 2:
+            raise InputError(f"{self._name}: too few questions: {counts}")
+        self.sources = self._records(dict.fromkeys(target.source for target in targets))
+        self.summary = data_summary(targets, self.split, self.assumed_samples)
+        if self.trainer is None or self.trainer.is_global_zero:
+            self._describe(counts)
 
-    def train_dataloader(self) -> "DataLoader[Any]":
-        """Batches of neighbouring lengths in a random order, another one every epoch."""
-        return self._loader(self.train, shuffle=True)
+    def train_dataloader(self) -> "BucketLoader":
+        """Batches in a random order, another one every epoch."""
+        return self._loader(self._module.questions[TRAIN], self.seed)
 
-    def val_dataloader(self) -> "DataLoader[Any]":
-        """Batches of neighbouring lengths."""
-        return self._loader(self.validation, shuffle=False)
+    def val_dataloader(self) -> "BucketLoader":
+        """Batches in order of length."""
+        return self._loader(self._module.questions[VALIDATION], None)
 
-    def _loader(self, targets: list[Target], shuffle: bool) -> "DataLoader[Any]":
-        model: Any = self.trainer.lightning_module.predictor  # type: ignore[union-attr]
-        tokens = model.tokenize([target.question for target in targets])
-        rows = _Rows(tokens, targets)
-        batches = LengthBuckets([len(one) for one in tokens], self.batch_size, self.seed if shuffle else None)
+    def _records(self, names: Iterable[str]) -> list[ScoreSource]:
+        """What is known of each source: what Parquet files of ``optscale targets`` say of the pool behind them."""
+        files = self.files if isinstance(self.files, dict) else {DEFAULT_SOURCE: self.files}
+        found = []
+        for name in names:
+            try:
+                found.append(source_of_targets(files[name], name) if name in files else ScoreSource(name))
+            except InputError:  # Parquet from elsewhere: it was read well, and says nothing of its making
+                found.append(ScoreSource(name))
+        return found
 
-        def collate(items: list[tuple[list[int], list[float]]]) -> dict[str, torch.Tensor]:
-            padded, mask = model.collate([item[0] for item in items])
-            return {"tokens": padded, "mask": mask, "moments": torch.tensor([item[1] for item in items])}
+    @property
+    def _module(self) -> Any:
+        if self.trainer is None:
+            raise InputError("targets are batched by a trainer; attach the data to one")
+        return self.trainer.lightning_module
 
-        return DataLoader(rows, batch_sampler=batches, collate_fn=collate)
+    @property
+    def _name(self) -> str:
+        return self.files if isinstance(self.files, str) else ", ".join(self.files.values())
+
+    def _describe(self, counts: str) -> None:
+        others = {side: self.summary["questions"][side] for side in ("test", "left_out")}
+        kept = "".join(f", {number} {side.replace('_', ' ')}" for side, number in others.items() if number)
+        say(f"{self._name}: {counts}{kept} (fingerprint {self.summary['fingerprint'][:8]})")
+        if "assumed_samples" in self.summary:
+            say(f"targets do not say how many samples are behind them; {self.assumed_samples:g} are assumed")
+
+    def _loader(self, questions: "Questions", seed: int | None) -> "BucketLoader":
+        assert self.trainer is not None
+        lengths = [len(tokens) for tokens in questions.tokens]
+        devices = self.trainer.global_rank, self.trainer.world_size
+        return BucketLoader(questions, LengthBuckets(lengths, self.batch_size, seed, self.tokens_per_batch, *devices))
 
 
-class LengthBuckets(Sampler[list[int]]):
-    """Batches of rows of neighbouring lengths, so that little is padding; shuffled anew every epoch where seeded.
+class Questions(Dataset[Batch]):
+    """Tokenised questions of one side, given out in whole batches.
 
     Args:
-        lengths: Each row's length.
-        batch_size: Rows in a batch, >= 1.
-        seed: Order of rows and batches; None keeps them in order of length.
+        predictor: Whose tokenizer reads them.
+        targets: The questions' targets.
+        sources: Names of the sources of scores; a question's source is its place among them.
+        assumed_samples: Scores behind a target that does not say.
+        labels: Names of the labels that the predictor is told.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be >= 1, got {batch_size}")
-        self._lengths, self._batch_size, self._seed, self._epoch = np.asarray(lengths), batch_size, seed, 0
+    def __init__(
+        self,
+        predictor: "OptScalePredictor",
+        targets: Sequence[Target],
+        sources: Sequence[str],
+        assumed_samples: float = ASSUMED_SAMPLES,
+        labels: Sequence[str] = (),
+    ) -> None:
+        self._collate = predictor.collate
+        self.texts = [target.question for target in targets]
+        self.tokens = predictor.tokenize(self.texts)
+        self.source = torch.tensor([list(sources).index(target.source) for target in targets])
+        self.labels = label_codes(labels, [labels_of(target) for target in targets])
+        self.observed = observe(targets, assumed_samples)
+        self.frozen: FrozenStates | None = None
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
-        return -(-len(self._lengths) // self._batch_size)
+        """Number of questions."""
+        return len(self.tokens)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning, so that a resumed run goes on with the order it would have had."""
-        self._epoch = epoch
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """One epoch's batches."""
-        if self._seed is None:
-            order, rng = np.argsort(self._lengths, kind="stable"), None
-        else:
-            rng = np.random.default_rng([self._seed, self._epoch])
-            # Lengths are jittered before sorting: neighbours stay alike, batches differ between epochs.
-            order = np.argsort(self._lengths * rng.uniform(0.9, 1.1, len(self._lengths)))
-        batches = [order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)]
-        for index in range(len(batches)) if rng is None else rng.permutation(len(batches)):
-            yield batches[index].tolist()
+    def __getitem__(self, rows: list[int]) -> Batch:
+        """The batch of these rows."""
+        tokens, mask = self._collate([self.tokens[row] for row in rows])
+        batch = {"tokens": tokens, "mask": mask, "source": self.source[rows], "rows": torch.tensor(rows)}
+        batch["labels"] = self.labels[rows]
+        return batch if self.frozen is None else batch | self.frozen.take(rows, tokens.shape[1])
 
 
-class _Rows(Dataset[tuple[list[int], list[float]]]):
-    def __init__(self, tokens: list[list[int]], targets: list[Target]) -> None:
-        self._tokens, self._targets = tokens, targets
+class BucketLoader(DataLoader[Batch]):
+    """A loader of whole batches whose place in the epoch goes into checkpoints (Lightning calls the two methods)."""
 
-    def __len__(self) -> int:
-        return len(self._tokens)
+    def __init__(self, questions: Questions, buckets: LengthBuckets) -> None:
+        # Tokens are in memory and a batch is quickly put together: worker processes would cost more than they save.
+        super().__init__(questions, sampler=buckets, batch_size=None)
+        self.buckets = buckets
 
-    def __getitem__(self, index: int) -> tuple[list[int], list[float]]:
-        target = self._targets[index]
-        return self._tokens[index], [target.mean, target.std]
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the epoch."""
+        return self.buckets.state_dict()
 
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            yield from pq.read_table(path, partitioning=None).to_pylist()
-            return
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield parse_object(line, f"{path}:{number}")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"{path}: cannot read targets: {reason}") from error
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a place."""
+        self.buckets.load_state_dict(state)
 
 
-def _split(question: str, share: float, seed: int, group_numbers: bool) -> str:
-    key = " ".join(re.sub(r"\d+", "0", question).lower().split()) if group_numbers else question
-    digest = blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest()
-    return "validation" if int.from_bytes(digest, "big") / 2**64 < share else "train"
+def observe(targets: Sequence[Target], assumed_samples: float = ASSUMED_SAMPLES) -> Observed:
+    """What losses see of the targets: double-precision tensors [questions] on the CPU, NaN where not known."""
+
+    def column(name: str, default: float = torch.nan) -> torch.Tensor:
+        found = (getattr(target, name) for target in targets)
+        return torch.tensor([default if value is None else value for value in found], dtype=torch.float64)
+
+    logs = [column(name) for name in ("mean_log", "mean_log1m")]
+    errors = column("mean_error"), column("std_error")
+    return Observed(column("num_samples", assumed_samples), column("mean"), column("std"), *errors, *logs)
+
+
+def take(observed: Observed, rows: torch.Tensor) -> Observed:
+    """Some of the questions' observations."""
+    rows = rows.cpu()
+    return Observed(*(None if part is None else part[rows] for part in observed))  # type: ignore[arg-type]

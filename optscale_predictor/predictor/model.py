@@ -1,7 +1,6 @@
-"""The predictor's network: a transformers backbone with LoRA, masked pooling, and a head that emits moments."""
+"""The predictor: reads a question, emits the prior of its scores."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -9,50 +8,43 @@ import numpy as np
 import torch
 from torch import nn
 
+from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import Prior
-from optscale_predictor.models import load_pretrained
+from optscale_predictor.predictor.backbone import LoraSettings, hidden_layers, load_base, num_layers, tune
 from optscale_predictor.predictor.config import PredictorConfig
-
-_EDGE = 1e-4  # predictions keep this far from moments that no scores in [0, 1] can have
+from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
+from optscale_predictor.predictor.heads.labels import label_codes
+from optscale_predictor.predictor.losses import Predicted
+from optscale_predictor.predictor.pooling import make_pooling
+from optscale_predictor.questions import Question
 
 
 class OptScalePredictor(nn.Module):
-    """Reads questions, emits the mean and standard deviation of their scores.
-
-    Any mean in (0, 1), and any standard deviation that scores of that mean can have, by construction:
-    mean = sigmoid(h_0), std = sqrt(mean (1 - mean)) sigmoid(h_1).
+    """A transformers backbone with LoRA updates, masked pooling, and a head that emits mean, spread and strength.
 
     Args:
         backbone: A transformers encoder or decoder, wrapped by PEFT.
         tokenizer: Its tokenizer.
-        config: See :class:`PredictorConfig`.
+        config: See :class:`PredictorConfig`; it alone decides every shape.
     """
 
     def __init__(self, backbone: Any, tokenizer: Any, config: PredictorConfig) -> None:
         super().__init__()
         self.backbone, self.tokenizer, self.config = backbone, tokenizer, config
-        self.head = nn.Linear(backbone.config.hidden_size, 2)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        hidden = int(backbone.config.hidden_size)
+        layers = num_layers(backbone, config.layers)
+        self.poolings = nn.ModuleList(make_pooling(config.pooling, hidden) for _ in range(layers))
+        self.head = _make_head(config, hidden * layers)
 
     @classmethod
-    def from_base(cls, config: PredictorConfig, rank: int = 16, alpha: int = 32, dropout: float = 0.05) -> Self:
+    def from_base(cls, config: PredictorConfig, lora: LoraSettings | None = None) -> Self:
         """An untrained predictor on ``config.base_model``.
-
-        Args:
-            config: See :class:`PredictorConfig`.
-            rank: Rank of the LoRA updates, >= 1.
-            alpha: Their scale, times ``rank``.
-            dropout: Dropout before them, in [0, 1).
 
         Raises:
             InputError: There is no such base model.
         """
-        from peft import LoraConfig
-
         backbone, tokenizer = load_base(config.base_model)
-        lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
-        return cls(add_lora(backbone, lora), tokenizer, config)
+        return cls(tune(backbone, lora or LoraSettings()), tokenizer, config)
 
     @classmethod
     def from_pretrained(cls, path_or_hub_id: str, revision: str | None = None, base_model: str | None = None) -> Self:
@@ -76,6 +68,24 @@ class OptScalePredictor(nn.Module):
 
         save(self, Path(folder))
 
+    def push_to_hub(
+        self, repo_id: str, private: bool = False, message: str | None = None, revision: str | None = None
+    ) -> str:
+        """Uploads a checkpoint with its card; returns the repository's address.
+
+        Args:
+            repo_id: For example ``name/predictor``; made where it does not exist.
+            private: Whether a repository that is made is private.
+            message: Of the commit.
+            revision: Branch to upload to, made where it does not exist; the main branch by default.
+
+        Raises:
+            InputError: The hub refuses; or the base model is a folder of this machine, which nobody else has.
+        """
+        from optscale_predictor.predictor.publishing import push_predictor
+
+        return push_predictor(self, repo_id, private, message, revision)
+
     def tokenize(self, questions: Sequence[str]) -> list[list[int]]:
         """Each question's tokens, at most ``max_length``; an empty question is one padding token."""
         encoded = self.tokenizer(list(questions), truncation=True, max_length=self.config.max_length)["input_ids"]
@@ -89,60 +99,107 @@ class OptScalePredictor(nn.Module):
         mask = torch.tensor([[1] * len(one) + [0] * (length - len(one)) for one in tokens])
         return padded, mask
 
-    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Mean and standard deviation of the scores, [questions, 2]; arguments [questions, length]."""
-        hidden = self.backbone(input_ids=tokens, attention_mask=mask).last_hidden_state
-        raw = self.head(self._pool(hidden, mask).float()).sigmoid()
-        mean = raw[:, 0] * (1 - 2 * _EDGE) + _EDGE
-        share = raw[:, 1] * (1 - 2 * _EDGE) + _EDGE
-        return torch.stack([mean, (mean * (1 - mean)).sqrt() * share], -1)
+    def features(self, tokens: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor | None = None) -> Features:
+        """What the head sees; ``tokens`` and ``mask`` [questions, length], padded on either side."""
+        hidden = hidden_layers(self.backbone, tokens, mask, self.config.layers)
+        pooled = [pool(states, mask) for pool, states in zip(self.poolings, hidden, strict=True)]
+        return Features(torch.cat(pooled, -1), tokens, mask, labels)
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        mask: torch.Tensor,
+        source: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> Predicted:
+        """The prior of each question.
+
+        Args:
+            tokens: [questions, length].
+            mask: 1 at real tokens, 0 at padding on either side, [questions, length].
+            source: Whose scores, [questions]; the first source's by default.
+            labels: Codes of the questions' labels, [questions, labels]; None where nothing is known.
+        """
+        source = tokens.new_zeros(len(tokens)) if source is None else source
+        return cast(Predicted, self.head(self.features(tokens, mask, labels), source))
 
     @torch.inference_mode()
-    def predict(self, questions: Sequence[str], batch_size: int = 64) -> Prior:
+    def predict(
+        self,
+        questions: Sequence[str],
+        source: str | None = None,
+        batch_size: int = 64,
+        labels: Sequence[Mapping[str, str]] | None = None,
+    ) -> Prior:
         """The prior of each question, arrays [questions], in the order given.
 
         Batches hold questions of neighbouring lengths; a prediction does not depend on its neighbours.
+
+        Args:
+            questions: Their texts.
+            source: Whose scores, where the predictor has learnt several.
+            batch_size: Questions in a batch, >= 1.
+            labels: What is known of each question besides its text, by the names in ``config.labels``; others are
+                passed over, and one that is missing is unknown.
+
+        Raises:
+            InputError: There is no such source, the batch size is out of range, or labels are not one a question.
         """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be >= 1, got {batch_size}")
+        if labels is not None and len(labels) != len(questions):
+            raise InputError(f"labels must be given for each of {len(questions)} questions, got {len(labels)}")
+        index = self.config.source_index(source)
+        codes = label_codes(self.config.labels, labels or [{}] * len(questions))
         was_training = self.training
         self.eval()
-        tokens = self.tokenize(questions)
+        found = np.empty((len(questions), 3))
+        for batch, tokens, mask in self._batches(self.tokenize(questions), batch_size):
+            asked = torch.full((len(batch),), index, device=tokens.device)
+            predicted = self(tokens, mask, asked, codes[batch].to(tokens.device))
+            found[batch] = torch.stack(predicted, -1).double().cpu().numpy()
+        self.train(was_training)
+        return _valid_prior(found)
+
+    def predict_questions(
+        self, questions: Sequence[Question], source: str | None = None, batch_size: int = 64
+    ) -> Prior:
+        """As :meth:`predict`, of questions with the labels that they carry."""
+        labels = [question.labels for question in questions]
+        return self.predict([question.text for question in questions], source, batch_size, labels)
+
+    @torch.inference_mode()
+    def pool(self, tokens: Sequence[list[int]], batch_size: int = 64) -> torch.Tensor:
+        """Pooled hidden states of many questions, [questions, width], without dropout; from their tokens."""
+        was_training = self.training
+        self.eval()
+        found: torch.Tensor | None = None
+        for batch, padded, mask in self._batches(tokens, batch_size):
+            pooled = self.features(padded, mask).pooled
+            found = pooled.new_empty((len(tokens), pooled.shape[1])) if found is None else found
+            found[batch] = pooled
+        self.train(was_training)
+        if found is None:
+            raise InputError("no questions to pool")
+        return found
+
+    def _batches(self, tokens: Sequence[list[int]], batch_size: int) -> Any:
+        """Batches by length: indices, tokens and mask of each."""
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
-        moments = np.empty((len(tokens), 2))
-        device = self.head.weight.device
+        device = next(self.parameters()).device
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             padded, mask = self.collate([tokens[index] for index in batch])
-            moments[batch] = self(padded.to(device), mask.to(device)).double().cpu().numpy()
-        self.train(was_training)
-        return Prior(moments[:, 0], moments[:, 1], self.config.strength)
-
-    def start_at(self, mean: float, std: float) -> None:
-        """Sets the head to emit these moments for every question: where training starts from."""
-        share = np.clip(std / np.sqrt(mean * (1 - mean)), 0.01, 0.99)
-        with torch.no_grad():
-            self.head.weight.mul_(0.1)
-            self.head.bias.copy_(torch.logit(torch.tensor([np.clip(mean, 0.01, 0.99), share])))
-
-    def _pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if self.config.pooling == "mean":
-            weight = mask[..., None].to(hidden.dtype)
-            return (hidden * weight).sum(1) / weight.sum(1)
-        last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(-1)
-        return hidden[torch.arange(len(hidden), device=mask.device), last]
+            yield batch, padded.to(device), mask.to(device)
 
 
-def add_lora(backbone: Any, lora: Any) -> Any:
-    """The backbone with LoRA updates; PEFT's notes on names and on transformers' own deprecations are left out."""
-    from peft import get_peft_model
-
-    lora.base_model_name_or_path = None  # PEFT would compare it with the folder the base was loaded from
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-        return get_peft_model(backbone, lora)
+def _make_head(config: PredictorConfig, width: int) -> nn.Module:
+    if config.head == "linear":
+        return LinearHead(width, len(config.sources))
+    return GaussianProcessHead(width, config.head_sizes)
 
 
-def load_base(name: str) -> tuple[Any, Any]:
-    """A base model, without any language-model head, and its tokenizer; single precision, on the CPU."""
-    from transformers import AutoModel, AutoTokenizer
-
-    return load_pretrained(AutoModel, name, "cpu"), load_pretrained(AutoTokenizer, name)
+def _valid_prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
+    """Single precision may round a spread to a hair above what its mean allows."""
+    mean, std, strength = found.T
+    return Prior.expecting(mean, np.minimum(std, np.sqrt(mean * (1 - mean))), strength)

@@ -1,34 +1,72 @@
 """Training: what one step learns from, what validation measures, and which epoch's predictor is kept."""
 
-import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from optscale_predictor.errors import InputError
+from optscale_predictor.estimators.prior import Prior
+from optscale_predictor.estimators.statistics import ScoreStatistics
+from optscale_predictor.predictor.backbone import LoraSettings
 from optscale_predictor.predictor.config import PredictorConfig
+from optscale_predictor.predictor.data import Batch, Questions, TargetData, take
+from optscale_predictor.predictor.frozen_layers import FrozenLayers, Precision, cache_size, fill_cache, first_check
+from optscale_predictor.predictor.head_training import HeadTraining, training_of, with_head
+from optscale_predictor.predictor.heads import Features
+from optscale_predictor.predictor.learning_rates import Shape, share_of_rate
+from optscale_predictor.predictor.length_buckets import LengthBuckets
+from optscale_predictor.predictor.losses import Likelihood, Loss, MarginalLikelihood, Predicted, SquaredError
 from optscale_predictor.predictor.model import OptScalePredictor
+from optscale_predictor.predictor.sources import ScoreSource
+from optscale_predictor.predictor.validation import MONITORS, measure, shifted, strength_shift
+from optscale_predictor.progress import say
+from optscale_predictor.targets.splitting import TRAIN, VALIDATION
+
+LossName = Literal["marginal_likelihood", "likelihood", "squared_error"]
+Cache = Literal["none", "memory", "disk"]
+
+_LORA = LoraSettings()
+_LOSSES: dict[str, type[Loss]] = {
+    "marginal_likelihood": MarginalLikelihood,
+    "likelihood": Likelihood,
+    "squared_error": SquaredError,
+}
 
 
 class PredictorModule(pl.LightningModule):
-    """Trains an :class:`OptScalePredictor` by the paper's loss, squared error, each moment in its own units.
-
-    The best epoch's predictor (highest R^2 of the mean on the validation questions) is saved to ``output``.
+    """Trains an :class:`OptScalePredictor`; the best epoch's is saved to ``output``, with what was measured of it.
 
     Args:
         output: Checkpoint folder to write.
         base_model: Folder, hub id, or a name that ``models.resolve_model`` knows.
-        pooling: ``mean`` or ``last``.
+        pooling: ``mean``, ``last`` or ``attention``.
+        layers: ``last``, or ``all``.
         max_length: Tokens of a question that are read, > 0.
-        rank: Rank of the LoRA updates, >= 1.
-        alpha: Their scale, times ``rank``.
-        dropout: Dropout before them, in [0, 1).
+        head: ``linear`` or ``gaussian_process``.
+        labels: What a Gaussian-process head is told of a question besides its text, where it is known: ``subject``,
+            ``level``.
+        family: Of the scores' distribution: ``truncated_normal`` or ``beta``.
+        lora: The LoRA updates.
+        loss: A loss's name, or one with settings of its own.
         learning_rate: Highest learning rate, > 0.
+        head_learning_rate: That of head and pooling; ``learning_rate`` by default.
         weight_decay: AdamW's, >= 0.
         warmup_share: Share of all steps over which the learning rate rises, in [0, 1).
-        generator: The generator whose scores are learnt; goes into the checkpoint.
-        verifier: The verifier that gave them; goes into the checkpoint.
+        schedule: What the learning rate does then: ``cosine``, ``linear`` or ``constant``.
+        monitor: The held-out number by which the best epoch is chosen: ``log_evidence``, ``r2_mean``, ``r2_std`` or
+            ``spearman_mean``.
+        cache_frozen: Keep what the layers below ``lora.top_layers`` make of each question: in ``memory``, on ``disk``,
+            or not (``none``).
+        cache_precision: Of what is kept: ``float32``, ``bfloat16`` or ``float16``.
+        sources: What the checkpoint says of sources of scores, where that is not what the targets' file says.
     """
 
     def __init__(
@@ -36,83 +74,306 @@ class PredictorModule(pl.LightningModule):
         output: str,
         base_model: str = "embedded:generator",
         pooling: str = "mean",
+        layers: str = "last",
         max_length: int = 256,
-        rank: int = 16,
-        alpha: int = 32,
-        dropout: float = 0.05,
+        head: str = "linear",
+        labels: list[str] | None = None,
+        family: str = "truncated_normal",
+        lora: LoraSettings = _LORA,
+        loss: Loss | LossName = "marginal_likelihood",
         learning_rate: float = 1e-3,
+        head_learning_rate: float | None = None,
         weight_decay: float = 0.01,
         warmup_share: float = 0.1,
-        generator: str | None = None,
-        verifier: str | None = None,
+        schedule: Shape = "cosine",
+        monitor: str = "log_evidence",
+        cache_frozen: Cache = "none",
+        cache_precision: Precision = "float32",
+        sources: list[ScoreSource] | None = None,
     ) -> None:
         super().__init__()
-        config = PredictorConfig(base_model, pooling, max_length, generator=generator, verifier=verifier)
-        self.predictor = OptScalePredictor.from_base(config, rank, alpha, dropout)
-        self._output = Path(output)
-        self._learning_rate, self._weight_decay, self._warmup_share = learning_rate, weight_decay, warmup_share
-        self.register_buffer("_spread", torch.ones(2))
-        self.register_buffer("_best", torch.tensor(-math.inf))
-        self._seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        # The frozen base model is not in checkpoints; what must be is checked when one is loaded.
+        self.strict_loading = False
+        if monitor not in MONITORS:
+            raise InputError(f"monitor must be one of {', '.join(MONITORS)}, got {monitor!r}")
+        for name, rate in (("learning_rate", learning_rate), ("head_learning_rate", head_learning_rate)):
+            if rate is not None and not rate > 0:
+                raise InputError(f"{name} must be > 0, got {rate}")
+        if not 0 <= warmup_share < 1:
+            raise InputError(f"warmup_share must lie in [0, 1), got {warmup_share}")
+        if labels and head == "linear":
+            raise InputError("labels are for the gaussian_process head; a linear one reads the question alone")
+        if set(labels or []) - {"subject", "level"}:
+            raise InputError(f"labels must be among subject and level, got {', '.join(labels or [])}")
+        self.output, self.monitor = Path(output), monitor
+        self._config = PredictorConfig(
+            base_model,
+            pooling=pooling,
+            layers=layers,
+            max_length=max_length,
+            head=head,
+            family=family,
+            labels=labels or [],
+        )
+        self._lora, self._sources = lora, {source.name: source for source in sources or []}
+        self._loss = loss if isinstance(loss, Loss) else _LOSSES[loss]()
+        self._rates = learning_rate, head_learning_rate or learning_rate
+        self._weight_decay, self._warmup_share, self._schedule = weight_decay, warmup_share, schedule
+        self._cache: tuple[Cache, Precision] = cache_frozen, cache_precision
+        self.predictor: OptScalePredictor | None = None
+        self.questions: dict[str, Questions] = {}
+        self.best = -float("inf")
+        self._head: HeadTraining
+        self._frozen: FrozenLayers | None = None
+        self._refreshed_at = -1
+        self._seen: torch.Tensor | None = None
+        self._resumed_at: dict[str, Any] | None = None
+
+    def configure_model(self) -> None:
+        """Builds the predictor once its data is known; called by Lightning before anything is restored."""
+        if self.predictor is not None:
+            return
+        data = self._data
+        torch.manual_seed(_seed())
+        sources = [self._sources.get(source.name, source) for source in data.sources]
+        names = [source.name for source in sources]
+        config = replace(self._config, sources=sources, data=data.summary)
+        plain = OptScalePredictor.from_base(replace(config, head="linear"), self._lora)
+        sides = {TRAIN: data.train, VALIDATION: data.validation}
+        self.questions = {
+            side: Questions(plain, targets, names, data.assumed_samples, config.labels)
+            for side, targets in sides.items()
+        }
+        self.predictor = with_head(plain, config, self.questions[TRAIN]).train()
+        self._head = training_of(self.predictor, self.questions[TRAIN])
+        self._freeze_unused()
+        self._loss.fit(self.questions[TRAIN].observed)
 
     def on_fit_start(self) -> None:
-        """Starts the head at the training questions' mean moments, and notes their spread."""
-        self.predictor.train()
-        train = self.trainer.datamodule.train  # type: ignore[attr-defined]
-        moments = torch.tensor([[target.mean, target.std] for target in train])
-        self._spread.copy_(moments.std(0).clamp(min=1e-3))  # type: ignore[operator]
-        self.predictor.start_at(*moments.mean(0).tolist())
+        """Fills the cache of frozen layers' states, if there is one."""
+        where, precision = self._cache
+        if where == "none":
+            return
+        if self.trainer.world_size > 1 and "fsdp" in type(self.trainer.strategy).__name__.lower():
+            raise InputError("frozen layers cannot be cached where weights are sharded; set model.cache_frozen to none")
+        model = self._model
+        self._frozen = FrozenLayers(model)
+        first_check(self._frozen, model, self.questions[TRAIN].tokens)
+        width = int(model.backbone.config.hidden_size)
+        size = sum(cache_size(questions.tokens, width, precision) for questions in self.questions.values())
+        if self.trainer.is_global_zero:
+            say(f"keeping {size / 1e6:,.1f} MB of {self._frozen.count} frozen layers' states ({precision}, {where})")
+        folder = self.output.with_name(f"{self.output.name}_training") if where == "disk" else None
+        for questions in self.questions.values():
+            questions.frozen = fill_cache(self._frozen, model, questions.tokens, precision, folder)
 
-    def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
-        """The loss of one batch."""
-        loss = moment_loss(self.predictor(batch["tokens"], batch["mask"]), batch["moments"], self._spread)
-        self.log("loss", loss, prog_bar=True, batch_size=len(batch["tokens"]))
-        return loss
+    def on_train_start(self) -> None:
+        """Goes on with the batches that a resumed run would have had.
 
-    def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
-        """Keeps the predictions for the epoch's end."""
-        self._seen.append((self.predictor(batch["tokens"], batch["mask"]), batch["moments"]))
+        Lightning would see to it, had it not looked at the loader before it reads checkpoints, to count the steps.
+        """
+        if self._resumed_at is not None:
+            self._buckets.load_state_dict(self._resumed_at)
+
+    def on_train_epoch_start(self) -> None:
+        """Solves what of the head is solved; not called where a run is resumed in mid-epoch."""
+        self._refresh()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Dropout depends on the step's number alone, so that a resumed run draws what it would have drawn."""
+        torch.manual_seed(_seed(self.current_epoch, batch_idx, self.global_rank))
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """The loss of one batch; every question counts the same, whatever the size of its batch."""
+        losses = self._loss(self._head.predict(self._features(batch), batch), self._observed(TRAIN, batch))
+        self.log("loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
+        return losses.sum() / self._buckets.rows_a_batch
+
+    def on_validation_epoch_start(self) -> None:
+        """Solves the head on the features as they now are."""
+        self._refresh()
+        self._seen = torch.zeros((len(self.questions[VALIDATION]), 4), dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keeps the predictions for the epoch's end; a question that two devices have counts once."""
+        assert self._seen is not None
+        predicted: Predicted = self._model.head(self._features(batch), batch["source"])
+        self._seen[batch["rows"], :3] = torch.stack([part.double() for part in predicted], -1)
+        self._seen[batch["rows"], 3] = 1.0
 
     def on_validation_epoch_end(self) -> None:
         """Measures, and saves the predictor if it is the best so far."""
-        predicted, true = (torch.cat(parts).double() for parts in zip(*self._seen, strict=True))
-        self._seen = []
-        r2 = 1 - ((predicted - true) ** 2).mean(0) / true.var(0, correction=0).clamp(min=1e-12)
-        values = {"r2_mean": float(r2[0]), "r2_std": float(r2[1])}
-        self.log_dict(values, prog_bar=True)
-        if self.trainer.sanity_checking or not self.trainer.is_global_zero or values["r2_mean"] <= float(self._best):  # type: ignore[arg-type]
-            return
-        self._best.fill_(values["r2_mean"])  # type: ignore[operator]
-        self.predictor.config.strength = strength_of(predicted, true)
-        self.predictor.config.metrics = {**values, "questions": float(len(true))}
-        self.predictor.save_pretrained(self._output)
+        assert self._seen is not None
+        table = self.trainer.strategy.reduce(self._seen, reduce_op="sum")
+        self._seen = None
+        found = (table[:, :3] / table[:, 3:].clamp(min=1)).cpu().numpy()
+        held_out = table[:, 3].cpu().numpy() > 0  # not all where trainer.limit_val_batches says so
+        prior, seen = _prior(found[held_out]), _statistics(self.questions[VALIDATION], held_out)
+        shift = strength_shift(*(self._head.left_out() or (prior, seen)))
+        values = measure(shifted(prior, shift), seen)
+        self.log_dict({**values, "strength_factor": float(np.exp(shift))}, rank_zero_only=False)
+        if not self.trainer.sanity_checking and values[self.monitor] > self.best:
+            self.best = values[self.monitor]
+            self._export(shift, {**values, **self._by_source(prior, seen, held_out)})
 
     def configure_optimizers(self) -> Any:
-        """AdamW; linear warm-up, then cosine to zero."""
-        trained = [part for part in self.parameters() if part.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self._learning_rate, weight_decay=self._weight_decay)
-        total = int(self.trainer.estimated_stepping_batches)
-        warmup = max(1, round(total * self._warmup_share))
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        """AdamW with one rate for the backbone and one for the rest, and their schedule."""
+        named = [(name, part) for name, part in self._model.named_parameters() if part.requires_grad]
+        groups = [
+            {"params": [part for name, part in named if name.startswith("backbone.") == inside], "lr": rate}
+            for inside, rate in zip((True, False), self._rates, strict=True)
+        ]
+        groups = [group for group in groups if group["params"]]
+        optimizer = torch.optim.AdamW(groups, weight_decay=self._weight_decay)
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf") and self._schedule == "constant" and not self._warmup_share:
+            return optimizer
+        total = 0 if steps == float("inf") else int(steps)
+        rate: Callable[[int], float] = partial(
+            share_of_rate, steps=total, warmup_share=self._warmup_share, shape=self._schedule
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves out the frozen base model, which is on the disk already."""
+        kept = self._kept_names(checkpoint["state_dict"])
+        checkpoint["state_dict"] = {name: part for name, part in checkpoint["state_dict"].items() if name in kept}
+        checkpoint["optscale"] = {
+            "best": self.best,
+            "refreshed_at": self._refreshed_at,
+            "data": self._data.summary["fingerprint"],
+            "head": self._head.state_dict(),
+            "batches": self._buckets.state_dict(),
+        }
 
-def moment_loss(predicted: torch.Tensor, true: torch.Tensor, spread: Any) -> torch.Tensor:
-    """Mean squared error of (mean, std), arguments [questions, 2], each in units of its ``spread`` [2]."""
-    scaled: torch.Tensor = (predicted - true) / spread
-    return (scaled**2).mean()
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes back what :meth:`on_save_checkpoint` kept."""
+        own = self.state_dict()
+        kept, found = self._kept_names(own), checkpoint.get("state_dict", {})
+        state = checkpoint.get("optscale")
+        if not isinstance(state, dict):
+            raise InputError("the checkpoint to resume from was not written by this training")
+        wrong = kept ^ found.keys() or {name for name in kept if found[name].shape != own[name].shape}
+        if wrong:
+            raise InputError(f"the checkpoint to resume from is of other settings: tensor {min(wrong)!r} does not fit")
+        if state["data"] != self._data.summary["fingerprint"]:
+            raise InputError("the checkpoint to resume from was trained on other targets, or on another split of them")
+        self.best, self._refreshed_at = state["best"], state["refreshed_at"]
+        self._head.load_state_dict(state["head"])
+        self._resumed_at = state["batches"]
+
+    @property
+    def _model(self) -> OptScalePredictor:
+        assert self.predictor is not None
+        return self.predictor
+
+    @property
+    def _data(self) -> TargetData:
+        data: TargetData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    @property
+    def _buckets(self) -> LengthBuckets:
+        loader: Any = self.trainer.train_dataloader
+        buckets: LengthBuckets = loader.buckets
+        return buckets
+
+    def _features(self, batch: Batch) -> Features:
+        if self._frozen is None:
+            return self._model.features(batch["tokens"], batch["mask"], batch["labels"])
+        found = self._frozen.features(batch["tokens"], batch["mask"], batch["states"], batch["pooled"])
+        return found._replace(labels=batch["labels"])
+
+    def _observed(self, side: str, batch: Batch) -> Any:
+        return take(self.questions[side].observed, batch["rows"])
+
+    def _refresh(self) -> None:
+        if self._refreshed_at == self.global_step:
+            return
+        self._head.refresh(self._pool)
+        self._refreshed_at = self.global_step
+
+    @torch.no_grad()
+    def _pool(self) -> torch.Tensor:
+        """Pooled states of all training questions, without dropout."""
+        model, questions = self._model, self.questions[TRAIN]
+        if self._frozen is None:
+            return model.pool(questions.tokens).clone()
+        was_training = model.training
+        model.eval()
+        order = sorted(range(len(questions)), key=lambda row: len(questions.tokens[row]))
+        parts = []
+        for start in range(0, len(order), 64):
+            batch = {name: part.to(self.device) for name, part in questions[order[start : start + 64]].items()}
+            parts.append(self._features(batch).pooled)
+        model.train(was_training)
+        pooled = torch.cat(parts)
+        return torch.empty_like(pooled).index_copy_(0, torch.tensor(order, device=pooled.device), pooled)
+
+    def _freeze_unused(self) -> None:
+        """Freezes LoRA updates that no prediction depends on (of a pooler, say): DDP would wait for their gradients."""
+        model, question = self._model, self.questions[TRAIN][[0]]
+        model.features(question["tokens"], question["mask"]).pooled.sum().backward()
+        for part in model.backbone.parameters():
+            if part.requires_grad and part.grad is None:
+                part.requires_grad_(False)
+        model.zero_grad(set_to_none=True)
+
+    def _kept_names(self, state: Mapping[str, Any]) -> set[str]:
+        """Names of what training changes: everything but the frozen part of the backbone."""
+        prefix = "predictor.backbone."
+        tuned = {f"predictor.{name}" for name, part in self._model.named_parameters() if part.requires_grad}
+        return {name for name in state if name in tuned or not name.startswith(prefix)}
+
+    def _by_source(self, prior: Prior, seen: ScoreStatistics, held_out: Any) -> dict[str, float]:
+        """``questions``, and the accuracy on each source's own where there are several."""
+        found = {"questions": float(len(prior))}
+        names = [source.name for source in self._data.sources]
+        if len(names) > 1:
+            source = self.questions[VALIDATION].source.numpy()[held_out]
+            for number, name in enumerate(names):
+                own = np.flatnonzero(source == number)
+                if own.size > 1:
+                    part = ScoreStatistics(seen.count[own], seen.mean[own], seen.variance[own])
+                    values = measure(prior.take(own), part)
+                    found |= {f"{key}/{name}": values[key] for key in ("r2_mean", "r2_std")}
+        return found
+
+    def _export(self, shift: float, metrics: dict[str, float]) -> None:
+        """Saves the predictor, its strengths as sure as held-out questions allow."""
+        model = self._model
+        undo = self._head.shift_strength(shift)
+        model.config.metrics = metrics
+        with _whole_weights(self.trainer, model):
+            if self.trainer.is_global_zero:
+                model.save_pretrained(self.output)
+        undo()
 
 
-def strength_of(predicted: torch.Tensor, true: torch.Tensor) -> float:
-    """How many real samples tell a question's mean as well as the prediction does.
+def _whole_weights(trainer: pl.Trainer, model: OptScalePredictor) -> Any:
+    """While it lasts every device has all weights, also where they are sharded."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
 
-    The mean of n samples errs by std^2 / n, so n = mean std^2 / mean squared error of the predicted mean.
-    """
-    error = ((predicted[:, 0] - true[:, 0]) ** 2).mean().clamp(min=1e-9)
-    return float(((true[:, 1] ** 2).mean() / error).clamp(min=1e-3))
+    whole = trainer.strategy.model
+    if whole is None or not any(isinstance(part, FullyShardedDataParallel) for part in whole.modules()):
+        return nullcontext()
+    return FullyShardedDataParallel.summon_full_params(whole, writeback=False)
+
+
+def _prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
+    """Single precision may round a moment to the edge of what is possible, and half precision beyond it."""
+    mean = np.clip(found[:, 0], 1e-6, 1 - 1e-6)
+    most = np.sqrt(mean * (1 - mean))
+    return Prior.expecting(mean, np.clip(found[:, 1], 1e-6 * most, most), np.maximum(found[:, 2], 0.0))
+
+
+def _statistics(questions: Questions, rows: Any) -> ScoreStatistics:
+    seen = questions.observed
+    return ScoreStatistics(seen.count.numpy()[rows], seen.mean.numpy()[rows], seen.std.numpy()[rows] ** 2)
+
+
+def _seed(*step: int) -> int:
+    """The run's seed, or that of one of its steps."""
+    given = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+    return int(np.random.SeedSequence([given, *step]).generate_state(1)[0])

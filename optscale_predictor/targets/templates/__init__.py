@@ -11,13 +11,13 @@ _FOLDER = Path(__file__).parent
 
 
 @cache
-def environment() -> "Environment":
+def environment(folder: Path = _FOLDER) -> "Environment":
     """Escapes everything in HTML; a name that is missing is an error, not an empty string."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     escape = select_autoescape(enabled_extensions=("html.jinja", "svg.jinja"), default=False)
     return Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(folder),
         autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,183 @@
+"""Solving a Gaussian-process head on the training questions, and once more without each fold of them.
+
+A question that helped to solve the head is predicted better than a new one. So noise, strength and, in training, the
+LoRA updates are judged on predictions from coefficients solved without the question's fold; near-duplicates share a
+fold. With Q = (K + noise)^-1 and alpha = Q y, the residuals of a fold f solved without it are Q_ff^-1 alpha_f, and the
+other questions' coefficients alpha - Q_:f Q_ff^-1 alpha_f (Rasmussen and Williams 2006, section 5.4.2, in blocks).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import digamma
+
+from optscale_predictor.estimators.evidence import log_evidence
+from optscale_predictor.estimators.posterior import LEAST_COUNT
+from optscale_predictor.estimators.prior import Prior
+from optscale_predictor.estimators.statistics import ScoreStatistics
+from optscale_predictor.predictor.heads.gaussian_process import GaussianProcessHead
+from optscale_predictor.predictor.losses import Observed
+
+Floats = NDArray[np.float64]
+
+FOLDS = 10
+NOISES = (0.03, 0.1, 0.3, 1.0, 3.0)  # variances of noise tried, in units of the kernel's own
+_STRENGTH_NOISE = 10.0  # a squared residual is one draw of what its output smooths
+_MOST_JUDGED = 1500  # questions by which the strength is fitted
+
+
+@dataclass
+class CrossFit:
+    """What the training of a head needs beside it.
+
+    Attributes:
+        coefficients: Solved without each fold, zero at its own questions; [folds, anchors, outputs].
+        fold: Of each training question, [questions].
+        predicted: Its mean, standard deviation and strength from coefficients solved without its fold, [questions, 3].
+    """
+
+    coefficients: torch.Tensor
+    fold: torch.Tensor
+    predicted: torch.Tensor
+
+
+def solve_head(
+    head: GaussianProcessHead,
+    pooled: torch.Tensor,
+    tokens: Sequence[Sequence[int]],
+    source: Sequence[int],
+    observed: Observed,
+    folds: Sequence[int],
+    labels: torch.Tensor | None = None,
+) -> CrossFit:
+    """Solves a head; where it is new, also its coordinates.
+
+    Args:
+        head: Sized for these questions by ``head_sizes``; changed in place.
+        pooled: Pooled hidden states, [questions, width].
+        tokens: Of each question.
+        source: Whose scores, [questions].
+        observed: Of the scores.
+        folds: In [0, FOLDS), [questions]; near-duplicates in one.
+        labels: Codes of each question's labels, [questions, labels]; None where the head has none.
+    """
+    head.hold_texts(tokens, source, torch.zeros_like(head.labels) if labels is None else labels)
+    if not bool(head.projection.any()):
+        _set_coordinates(head, pooled)
+    with torch.no_grad():
+        head.anchors.copy_(head.project(pooled))
+        kernel = _kernel_matrix(head).double().cpu().numpy()
+    fold = np.asarray(folds)
+    targets = np.stack([observed.mean.double().cpu().numpy(), observed.std.double().cpu().numpy()], -1)
+    offset = targets.mean(0)
+    spread = targets.std(0).clip(1e-9)
+    unsure = _uncertainty(observed, spread)
+    # Features change little from one epoch to the next: their noise is judged once.
+    noises = [float(head.noise)] if head.noise > 0 else NOISES
+    fits = [_cross_fit(kernel, (targets - offset) / spread, noise * unsure, fold) for noise in noises]
+    chosen = int(np.argmin([(fit.residuals**2).mean() for fit in fits]))
+    best = fits[chosen]
+    head.noise.fill_(noises[chosen])
+    left_out = targets - best.residuals * spread
+    strength, shift = _solve_strength(kernel, targets, left_out, observed, fold)
+    honest = np.concatenate([_possible(left_out), LEAST_COUNT + np.exp(strength.residuals)], -1)
+    whole = np.concatenate([best.whole * spread, strength.whole], -1)
+    parts = np.concatenate([best.parts * spread, strength.parts], -1)
+    head.coefficients.copy_(torch.from_numpy(whole))
+    head.offset.copy_(torch.tensor([*offset, shift]))
+    device = head.coefficients.device
+    return CrossFit(
+        torch.from_numpy(parts).float().to(device), torch.from_numpy(fold).to(device), torch.from_numpy(honest)
+    )
+
+
+@dataclass
+class _Fit:
+    """Coefficients [anchors, outputs], the same without each fold [folds, ...], and left-out residuals."""
+
+    whole: Floats
+    parts: Floats
+    residuals: Floats
+
+
+def _cross_fit(kernel: Floats, targets: Floats, noise: Floats, fold: NDArray[np.int_]) -> _Fit:
+    lower = torch.linalg.cholesky(torch.from_numpy(kernel + np.diag(noise)))
+    inverse = torch.cholesky_inverse(lower).numpy()
+    whole = inverse @ targets
+    parts, residuals = np.zeros((FOLDS, *whole.shape)), np.zeros_like(whole)
+    for number in range(FOLDS):
+        own = np.flatnonzero(fold == number)
+        if own.size:
+            residuals[own] = np.linalg.solve(inverse[np.ix_(own, own)], whole[own])
+        parts[number] = whole - inverse[:, own] @ residuals[own]
+        parts[number, own] = 0.0
+    return _Fit(whole, parts, residuals)
+
+
+def _solve_strength(
+    kernel: Floats, targets: Floats, left_out: Floats, observed: Observed, fold: NDArray[np.int_]
+) -> tuple[_Fit, float]:
+    """The third output: log strength = shift + slope (smoothed log precision), by the evidence of left-out scores.
+
+    In place of residuals the fit has each question's log strength, solved without its fold.
+    """
+    mean, std = _possible(left_out).T
+    surprise = np.log((targets[:, 0] - mean) ** 2 / std**2 + 1e-4) - (digamma(0.5) + np.log(2))
+    smooth = _cross_fit(kernel, (surprise - surprise.mean())[:, None], np.full(len(mean), _STRENGTH_NOISE), fold)
+    expected = surprise - smooth.residuals[:, 0]
+    rows = np.random.default_rng(0).permutation(len(mean))[:_MOST_JUDGED]
+    counts = observed.count.double().cpu().numpy()
+    seen = ScoreStatistics(counts[rows], targets[rows, 0], targets[rows, 1] ** 2)
+
+    def log_beyond(at: Floats) -> Floats:
+        return np.asarray(np.clip(at[0] - max(at[1], 0.0) * (expected - surprise.mean()), -6.0, 9.0))
+
+    def loss(at: Floats) -> float:
+        strength = LEAST_COUNT + np.exp(log_beyond(at)[rows])
+        return -float(log_evidence(Prior.expecting(mean[rows], std[rows], strength), seen).mean())
+
+    shift = float(np.clip(-surprise.mean(), -2.0, 4.0))
+    corners = np.array([[shift, 0.0], [shift + 1, 0.0], [shift, 1.0]])
+    options: Any = {"initial_simplex": corners, "xatol": 0.05, "fatol": 1e-4, "maxfev": 60}
+    found = minimize(loss, corners[0], method="Nelder-Mead", options=options).x
+    slope = max(float(found[1]), 0.0)
+    return _Fit(-slope * smooth.whole, -slope * smooth.parts, log_beyond(found)[:, None]), float(found[0])
+
+
+def _possible(moments: Floats) -> Floats:
+    """Moments [questions, 2] moved to where scores in [0, 1] can have them."""
+    mean = np.clip(moments[:, 0], 0.01, 0.99)
+    most = np.sqrt(mean * (1 - mean))
+    return np.stack([mean, np.clip(moments[:, 1], 0.02 * most, 0.98 * most)], -1)
+
+
+def _uncertainty(observed: Observed, spread: Floats) -> Floats:
+    """By how much each target's noise exceeds that of a perfectly known one, >= 1, [questions]."""
+    errors = np.stack([observed.mean_error.double().cpu().numpy(), observed.std_error.double().cpu().numpy()], -1)
+    return np.asarray(1 + np.nan_to_num((errors / spread) ** 2).mean(-1))
+
+
+def _set_coordinates(head: GaussianProcessHead, pooled: torch.Tensor) -> None:
+    """Standardised pooled states, rotated to their principal components, at a median squared distance of one."""
+    states = pooled.double()
+    center, scale = states.mean(0), states.std(0)
+    scale = torch.where(scale > 1e-4, scale, torch.inf)
+    standard = (states - center) / scale
+    _, vectors = torch.linalg.eigh(standard.T @ standard)
+    projection = vectors.flip(-1)[:, : head.projection.shape[1]] / scale[:, None]
+    some = (states[:2000] - center) @ projection
+    distance = torch.pdist(some).pow(2).median().clamp(min=1e-12)
+    with torch.no_grad():
+        head.center.copy_(center)
+        head.projection.copy_(projection / distance.sqrt())
+
+
+def _kernel_matrix(head: GaussianProcessHead) -> torch.Tensor:
+    """Kernel of the anchors with one another, [anchors, anchors]."""
+    grams = head.gram_matrix().to_dense()
+    return head.combine(head.anchors, grams, head.lengths, head.sources, head.labels)

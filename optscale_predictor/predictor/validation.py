@@ -1,0 +1,72 @@
+"""What validation measures: do predictions follow held-out questions' scores, and are they as sure as they may be?"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.stats import rankdata
+
+from optscale_predictor.assessment.calibration import mean_pit
+from optscale_predictor.estimators.evidence import log_evidence
+from optscale_predictor.estimators.posterior import LEAST_COUNT
+from optscale_predictor.estimators.prior import Prior
+from optscale_predictor.estimators.statistics import ScoreStatistics
+
+Floats = NDArray[np.float64]
+
+MONITORS = ("log_evidence", "r2_mean", "r2_std", "spearman_mean")
+
+_MOST_SHIFT = float(np.log(64.0))
+_MOST_JUDGED = 600  # questions that a shift is fitted on
+
+
+def measure(prior: Prior, seen: ScoreStatistics) -> dict[str, float]:
+    """Numbers of predictions [questions] on held-out questions, each the higher the better, but for ``strength``.
+
+    ``r2_mean``, ``r2_std``: coefficient of determination of mean and deviation; 0 for the held-out questions' own
+    average. ``spearman_mean``: rank correlation of the means. ``log_evidence``: log marginal likelihood, nats a
+    question. ``strength``: its median.
+    """
+    std = np.sqrt(seen.variance)
+    return {
+        "r2_mean": _r2(prior.mu, seen.mean),
+        "r2_std": _r2(prior.within, std),
+        "spearman_mean": _spearman(prior.mu, seen.mean),
+        "log_evidence": float(log_evidence(prior, seen).mean()),
+        "strength": float(np.median(prior.strength)),
+    }
+
+
+def strength_shift(prior: Prior, seen: ScoreStatistics) -> float:
+    """By how much the log of what strengths are beyond one sample is to be shifted for intervals to hold what they say.
+
+    The evidence would be greatest at another strength: one number stands for how sure the mean is and how sure the
+    spread, and it weighs both. A bound on samples is a promise about the mean, so the mean's intervals decide: of all
+    levels together, how far is the share of questions inside from the level (Cramér-von Mises). Fitted on questions
+    that the predictor was not trained on, for it is surer of those that it was. At most log 64 either way.
+    """
+    some = np.random.default_rng(0).permutation(len(prior))[:_MOST_JUDGED]
+    judged, own = prior.take(some), ScoreStatistics(seen.count[some], seen.mean[some], seen.variance[some])
+
+    def loss(shift: float) -> float:
+        inside = np.sort(np.abs(2 * mean_pit(shifted(judged, shift), own) - 1))
+        return float(((inside - (np.arange(len(inside)) + 0.5) / len(inside)) ** 2).mean())
+
+    found = minimize_scalar(loss, bounds=(-_MOST_SHIFT, _MOST_SHIFT), method="bounded", options={"xatol": 0.05})
+    return float(found.x)
+
+
+def shifted(prior: Prior, shift: float) -> Prior:
+    """The prior with what its strengths are beyond one sample times exp(shift)."""
+    beyond = np.maximum(prior.strength - LEAST_COUNT, 0.0) * np.exp(shift)
+    return Prior.expecting(prior.mu, prior.within, LEAST_COUNT + beyond)
+
+
+def _r2(predicted: Floats, true: Floats) -> float:
+    return float(1 - ((predicted - true) ** 2).mean() / max(float(true.var()), 1e-12))
+
+
+def _spearman(predicted: Floats, true: Floats) -> float:
+    """0 where either is the same for all."""
+    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (predicted, true)]
+    size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    return float((ranks[0] * ranks[1]).sum()) / size if size > 0 else 0.0

@@ -1,0 +1,114 @@
+"""``optscale predict``: files, standard input as it comes, both forms of output, and what is refused."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from small_pools import shown
+from small_predictors import make_predictor, priors, refusal_of
+
+from optscale_predictor.predictor.sources import ScoreSource
+
+ASKED = [f"{number}+{number % 9}=" for number in range(75)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    make_predictor(sources=[ScoreSource("one"), ScoreSource("two")]).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
+    path.write_text("".join(json.dumps({"id": f"é{n}", "question": one}) + "\n" for n, one in enumerate(ASKED)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected():
+    predictor = make_predictor(sources=[ScoreSource("one"), ScoreSource("two")])
+    found = {source: predictor.predict(ASKED, source) for source in ("one", "two")}
+    return {
+        source: [
+            {"id": f"é{n}", "mu": mu, "sigma": sigma, "strength": strength}
+            for n, (mu, sigma, strength) in enumerate(zip(prior.mu, prior.sigma, prior.strength, strict=True))
+        ]
+        for source, prior in found.items()
+    }
+
+
+def close(rows, wanted):
+    assert [row["id"] for row in rows] == [row["id"] for row in wanted]
+    for row, other in zip(rows, wanted, strict=True):
+        assert row.keys() == other.keys()
+        assert [row[name] for name in row if name != "id"] == pytest.approx(
+            [other[name] for name in row if name != "id"], rel=1e-5
+        )
+
+
+def test_every_form_of_output_says_the_same(checkpoint, questions, expected, tmp_path, capsys):
+    command = ["predict", checkpoint, questions, "--batch_size", "2", "--source"]
+    close([json.loads(line) for line in shown(capsys, *command, "one").splitlines()], expected["one"])
+    assert shown(capsys, *command, "two", "--output", tmp_path / "new" / "out.jsonl") == ""
+    close([json.loads(line) for line in (tmp_path / "new" / "out.jsonl").read_text().splitlines()], expected["two"])
+    shown(capsys, *command, "two", "--output", tmp_path / "out.parquet")
+    close(pq.read_table(tmp_path / "out.parquet").to_pylist(), expected["two"])
+    assert {row["mu"] for row in expected["one"]} != {row["mu"] for row in expected["two"]}
+
+
+def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, capsys):
+    command = [str(part) for part in ("predict", checkpoint, questions, "--source", "one", "--batch_size")]
+    from optscale_predictor.cli import main
+
+    main([*command, "2"])
+    long = capsys.readouterr()
+    main([*command, "64"])
+    short = capsys.readouterr()
+    assert "75/75" in long.err and "questions" in long.err and "75/75" not in short.err
+    assert long.out.count("\n") == short.out.count("\n") == 75
+
+
+def test_standard_input_is_answered_as_it_comes(checkpoint):
+    """The second batch is asked only when the answers to the first have been read."""
+    script = "from optscale_predictor.cli import main; main()"
+    command = [sys.executable, "-c", script, "predict", str(checkpoint), "-", "--batch_size", "2", "--source", "one"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        found = []
+        for batch in (ASKED[:2], ASKED[2:4], ASKED[4:5]):
+            process.stdin.write("".join(json.dumps({"question": one}) + "\n" for one in batch))
+            process.stdin.flush()
+            if len(batch) < 2:
+                process.stdin.close()
+            found += [json.loads(process.stdout.readline()) for _ in batch]
+        assert process.wait() == 0 and process.stdout.read() == ""
+    assert [row["id"] for row in found] == list("01234")
+    wanted = priors(make_predictor(sources=[ScoreSource("one"), ScoreSource("two")]), ASKED[:5])[0].tolist()
+    assert [row["mu"] for row in found] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_what_cannot_be_answered_is_one_line(checkpoint, questions, tmp_path, capsys):
+    command = ["predict", checkpoint, questions]
+    assert "source must be one of one, two: name one" in refusal_of(capsys, *command)
+    command += ["--source", "one"]
+    assert "source must be one of" in refusal_of(capsys, "predict", checkpoint, questions, "--source", "three")
+    assert "batch_size must be >= 1" in refusal_of(capsys, *command, "--batch_size", "0")
+    assert "must end in .jsonl or .parquet" in refusal_of(capsys, *command, "--output", tmp_path / "out.csv")
+    assert "no such folder" in refusal_of(capsys, "predict", tmp_path / "none", questions)
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in refusal_of(capsys, *command, "--output", tmp_path / "file" / "out.jsonl")
+    (tmp_path / "twice.jsonl").write_text('{"id": 1, "question": "a"}\n{"id": 1, "question": "b"}\n')
+    assert "id '1' occurs twice" in refusal_of(
+        capsys, "predict", checkpoint, tmp_path / "twice.jsonl", "--source", "one"
+    )
+
+
+def test_an_interrupted_run_leaves_no_half_of_a_file(checkpoint, tmp_path, capsys, monkeypatch):
+    lines = [*(json.dumps({"question": one}) for one in ASKED[:6]), "no question"]
+    monkeypatch.setattr("sys.stdin", iter([f"{line}\n" for line in lines]))
+    command = ["predict", checkpoint, "-", "--source", "one", "--batch_size", "2", "--output", tmp_path / "out.parquet"]
+    assert "standard input:7: not valid JSON" in refusal_of(capsys, *command)
+    assert list(tmp_path.iterdir()) == []

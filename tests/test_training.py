@@ -1,0 +1,315 @@
+"""Training: it learns, repeats, resumes bit for bit, stops early, says what it does, and refuses in one line."""
+
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import training_runs
+from safetensors.torch import load_file
+from training_runs import logged, make_encoder, write_targets
+
+from optscale_predictor import OptScalePredictor
+from optscale_predictor.predictor.learning_rates import share_of_rate
+from optscale_predictor.predictor.sources import ScoreSource
+from optscale_predictor.predictor.throughput import Throughput
+from optscale_predictor.predictor.training import CONFIGS, TrainingCLI, main, train_predictor
+
+#: Seventy-two training questions: nine steps an epoch.
+FLAGS = {
+    "--data.path": "targets.jsonl",
+    "--data.batch_size": 8,
+    "--trainer.max_epochs": 3,
+    "--trainer.log_every_n_steps": 1,
+    "--trainer.enable_progress_bar": "false",
+    "--checkpoint.every_n_steps": 5,
+    "--model.loss": "squared_error",
+}
+
+
+def flags(output, **changes):
+    given = {
+        "--model.output": output,
+        **FLAGS,
+        **{f"--{key.replace('__', '.')}": value for key, value in changes.items()},
+    }
+    return ["fit", *(str(part) for pair in given.items() for part in pair)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_targets(tmp_path / "targets.jsonl")
+    return tmp_path
+
+
+def weights(output):
+    return {name: load_file(Path(output) / name) for name in ("adapter_model.safetensors", "head.safetensors")}
+
+
+def require_equal(one, other):
+    for name, tensors in weights(one).items():
+        found = weights(other)[name]
+        assert tensors.keys() == found.keys()
+        assert all(torch.equal(tensors[key], found[key]) for key in tensors)
+
+
+def test_it_learns_what_can_be_learnt(tmp_path):
+    source = ScoreSource(generator="a", verifier="b")
+    write_targets(tmp_path / "more.jsonl", 320)
+    train_predictor("more.jsonl", "out", epochs=8, source=source)
+    loaded = OptScalePredictor.from_pretrained("out")
+    assert loaded.config.metrics["r2_mean"] > 0.7
+    assert loaded.config.sources == [source]
+    assert loaded.config.data["questions"] == {"train": 240, "validation": 80, "test": 0, "left_out": 0}
+    easy, hard = loaded.predict(["11+12=", "11+12+13+14+15+16+17="]).mu
+    assert easy > hard + 0.3
+
+
+def test_one_seed_repeats_and_another_differs():
+    curves = []
+    for output, seed in (("one", 0), ("again", 0), ("other", 1)):
+        main(flags(output, seed_everything=seed, trainer__max_epochs=1))
+        curves.append(logged(Path(f"{output}_training"), "loss"))
+    assert curves[0] == curves[1] and len(curves[0]) == 9
+    assert all(curves[0][step] != curves[2][step] for step in curves[0])
+    require_equal("one", "again")
+
+
+def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
+    main(flags("whole"))
+    command = [sys.executable, "-m", "optscale_predictor", "train", *flags("killed")]
+    command += ["--trainer.callbacks+=training_runs.SignalAt", "--trainer.callbacks.step=13"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(training_runs.__file__).parent)}
+    died = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    main([*flags("killed"), "--ckpt_path", "last"])
+    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "killed"))
+    assert list(resumed) == list(range(10, 27))  # what was written at step 10, in the second of three epochs
+    assert resumed == {step: whole[step] for step in resumed}
+    for name in ("log_evidence", "r2_mean", "strength"):
+        curve = logged(Path("whole_training"), name)
+        assert logged(Path("killed_training"), name) == {step: curve[step] for step in (17, 26)}
+    require_equal("whole", "killed")
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "head"),
+    [(9, signal.SIGINT, "linear"), (12, signal.SIGTERM, "linear"), (12, signal.SIGINT, "gaussian_process")],
+)
+def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, capsys):
+    """Also where the last step of an epoch is stopped, before its validation."""
+    shared = {"trainer__max_epochs": 2, "model__head": head}
+    main(flags("whole", **shared))
+    stop = ["--trainer.callbacks+=training_runs.SignalAt", f"--trainer.callbacks.step={step}"]
+    stop += [f"--trainer.callbacks.number={int(number)}"]
+    with pytest.raises(SystemExit) as ended:
+        main([*flags("stopped", **shared), *stop])
+    assert ended.value.code == 130
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "--model.output stopped" in said and "--ckpt_path last" in said
+    main([*flags("stopped", **shared), "--ckpt_path", "last"])
+    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
+    assert min(resumed) == step + 1 and resumed == {number: whole[number] for number in resumed}
+    require_equal("whole", "stopped")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_more_epochs_can_be_added_to_a_finished_run():
+    shared = {"model__schedule": "constant", "model__warmup_share": 0}
+    main(flags("out", trainer__max_epochs=1, **shared))
+    main([*flags("out", trainer__max_epochs=2, **shared), "--ckpt_path", "last"])
+    main(flags("whole", trainer__max_epochs=2, **shared))
+    resumed = logged(Path("out_training"), "loss")
+    assert list(resumed) == list(range(9, 18))
+    require_equal("out", "whole")
+
+
+def test_it_stops_early_and_keeps_the_best_epoch():
+    main(flags("out", trainer__max_epochs=8, model__learning_rate=0.5, early_stopping__patience=1))
+    curve = logged(Path("out_training"), "log_evidence")
+    assert len(curve) < 8
+    best = max(curve.values())
+    assert OptScalePredictor.from_pretrained("out").config.metrics["log_evidence"] == pytest.approx(best, rel=1e-6)
+    assert best > list(curve.values())[-1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"trainer__precision": "bf16-mixed"},
+        {"model__loss": "marginal_likelihood"},
+        {"model__schedule": "linear", "trainer__gradient_clip_val": 1.0},
+        {"model__loss": "likelihood", "model__pooling": "attention", "model__layers": "all"},
+        {"model__lora.top_layers": 1, "model__cache_frozen": "memory", "model__layers": "all"},
+        {"model__lora.top_layers": 2, "model__cache_frozen": "disk", "model__cache_precision": "bfloat16"},
+        {"data__tokens_per_batch": 256, "model__head_learning_rate": 0.01, "model__monitor": "r2_mean"},
+    ],
+)
+def test_settings_train(settings):
+    main(flags("out", trainer__max_epochs=2, model__learning_rate=2e-3, **settings))
+    loss = list(logged(Path("out_training"), "loss").values())
+    assert sum(loss[-5:]) < sum(loss[:5])
+    prior = OptScalePredictor.from_pretrained("out").predict(["1+2=", "1+2+3+4+5+6="])
+    assert prior.mu[0] > prior.mu[1]
+
+
+def test_the_cache_changes_nothing_where_frozen_layers_have_no_dropout():
+    shared = {"trainer__max_epochs": 2, "model__lora.top_layers": 1}
+    main(flags("plain", **shared))
+    main(flags("cached", **shared, model__cache_frozen="memory"))
+    plain, cached = (logged(Path(f"{name}_training"), "loss") for name in ("plain", "cached"))
+    assert all(cached[step] == pytest.approx(plain[step], rel=1e-4) for step in plain)
+
+
+def test_an_encoder_trains_and_its_unused_pooler_is_left_alone(tmp_path):
+    base = make_encoder(tmp_path / "encoder")
+    main(flags("out", trainer__max_epochs=1, model__base_model=base))
+    adapter = weights("out")["adapter_model.safetensors"]
+    pooler = [part for name, part in adapter.items() if ".pooler." in name and "lora_B" in name]
+    assert all(not part.any() for part in pooler)
+    assert any(part.any() for name, part in adapter.items() if "lora_B" in name)
+
+
+def test_several_sources_train_one_predictor(tmp_path):
+    write_targets(tmp_path / "other.jsonl", mean=0.2, std=0.1)
+    files = "{first: targets.jsonl, second: other.jsonl}"
+    given = flags("out", trainer__max_epochs=6, model__learning_rate=5e-3)
+    place = given.index("--data.path")
+    main([*given[:place], "--data.paths", files, *given[place + 2 :]])
+    loaded = OptScalePredictor.from_pretrained("out")
+    assert [source.name for source in loaded.config.sources] == ["first", "second"]
+    assert {"r2_mean/first", "r2_mean/second"} <= loaded.config.metrics.keys()
+    first, second = (loaded.predict(["11+12="], source).mu[0] for source in ("first", "second"))
+    assert first > 0.6 and second < 0.4
+
+
+def test_throughput_counts_the_questions_own_tokens(monkeypatch):
+    counted = []
+    rates = Throughput.rates
+
+    def watched(self):
+        counted.append((self._tokens, self._questions, self._places))
+        return rates(self)
+
+    monkeypatch.setattr(Throughput, "rates", watched)
+    main(flags("out", trainer__max_epochs=1))
+    loaded = OptScalePredictor.from_pretrained("out")
+    rows = map(json.loads, Path("targets.jsonl").read_text().splitlines())
+    questions = [row["question"] for row in rows if row["split"] == "train"]
+    assert sum(tokens for tokens, *_ in counted) == sum(map(len, loaded.tokenize(questions)))
+    assert sum(number for _, number, _ in counted) == len(questions)
+    shares = logged(Path("out_training"), "padding_share").values()
+    assert list(shares) == pytest.approx([1 - tokens / places for tokens, _, places in counted], abs=1e-6)
+    assert all(value > 0 for value in logged(Path("out_training"), "tokens_per_second").values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"data__path": "nowhere.jsonl"}, r"nowhere.jsonl: cannot read targets"),
+        ({"model__pooling": "man"}, r"pooling must be one of mean, last, attention, got 'man'"),
+        ({"model__poolin": "mean"}, r"poolin"),
+        ({"model__learning_rate": "-1"}, r"learning_rate must be > 0"),
+        ({"model__cache_frozen": "memory"}, r"nothing to cache"),
+        ({"model__lora.rank": "0"}, r"rank must be >= 1"),
+        ({"model__base_model": "embedded:nothing"}, r"embedded:nothing"),
+        ({"trainer__precision": "17"}, r"17"),
+        ({"trainer__strategy": "fsdp", "trainer__accelerator": "cpu"}, r"requires a GPU"),
+        ({"ckpt_path": "nowhere.ckpt"}, r"nowhere.ckpt"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(changes, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(flags("out", **changes))
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(says, last) and "error" in last
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("model:\n  output: out\n  learning_rat: 3\n", "learning_rat"), ("model: [\n", "expected")],
+)
+def test_a_wrong_file_is_one_line(text, says, capsys):
+    Path("bad.yaml").write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--config", "bad.yaml"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert re.search(says, said[-1]) and not any("Traceback" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"model__lora.rank": 4}, "is of other settings"), ({"data__path": "other.jsonl"}, "on other targets")],
+)
+def test_it_does_not_go_on_from_another_runs_state(changes, says, capsys, tmp_path):
+    write_targets(tmp_path / "other.jsonl", seed=1)
+    main(flags("out", trainer__max_epochs=1))
+    with pytest.raises(SystemExit):
+        main([*flags("out", **changes), "--ckpt_path", "last"])
+    assert says in capsys.readouterr().err
+
+
+class Attack:
+    def __reduce__(self):
+        return (os.mkdir, ("attacked",))
+
+
+def test_a_hostile_state_runs_no_code(capsys):
+    Path("out_training").mkdir()
+    with open("out_training/last.ckpt", "wb") as file:
+        pickle.dump(Attack(), file, protocol=2)
+    with pytest.raises(SystemExit) as ended:
+        main([*flags("out"), "--ckpt_path", "last"])
+    assert ended.value.code == 2 and not Path("attacked").exists()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_states_file_holds_no_base_model():
+    main(flags("out", trainer__max_epochs=1))
+    state = torch.load("out_training/last.ckpt", weights_only=True)
+    names = [name for name in state["state_dict"] if name.startswith("predictor.backbone.")]
+    assert names and all("lora_" in name for name in names)
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_is_read(config, monkeypatch):
+    read = []
+    monkeypatch.setattr(TrainingCLI, "instantiate_classes", lambda self: read.append(self.config))
+    monkeypatch.setattr(TrainingCLI, "_run_subcommand", lambda self, name: None)
+    main(["fit", "--config", str(config)])
+    assert read[0]["fit"]["early_stopping"]["monitor"] == read[0]["fit"]["model"]["monitor"]
+
+
+def test_learning_rates():
+    steps = [share_of_rate(step, 100, 0.1, "linear") for step in range(101)]
+    assert steps[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
+    assert steps[10] == 1 and steps[55] == pytest.approx(0.5) and steps[100] == 0
+    assert share_of_rate(55, 100, 0.1, "cosine") == pytest.approx(0.5)
+    assert share_of_rate(40, 100, 0.1, "cosine") == pytest.approx(0.75)
+    assert share_of_rate(99, 100, 0.0, "constant") == 1
+
+
+@pytest.mark.full
+def test_two_processes_learn_what_one_does():
+    """Two halves of every batch, on a process each, against the whole batch on one."""
+    shared = {"trainer__max_epochs": 2, "model__lora.dropout": 0, "trainer__accelerator": "cpu"}
+    main(flags("one", **shared, data__batch_size=16))
+    arguments = flags("two", **shared, data__batch_size=8, trainer__strategy="ddp", trainer__devices=2)
+    done = subprocess.run(
+        [sys.executable, "-m", "optscale_predictor", "train", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("log_evidence", "r2_mean", "r2_std", "spearman_mean"):
+        one, two = (logged(Path(f"{output}_training"), name) for output in ("one", "two"))
+        assert list(one) == list(two)
+        assert list(two.values()) == pytest.approx(list(one.values()), rel=2e-2, abs=2e-2)

@@ -1,0 +1,58 @@
+"""Training runs for tests: made-up targets, a tiny encoder, and callbacks that end a run in the middle."""
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+
+def write_targets(path, count=96, seed=0, **columns):
+    """Mean falls with the number of terms, a relation that anyone can learn; every fourth question is held out."""
+    rng = np.random.default_rng(seed)
+    with open(path, "w") as file:
+        for number in range(count):
+            terms = int(rng.integers(2, 8))
+            question = "+".join(map(str, rng.integers(1, 100, terms).tolist())) + "="
+            mean = 1.0 - 0.1 * terms
+            row = {"question": question, "mean": mean, "std": 0.5 * mean * (1 - mean), "num_samples": 16}
+            row["split"] = "validation" if number % 4 == 0 else "train"
+            file.write(json.dumps({**row, **columns}) + "\n")
+    return path
+
+
+def make_encoder(folder, layers=3):
+    """A BERT of random weights."""
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"0123456789+="]
+    (folder / "vocab.txt").write_text("\n".join([*words, *(f"##{word}" for word in words[5:])]))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=2 * len(words), **sizes)).save_pretrained(folder)
+    return str(folder)
+
+
+def logged(folder: Path, column: str) -> dict[int, float]:
+    """What the latest run beside a predictor logged, by step."""
+    versions = (folder / "csv").glob("version_*")
+    latest = max(versions, key=lambda path: int(path.name.partition("_")[2]))
+    with open(latest / "metrics.csv") as file:
+        return {int(row["step"]): float(row[column]) for row in csv.DictReader(file) if row.get(column)}
+
+
+class SignalAt(Callback):
+    """Sends this process a signal once a step is done, before anything is written of it."""
+
+    def __init__(self, step: int, number: int = int(signal.SIGKILL)) -> None:
+        self.step, self.number = step, number
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        if trainer.global_step == self.step:
+            self.step = -1
+            os.kill(os.getpid(), self.number)
