@@ -52,6 +52,12 @@ class Bootstrap:
         # [cells, resamples]: one product with a metric's values gives all its resampled means.
         self._weights = (orders.transpose(2, 1, 0).reshape(cells, resamples) / cells).astype(np.float32)
 
+    @property
+    def weights(self) -> Floats:
+        """The share of each cell in each resample, [resamples, cells]; rows sum to 1, cells are as in ``estimate``."""
+        cells = len(self._weights)
+        return np.rint(np.asarray(self._weights.T, np.float64) * cells) / cells
+
     def estimate(self, values: NDArray[np.floating]) -> list[Estimate]:
         """Estimates of several metrics, values [metrics, orders, questions]; a metric with NaN in it is not known."""
         flat = np.asarray(values).reshape(len(values), -1)
