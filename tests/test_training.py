@@ -18,7 +18,7 @@ from training_runs import logged, make_encoder, write_targets
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.predictor.learning_rates import share_of_rate
 from optscale_predictor.predictor.sources import ScoreSource
-from optscale_predictor.predictor.throughput import Throughput
+from optscale_predictor.predictor.throughput import Throughput, minutes_left
 from optscale_predictor.predictor.training import CONFIGS, TrainingCLI, main, train_predictor
 
 #: Seventy-two training questions: nine steps an epoch.
@@ -313,3 +313,9 @@ def test_two_processes_learn_what_one_does():
         one, two = (logged(Path(f"{output}_training"), name) for output in ("one", "two"))
         assert list(one) == list(two)
         assert list(two.values()) == pytest.approx(list(one.values()), rel=2e-2, abs=2e-2)
+
+
+def test_time_left_counts_steps_by_steps_and_the_rest_by_epochs():
+    # Ten steps of 2 s after a minute's preparation: 10 more steps, and one more epoch with its own minute.
+    assert minutes_left((10, 10), 20.0, (1, 1), 60.0) == pytest.approx((20 + 60) / 60)
+    assert minutes_left((10, 10), 20.0, (1, 0), 60.0) == pytest.approx(20 / 60)

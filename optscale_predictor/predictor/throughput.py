@@ -25,14 +25,15 @@ class Throughput(Callback):
 
     def __init__(self) -> None:
         self._tokens = self._questions = self._places = 0
-        self._seconds = 0.0
+        self._seconds = self._stepping = 0.0
         self._began = self._step_began = self._said = 0.0
-        self._first_step, self._every = 0, 1
+        self._first_step, self._first_epoch, self._every = 0, 0, 1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
         self._began = self._said = time.perf_counter()
-        self._first_step = trainer.global_step
+        self._first_step, self._first_epoch = trainer.global_step, trainer.current_epoch
+        self._stepping = 0.0
         self._every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]
         self._reset()
 
@@ -50,7 +51,9 @@ class Throughput(Callback):
         self._tokens += int(mask.sum())  # waits for the device: the step is done when its time is taken
         self._questions += len(mask)
         self._places += mask.numel()
-        self._seconds += time.perf_counter() - self._step_began
+        took = time.perf_counter() - self._step_began
+        self._seconds += took
+        self._stepping += took
         if (batch_idx + 1) % self._every == 0:
             self._log(trainer, pl_module)
 
@@ -67,7 +70,7 @@ class Throughput(Callback):
         values = self.rates()
         for name in ("tokens_per_second", "questions_per_second"):  # devices take steps together
             values[name] *= trainer.world_size
-        left = minutes_left(trainer, self._first_step, time.perf_counter() - self._began)
+        left = self._minutes_left(trainer)
         pl_module.log("tokens_per_second", values["tokens_per_second"], prog_bar=True)
         pl_module.log_dict({name: values[name] for name in ("questions_per_second", "padding_share")})
         if left is not None:
@@ -77,23 +80,33 @@ class Throughput(Callback):
             say(_line(trainer, values, left))
         self._reset()
 
+    def _minutes_left(self, trainer: pl.Trainer) -> float | None:
+        """None where the run has no end."""
+        total, done = trainer.estimated_stepping_batches, trainer.global_step - self._first_step
+        if total == float("inf") or done < 1:
+            return None
+        epoch, last = trainer.current_epoch, trainer.max_epochs
+        begun = epoch - self._first_epoch + 1
+        to_begin = max((last if last and last > 0 else epoch + 1) - epoch - 1, 0)
+        between = time.perf_counter() - self._began - self._stepping
+        steps = done, max(int(total) - trainer.global_step, 0)
+        return minutes_left(steps, self._stepping, (begun, to_begin), between)
+
     def _reset(self) -> None:
         self._tokens = self._questions = self._places = 0
         self._seconds = 0.0
 
 
-def minutes_left(trainer: pl.Trainer, first_step: int, seconds: float) -> float | None:
-    """Minutes until the last step, at the pace so far; None where the run has no end.
+def minutes_left(steps: tuple[int, int], stepping: float, epochs: tuple[int, float], between: float) -> float:
+    """Minutes until the last step, at the pace so far; what epochs begin and end with is counted by the epoch.
 
     Args:
-        trainer: In training.
-        first_step: The step that this run started or was resumed at.
-        seconds: Since then.
+        steps: Done, >= 1, and to do.
+        stepping: Seconds that those done took.
+        epochs: Begun, >= 1, and to begin.
+        between: Seconds that passed outside of steps: solving a head, validation.
     """
-    total, done = trainer.estimated_stepping_batches, trainer.global_step
-    if total == float("inf") or done <= first_step:
-        return None
-    return seconds / (done - first_step) * max(total - done, 0) / 60
+    return (stepping / steps[0] * steps[1] + between / epochs[0] * epochs[1]) / 60
 
 
 def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None) -> str:
