@@ -72,6 +72,9 @@ def test_an_assessment_takes_the_place_of_trainings_own_numbers():
     text = render_card(config(), ASSESSMENT)
     results = ModelCard(text).data.eval_results
     assert [result.metric_value for result in results] == [0.4321, 0.79]
+    assert {result.dataset_split for result in results} == {"validation"}
+    tested = ModelCard(render_card(config(), {**ASSESSMENT, "split": "test"})).data.eval_results
+    assert {result.dataset_split for result in tested} == {"test"}
     assert "Accuracy on 1,234 questions" in text
     assert "| predictor | 0.432 ± 0.010 |" in text and "standard deviation |" not in text.split("## Use")[0]
     assert "| 80% | 79.0% ± 1.0% |" in text

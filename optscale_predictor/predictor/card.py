@@ -51,7 +51,7 @@ def render_card(
         environment(_TEMPLATES)
         .get_template("card.md.jinja")
         .render(
-            metadata=_metadata(config, figures, license, repo_id),
+            metadata=_metadata(config, figures, license, repo_id, _split_of(assessment)),
             license=license,
             title=f"OptScale predictor on {public_name(config.base_model)}",
             version=__version__,
@@ -75,7 +75,15 @@ def render_card(
     )
 
 
-def _metadata(config: PredictorConfig, figures: Mapping[str, float], license: str | None, repo_id: str | None) -> str:
+def _split_of(assessment: Mapping[str, Any] | None) -> str:
+    """The side of the split that the numbers are of."""
+    split = (assessment or {}).get("split")
+    return split if split in ("validation", "test") else "validation"
+
+
+def _metadata(
+    config: PredictorConfig, figures: Mapping[str, float], license: str | None, repo_id: str | None, split: str
+) -> str:
     """The hub's metadata, as YAML."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -86,7 +94,7 @@ def _metadata(config: PredictorConfig, figures: Mapping[str, float], license: st
             task_name="Prior of verifier scores",
             dataset_type="optscale-targets",
             dataset_name=f"held-out questions of targets {fingerprint}",
-            dataset_split="validation",
+            dataset_split=split,
             metric_type=METRICS[name][0],
             metric_name=METRICS[name][1],
             metric_value=value,
