@@ -209,11 +209,12 @@ class PredictorModule(pl.LightningModule):
         found = (table[:, :3] / table[:, 3:].clamp(min=1)).cpu().numpy()
         held_out = table[:, 3].cpu().numpy() > 0  # not all where trainer.limit_val_batches says so
         prior, seen = _prior(found[held_out]), _statistics(self.questions[VALIDATION], held_out)
-        shift = strength_shift(*(self._head.left_out() or (prior, seen)))
-        values = measure(shifted(prior, shift), seen)
-        self.log_dict({**values, "strength_factor": float(np.exp(shift))}, rank_zero_only=False)
+        values = measure(prior, seen)
+        self.log_dict(values, rank_zero_only=False)
         if not self.trainer.sanity_checking and values[self.monitor] > self.best:
             self.best = values[self.monitor]
+            shift = strength_shift(*(self._head.left_out() or (prior, seen)))
+            values = measure(shifted(prior, shift), seen)
             self._export(shift, {**values, **self._by_source(prior, seen, held_out)})
 
     def configure_optimizers(self) -> Any:

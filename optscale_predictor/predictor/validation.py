@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 MONITORS = ("log_evidence", "r2_mean", "r2_std", "spearman_mean")
 
 _MOST_SHIFT = float(np.log(64.0))
-_MOST_JUDGED = 400  # questions that a shift is fitted on: intervals cost milliseconds each
+_MOST_JUDGED = 300  # questions that a shift is fitted on: intervals cost milliseconds each
 
 
 def measure(prior: Prior, seen: ScoreStatistics) -> dict[str, float]:
@@ -51,7 +51,7 @@ def strength_shift(prior: Prior, seen: ScoreStatistics) -> float:
         inside = np.sort(np.abs(2 * mean_pit(shifted(judged, shift), own) - 1))
         return float(((inside - (np.arange(len(inside)) + 0.5) / len(inside)) ** 2).mean())
 
-    found = minimize_scalar(loss, bounds=(-_MOST_SHIFT, _MOST_SHIFT), method="bounded", options={"xatol": 0.1})
+    found = minimize_scalar(loss, bounds=(-_MOST_SHIFT, _MOST_SHIFT), method="bounded", options={"xatol": 0.2})
     return float(found.x)
 
 
