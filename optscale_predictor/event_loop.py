@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ Emit = Callable[[T], Awaitable[None]]
 _AHEAD = 64  # results that work may be ahead of whoever takes them
 
 
-def iterate(work: Callable[[Emit[T]], Awaitable[None]]) -> Iterator[T]:
+def iterate(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, None, None]:
     """Yields what ``work`` emits, as it does; its failure is raised after everything that it emitted before.
 
     Args:
@@ -69,7 +69,7 @@ async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        raise first_failure(errors) from None
     return [task.result() for task in tasks]
 
 
@@ -85,7 +85,7 @@ def _turn(
     except asyncio.CancelledError:
         pass
     except BaseExceptionGroup as errors:
-        last = _first(errors)
+        last = first_failure(errors)
     except BaseException as error:
         last = error
     finally:
@@ -93,7 +93,8 @@ def _turn(
         results.put(last)
 
 
-def _first(errors: BaseException) -> BaseException:
+def first_failure(errors: BaseException) -> BaseException:
+    """The first of a group's failures, however deep in it: the others followed from it."""
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
     return errors

@@ -6,7 +6,15 @@ Questions are known by their text, so a pool serves any task that asks the same 
 from collections.abc import Iterator, Mapping, Sequence
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators import (
+    DrawSession,
+    Generator,
+    ImmediateSession,
+    Request,
+    Sample,
+    SamplingParams,
+    Usage,
+)
 from optscale_predictor.pools import Pool
 from optscale_predictor.sources import scored_rows
 from optscale_predictor.verifiers import Answered, Scores, Verifier
@@ -38,6 +46,10 @@ class RecordedGenerator(Generator):
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`."""
         return {"adapter": "pool", "settings": self._pool.manifest["settings"]}
+
+    def session(self) -> DrawSession:
+        """See :class:`Generator`: everything is at hand."""
+        return ImmediateSession(self)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """See :class:`Generator`; a request's prompt is its question's bare text."""

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import Counter
+from contextlib import closing
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.generators import VLLMOptions
 
 if TYPE_CHECKING:
-    from optscale_predictor.inference import Answer
+    from optscale_predictor.inference import Answer, Limits, OptScale
     from optscale_predictor.policies import Policy
     from optscale_predictor.questions import Question
 
@@ -35,12 +37,22 @@ def answer(
     temperature: float = 1.0,
     max_tokens: int = 256,
     seed: int = 0,
+    concurrency: int = 32,
     vllm: VLLMOptions | None = None,
     json_lines: bool = False,
+    output: str | None = None,
+    pool: str | None = None,
+    in_flight: int = 1024,
+    limit_tokens: int | None = None,
+    limit_seconds: float | None = None,
+    question_seconds: float | None = None,
     source: str | None = None,
     unpaired: bool = False,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
+
+    Answers are printed as they are found. With `output` they go to a file, and the same command run again goes on where
+    an interrupted one was; with `pool` every sample is kept, and none that is there is drawn again.
 
     Args:
         question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
@@ -63,22 +75,30 @@ def answer(
         temperature: Softmax temperature, >= 0.
         max_tokens: Most tokens a sample may have, >= 1.
         seed: Base seed, >= 0.
+        concurrency: Requests under way at once at a server, >= 1.
         vllm: Options of an in-process vLLM.
         json_lines: Print one JSON object a question instead of text.
+        output: File for one JSON object a question, in the order in which they are answered.
+        pool: Folder of a pool that keeps every sample, scored.
+        in_flight: Questions under way at once, >= 1.
+        limit_tokens: Generated tokens of all questions together at most, >= 1.
+        limit_seconds: Wall time of all questions together at most, > 0.
+        question_seconds: Wall time of one question at most, > 0.
         source: Which of the predictor's sources; by default the one that generator and verifier are.
         unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
     """
     from optscale_predictor.engines import load_predictor, make_generator, make_verifier
     from optscale_predictor.generators import SamplingParams
-    from optscale_predictor.inference import OptScale
+    from optscale_predictor.inference import Limits, OptScale
     from optscale_predictor.prompts import PromptTemplate
 
     questions = _read(question)
     rule = _policy(policy, score_min, alpha, max_samples)
+    limits = Limits(limit_tokens, limit_seconds, question_seconds)
     prompt = PromptTemplate.from_file(prompt_file)
     sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     name = generator or (None if base_url else "embedded:generator")
-    drawing = make_generator(name, sampling, base_url, chat, engine=engine, vllm=vllm)
+    drawing = make_generator(name, sampling, base_url, chat, concurrency=concurrency, engine=engine, vllm=vllm)
     judge = make_verifier(
         verifier,
         base_url=verifier_url,
@@ -86,9 +106,64 @@ def answer(
         aggregate=verifier_aggregate,
         separator=verifier_separator,
     )
-    scaler = OptScale(drawing, judge, load_predictor(predictor), rule, prompt=prompt, source=source, unpaired=unpaired)
-    for one, result in zip(questions, scaler.answer(questions), strict=True):
-        print(_as_json(result) if json_lines else _as_text(one, result, rule))
+    learnt = load_predictor(predictor)
+    scaler = OptScale(
+        drawing, judge, learnt, rule, prompt=prompt, source=source, unpaired=unpaired, in_flight=in_flight
+    )
+    if output is not None:
+        _answer_into(Path(output), questions, scaler, limits, pool)
+        return
+    texts = {one.id: one for one in questions}
+    with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
+        for result in answers:
+            print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+
+
+def _answer_into(
+    path: Path, questions: "list[Question]", scaler: "OptScale", limits: "Limits", pool: str | None
+) -> None:
+    """Adds to a file what it does not have yet, and says what it cost."""
+    from optscale_predictor.progress import progress_bar
+
+    there = _answered(path)
+    left = [one for one in questions if one.id not in there]
+    samples = tokens = 0
+    reasons: Counter[str] = Counter()
+    answers = scaler.stream(left, limits=limits, pool=pool)
+    bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")
+    with path.open("a", encoding="utf-8") as file, closing(answers), bar:
+        for result in answers:
+            file.write(_as_json(result) + "\n")
+            file.flush()
+            samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
+            reasons[result.stop_reason] += 1
+            bar.update()
+    stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    print(f"{len(left)} questions, {samples} samples, {tokens} tokens; {stopped or 'nothing was left to do'}: {path}")
+
+
+def _answered(path: Path) -> set[str]:
+    """Ids of the questions that a file of answers has; a line that a kill cut short is taken off it.
+
+    Raises:
+        InputError: It is not a file of answers.
+    """
+    from optscale_predictor.json_lines import parse_object
+
+    if not path.exists():
+        return set()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read it: {error}") from error
+    whole = text[: text.rfind("\n") + 1]
+    rows = [parse_object(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)]
+    for number, row in enumerate(rows, start=1):
+        if "id" not in row or "stop_reason" not in row:
+            raise InputError(f"{path}:{number}: not an answer of `optscale answer`; name another file")
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return {str(row["id"]) for row in rows}
 
 
 def _policy(policy: str | None, score_min: float, alpha: float, max_samples: int) -> "Policy":
@@ -116,10 +191,13 @@ def _as_json(result: "Answer") -> str:
         "id": result.question_id,
         "answer": result.answer,
         "text": result.text,
-        "score": result.score,
+        "score": None if isnan(result.score) else result.score,
         "samples": result.samples,
         "tokens": result.tokens,
         "stop_reason": result.stop_reason,
+        "scores": result.scores,
+        "needed": None if isnan(result.needed) else result.needed,
+        "seconds": round(result.seconds, 3),
     }
     return json.dumps(row, ensure_ascii=False)
 

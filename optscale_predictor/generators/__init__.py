@@ -2,6 +2,17 @@
 
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._server_options import ServerOptions
+from optscale_predictor.generators._session import DrawSession, ImmediateSession
 from optscale_predictor.generators._vllm_options import VLLMOptions
 
-__all__ = ["Generator", "Request", "Sample", "SamplingParams", "ServerOptions", "Usage", "VLLMOptions"]
+__all__ = [
+    "DrawSession",
+    "Generator",
+    "ImmediateSession",
+    "Request",
+    "Sample",
+    "SamplingParams",
+    "ServerOptions",
+    "Usage",
+    "VLLMOptions",
+]

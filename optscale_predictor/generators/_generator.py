@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Self
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.generators._session import DrawSession, RoundsSession
 from optscale_predictor.generators._thinking import strip_thinking
 
 
@@ -61,12 +62,24 @@ class Request:
         prompt: The whole prompt, ready for the model.
         num_samples: How many to draw, >= 1.
         first_index: The pool index of the first of them: samples already drawn, >= 0.
+        messages: A whole conversation, pairs of role and content, for a chat model; in place of ``prompt`` where there
+            are any. Where the last is the ``assistant``'s, the samples go on from it.
     """
 
     question_id: str
     prompt: str
     num_samples: int
     first_index: int = 0
+    messages: tuple[tuple[str, str], ...] = ()
+
+    def turns(self) -> list[dict[str, str]]:
+        """The conversation in the form that chat models take; the prompt is a user's turn."""
+        return [{"role": role, "content": content} for role, content in self.messages or (("user", self.prompt),)]
+
+    @property
+    def continues(self) -> bool:
+        """Whether the samples go on from an assistant's turn."""
+        return bool(self.messages) and self.messages[-1][0] == "assistant"
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,8 @@ class Sample:
         finish_reason: ``stop`` or ``length``.
         seed: Seed of the request it was drawn by.
         columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
+        prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
+        discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
     """
 
     text: str
@@ -86,6 +101,8 @@ class Sample:
     finish_reason: str
     seed: int
     columns: tuple[tuple[str, object], ...] = ()
+    prompt_tokens: int = field(default=0, compare=False)
+    discarded_tokens: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -103,6 +120,13 @@ class Usage:
     discarded_tokens: int = 0
     retries: int = 0
     cancelled: int = 0
+
+    def add(self, other: "Usage") -> None:
+        """Adds what was counted elsewhere."""
+        self.prompt_tokens += other.prompt_tokens
+        self.discarded_tokens += other.discarded_tokens
+        self.retries += other.retries
+        self.cancelled += other.cancelled
 
 
 class Generator(ABC):
@@ -135,6 +159,24 @@ class Generator(ABC):
         Raises:
             ServiceError: A server failed for good.
         """
+
+    def session(self) -> DrawSession:
+        """This generator held open on an event loop, for questions that come one by one."""
+        return RoundsSession(self)
+
+    def takes_conversations(self) -> bool:
+        """Whether there is a chat template for a request's ``messages``; of a server, its endpoint will tell."""
+        return True
+
+    def check(self, request: Request) -> None:  # noqa: B027 - a server judges for itself
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
+
+    def interrupt(self) -> None:  # noqa: B027 - most engines have nothing to do
+        """Asks a :meth:`generate` under way on another thread to end soon, with whatever error; by default nothing."""
 
     @abstractmethod
     def describe(self) -> Mapping[str, object]:

@@ -26,8 +26,13 @@ class Transcriber:
 
     def __post_init__(self) -> None:
         """Checks that there is a template where one is asked for."""
-        if self.chat and not getattr(self.tokenizer, "chat_template", None):
+        if self.chat and not self.has_template:
             raise InputError(f"model {self.model!r}: its tokenizer has no chat template; leave chat off")
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer knows how a conversation is written."""
+        return bool(getattr(self.tokenizer, "chat_template", None))
 
     def prompts(self, requests: Sequence[Request]) -> list[list[int]]:
         """Tokens of each request's prompt.
@@ -58,24 +63,28 @@ class Transcriber:
         tail = self.text(tokens[-max(len(stop.encode()) for stop in sampling.stop) - 1 :])
         return any(stop in tail for stop in sampling.stop)
 
-    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams) -> Sample:
-        """A finished sample: its text without the stop string, every generated token counted."""
+    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: int) -> Sample:
+        """A finished sample of a prompt of so many tokens: its text without the stop string, every token counted."""
         text = self.text(tokens)
         cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=len(text))
-        return Sample(sampling.shown(text[:cut]), len(tokens), "stop" if ended else "length", seed)
+        reason = "stop" if ended else "length"
+        return Sample(sampling.shown(text[:cut]), len(tokens), reason, seed, prompt_tokens=prompt)
 
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say, special ones left out."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def _tokens(self, request: Request) -> list[int]:
-        if not self.chat:
+        if not self.chat and not request.messages:
             return list(self.tokenizer(request.prompt)["input_ids"])
         from jinja2 import TemplateError
 
-        turn = [{"role": "user", "content": request.prompt}]
+        if not self.has_template:
+            raise InputError(f"model {self.model!r}: its tokenizer has no chat template for a conversation")
+        goes_on = request.continues
+        ending = {"continue_final_message": True} if goes_on else {"add_generation_prompt": True}
         try:
-            text = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+            text = self.tokenizer.apply_chat_template(request.turns(), tokenize=False, **ending)
         except TemplateError as error:
             raise InputError(f"model {self.model!r}: its chat template fails: {error}") from error
         # Templates write the special tokens themselves.

@@ -82,6 +82,14 @@ class ContinuousBatchingGenerator(Generator):
         """See :class:`Generator`."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
+    def takes_conversations(self) -> bool:
+        """See :class:`Generator`."""
+        return self._transcriber.has_template
+
+    def check(self, request: Request) -> None:
+        """See :class:`Generator`."""
+        self._transcriber.prompts([request])
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """See :class:`Generator`. Leaving the iterator stops the engine.
 
@@ -103,7 +111,8 @@ class ContinuousBatchingGenerator(Generator):
             try:
                 for index in self._finished(manager, rows, waiting):
                     self.usage.prompt_tokens += len(prompts[index])
-                    yield requests[index], self._samples(rows, index, requests[index].num_samples, seed)
+                    count = requests[index].num_samples
+                    yield requests[index], self._samples(rows, index, count, seed, len(prompts[index]))
             finally:
                 self._engine.stop(hard=bool(waiting))
                 self._settle(manager, rows, waiting)
@@ -151,9 +160,9 @@ class ContinuousBatchingGenerator(Generator):
         row.ended = stopped or tokens[-1] in self._ends
         return row.done
 
-    def _samples(self, rows: Mapping[str, _Row], index: int, count: int, seed: int) -> list[Sample]:
+    def _samples(self, rows: Mapping[str, _Row], index: int, count: int, seed: int, prompt: int) -> list[Sample]:
         drawn = [rows[name] for name in _names(index, count)]
-        return [self._transcriber.sample(row.tokens, row.ended, seed, self.sampling) for row in drawn]
+        return [self._transcriber.sample(row.tokens, row.ended, seed, self.sampling, prompt) for row in drawn]
 
     def _settle(self, manager: Any, rows: Mapping[str, _Row], waiting: Mapping[int, int]) -> None:
         """Counts what was drawn for nothing: beyond stop strings, and for requests that were left."""

@@ -8,11 +8,12 @@ numbers come from a generator that belongs to the batch, so nothing global is se
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from threading import Event
 from typing import Any
 
 import torch
 
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.generators._cache_rows import can_choose_rows, choose_rows
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
@@ -81,14 +82,28 @@ class HuggingFaceGenerator(Generator):
         self._model, self._transcriber = load_causal_model(model, device, trust_remote_code, chat)
         self._ends = torch.tensor(end_tokens(self._model), dtype=torch.long, device=self._model.device)
         taken = inspect.signature(self._model.forward).parameters
+        self._interrupted = Event()  # shared by all that ``with_sampling`` gives
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
+    def takes_conversations(self) -> bool:
+        """See :class:`Generator`."""
+        return self._transcriber.has_template
+
+    def check(self, request: Request) -> None:
+        """See :class:`Generator`."""
+        self._transcriber.prompts([request])
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths."""
+        """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths.
+
+        Raises:
+            EngineError: It was interrupted.
+        """
+        self._interrupted.clear()
         prompts = self._transcriber.prompts(requests)
         waiting: dict[int, list[_Row]] = {}
         batch: list[_Row] = []
@@ -101,10 +116,10 @@ class HuggingFaceGenerator(Generator):
             # A request stays within one batch (unless it alone is larger), and is done when its batch is.
             if len(batch) >= self._batch_size:
                 self._run(batch, prompts)
-                yield from self._finished(waiting, requests)
+                yield from self._finished(waiting, requests, prompts)
                 waiting, batch = {}, []
         self._run(batch, prompts)
-        yield from self._finished(waiting, requests)
+        yield from self._finished(waiting, requests, prompts)
 
     def _run(self, rows: list[_Row], prompts: list[list[int]]) -> None:
         rng = torch.Generator(self._model.device)
@@ -126,7 +141,7 @@ class HuggingFaceGenerator(Generator):
         logits = self._read(batch)[rows_of]
         batch.choose(rows_of)
         live = rows
-        while True:
+        while not self._interrupted.is_set():
             new = self._choose(logits, rng)
             going = self._note(live, new)
             if not going:
@@ -136,6 +151,11 @@ class HuggingFaceGenerator(Generator):
                 batch.choose(self._indices(going))
                 live = [live[index] for index in going]
             logits = self._read(batch)
+        raise EngineError(f"model {self._transcriber.model!r}: interrupted")
+
+    def interrupt(self) -> None:
+        """See :class:`Generator`: the batch under way ends at its next token."""
+        self._interrupted.set()
 
     def _read(self, batch: _Batch) -> torch.Tensor:
         """Logits of the next token, [rows, vocabulary]; reads all that the cache does not hold yet."""
@@ -181,11 +201,11 @@ class HuggingFaceGenerator(Generator):
         return [index for index, row in enumerate(live) if not row.ended and len(row.tokens) < row.limit]
 
     def _finished(
-        self, waiting: dict[int, list[_Row]], requests: Sequence[Request]
+        self, waiting: dict[int, list[_Row]], requests: Sequence[Request], prompts: list[list[int]]
     ) -> Iterator[tuple[Request, list[Sample]]]:
         for index, rows in waiting.items():
-            write = self._transcriber.sample
-            yield requests[index], [write(row.tokens, row.ended, row.seed, self.sampling) for row in rows]
+            write, read = self._transcriber.sample, len(prompts[index])
+            yield requests[index], [write(row.tokens, row.ended, row.seed, self.sampling, read) for row in rows]
 
 
 def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:

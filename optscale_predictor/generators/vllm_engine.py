@@ -16,8 +16,10 @@ from itertools import count
 from typing import Any
 
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError
+from optscale_predictor.generators._engine_session import EngineSession
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
+from optscale_predictor.generators._session import DrawSession
 from optscale_predictor.generators._transcription import Transcriber
 from optscale_predictor.generators._vllm_options import VLLMOptions
 from optscale_predictor.models import resolve_model
@@ -38,6 +40,9 @@ class VLLMGenerator(Generator):
         options: Of the engine.
         trust_remote_code: Whether to run code that the model's repository brings.
 
+    Attributes:
+        most_waiting: Samples that wait or run at the engine, at most.
+
     Raises:
         InputError: vLLM is not installed, or there is no such model, or it does not fit.
     """
@@ -55,7 +60,7 @@ class VLLMGenerator(Generator):
         config = self._engine.vllm_config
         tokenizer = self._engine.get_tokenizer()
         self._transcriber = Transcriber(model, tokenizer, chat, int(config.model_config.max_model_len))
-        self._most_waiting = _AHEAD * int(config.scheduler_config.max_num_seqs)
+        self.most_waiting = _AHEAD * int(config.scheduler_config.max_num_seqs)
         self._names = count()  # shared by all that ``with_sampling`` gives, as the engine is
         self._arrived: dict[str, Any] = {}
 
@@ -74,31 +79,79 @@ class VLLMGenerator(Generator):
         asked: dict[str, Request] = {}
         try:
             while True:
-                self._fill(coming, asked)
+                waiting = sum(request.num_samples for request in asked.values())
+                while waiting < self.most_waiting and (one := next(coming, None)) is not None:
+                    asked[self.submit(*one)] = one[0]
+                    waiting += one[0].num_samples
                 if not asked:
                     return
                 for name in self._step(asked):
-                    request, output = asked.pop(name), self._arrived.pop(name)
-                    self.usage.prompt_tokens += len(output.prompt_token_ids)
-                    yield request, self._samples(request, output)
+                    request = asked.pop(name)
+                    yield request, self.collect(name, request)
         finally:
-            if asked:
-                self.usage.cancelled += len(asked)
-                with suppress(Exception):  # an engine that died has nothing to abort, and its error is under way
-                    self._engine.abort_request(list(asked))
+            self.abort(list(asked))
 
-    def _fill(self, coming: Iterator[tuple[Request, list[int]]], asked: dict[str, Request]) -> None:
-        """Hands over requests until the engine has enough to choose from."""
-        waiting = sum(request.num_samples for request in asked.values())
-        while waiting < self._most_waiting and (one := next(coming, None)) is not None:
-            request, prompt = one
-            name = f"optscale-{next(self._names)}"
-            try:
-                self._engine.add_request(name, self._rendered(prompt), self._params(request, prompt))
-            except Exception as error:  # its own kinds of errors have changed from version to version
-                raise InputError(f"question {request.question_id!r}: vLLM refuses it: {_first_line(error)}") from error
-            asked[name] = request
-            waiting += request.num_samples
+    def session(self) -> DrawSession:
+        """See :class:`Generator`: the engine takes requests while it runs."""
+        return EngineSession(self)
+
+    def takes_conversations(self) -> bool:
+        """See :class:`Generator`."""
+        return self._transcriber.has_template
+
+    def check(self, request: Request) -> None:
+        """See :class:`Generator`."""
+        self._transcriber.prompts([request])
+
+    def prompt(self, request: Request) -> list[int]:
+        """The tokens of a request's prompt.
+
+        Raises:
+            InputError: It is empty, or leaves no room for a sample.
+        """
+        return self._transcriber.prompts([request])[0]
+
+    def submit(self, request: Request, prompt: list[int]) -> str:
+        """Hands a request to the engine; what it is called there.
+
+        Raises:
+            InputError: The engine refuses it.
+        """
+        name = f"optscale-{next(self._names)}"
+        try:
+            self._engine.add_request(name, self._rendered(prompt), self._params(request, prompt))
+        except Exception as error:  # its own kinds of errors have changed from version to version
+            raise InputError(f"question {request.question_id!r}: vLLM refuses it: {_first_line(error)}") from error
+        return name
+
+    def step(self) -> None:
+        """Runs the engine a step.
+
+        Raises:
+            EngineError: It died.
+        """
+        try:
+            outputs = self._engine.step()
+        except Exception as error:
+            raise EngineError(f"model {self._transcriber.model!r}: vLLM's engine died: {_first_line(error)}") from error
+        self._arrived |= {output.request_id: output for output in outputs if output.finished}
+
+    def arrived(self, name: str) -> bool:
+        """Whether a request is done."""
+        return name in self._arrived
+
+    def collect(self, name: str, request: Request) -> list[Sample]:
+        """The samples of a request that is done."""
+        output = self._arrived.pop(name)
+        self.usage.prompt_tokens += len(output.prompt_token_ids)
+        return self._samples(request, output)
+
+    def abort(self, names: Sequence[str]) -> None:
+        """Ends requests that nobody waits for any more."""
+        if names:
+            self.usage.cancelled += len(names)
+            with suppress(Exception):  # an engine that died has nothing to abort, and its error is under way
+                self._engine.abort_request(list(names))
 
     def _rendered(self, prompt: list[int]) -> Any:
         """Tokens in the form that this version's engine takes them in."""
@@ -126,17 +179,13 @@ class VLLMGenerator(Generator):
 
     def _step(self, asked: Mapping[str, Request]) -> list[str]:
         """Runs the engine a step; returns those of these requests that are done."""
-        try:
-            outputs = self._engine.step()
-        except Exception as error:
-            raise EngineError(f"model {self._transcriber.model!r}: vLLM's engine died: {_first_line(error)}") from error
-        self._arrived |= {output.request_id: output for output in outputs if output.finished}
-        return [name for name in asked if name in self._arrived]
+        self.step()
+        return [name for name in asked if self.arrived(name)]
 
     def _samples(self, request: Request, output: Any) -> list[Sample]:
-        seed = request_seed(self.sampling.seed, request)
+        seed, read = request_seed(self.sampling.seed, request), len(output.prompt_token_ids)
         samples = [
-            Sample(self.sampling.shown(one.text), len(one.token_ids), str(one.finish_reason), seed)
+            Sample(self.sampling.shown(one.text), len(one.token_ids), str(one.finish_reason), seed, prompt_tokens=read)
             for one in output.outputs
         ]
         strange = {sample.finish_reason for sample in samples} - {"stop", "length"}

@@ -4,37 +4,55 @@ lm-eval hands a model's replies to the task as they are, so a string can carry m
 and with it lm-eval's cache.
 """
 
+from math import nan
 from typing import Any, Self
 
 from optscale_predictor.inference import Answer
 
 
 class ChosenText(str):
-    """The chosen sample's text.
+    """The chosen sample's text. Made of a text alone, as lm-eval makes one of a gold answer, it cost nothing.
 
     Attributes:
         samples: Samples drawn for the question.
         tokens: Tokens generated for them.
         stop_reason: Why it got no more.
-        score: The chosen sample's score, in [0, 1].
+        score: The chosen sample's score, in [0, 1]; NaN where there is none.
+        hit: Whether a sample reached the policy's ``score_min``; None where it has none.
+        others: What the further policies of the run chose, by policy.
     """
 
     samples: int
     tokens: int
-    stop_reason: str
+    stop_reason: str | None
     score: float
+    hit: bool | None
+    others: "tuple[tuple[str, ChosenText], ...]"
 
-    def __new__(cls, text: str, samples: int, tokens: int, stop_reason: str, score: float) -> Self:
+    def __new__(
+        cls,
+        text: str = "",
+        samples: int = 0,
+        tokens: int = 0,
+        stop_reason: str | None = None,
+        score: float = nan,
+        hit: bool | None = None,
+        others: "tuple[tuple[str, ChosenText], ...]" = (),
+    ) -> Self:
         """A string with its costs."""
         self = super().__new__(cls, text)
         self.samples, self.tokens, self.stop_reason, self.score = samples, tokens, stop_reason, score
+        self.hit, self.others = hit, others
         return self
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """The text of an answer."""
-        return cls(answer.text, answer.samples, answer.tokens, answer.stop_reason, answer.score)
+        """The text of an answer, and of those that share its samples."""
+        others = tuple((other.policy, cls.of(other)) for other in answer.others)
+        costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.hit)
+        return cls(answer.text, *costs, others)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle remakes it."""
-        return type(self), (str(self), self.samples, self.tokens, self.stop_reason, self.score)
+        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.hit, self.others)
+        return type(self), (str(self), *costs)

@@ -65,7 +65,8 @@ class RayGenerator(Generator):
 
     def _row(self, request: Request) -> dict[str, Any]:
         question = self._questions.get(request.question_id)
-        return vars(request) | ({"question": question.text, "gold": question.gold} if question else {})
+        plain = {name: value for name, value in vars(request).items() if name != "messages"}
+        return plain | ({"question": question.text, "gold": question.gold} if question else {})
 
     def _stages(self, requests: Sequence[Request]) -> list[Stage]:
         most = max(request.num_samples for request in requests)

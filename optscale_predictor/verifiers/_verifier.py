@@ -69,10 +69,12 @@ class Verifier(ABC):
     Attributes:
         reads_tokens: Whether it is a model, whose work is counted in tokens.
         samples_at_once: How many samples it is best asked to score at once, >= 0; 0 where that does not matter.
+        served: Whether servers do its work, so that it may be asked again while it answers.
     """
 
     reads_tokens: bool = True
     samples_at_once: int = 0
+    served: bool = False
 
     @abstractmethod
     def score(self, items: Sequence[Answered]) -> Scores:

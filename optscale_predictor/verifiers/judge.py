@@ -44,6 +44,8 @@ class JudgeVerifier(Verifier):
         ServiceError: A server does not answer, or says that it serves no such model.
     """
 
+    served = True
+
     def __init__(
         self,
         model: str,

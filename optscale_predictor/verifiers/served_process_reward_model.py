@@ -37,6 +37,8 @@ class ServedProcessRewardModel(ProcessVerifier):
         ServiceError: A server does not answer, or does not give what the layout reads.
     """
 
+    served = True
+
     def __init__(
         self,
         base_url: str,

@@ -39,6 +39,8 @@ class ServedRewardModel(RewardVerifier):
         ServiceError: A server does not answer, or does not give one raw logit a sample.
     """
 
+    served = True
+
     def __init__(
         self,
         base_url: str,

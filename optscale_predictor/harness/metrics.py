@@ -1,0 +1,85 @@
+"""What is measured of a document's answer: whether it is right, and what it cost.
+
+lm-eval averages every metric over the documents that have it, and adds its standard error.
+
+    exact_match                  lm-eval's own verdict where the task is one of lm-eval's, else ours
+    exact_match_strict           GSM8K only: lm-eval's verdict on answers after ``####``
+    math_verify                  our verdict (``answers``), where lm-eval has one of its own
+    samples, tokens              drawn and generated for the question
+    score                        the verifier's, of the chosen sample
+    hit                          whether a sample reached the policy's ``score_min``, where it has one
+    stop_reached, and so on      whether the question stopped for this reason
+
+A run of several policies measures the first under these names and each other one as ``exact_match@POLICY`` and so on.
+An answer without costs, a plain string of another model, is one sample.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from optscale_predictor.policies import StopReason
+
+#: Decides of a text what it is worth: metrics by name.
+Verdict = Callable[[str], Mapping[str, float]]
+
+_STOP = "stop_"
+_OF_OTHERS = ("exact_match", "samples", "tokens", "score")
+_HIGHER = {"exact_match", "exact_match_strict", "math_verify", "score", "hit"}
+_LOWER = {"samples", "tokens"}
+
+
+def measure(chosen: str, verdict: Verdict) -> dict[str, float]:
+    """All metrics of one document.
+
+    Args:
+        chosen: The answer; a ``ChosenText``, or any other string.
+        verdict: What decides whether a text is right.
+    """
+    found = {**verdict(str(chosen)), **_costs(chosen)}
+    others: Sequence[tuple[str, str]] = getattr(chosen, "others", ())
+    names = short_names(tuple(label for label, _ in others))
+    for label, other in others:
+        theirs = {**verdict(str(other)), **_costs(other)}
+        found |= {f"{metric}@{names[label]}": theirs[metric] for metric in _OF_OTHERS if metric in theirs}
+    return found
+
+
+def higher_is_better(metric: str) -> bool | None:
+    """Whether more of it is better; None where neither is."""
+    name = metric.partition("@")[0]
+    return True if name in _HIGHER else False if name in _LOWER else None
+
+
+@lru_cache(maxsize=64)
+def short_names(labels: tuple[str, ...]) -> Mapping[str, str]:
+    """Policies' labels, shortened to what tells them apart: the name, and settings that not all of the name share.
+
+    No name holds a comma: lm-eval's tables part a metric from its filter there.
+    """
+    parsed = {label: _parts(label) for label in labels}
+    of_name = Counter(name for name, _ in parsed.values())
+    shared = Counter((name, setting) for name, settings in parsed.values() for setting in settings)
+    names = {}
+    for label, (name, settings) in parsed.items():
+        telling = [setting for setting in settings if shared[name, setting] < of_name[name]]
+        names[label] = ":".join(filter(None, (name, ";".join(telling))))
+    return names
+
+
+def _parts(label: str) -> tuple[str, tuple[str, ...]]:
+    name, _, rest = label.partition(":")
+    return name.strip(), tuple(dict.fromkeys(part.strip() for part in rest.split(",") if part.strip()))
+
+
+def _costs(chosen: str) -> dict[str, float]:
+    costs = {"samples": float(getattr(chosen, "samples", 1))}
+    for metric in ("tokens", "score", "hit"):
+        value = getattr(chosen, metric, None)
+        if value is not None and not math.isnan(value):
+            costs[metric] = float(value)
+    reason = getattr(chosen, "stop_reason", None)
+    if reason is not None:
+        costs |= {f"{_STOP}{one}": float(reason == one) for one in StopReason}
+    return costs

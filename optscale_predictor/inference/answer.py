@@ -1,0 +1,52 @@
+"""The answer to one question, and what it cost."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question under one policy, and what it cost.
+
+    Attributes:
+        question_id: Whose answer this is.
+        text: The chosen sample; empty where a limit left the question without one.
+        answer: The final answer in it; None where none was found.
+        score: The verifier's score of it, in [0, 1]; NaN where there is no sample.
+        samples: Samples drawn for the policy.
+        tokens: Tokens generated for them, those of refused samples between them included.
+        stop_reason: ``reached``, ``confident``, ``unreachable`` or ``budget``.
+        scores: The scores of all of them, in order.
+        trace: Pairs (samples drawn, samples needed) at every decision; empty unless traced.
+        policy: The policy, in the form ``policies.parse_policy`` reads.
+        hit: Whether a sample reached the policy's ``score_min``; None where it has none.
+        needed: The policy's last estimate of the samples needed; NaN where it makes none.
+        seconds: From asking to the decision to stop, >= 0.
+        finish_reason: The chosen sample's; empty where there is none.
+        chosen_tokens: The chosen sample's own tokens.
+        generated_samples: All samples drawn for the question, whatever the policy and the verifier made of them.
+        generated_tokens: Tokens generated for them, and for replies that came and could not be used.
+        prompt_tokens: Tokens of the prompt, counted once, as the engine reads it; 0 where that is not known.
+        cancelled_samples: Samples that were under way when a limit ended the question; their tokens are not known.
+        others: The answers of the further policies that shared these samples, in their order.
+    """
+
+    question_id: str
+    text: str
+    answer: str | None
+    score: float
+    samples: int
+    tokens: int
+    stop_reason: str
+    scores: tuple[float, ...]
+    trace: tuple[tuple[int, float], ...]
+    policy: str
+    hit: bool | None
+    needed: float
+    seconds: float
+    finish_reason: str
+    chosen_tokens: int
+    generated_samples: int
+    generated_tokens: int
+    prompt_tokens: int = 0
+    cancelled_samples: int = 0
+    others: "tuple[Answer, ...]" = field(default=(), repr=False)

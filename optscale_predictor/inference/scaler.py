@@ -1,0 +1,307 @@
+"""``OptScale``: questions in, answers out, no more samples than each question needs.
+
+scaler = OptScale(generator, verifier, predictor, score_min=0.95, alpha=0.95)
+for answer in scaler.answer(questions):
+    print(answer.answer, answer.samples, answer.stop_reason)
+
+``answer`` gives all answers in the questions' order, ``stream`` each as it is found; ``aanswer`` and ``astream`` are
+their twins for asynchronous programs, and ``session`` answers questions that come one by one.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import aclosing, closing
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.estimators import Prior
+from optscale_predictor.event_loop import first_failure, iterate
+from optscale_predictor.generators import Generator as SampleGenerator
+from optscale_predictor.inference.answer import Answer
+from optscale_predictor.inference.course import require_shareable
+from optscale_predictor.inference.keeping import Keeper
+from optscale_predictor.inference.limits import Limits
+from optscale_predictor.inference.session import Session
+from optscale_predictor.policies import OptScalePolicy, Policy
+from optscale_predictor.prompts import PromptTemplate
+from optscale_predictor.questions import Question
+from optscale_predictor.verifiers import Verifier
+
+if TYPE_CHECKING:
+    from optscale_predictor.predictor import OptScalePredictor
+
+#: Conversations or prompts, one a question.
+Prompts = Sequence[str | tuple[tuple[str, str], ...]]
+
+
+class OptScale:
+    """Answers questions with a generator, a verifier and a stopping policy.
+
+    Args:
+        generator: Draws samples.
+        verifier: Scores them; may be None only for policies that look at answers alone.
+        predictor: Gives each question its prior; without one ``prior`` serves all.
+        policy: The stopping rule, or several that share the samples, the primary one first;
+            :class:`OptScalePolicy` with the three numbers that follow where it is None.
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap on a question's samples, >= 1.
+        prompt: The prompt around a question.
+        prior: A constant prior, used where there is no predictor.
+        selection: How the answer is chosen among the samples; each policy's own rule by default.
+        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        unpaired: Whether the predictor may have learnt the scores of another generator, verifier or setting.
+        in_flight: Questions under way at once, >= 1; a policy with one budget for all has all of them.
+
+    Attributes:
+        policies: The stopping rules.
+
+    Raises:
+        InputError: A number is out of its range, a policy lacks what it needs, or the policies cannot share samples.
+    """
+
+    def __init__(
+        self,
+        generator: SampleGenerator,
+        verifier: Verifier | None,
+        predictor: "OptScalePredictor | None" = None,
+        policy: Policy | Sequence[Policy] | None = None,
+        score_min: float = 0.95,
+        alpha: float = 0.95,
+        max_samples: int = 32,
+        prompt: PromptTemplate | None = None,
+        prior: Prior | None = None,
+        selection: str | None = None,
+        source: str | None = None,
+        unpaired: bool = False,
+        in_flight: int = 1024,
+    ) -> None:
+        if in_flight < 1:
+            raise InputError(f"in_flight must be >= 1, got {in_flight}")
+        if policy is None:
+            policy = OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
+        self.generator, self.verifier, self.predictor = generator, verifier, predictor
+        self.policies = (policy,) if isinstance(policy, Policy) else tuple(policy)
+        self.prompt, self.prior, self.selection = prompt or PromptTemplate(), prior, selection
+        self.source, self.unpaired, self.in_flight = source, unpaired, in_flight
+        self.require_usable(self.policies)
+        self._learnt: str | None = None
+
+    def answer(
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None = None,
+        limits: Limits | None = None,
+        pool: str | Path | None = None,
+    ) -> list[Answer]:
+        """Answers all questions, in their order; see :meth:`stream`."""
+        place = {question.id: index for index, question in enumerate(questions)}
+        with closing(self.stream(questions, prompts, limits, pool)) as found:
+            return sorted(found, key=lambda answer: place[answer.question_id])
+
+    def stream(
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None = None,
+        limits: Limits | None = None,
+        pool: str | Path | None = None,
+        traced: bool = True,
+        prompt_name: str = "given with each question",
+    ) -> Generator[Answer, None, None]:
+        """Answers each question and yields its answer as it is found; leaving the iterator cancels the others.
+
+        Args:
+            questions: The questions; their ids must be distinct.
+            prompts: What the generator reads, one a question: texts, or conversations as pairs of role and content. By
+                default the prompt template around each question.
+            limits: What all of it may cost at most.
+            pool: Folder of a pool that keeps every sample. Samples that it has are used before any is drawn, so a run
+                that was interrupted goes on where it was.
+            traced: Whether answers carry every decision, which takes a little time.
+            prompt_name: What the pool's manifest says of ``prompts``; samples of others are not mixed in.
+
+        Raises:
+            InputError: Ids are not distinct, or the pool was made with other settings.
+            RequestRefusedError: The server or the verifier refused some questions for good; raised when all others are
+                answered.
+            ServiceError: The generator or the verifier failed.
+        """
+
+        async def work(emit: Callable[[Answer], Awaitable[None]]) -> None:
+            keeper = self._prepare(questions, prompts, pool, prompt_name)
+            await self._run(questions, prompts, limits, keeper, traced, emit)
+
+        return iterate(work)
+
+    async def aanswer(
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None = None,
+        limits: Limits | None = None,
+        pool: str | Path | None = None,
+    ) -> list[Answer]:
+        """As :meth:`answer`, on the caller's event loop."""
+        place = {question.id: index for index, question in enumerate(questions)}
+        async with aclosing(self.astream(questions, prompts, limits, pool)) as found:
+            return sorted([one async for one in found], key=lambda answer: place[answer.question_id])
+
+    async def astream(
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None = None,
+        limits: Limits | None = None,
+        pool: str | Path | None = None,
+        traced: bool = True,
+        prompt_name: str = "given with each question",
+    ) -> AsyncGenerator[Answer, None]:
+        """As :meth:`stream`, on the caller's event loop."""
+        found: asyncio.Queue[Answer | None] = asyncio.Queue(maxsize=self.in_flight)
+
+        async def work() -> None:
+            try:
+                keeper = self._prepare(questions, prompts, pool, prompt_name)
+                await self._run(questions, prompts, limits, keeper, traced, found.put)
+            finally:
+                await found.put(None)
+
+        task = asyncio.get_running_loop().create_task(work())
+        try:
+            while (answer := await found.get()) is not None:
+                yield answer
+        finally:
+            task.cancel()
+            while not task.done():  # it may wait for room, or let go of the engine
+                while not found.empty():
+                    found.get_nowait()
+                await asyncio.wait([task], timeout=0.01)
+            if not task.cancelled():
+                task.result()
+
+    def session(self, limits: Limits | None = None, traced: bool = True, prompted: bool = True) -> Session:
+        """Generator, verifier and policies held open, for questions that come one by one.
+
+        Args:
+            limits: On all of them together.
+            traced: Whether answers carry every decision.
+            prompted: Whether the prompt template is around each question, and not some other prompt.
+
+        Raises:
+            InputError: The predictor has learnt other scores than these; see ``predictor.pairing``.
+        """
+        self._pair(prompted)
+        return Session(self, limits, traced=traced)
+
+    def with_generator(self, generator: SampleGenerator) -> "OptScale":
+        """The same with another generator, or the same one drawing otherwise."""
+        other = copy(self)
+        other.generator = generator
+        return other
+
+    def require_usable(self, policies: Sequence[Policy]) -> None:
+        """Checks that these policies can share samples and have what they need.
+
+        Raises:
+            InputError: One lacks a prior or a verifier, or they cannot share samples.
+        """
+        require_shareable(policies)
+        for policy in policies:
+            if policy.needs_prior and self.predictor is None and self.prior is None:
+                raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
+            if self.verifier is None and (self.selection or policy.selection) != "majority":
+                raise InputError(f"policy {policy.name!r} needs a verifier")
+
+    def predict(self, questions: Sequence[Question]) -> Prior:
+        """The predictor's priors of some questions.
+
+        Raises:
+            InputError: There is no predictor.
+        """
+        if self.predictor is None:
+            raise InputError("there is no predictor")
+        return self.predictor.predict_questions(questions, self._learnt)
+
+    async def _run(
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None,
+        limits: Limits | None,
+        keeper: Keeper | None,
+        traced: bool,
+        emit: Callable[[Answer], Awaitable[None]],
+    ) -> None:
+        refused: list[str] = []
+        try:
+            async with Session(self, limits, keeper, traced) as session:
+                await self._answer_all(session, questions, prompts, emit, refused)
+        finally:
+            if keeper is not None:
+                keeper.close()
+        if refused:
+            raise RequestRefusedError(f"{len(refused)} of {len(questions)} questions were refused; {refused[0]}")
+
+    async def _answer_all(
+        self,
+        session: Session,
+        questions: Sequence[Question],
+        prompts: Prompts | None,
+        emit: Callable[[Answer], Awaitable[None]],
+        refused: list[str],
+    ) -> None:
+        waiting = iter(enumerate(questions))
+        joint = any(policy.joint for policy in self.policies)
+
+        async def work() -> None:
+            with session.place():  # kept between questions, so that no round goes without the next one
+                for index, question in waiting:  # shared by all workers: each takes the next one
+                    asked = None if prompts is None else prompts[index]
+                    prompt, messages = ("", asked) if isinstance(asked, tuple) else (asked, ())
+                    try:
+                        answer = await session.answer_in_place(question, prompt, messages)
+                    except RequestRefusedError as error:
+                        refused.append(str(error) if question.id in str(error) else f"{question.id!r}: {error}")
+                    else:
+                        await emit(answer)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(len(questions) if joint else min(self.in_flight, len(questions))):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise first_failure(errors) from None
+
+    def _pair(self, prompted: bool) -> None:
+        """Finds out which of the predictor's sources these engines are."""
+        if self.predictor is None:
+            return
+        from optscale_predictor.predictor.pairing import lend_score_map, require_pairing
+        from optscale_predictor.predictor.source_records import source_of_engines
+
+        config = self.predictor.config
+        live = source_of_engines(self.generator, self.verifier, self.prompt if prompted else None)
+        self._learnt = require_pairing(config, live, self.source, self.unpaired)
+        lend_score_map(config, self._learnt, self.verifier)
+
+    def _prepare(
+        self, questions: Sequence[Question], prompts: Prompts | None, pool: str | Path | None, prompt_name: str
+    ) -> Keeper | None:
+        """Checks what is asked, and opens the pool that keeps the samples, where there is one."""
+        _require_distinct(questions, prompts)
+        self._pair(prompts is None)  # first: the predictor may lend the verifier its score map
+        if pool is None:
+            return None
+        prompt = self.prompt.text if prompts is None else prompt_name
+        settings = {"generator": dict(self.generator.describe()), "prompt": prompt}
+        scored = {"adapter": "none"} if self.verifier is None else dict(self.verifier.describe())
+        return Keeper(pool, questions, settings, scored)
+
+
+def _require_distinct(questions: Iterable[Question], prompts: Prompts | None) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise InputError(f"question id {question.id!r} occurs twice")
+        seen.add(question.id)
+    if prompts is not None and len(prompts) != len(seen):
+        raise InputError(f"{len(prompts)} prompts for {len(seen)} questions")
