@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.estimators import Prior
+from optscale_predictor.estimators.evidence import log_evidence
+from optscale_predictor.estimators.statistics import ScoreStatistics
 from optscale_predictor.predictor.losses import Likelihood, MarginalLikelihood, Observed, Predicted, SquaredError
 from optscale_predictor.predictor.losses.noise_weights import noise_weights, standard_errors, true_spread
 
@@ -58,6 +61,24 @@ def test_marginal_likelihoods_gradient_agrees_with_finite_differences():
     loss, seen = MarginalLikelihood(), observe(SCORES)
     found = predict(*PREDICTION)
     assert torch.autograd.gradcheck(lambda *parts: loss(Predicted(*parts), seen), tuple(found), rtol=1e-4, atol=1e-4)
+
+
+#: As wide as scores of this mean can be, or all but: a prior cannot widen by what a strength this low asks for.
+WIDEST = ([0.7, 0.8, 0.3, 0.93], [0.42, 0.35, 0.455, 0.2515], [1.2, 2.0, 1.5, 1.05])
+
+
+@pytest.mark.parametrize("given", [PREDICTION, WIDEST])
+def test_marginal_likelihood_is_the_evidence_of_the_prior_that_is_emitted(given):
+    scores = np.random.default_rng(5).beta(0.3, 0.1, (4, 12))
+    statistics = ScoreStatistics.from_scores(scores)
+    expected = -log_evidence(Prior.expecting(*given), statistics)
+    assert MarginalLikelihood()(predict(*given), observe(scores)).tolist() == pytest.approx(expected.tolist(), rel=1e-9)
+
+
+def test_its_gradient_agrees_with_finite_differences_where_no_prior_is_wider():
+    loss, seen = MarginalLikelihood(), observe(np.random.default_rng(5).beta(0.3, 0.1, (4, 12)))
+    found = predict(*WIDEST)
+    assert torch.autograd.gradcheck(lambda *parts: loss(Predicted(*parts), seen), tuple(found), rtol=2e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -143,6 +143,15 @@ def test_it_stops_early_and_keeps_the_best_epoch():
     assert OptScalePredictor.from_pretrained("out").config.metrics["r2_mean"] == pytest.approx(r2[best], rel=1e-5)
 
 
+def test_no_epoch_is_chosen_for_its_strengths_sake():
+    """The loss teaches no strength, so a run that starts surer has the same moments: its epochs are worth the same."""
+    main(flags("plain"))
+    main([*flags("surer"), "--trainer.callbacks+=training_runs.Surer", "--trainer.callbacks.by=2.5"])
+    plain, surer = (logged(Path(f"{name}_training"), "log_evidence") for name in ("plain", "surer"))
+    assert len(plain) == 3 and max(plain.values()) > min(plain.values()) + 0.1
+    assert surer == pytest.approx(plain, abs=0.02)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 from scipy.stats import chi2
 
+from optscale_predictor.assessment.member_moments import member_moments
 from optscale_predictor.distributions import TruncatedNormal
-from optscale_predictor.distributions._quadrature import expectation
 from optscale_predictor.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.errors import InputError
 from optscale_predictor.estimators.conjugate_integral import integrate_conjugate
@@ -193,11 +193,11 @@ def _integrate(prior: Prior) -> tuple[ParameterMixture[TruncatedNormal], NDArray
 
 def _members(prior: Prior) -> _Members:
     mixture, which = _integrate(prior)
-    model = expectation(mixture.members.a, mixture.members.b)
+    mean, variance = member_moments(mixture.members)
     # Members come in rows of one b and rising a, so of rising mean.
-    rows = model.mean.reshape(-1, _LOCATIONS, model.mean.shape[-1])
-    gap = np.asarray(np.gradient(rows, axis=1)).reshape(model.mean.shape)
-    parts = np.exp(mixture.log_weight), model.mean, model.covariance[..., 0, 0], gap
+    rows = mean.reshape(-1, _LOCATIONS, mean.shape[-1])
+    gap = np.asarray(np.gradient(rows, axis=1)).reshape(mean.shape)
+    parts = np.exp(mixture.log_weight), mean, variance, gap
     return _Members(mixture, which, *(part[:, which] for part in parts))
 
 

@@ -1,10 +1,8 @@
 """Training: what one step learns from, what validation measures, and which epoch's predictor is kept."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,21 +11,22 @@ import pytorch_lightning as pl
 import torch
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators.prior import Prior
-from optscale_predictor.estimators.statistics import ScoreStatistics
 from optscale_predictor.predictor.backbone import LoraSettings
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.data import Batch, Questions, TargetData, take
-from optscale_predictor.predictor.frozen_layers import FrozenLayers, Precision, cache_size, fill_cache, first_check
+from optscale_predictor.predictor.exporting import export
+from optscale_predictor.predictor.frozen_cache import cache_frozen, pool_cached
+from optscale_predictor.predictor.frozen_layers import FrozenLayers, Precision
 from optscale_predictor.predictor.head_training import HeadTraining, training_of, with_head
 from optscale_predictor.predictor.heads import Features
-from optscale_predictor.predictor.learning_rates import Shape, share_of_rate
+from optscale_predictor.predictor.held_out import HeldOut
+from optscale_predictor.predictor.learning_rates import Shape
 from optscale_predictor.predictor.length_buckets import LengthBuckets
 from optscale_predictor.predictor.losses import Likelihood, Loss, MarginalLikelihood, Predicted, SquaredError
 from optscale_predictor.predictor.model import OptScalePredictor
+from optscale_predictor.predictor.optimizer import make_optimizer
 from optscale_predictor.predictor.sources import ScoreSource
-from optscale_predictor.predictor.validation import MONITORS, measure, shifted, strength_shift
-from optscale_predictor.progress import say
+from optscale_predictor.predictor.validation import MONITORS, evidence_shift, measure, shifted, strength_shift
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION
 
 LossName = Literal["marginal_likelihood", "likelihood", "squared_error"]
@@ -61,8 +60,8 @@ class PredictorModule(pl.LightningModule):
         weight_decay: AdamW's, >= 0.
         warmup_share: Share of all steps over which the learning rate rises, in [0, 1).
         schedule: What the learning rate does then: ``cosine``, ``linear`` or ``constant``.
-        monitor: The held-out number by which the best epoch is chosen: ``log_evidence``, ``r2_mean``, ``r2_std`` or
-            ``spearman_mean``.
+        monitor: The held-out number by which the best epoch is chosen: ``log_evidence`` (at the strengths that suit it
+            best), ``r2_mean``, ``r2_std`` or ``spearman_mean``.
         cache_frozen: Keep what the layers below ``lora.top_layers`` make of each question: in ``memory``, on ``disk``,
             or not (``none``).
         cache_precision: Of what is kept: ``float32``, ``bfloat16`` or ``float16``.
@@ -152,20 +151,9 @@ class PredictorModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Fills the cache of frozen layers' states, if there is one."""
         where, precision = self._cache
-        if where == "none":
-            return
-        if self.trainer.world_size > 1 and "fsdp" in type(self.trainer.strategy).__name__.lower():
-            raise InputError("frozen layers cannot be cached where weights are sharded; set model.cache_frozen to none")
-        model = self._model
-        self._frozen = FrozenLayers(model)
-        first_check(self._frozen, model, self.questions[TRAIN].tokens)
-        width = int(model.backbone.config.hidden_size)
-        size = sum(cache_size(questions.tokens, width, precision) for questions in self.questions.values())
-        if self.trainer.is_global_zero:
-            say(f"keeping {size / 1e6:,.1f} MB of {self._frozen.count} frozen layers' states ({precision}, {where})")
-        folder = self.output.with_name(f"{self.output.name}_training") if where == "disk" else None
-        for questions in self.questions.values():
-            questions.frozen = fill_cache(self._frozen, model, questions.tokens, precision, folder)
+        if where != "none":
+            folder = self.output.with_name(f"{self.output.name}_training") if where == "disk" else None
+            self._frozen = cache_frozen(self.trainer, self._model, list(self.questions.values()), precision, folder)
 
     def on_train_start(self) -> None:
         """Goes on with the batches that a resumed run would have had.
@@ -206,35 +194,22 @@ class PredictorModule(pl.LightningModule):
         assert self._seen is not None
         table = self.trainer.strategy.reduce(self._seen, reduce_op="sum")
         self._seen = None
-        found = (table[:, :3] / table[:, 3:].clamp(min=1)).cpu().numpy()
-        held_out = table[:, 3].cpu().numpy() > 0  # not all where trainer.limit_val_batches says so
-        prior, seen = _prior(found[held_out]), _statistics(self.questions[VALIDATION], held_out)
-        values = measure(prior, seen)
+        held_out = HeldOut.from_table(table, self.questions[VALIDATION])
+        judged = self._head.left_out() or (held_out.prior, held_out.seen)
+        values = measure(shifted(held_out.prior, evidence_shift(*judged)), held_out.seen)
         self.log_dict(values, rank_zero_only=False)
         if not self.trainer.sanity_checking and values[self.monitor] > self.best:
             self.best = values[self.monitor]
-            shift = strength_shift(*(self._head.left_out() or (prior, seen)))
-            values = measure(shifted(prior, shift), seen)
-            self._export(shift, {**values, **self._by_source(prior, seen, held_out)})
+            shift = strength_shift(*judged)
+            values = measure(shifted(held_out.prior, shift), held_out.seen)
+            names = [source.name for source in self._data.sources]
+            self._model.config.metrics = {**values, **held_out.by_source(names)}
+            export(self.trainer, self._model, self._head, shift, self.output)
 
     def configure_optimizers(self) -> Any:
         """AdamW with one rate for the backbone and one for the rest, and their schedule."""
-        named = [(name, part) for name, part in self._model.named_parameters() if part.requires_grad]
-        groups = [
-            {"params": [part for name, part in named if name.startswith("backbone.") == inside], "lr": rate}
-            for inside, rate in zip((True, False), self._rates, strict=True)
-        ]
-        groups = [group for group in groups if group["params"]]
-        optimizer = torch.optim.AdamW(groups, weight_decay=self._weight_decay)
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf") and self._schedule == "constant" and not self._warmup_share:
-            return optimizer
-        total = 0 if steps == float("inf") else int(steps)
-        rate: Callable[[int], float] = partial(
-            share_of_rate, steps=total, warmup_share=self._warmup_share, shape=self._schedule
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        settings = self._rates, self._weight_decay, self._warmup_share, self._schedule
+        return make_optimizer(self._model, self.trainer, *settings)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen base model, which is on the disk already."""
@@ -298,19 +273,9 @@ class PredictorModule(pl.LightningModule):
     @torch.no_grad()
     def _pool(self) -> torch.Tensor:
         """Pooled states of all training questions, without dropout."""
-        model, questions = self._model, self.questions[TRAIN]
         if self._frozen is None:
-            return model.pool(questions.tokens).clone()
-        was_training = model.training
-        model.eval()
-        order = sorted(range(len(questions)), key=lambda row: len(questions.tokens[row]))
-        parts = []
-        for start in range(0, len(order), 64):
-            batch = {name: part.to(self.device) for name, part in questions[order[start : start + 64]].items()}
-            parts.append(self._features(batch).pooled)
-        model.train(was_training)
-        pooled = torch.cat(parts)
-        return torch.empty_like(pooled).index_copy_(0, torch.tensor(order, device=pooled.device), pooled)
+            return self._model.pool(self.questions[TRAIN].tokens).clone()
+        return pool_cached(self._frozen, self._model, self.questions[TRAIN])
 
     def _freeze_unused(self) -> None:
         """Freezes LoRA updates that no prediction depends on (of a pooler, say): DDP would wait for their gradients."""
@@ -326,52 +291,6 @@ class PredictorModule(pl.LightningModule):
         prefix = "predictor.backbone."
         tuned = {f"predictor.{name}" for name, part in self._model.named_parameters() if part.requires_grad}
         return {name for name in state if name in tuned or not name.startswith(prefix)}
-
-    def _by_source(self, prior: Prior, seen: ScoreStatistics, held_out: Any) -> dict[str, float]:
-        """``questions``, and the accuracy on each source's own where there are several."""
-        found = {"questions": float(len(prior))}
-        names = [source.name for source in self._data.sources]
-        if len(names) > 1:
-            source = self.questions[VALIDATION].source.numpy()[held_out]
-            for number, name in enumerate(names):
-                own = np.flatnonzero(source == number)
-                if own.size > 1:
-                    part = ScoreStatistics(seen.count[own], seen.mean[own], seen.variance[own])
-                    values = measure(prior.take(own), part)
-                    found |= {f"{key}/{name}": values[key] for key in ("r2_mean", "r2_std")}
-        return found
-
-    def _export(self, shift: float, metrics: dict[str, float]) -> None:
-        """Saves the predictor, its strengths as sure as held-out questions allow."""
-        model = self._model
-        undo = self._head.shift_strength(shift)
-        model.config.metrics = metrics
-        with _whole_weights(self.trainer, model):
-            if self.trainer.is_global_zero:
-                model.save_pretrained(self.output)
-        undo()
-
-
-def _whole_weights(trainer: pl.Trainer, model: OptScalePredictor) -> Any:
-    """While it lasts every device has all weights, also where they are sharded."""
-    from torch.distributed.fsdp import FullyShardedDataParallel
-
-    whole = trainer.strategy.model
-    if whole is None or not any(isinstance(part, FullyShardedDataParallel) for part in whole.modules()):
-        return nullcontext()
-    return FullyShardedDataParallel.summon_full_params(whole, writeback=False)
-
-
-def _prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
-    """Single precision may round a moment to the edge of what is possible, and half precision beyond it."""
-    mean = np.clip(found[:, 0], 1e-6, 1 - 1e-6)
-    most = np.sqrt(mean * (1 - mean))
-    return Prior.expecting(mean, np.clip(found[:, 1], 1e-6 * most, most), np.maximum(found[:, 2], 0.0))
-
-
-def _statistics(questions: Questions, rows: Any) -> ScoreStatistics:
-    seen = questions.observed
-    return ScoreStatistics(seen.count.numpy()[rows], seen.mean.numpy()[rows], seen.std.numpy()[rows] ** 2)
 
 
 def _seed(*step: int) -> int:

@@ -48,16 +48,32 @@ class MarginalLikelihood(Loss):
         mean = np.clip(doubles(observed.mean), 0.0, 1.0)
         seen = ScoreStatistics(_counts(observed), mean, np.minimum(doubles(observed.std) ** 2, mean * (1 - mean)))
 
-        def evaluate(mu: Floats, sigma: Floats, strength: Floats) -> Evaluated:
+        def evaluate(mu: Floats, std: Floats, strength: Floats) -> Evaluated:
             strength = np.clip(strength, 1.0, _MOST_STRENGTH)
-            # As ``Prior.expecting``: the prior is wider than the scores of the question that it expects.
-            widening = np.sqrt(1 + 1 / strength)
-            mu, variance = possible_moments(mu, sigma * widening)
-            found = evidence_gradient(Prior(mu, np.sqrt(variance), strength), seen)
-            by_strength = found.by_strength - found.by_sigma * sigma / (2 * strength**2 * widening)
-            return -found.log_evidence, (-found.by_mu, -found.by_sigma * widening, -by_strength)
+            mu, variance = possible_moments(mu, std)
+            std = np.sqrt(variance)
+            # To the letter what is emitted: nothing else would see where a wide question's prior can widen no more.
+            prior = Prior.expecting(mu, std, strength)
+            found = evidence_gradient(prior, seen)
+            sigma_by = _slopes_of_sigma(prior, std)
+            by_mu, by_std, by_strength = (found.by_sigma * slope for slope in sigma_by)
+            return -found.log_evidence, (-found.by_mu - by_mu, -by_std, -found.by_strength - by_strength)
 
         return apply_numpy(evaluate, predicted.mean, predicted.std, predicted.strength)
+
+
+def _slopes_of_sigma(prior: Prior, std: Floats) -> tuple[Floats, Floats, Floats]:
+    """Derivatives of ``Prior.expecting(mean, std, strength).sigma`` by mean, std and strength, each [questions].
+
+    Where the mean allows no more, sigma is a share of the widest, sqrt(mean (1 - mean)), and follows the mean alone;
+    where even ``std`` is beyond that, it is ``std``.
+    """
+    widening = np.sqrt(1 + 1 / prior.strength)
+    free = np.isclose(prior.sigma, std * widening, rtol=1e-12, atol=0.0)
+    capped = ~free & (prior.sigma > std)
+    by_mean = np.where(capped, prior.sigma * (0.5 - prior.mu) / (prior.mu * (1 - prior.mu)), 0.0)
+    by_strength = np.where(free, -std / (2 * prior.strength**2 * widening), 0.0)
+    return by_mean, np.where(free, widening, np.where(capped, 0.0, 1.0)), by_strength
 
 
 def _counts(observed: Observed) -> Floats:
