@@ -1,45 +1,40 @@
-r"""Compares policies live, through lm-eval: one run each, one line each.
+r"""Compares policies over several seeds: one lm-eval run a seed, all policies in it, and one report of them together.
 
-    python eval/compare.py --tasks optscale_arithmetic --limit 50 \
-        --policies best_of_n:max_samples=8 optscale:score_min=0.9
+    python eval/compare.py --tasks optscale_arithmetic --seeds 3 --output runs/compare \
+        --policies "optscale:score_min=0.9 best_of_n:max_samples=32"
 
-Flags that are not ours go to every lm-eval run as they are; so do model arguments, by ``--model_args``.
+Flags that are not ours go to every lm-eval run as they are (``--model_args``, ``--limit``, ``--metadata``). A run that
+was interrupted goes on where it was.
 """
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
 
 from optscale_predictor.cli import main
 
-METRICS = ("exact_match", "samples", "tokens")
+
+def compare(tasks: str, policies: str, seeds: int, output: Path, rest: list[str]) -> None:
+    """Runs every seed, then makes one report a task."""
+    for seed in range(seeds):
+        place = str(output / f"seed_{seed}")
+        seeded = ["--model_args", f"seed={seed}", *_without_flag(rest)]
+        main(["eval", "--tasks", tasks, "--policies", policies, "--output_path", place, *seeded])
+    for task in tasks.split(","):
+        records = [str(record) for record in sorted(output.glob(f"seed_*/records/{task}*"))]
+        main(["report", *records, "--output", str(output / "report" / task)])
 
 
-def compare(policies: list[str], model_args: str, rest: list[str]) -> None:
-    """Runs every policy and prints a Markdown table."""
-    rows = []
-    for policy in policies:
-        with tempfile.TemporaryDirectory() as folder:
-            name, _, settings = policy.partition(":")
-            arguments = ",".join(filter(None, (model_args, f"policy={name}", settings)))
-            main(["eval", "--model_args", arguments, "--output_path", folder, *rest])
-            rows += [(policy, task, measured) for task, measured in _results(Path(folder)).items()]
-    print("\n| policy | task | " + " | ".join(METRICS) + " |\n|" + " --- |" * (2 + len(METRICS)))
-    for policy, task, measured in rows:
-        cells = (f"{measured[f'{metric},none']:.3f} ± {measured[f'{metric}_stderr,none']:.3f}" for metric in METRICS)
-        print(f"| {policy} | {task} | " + " | ".join(cells) + " |")
-
-
-def _results(folder: Path) -> dict[str, dict[str, float]]:
-    (written,) = folder.rglob("results_*.json")
-    found: dict[str, dict[str, float]] = json.loads(written.read_text(encoding="utf-8"))["results"]
-    return found
+def _without_flag(rest: list[str]) -> list[str]:
+    """lm-eval takes model arguments several at a time: the seed and the user's own stand behind one flag."""
+    place = rest.index("--model_args") if "--model_args" in rest else None
+    return rest if place is None else [*rest[place + 1 :], *rest[:place]]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--policies", nargs="+", required=True)
-    parser.add_argument("--model_args", default="")
+    parser.add_argument("--tasks", required=True, help="separated by commas")
+    parser.add_argument("--policies", required=True, help="separated by spaces, the primary one first")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=Path("runs/compare"))
     known, others = parser.parse_known_args()
-    compare(known.policies, known.model_args, others)
+    compare(known.tasks, known.policies, known.seeds, known.output, others)

@@ -84,10 +84,10 @@ class RunFacts:
 
     def same_run(self, other: "RunFacts") -> bool:
         """Whether ``other`` is this run, at another time."""
-        return all(
-            getattr(self, name) == getattr(other, name)
-            for name in ("task", "policies", "generator", "verifier", "predictor", "seed")
-        )
+        names = ("task", "policies", "generator", "verifier", "predictor", "seed")
+        # As JSON, which is what the record of an earlier session has been through.
+        mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
+        return mine == theirs
 
 
 class RecordWriter:

@@ -5,8 +5,30 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import pytest
 from hypothesis import settings
 
 # Deadlines time the machine, not the code.
 settings.register_profile("tier", deadline=None, max_examples=50)
 settings.load_profile("tier")
+
+
+@pytest.fixture(scope="session")
+def lm_eval_tasks():
+    """lm-eval reads its thousands of task files once a process, and not once a test: seconds each time."""
+    from lm_eval.tasks import _index, manager
+
+    build, read = _index.TaskIndex.build, {}
+
+    def once(paths, **settings):
+        index = {}
+        for path in paths:
+            shipped = path == manager.Path(manager.__file__).parent
+            if not shipped or path not in read:
+                read[path] = build([path], **settings)
+            index |= read[path]
+        return index
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_index.TaskIndex, "build", staticmethod(once))
+        yield

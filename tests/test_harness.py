@@ -2,9 +2,15 @@
 
 import json
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from lm_eval import simple_evaluate
+from lm_eval.api.model import CachingLM
 from lm_eval.api.registry import get_model
+from lm_eval.tasks import TaskManager
 from tiny_prms import make_skywork
 
 from optscale_predictor.cli import main
@@ -13,15 +19,20 @@ from optscale_predictor.generators import SamplingParams
 from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.harness.chosen_text import ChosenText
 from optscale_predictor.harness.model import OptScaleLM
-from optscale_predictor.harness.run import TASKS, with_defaults
+from optscale_predictor.harness.run import TASKS, with_defaults, with_ours
 from optscale_predictor.inference import OptScale
+from optscale_predictor.loop import run_policy
+from optscale_predictor.models import resolve_model
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.preparation import generate_pool, score_pool
+from optscale_predictor.run_record import RunRecord
+from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.world.arithmetic import make_questions
 
 # lm-eval 0.4.13 itself: a deprecated call, and database handles left to the garbage collector.
 pytestmark = [
+    pytest.mark.usefixtures("lm_eval_tasks"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -44,8 +55,7 @@ def test_a_run_measures_what_the_loop_drew(tmp_path):
     engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160))
     policy = parse_policy("optscale:score_min=0.7,max_samples=6")
     scaler = OptScale(engine, LikelihoodVerifier("embedded:verifier"), policy=policy)
-    ids = [type(question)(f"optscale_arithmetic/{index}", question.text) for index, question in enumerate(questions)]
-    answers = scaler.answer(ids)
+    answers = scaler.answer(questions)
     assert [row["samples"] for row in samples] == [answer.samples for answer in answers]
     assert [row["tokens"] for row in samples] == [answer.tokens for answer in answers]
     assert measured["samples,none"] == pytest.approx(sum(answer.samples for answer in answers) / 6)
@@ -90,6 +100,118 @@ def test_the_answer_survives_pickling():
     chosen = ChosenText("#### 3", 4, 50, "reached", 0.9)
     again = pickle.loads(pickle.dumps(chosen))
     assert (again, again.samples, again.tokens, again.stop_reason, again.score) == ("#### 3", 4, 50, "reached", 0.9)
+
+
+SEVERAL = (
+    "optscale:score_min=0.7,max_samples=6 best_of_n:max_samples=6 best_of_n:max_samples=2 esc:window=2,max_samples=6"
+)
+
+
+def test_policies_of_one_run_share_samples_and_are_each_as_if_alone(tmp_path):
+    measured, samples = run(tmp_path / "run", "seed=3", "--policies", SEVERAL)
+    record = RunRecord.open(tmp_path / "run" / "records" / "optscale_arithmetic")
+    assert record.facts.samples == record.pool.read(["score"]).num_rows  # nothing is drawn twice
+    rules = [parse_policy(one) for one in SEVERAL.split()]
+    assert record.facts.policies == [str(rule) for rule in rules]
+    drawn = RecordedSamples.from_pool(record.pool)
+    found: dict = {}
+    for one in record.outcomes():
+        found.setdefault(one.policy, {})[one.question_id] = one
+    for rule in rules:
+        alone, mine = run_policy(rule, drawn), found[str(rule)]
+        for index, question in enumerate(record.pool.questions):
+            said = mine[question.id]
+            assert (said.samples, said.tokens) == (alone.count[index], alone.tokens[index])
+            assert said.stop_reason == alone.reason[index]
+            assert said.score == drawn.scores[index, alone.chosen[index]]
+            assert said.correct == bool(drawn.correct[index, alone.chosen[index]])
+    right = [found[str(rules[0])][row["doc"]["question_id"]].correct for row in samples]
+    assert [row["exact_match"] for row in samples] == right
+    assert measured["samples@best_of_n:max_samples=2,none"] == 2
+    assert {"exact_match@esc_stderr,none", "tokens@best_of_n:max_samples=6_stderr,none"} <= measured.keys()
+
+
+def test_a_recorded_run_goes_on_where_it_was(tmp_path):
+    first, _ = run(tmp_path / "a", POLICY, "--record", str(tmp_path / "record"))
+    record = RunRecord.open(tmp_path / "record" / "optscale_arithmetic")
+    shard = sorted(record.pool.folder.glob("*.parquet"))
+    again, _ = run(tmp_path / "b", POLICY, "--record", str(tmp_path / "record"))
+    assert [first[name] for name in ("samples,none", "score,none")] == [
+        again[name] for name in ("samples,none", "score,none")
+    ]
+    assert sorted(record.pool.folder.glob("*.parquet")) == shard  # nothing was drawn
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path / "c", f"{POLICY},seed=1", "--record", str(tmp_path / "record"))
+    assert stopped.value.code == 2
+
+
+def test_repeats_are_independent_and_never_served_from_a_cache(tmp_path):
+    task = next(iter(TaskManager(include_path=str(TASKS)).load(["optscale_arithmetic"])["tasks"].values()))
+    task.build_all_requests(limit=2)
+    for request in task.instances:
+        request.repeats = 3
+    repeated = [request for request in task.instances for _ in range(3)]
+    model = OptScaleLM(policy="best_of_n", max_samples=1, seed=5)
+    replies = model.generate_until(repeated, disable_tqdm=True)
+    assert len(replies) == 6 and len(set(replies[:3])) > 1
+    # What lm-eval adds to give every process as many requests is asked once.
+    padded = model.generate_until([*repeated, *repeated[:3]], disable_tqdm=True)
+    assert padded[:6] == replies and padded[6:] == replies[:3]
+    with pytest.raises(InputError, match="repeats"):
+        CachingLM(model, str(tmp_path / "cache.db")).generate_until(repeated)
+
+
+@pytest.mark.full
+def test_the_processes_of_a_run_share_its_documents(tmp_path):
+    command = ["--tasks", "optscale_arithmetic", "--limit", "5", "--log_samples", "--model_args", POLICY]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    script = [*torchrun, "optscale_predictor", "eval", *command, "--output_path", str(tmp_path / "two")]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, samples = run(tmp_path / "one", POLICY, "--limit", "5")
+    (results,) = (tmp_path / "two").rglob("results_*.json")
+    together = json.loads(results.read_text())["results"]["optscale_arithmetic"]
+    names = ("exact_match,none", "samples,none", "tokens,none", "score,none")
+    assert together["samples,none"] > 1
+    (logged,) = (tmp_path / "two").rglob("samples_*.jsonl")
+    rows = sorted((json.loads(line) for line in logged.read_text().splitlines()), key=lambda row: row["doc_id"])
+    assert [row["doc_id"] for row in rows] == [row["doc_id"] for row in samples] == list(range(5))
+    assert all(f"{name.replace(',', '_stderr,')}" in together for name in names)
+    parts = [RunRecord.open(tmp_path / "two" / "records" / f"optscale_arithmetic-rank{rank}") for rank in range(2)]
+    assert sum(len({one.question_id for one in part.outcomes()}) for part in parts) == 5
+
+
+def test_greedy_replies_are_those_of_lm_evals_own_model():
+    asked = {"tasks": ["optscale_arithmetic"], "limit": 12, "log_samples": True, "bootstrap_iters": 0}
+    asked["task_manager"] = TaskManager(include_path=str(TASKS))
+    theirs_args = {"pretrained": resolve_model("embedded:generator"), "dtype": "float32", "device": "cpu"}
+    theirs = simple_evaluate("hf", model_args=theirs_args, gen_kwargs={"max_gen_toks": 100}, **asked)
+    mine = OptScaleLM(policy="best_of_n", max_samples=1, temperature=0)
+    ours = simple_evaluate(mine, gen_kwargs={"max_gen_toks": 100}, **asked)
+    replies, verdicts = (
+        [[pick(row) for row in found["samples"]["optscale_arithmetic"]] for found in (theirs, ours)]
+        for pick in (lambda row: str(row["resps"][0][0]), lambda row: row["exact_match"])
+    )
+    assert replies[0] == replies[1] and verdicts[0] == verdicts[1]
+    assert 0 < sum(verdicts[0]) < 12
+
+
+def test_our_flags_become_arguments_of_our_model():
+    given = ["--policies", "esc:window=2,max_samples=4 best_of_n", "--tasks", "x", "--output_path", "out"]
+    args, record = with_ours(given)
+    assert record == str(Path("out") / "records")
+    place = args.index("--model_args")
+    assert args[place + 1 :] == ["policies=esc:window=2;max_samples=4 best_of_n", f"record={record}"]
+    assert with_ours(["--model", "hf", "--output_path", "out"]) == (["--model", "hf", "--output_path", "out"], None)
+    with pytest.raises(InputError, match="--model optscale"):
+        with_ours(["--model=hf", "--policies", "esc"])
+    with pytest.raises(InputError, match="needs a value"):
+        with_ours(["--policies"])
+
+
+def test_a_gold_answer_made_a_reply_costs_nothing():
+    chosen = type(ChosenText("7", 3, 40, "reached", 0.9))("8")  # as lm-eval does where a task has no filters
+    assert chosen == "8" and (chosen.samples, chosen.tokens, chosen.stop_reason) == (0, 0, None)
 
 
 def test_the_other_models_stay_registered():

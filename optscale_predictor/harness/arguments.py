@@ -49,8 +49,8 @@ class Arguments:
         in_flight: Questions under way at once, >= 1.
         batch_size: Samples in one batch of an in-process model (lm-eval's ``--batch_size``).
         trust_remote_code: Whether to run code that a model's repository brings.
-        limit_tokens: Generated tokens of a whole run at most, >= 1.
-        limit_seconds: Wall time of a whole run at most, > 0.
+        limit_tokens: Generated tokens of one task's run at most, >= 1.
+        limit_seconds: Wall time of one task's run at most, > 0.
         question_seconds: Wall time of one question at most, > 0.
         record: Folder for what the run leaves behind, one folder a task; see ``run_record``.
     """
@@ -120,7 +120,7 @@ class Arguments:
         return OptScale(generator, verifier, predictor, rules, **more)
 
     def limits(self) -> Limits:
-        """On a whole run."""
+        """On one task's run."""
         return Limits(self.limit_tokens, self.limit_seconds, self.question_seconds)
 
     def fingerprint(self) -> dict[str, object]:

@@ -1,0 +1,322 @@
+"""Our lm-eval tasks: their documents, what they measure, a user's own questions, and one-line errors."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from benchmark_files import AMC23, SAME, group_of, load_task, task_manager, write_splits
+from lm_eval import simple_evaluate
+from lm_eval.api.model import LM
+from lm_eval.utils import make_table
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.harness import documents, metrics
+from optscale_predictor.harness.tasks.own_tasks import own_settings
+from optscale_predictor.question_sets import PUBLIC
+from optscale_predictor.world.arithmetic import make_questions
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # lm-eval 0.4.13 itself
+
+
+class Costed(str):
+    """An answer that remembers what it cost, as the ``optscale`` model hands it out."""
+
+    def __new__(cls, text, **costs):
+        self = super().__new__(cls, text)
+        self.__dict__ |= {"samples": 1, "tokens": 5, "score": 0.5, "hit": None, "stop_reason": "budget", "others": ()}
+        self.__dict__ |= costs
+        return self
+
+
+class Replies(LM):
+    """A model that says what it is given, document by document."""
+
+    def __init__(self, replies):
+        super().__init__()
+        self.replies, self.prompts = replies, []
+
+    def generate_until(self, requests, disable_tqdm=False):
+        self.prompts = [request.args[0] for request in requests]
+        return [self.replies[request.doc_id] for request in requests]
+
+    def loglikelihood(self, requests):
+        raise NotImplementedError
+
+    def loglikelihood_rolling(self, requests):
+        raise NotImplementedError
+
+
+def evaluate(replies, task, metadata=None, **options):
+    model = Replies(replies)
+    found = simple_evaluate(
+        model=model, tasks=[task], task_manager=task_manager(metadata=metadata), bootstrap_iters=1000, **options
+    )
+    return found, model.prompts
+
+
+@pytest.fixture(autouse=True)
+def without_asking_pip(monkeypatch):
+    """What lm-eval asks of the machine takes a second a run."""
+    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda results: None)
+
+
+@pytest.fixture
+def questions(tmp_path):
+    place = tmp_path / "questions.jsonl"
+    rows = [
+        {"id": f"q{number}", "question": f"What is {number}+1?", "answer": str(number + 1), "subject": "sums"}
+        for number in range(5)
+    ]
+    place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(place)
+
+
+def test_every_metric_has_its_mean_and_standard_error(questions):
+    rng = np.random.default_rng(0)
+    reasons = ["reached", "confident", "budget", "reached", "unreachable"]
+    costs = [
+        {"samples": int(rng.integers(1, 9)), "tokens": int(rng.integers(10, 99)), "score": float(rng.random())}
+        for _ in range(5)
+    ]
+    replies = [
+        Costed(
+            f"#### {number + number % 2}",
+            **cost,
+            stop_reason=reasons[number],
+            hit=reasons[number] == "reached",
+            others=(("best_of_n:max_samples=8", Costed(f"{number + 1}", samples=8, tokens=90 + number, score=0.9)),),
+        )
+        for number, cost in enumerate(costs)
+    ]
+    found, _ = evaluate(replies, "optscale_questions", {"questions": questions})
+    expected = {name: [cost[name] for cost in costs] for name in ("samples", "tokens", "score")}
+    expected["exact_match"] = [0, 1, 0, 1, 0]
+    expected["hit"] = [1, 0, 0, 1, 0]
+    expected |= {f"stop_{one}": [float(one == reason) for reason in reasons] for one in sorted(set(reasons))}
+    expected |= {"exact_match@best_of_n": [1] * 5, "samples@best_of_n": [8] * 5, "score@best_of_n": [0.9] * 5}
+    expected["tokens@best_of_n"] = [90, 91, 92, 93, 94]
+    measured = found["results"]["optscale_questions"]
+    assert {name.partition(",")[0] for name in measured if "," in name and "_stderr" not in name} == set(expected)
+    table = make_table(found)
+    for name, values in expected.items():
+        assert measured[f"{name},none"] == pytest.approx(np.mean(values)), name
+        error = np.std(values, ddof=1) / math.sqrt(5)
+        assert measured[f"{name}_stderr,none"] == pytest.approx(error), name
+        (row,) = [line for line in table.splitlines() if f"|{name} " in line or f"|{name}|" in line]
+        assert f"{np.mean(values):.4f}" in row and f"{error:.4f}" in row
+    assert found["higher_is_better"]["optscale_questions"]["tokens@best_of_n"] is False
+
+
+def test_a_plain_string_is_one_sample_of_unknown_cost(questions):
+    found, _ = evaluate(["1", "2", "x", "4", "5"], "optscale_questions", {"questions": questions})
+    measured = found["results"]["optscale_questions"]
+    assert measured["samples,none"] == 1 and measured["exact_match,none"] == 0.8
+    assert not any(name.startswith(("tokens", "score", "hit", "stop")) for name in measured)
+
+
+def test_metrics_that_a_document_lacks_are_averaged_over_the_others(questions):
+    replies = [Costed("1", hit=True), Costed("2"), Costed("3", hit=False), Costed("4", score=float("nan")), Costed("5")]
+    found, _ = evaluate(replies, "optscale_questions", {"questions": questions})
+    measured = found["results"]["optscale_questions"]
+    assert measured["hit,none"] == 0.5 and measured["score,none"] == 0.5 and measured["sample_len"] == 5
+    assert measured["hit_stderr,none"] == pytest.approx(np.std([1, 0], ddof=1) / math.sqrt(2))
+
+
+def test_labels_are_shortened_to_what_tells_policies_apart():
+    labels = (
+        "best_of_n:max_samples=8",
+        "best_of_n:max_samples=32",
+        "optscale:score_min=0.9,alpha=0.95,max_samples=32",
+        "optscale:score_min=0.8,alpha=0.95,max_samples=64",
+        "self_consistency:max_samples=8",
+        "oracle",
+    )
+    assert list(metrics.short_names(labels).values()) == [
+        "best_of_n:max_samples=8",
+        "best_of_n:max_samples=32",
+        "optscale:score_min=0.9;max_samples=32",
+        "optscale:score_min=0.8;max_samples=64",
+        "self_consistency",
+        "oracle",
+    ]
+
+
+def test_two_policies_of_one_name_are_two_metrics(questions):
+    others = tuple((f"best_of_n:max_samples={n}", Costed("1", samples=n)) for n in (2, 4))
+    found, _ = evaluate([Costed("1", others=others)] * 5, "optscale_questions", {"questions": questions})
+    measured = found["results"]["optscale_questions"]
+    assert [measured[f"samples@best_of_n:max_samples={n},none"] for n in (2, 4)] == [2, 4]
+
+
+def test_a_run_that_only_predicts_measures_nothing(questions):
+    found, _ = evaluate(["1"] * 5, "optscale_questions", {"questions": questions}, predict_only=True)
+    assert found["results"]["optscale_questions"]["bypass,none"] == 999
+
+
+def test_gsm8k_has_three_verdicts(tmp_path):
+    task = load_task("optscale_gsm8k", write_splits(tmp_path, SAME["optscale_gsm8k"][2]))
+    doc = task.eval_docs[0]  # 12 + 7
+
+    def verdicts(reply):
+        measured = task.process_results(doc, [reply])
+        return [measured[name] for name in ("exact_match", "exact_match_strict", "math_verify")]
+
+    assert verdicts("so\n#### 19") == [1, 1, 1]
+    assert verdicts("It is 19.") == [1, 0, 1]
+    assert verdicts("#### 20 but 19") == [1, 0, 0]  # whatever number comes last, what follows the mark, ours
+    assert verdicts("It is 38/2") == [0, 0, 0]
+    assert verdicts("\\boxed{\\frac{38}{2}}") == [0, 0, 1]
+    assert verdicts("nothing") == [0, 0, 0]
+
+
+def test_math500_says_subject_level_and_the_answer_alone(tmp_path):
+    task = load_task("optscale_math500", write_splits(tmp_path, SAME["optscale_math500"][2]))
+    first = task.eval_docs[0]
+    assert (first["subject"], first["level"], first["gold"]) == ("Algebra", 1, r"\frac{7}{2}")
+    assert documents.labels(first) == {"subject": "Algebra", "level": "1"}
+    # lm-eval looks between dollar signs alone; ours reads boxes and compares values.
+    measured = task.process_results(first, [r"Hence \boxed{3.5}."])
+    assert (measured["exact_match"], measured["math_verify"]) == (0, 1)
+
+
+def test_amc23_is_read_from_the_set_that_goes_by_its_name(tmp_path):
+    source = PUBLIC["amc23"]
+    task = load_task("optscale_amc23", write_splits(tmp_path, AMC23))
+    doc = task.eval_docs[0]
+    assert task.doc_to_text(doc) == "Question: Find $12+7$.\nAnswer:" and task.doc_to_target(doc) == "19"
+    assert task.process_results(doc, ["\\boxed{19}"])["exact_match"] == 1  # the set says 19.0
+    assert task.process_results(doc, ["\\boxed{18}"])["exact_match"] == 0
+    assert task.config.generation_kwargs == own_settings("aime/aime25")["generation_kwargs"]
+    assert (source.question, source.gold, source.split) == ("question", "answer", task.config.test_split)
+
+
+@pytest.mark.parametrize(
+    ("ours", "first", "last"),
+    [
+        ("optscale_gsm8k", "gsm8k/test/0", "gsm8k/test/9"),
+        ("optscale_math500", "math500/test/0.json", "math500/test/9.json"),
+        ("optscale_aime24", "aime24/2024-I-0", "aime24/2024-I-9"),
+        ("optscale_aime25", "aime25/0", "aime25/9"),
+    ],
+)
+def test_documents_say_what_question_sets_say(tmp_path, ours, first, last):
+    task = load_task(ours, write_splits(tmp_path, SAME[ours][2]))
+    ids = [documents.document_id(doc, "") for doc in task.eval_docs]
+    assert (ids[0], ids[-1]) == (first, last) and len(set(ids)) == 10
+    for doc in task.eval_docs:
+        assert documents.question_text(doc) in task.doc_to_text(doc)
+        assert documents.gold_answer(doc) == doc["gold"] != ""
+        assert task.process_results(doc, [f"$\\boxed{{{doc['gold']}}}$"])["math_verify"] == 1
+
+
+@pytest.mark.parametrize("ours", SAME)
+def test_lm_evals_own_documents_are_read_alike(tmp_path, ours):
+    theirs, _, splits = SAME[ours]
+    place = write_splits(tmp_path, splits)
+    mine, own = (load_task(name, place).eval_docs for name in (ours, theirs))
+    for before, after in zip(own, mine, strict=True):
+        assert documents.question_text(before) == documents.question_text(after)
+        assert documents.gold_answer(before) == documents.gold_answer(after)
+        assert documents.labels(before) == documents.labels(after)
+
+
+def test_documents_of_any_kind_are_borne():
+    for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": True}):
+        assert documents.question_text(doc) is None
+        assert documents.gold_answer(doc) is None
+        assert documents.document_id(doc, "task/3") == "task/3"
+    assert documents.gold_answer({"answer": "long\nwithout a mark"}) is None
+    assert documents.gold_answer({"answer": "a\n#### 1,200"}) == "1200"
+    assert documents.gold_answer({"solution": "so $\\boxed{4}$"}) == "4"
+    assert documents.labels({"type": "Algebra", "problem": "x", "url": "u", "note": "n" * 101}) == {"type": "Algebra"}
+
+
+@pytest.mark.parametrize("name", [*SAME, "optscale_amc23", "optscale_questions"])
+def test_every_task_asks_a_users_own_questions(questions, name):
+    found, prompts = evaluate(
+        ["$1$", "$2$", "$3$", "$9$", "$5$"], name, {"questions": questions, "fewshot": questions}, num_fewshot=0
+    )
+    assert all(f"What is {number}+1?" in prompt for number, prompt in enumerate(prompts))
+    measured = found["results"][name]
+    assert measured["exact_match,none"] == 0.8 and measured.get("math_verify,none", 0.8) == 0.8
+    docs = [row["doc"] for row in found["samples"][name]]
+    assert [documents.document_id(doc, "") for doc in docs] == [f"q{number}" for number in range(5)]
+    assert documents.labels(docs[0]) == {"subject": "sums"} and documents.gold_answer(docs[0]) == "1"
+
+
+def test_examples_come_from_a_file_of_their_own(tmp_path, questions):
+    examples = tmp_path / "examples.jsonl"
+    worked = [{"question": f"Q{number}", "answer": f"step\n#### {number}"} for number in range(3)]
+    examples.write_text("".join(json.dumps(row) + "\n" for row in worked))
+    metadata = {"questions": questions, "fewshot": str(examples)}
+    _, prompts = evaluate(["1"] * 5, "optscale_gsm8k", metadata, num_fewshot=2)
+    for number, prompt in enumerate(prompts):
+        *shown, asked = prompt.split("Question: ")[1:]
+        assert len(shown) == 2 and asked == f"What is {number}+1?\nAnswer:"
+        assert all(one[:2] in ("Q0", "Q1", "Q2") and "\nAnswer: step\n#### " in one for one in shown)
+    _, prompts = evaluate(["1"] * 5, "optscale_math500", metadata, num_fewshot=3)
+    assert all(prompt.count("Problem: Q") == 3 for prompt in prompts)
+
+
+def test_requests_that_lm_eval_keeps_are_of_the_file_that_is_asked(tmp_path, monkeypatch, questions):
+    monkeypatch.setattr("lm_eval.caching.cache.PATH", str(tmp_path / "kept"))
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"question": "Why?", "answer": "1"}\n')
+    for place, first in ((questions, "What is 0+1?"), (str(other), "Why?")):
+        _, prompts = evaluate(["1"] * 5, "optscale_questions", {"questions": place}, cache_requests=True)
+        assert prompts[0] == f"Question: {first}\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("task", "metadata", "shots", "said"),
+    [
+        ("optscale_gsm8k", {"questions": "{q}"}, None, "5 examples are wanted"),
+        ("optscale_math500", {"questions": "{q}"}, 1, "name a file of examples"),
+        ("optscale_questions", {"questions": "{q}"}, 2, "--num_fewshot 0"),
+        ("optscale_gsm8k", {"questions": "{q}", "fewshot": "{q}"}, 9, "9 examples are wanted"),
+        ("optscale_gsm8k", {"questions": "{q}", "fewshot": "{bare}"}, 1, "question '0' has no answer"),
+        ("optscale_gsm8k", {"questions": "{q}x"}, 0, "cannot read questions"),
+        ("optscale_gsm8k", {"questions": ["{q}"]}, 0, "'questions' must be the name"),
+        ("optscale_gsm8k", {}, 0, "cannot load data set 'openai/gsm8k'"),
+        ("optscale_questions", {}, 0, "which questions"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(tmp_path, questions, task, metadata, shots, said):
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text('{"question": "Why?"}\n')
+    text = json.dumps(metadata).replace("{q}", questions).replace("{bare}", str(bare))
+    with pytest.raises(InputError) as raised:
+        evaluate(["1"] * 5, task, json.loads(text), num_fewshot=shots)
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_questions_without_answers_are_answered_and_not_judged(tmp_path):
+    place = tmp_path / "open.jsonl"
+    place.write_text('{"question": "Why?"}\n{"question": "How?"}\n')
+    for name in ("optscale_questions", "optscale_gsm8k", "optscale_math500"):
+        found, _ = evaluate([Costed("So."), Costed("7")], name, {"questions": str(place)}, num_fewshot=0)
+        measured = found["results"][name]
+        assert measured["tokens,none"] == 5 and not any("exact_match" in key for key in measured)
+
+
+def test_a_task_that_the_installed_lm_eval_lacks_is_one_line():
+    with pytest.raises(InputError, match="has no task 'gsm9k'"):
+        own_settings("gsm8k/gsm9k")
+
+
+def test_the_embedded_world_is_asked_as_it_is():
+    task = load_task("optscale_arithmetic")
+    asked = make_questions(200, 0, "test")
+    assert [documents.question_text(doc) for doc in task.eval_docs] == [one.text for one in asked]
+    assert [documents.document_id(doc, "") for doc in task.eval_docs] == [one.id for one in asked]
+    assert task.doc_to_text(task.eval_docs[0]) == asked[0].text
+    assert task.process_results(task.eval_docs[0], [f"\n#### {asked[0].gold}"])["exact_match"] == 1
+    assert len(load_task("optscale_arithmetic", questions="embedded:test:30").eval_docs) == 30
+
+
+def test_a_group_may_change_a_tasks_settings(tmp_path):
+    place = write_splits(tmp_path, SAME["optscale_aime25"][2])
+    spec = group_of("optscale_aime25", {**place, "generation_kwargs": {"until": [], "max_gen_toks": 9}})
+    task = task_manager().load([spec])["tasks"]["optscale_aime25"]
+    assert task.config.generation_kwargs == {"until": [], "max_gen_toks": 9}
