@@ -1,0 +1,54 @@
+"""How a server behaves, whatever it serves."""
+
+from dataclasses import dataclass, field
+
+from optscale_predictor.errors import InputError
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How a server behaves.
+
+    Attributes:
+        name: The model's name, as clients ask for it.
+        max_in_flight: Questions at work at once, >= 1.
+        max_waiting: Questions that may wait for their turn, >= 0; more are refused with 429.
+        timeout: Seconds that a request may take, its wait included, > 0; clients may ask for less.
+        grace: Seconds, >= 0, for what is under way when the server is told to stop.
+        keep_alive: Seconds between two signs of life on a stream, > 0.
+        max_body: Bytes that a request's body may have, >= 1.
+        generator_urls: Where the generator's servers are; empty where it runs in this process.
+        conversations: Whether the generator takes whole conversations.
+        prompts: Whether it takes bare prompts.
+        api_key: What clients must show; empty: nothing.
+    """
+
+    name: str
+    max_in_flight: int = 256
+    max_waiting: int = 1024
+    timeout: float = 600.0
+    grace: float = 30.0
+    keep_alive: float = 10.0
+    max_body: int = 4 << 20
+    generator_urls: tuple[str, ...] = ()
+    conversations: bool = True
+    prompts: bool = True
+    api_key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        if not self.name.strip():
+            raise InputError("served_model_name is empty")
+        for name, least in (("max_in_flight", 1), ("max_waiting", 0), ("grace", 0), ("max_body", 1)):
+            if not getattr(self, name) >= least:
+                raise InputError(f"{name} must be >= {least}, got {getattr(self, name)}")
+        for name in ("timeout", "keep_alive"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server at ``host``."""
+    return host in _LOOPBACK

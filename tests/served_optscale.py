@@ -1,0 +1,141 @@
+"""``optscale serve`` for the tests: in this process, where its insides can be looked at, or as a command."""
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+from answering import WrittenScores, connect
+
+from optscale_predictor.inference import OptScale
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.serving import ServeSettings, bind
+from optscale_predictor.serving.application import Application
+from optscale_predictor.serving.running import address_of, opened
+
+#: Nothing here is encrypted, and to read the system's certificates for every client takes most of a test's time.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def client_of(url: str, **options: Any) -> openai.OpenAI:
+    """The official client; what it would ask again is an error at once."""
+    given = {"api_key": "none", "max_retries": 0, "http_client": openai.DefaultHttpxClient(verify=NO_CERTIFICATES)}
+    return openai.OpenAI(base_url=f"{url}/v1", **{**given, **options})
+
+
+def async_client_of(url: str, **options: Any) -> openai.AsyncOpenAI:
+    given = {"api_key": "none", "max_retries": 0}
+    given["http_client"] = openai.DefaultAsyncHttpxClient(verify=NO_CERTIFICATES)
+    return openai.AsyncOpenAI(base_url=f"{url}/v1", **{**given, **options})
+
+
+def plain() -> httpx2.Client:
+    """A client that knows nothing of OpenAI."""
+    return httpx2.Client(verify=NO_CERTIFICATES)
+
+
+@dataclass
+class Served:
+    """A server in this process.
+
+    Attributes:
+        url: Its address.
+        application: What serves.
+        loop: The event loop that it runs on.
+    """
+
+    url: str
+    application: Application
+    loop: asyncio.AbstractEventLoop
+
+    def client(self, **options: Any) -> openai.OpenAI:
+        """The official client; what it would ask again is an error at once."""
+        return client_of(self.url, **options)
+
+    def async_client(self, **options: Any) -> openai.AsyncOpenAI:
+        return async_client_of(self.url, **options)
+
+    @property
+    def entrance(self):
+        return self.application.desk.entrance
+
+    def tasks(self) -> int:
+        """Tasks on its event loop."""
+        return len(asyncio.all_tasks(self.loop))
+
+    def wait_until_idle(self, seconds: float = 5.0) -> None:
+        """Waits until nothing is left of any request."""
+        until(lambda: not (self.application.open or self.entrance.in_flight or self.entrance.waiting), seconds)
+
+
+@contextmanager
+def served(scaler: OptScale, **settings: Any) -> Iterator[Served]:
+    """Serves on a thread of its own."""
+    ready, found = threading.Event(), []
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+    async def run() -> None:
+        place = bind("127.0.0.1", 0)
+        given = {"name": "written", "timeout": 30.0, **settings}
+        async with opened(scaler, ServeSettings(**given), place) as (application, _):
+            found.append(Served(address_of(place), application, loop))
+            ready.set()
+            await stop.wait()
+
+    def turn() -> None:
+        try:
+            loop.run_until_complete(run())
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    ready.wait(30)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def scaler_of(url: str, policy: str = "best_of_n:max_samples=3", verifier: Any = None, **options: Any) -> OptScale:
+    """OptScale over a ``WrittenServer``."""
+    return OptScale(connect(url, **options), verifier or WrittenScores(), policy=parse_policy(policy))
+
+
+def until(true, seconds=5.0):
+    """Waits until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it does not become true"
+        time.sleep(0.01)
+
+
+@contextmanager
+def command(*flags: str, wait: bool = True, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Runs ``optscale serve``; yields the process and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "optscale_predictor", "serve", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=os.path.dirname(__file__),
+    )
+    try:
+        said = process.stdout.readline() if wait else ""
+        assert " at http" in said or not wait, process.stderr.read()
+        yield process, said.partition(" at ")[2].partition("/v1")[0]
+    finally:
+        process.kill()
+        process.communicate()
