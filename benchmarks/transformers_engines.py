@@ -118,7 +118,7 @@ class PlainGenerate:
         lengths = torch.where(ends.any(-1), ends.int().argmax(-1) + 1, output.shape[1]).tolist()
         rows = output.tolist()
         return [
-            transcriber.sample(row[:length], length < len(row), 0, self._loop.sampling)
+            transcriber.sample(row[:length], length < len(row), 0, self._loop.sampling, batch.tokens.shape[1])
             for row, length in zip(rows, lengths, strict=True)
         ]
 

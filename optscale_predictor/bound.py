@@ -11,9 +11,9 @@ of F^N. Worked in log space: log F comes from the survival function where F is w
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from optscale_predictor.distributions import ParameterMixture, ScoreDistribution
+from optscale_predictor.distributions._log_sums import log_sum, scaled_sum
 from optscale_predictor.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def require_target(score_min: float, alpha: float) -> None:
 
 def log_misses(log_below: Floats, log_weight: Floats, count: ArrayLike) -> Floats:
     """Log E[F^count] from members' log F and log weights, both [members, ...questions]."""
-    return np.asarray(logsumexp(log_weight + _power(log_below, np.asarray(count, np.float64)), 0))
+    return log_sum(log_weight + _power(log_below, np.asarray(count, np.float64)))
 
 
 def fewest_samples(log_below: Floats, log_weight: Floats, log_miss: float) -> Floats:
@@ -96,12 +96,11 @@ def fewest_samples(log_below: Floats, log_weight: Floats, log_miss: float) -> Fl
     count = np.ones(log_below.shape[1:])
     # E[F^N] is log-convex and falls in N, so Newton's steps from the left never overshoot.
     for _ in range(_SEARCH):
-        log_terms = log_weight + count * log_below
-        total = logsumexp(log_terms, 0)
+        total, share = scaled_sum(log_weight + count * log_below)
         open_ = (total > log_miss) & ~never
         if not open_.any():
             break
-        slope = (np.exp(log_terms - total) * log_below).sum(0)
+        slope = (share * log_below).sum(0) / share.sum(0)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.maximum((log_miss - total) / slope, 1e-9 * count)
         count = np.where(open_, count + step, count)

@@ -22,7 +22,7 @@ from optscale_predictor.errors import MissingExtraError, RequestRefusedError, Se
 T = TypeVar("T")
 
 _AGAIN = (408, 409, 425, 429)  # and every 5xx
-_LONGEST_WAIT = 60.0  # seconds
+LONGEST_WAIT = 60.0  # seconds
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
 
 
@@ -51,6 +51,7 @@ class JsonService:
         max_retries: How often a request is sent again, >= 0.
         concurrency: Most requests under way at once, >= 1, over all servers together; one that waits to be sent again
             leaves its place to another.
+        longest_wait: Seconds between two tries at most, > 0.
 
     Attributes:
         retries: Requests sent again so far.
@@ -58,7 +59,12 @@ class JsonService:
     """
 
     def __init__(
-        self, urls: Sequence[str], timeout: float = 600.0, max_retries: int = 8, concurrency: int = 1024
+        self,
+        urls: Sequence[str],
+        timeout: float = 600.0,
+        max_retries: int = 8,
+        concurrency: int = 1024,
+        longest_wait: float = LONGEST_WAIT,
     ) -> None:
         try:
             import aiohttp
@@ -67,7 +73,7 @@ class JsonService:
             raise MissingExtraError(error.name or "aiohttp", "server") from None
         self._aiohttp, self._tenacity = aiohttp, tenacity
         self._urls = [url.rstrip("/") for url in urls]
-        self._timeout, self._max_retries = timeout, max_retries
+        self._timeout, self._max_retries, self._longest_wait = timeout, max_retries, longest_wait
         self._under_way = dict.fromkeys(self._urls, 0)
         self._rests_until = dict.fromkeys(self._urls, 0.0)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
@@ -174,9 +180,9 @@ class JsonService:
 
     def _wait(self, state: Any) -> float:
         """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so."""
-        backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)(state)
+        backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=self._longest_wait)(state)
         asked = getattr(state.outcome.exception(), "retry_after", 0.0)
-        return float(max(backed_off, min(asked, _LONGEST_WAIT)))
+        return float(max(backed_off, min(asked, LONGEST_WAIT)))
 
     def _count(self, _: Any) -> None:
         self.retries += 1

@@ -98,7 +98,7 @@ def serving(app: web.Application) -> Iterator[str]:
     loop, ready, place = asyncio.new_event_loop(), threading.Event(), []
 
     async def run() -> None:
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, handler_cancellation=True)  # as vLLM does: who leaves is not served
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         place.append(f"http://127.0.0.1:{runner.addresses[0][1]}")

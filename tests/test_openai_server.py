@@ -192,7 +192,7 @@ def test_thinking_that_a_server_took_apart_is_kept_or_stripped(monkeypatch):
     with serving(ServedWorld().app()) as url:
         for thinking, text in (("keep", "<think>\n7 and 5 make\n</think>\n\n12"), ("strip", "12")):
             generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(thinking=thinking), chat=True)
-            assert generator._read(reply, 1, 0, "")[0].text == text
+            assert generator._read(reply, 1, 0, "", True)[0].text == text
 
 
 def test_no_key_or_password_in_an_error(monkeypatch):

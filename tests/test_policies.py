@@ -81,6 +81,12 @@ def test_optscale_gives_up_where_the_cap_cannot_help():
     assert run_policy(parse_policy("optscale:score_min=0.95,floor=0"), recorded).count == [32]
 
 
+def test_a_floor_of_0_gives_up_nothing_not_even_what_is_impossible():
+    """Where every sample misses for certain, rounding must not make the chance a hair less than nothing."""
+    outcomes = run_policy(parse_policy("optscale:score_min=1,floor=0,max_samples=6"), simulated(500, 6))
+    assert set(outcomes.reason) == {"budget"}
+
+
 def test_sequential_published_rule_step_by_step():
     """Alg. 1: after every sample fit, stop once n >= N*; redone here one sample at a time."""
     recorded = simulated(20, seed=4)

@@ -5,14 +5,15 @@ import shutil
 import subprocess
 from base64 import b64encode
 from hashlib import sha256
-from html.parser import HTMLParser
 
 import datasets
 import numpy as np
 import pytest
 import yaml
+from parsed_page import Page
 from synthetic_pool import write_pool
 
+from optscale_predictor.charts import bin_names, histogram, nice_step, whole_number_edges
 from optscale_predictor.cli import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import SamplingParams
@@ -20,7 +21,6 @@ from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.preparation import generate_pool, score_pool
 from optscale_predictor.targets import SplitRule, gather, tabulate, write_dataset
 from optscale_predictor.targets.card import PLACE, render_card
-from optscale_predictor.targets.charts import bin_names, histogram, nice_step, whole_number_edges
 from optscale_predictor.targets.page import render_page
 from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.world.arithmetic import make_questions
@@ -64,52 +64,6 @@ def bare(tmp_path_factory):
 def rendered(pool):
     gathered = gather(pool)
     return render_page(gathered, tabulate(gathered))
-
-
-class Page(HTMLParser):
-    """Elements in their order, with their attributes, and text by the element it stands in; nesting is checked."""
-
-    EMPTY = frozenset({"meta", "link", "input", "br", "hr", "img"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.open, self.text, self.tables = [], [], [], {}
-        self._figure, self._row = None, None
-        self.feed(text)
-        self.close()
-        assert not self.open, f"not closed: {self.open}"
-
-    def handle_starttag(self, tag, attributes):
-        assert len({name for name, _ in attributes}) == len(attributes), f"an attribute twice: {tag} {attributes}"
-        self.elements.append((tag, dict(attributes)))
-        if tag == "figure":
-            self._figure = dict(attributes)["id"]
-        if tag == "tr":
-            self._row = []
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open}"
-        self.open.pop()
-        if tag == "tr":
-            self.tables.setdefault(self._figure, []).append(self._row)
-            self._row = None
-
-    def handle_data(self, data):
-        self.text.append((self.open[-1] if self.open else "", data))
-        if self._row is not None and self.open[-1] in ("th", "td"):
-            self._row.append(data)
-
-    def numbers(self, figure):
-        """The table of a figure, without its head: counts by row, as whole numbers."""
-        return [[int(cell.replace(",", "")) for cell in row[1:]] for row in self.tables[figure][1:]]
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.mark.parametrize("which", ["pool", "bare"])

@@ -11,6 +11,8 @@ from optscale_predictor.commands.pooling import POOL_COMMANDS
 from optscale_predictor.commands.predicting import predict
 from optscale_predictor.commands.preparing import generate, score, targets
 from optscale_predictor.commands.publishing import publish
+from optscale_predictor.commands.reporting import report
+from optscale_predictor.commands.serving import serve
 
 COMMANDS: dict[str, Any] = {
     "demo": demo,
@@ -25,6 +27,8 @@ COMMANDS: dict[str, Any] = {
     "answer": answer,
     "replay": replay,
     "eval": eval_,
+    "report": report,
+    "serve": serve,
     "publish": publish,
 }
 

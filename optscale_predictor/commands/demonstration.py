@@ -6,7 +6,7 @@ def demo(
     train_questions: int = 400,
     test_questions: int = 200,
     epochs: int = 12,
-    live_questions: int = 100,
+    live_questions: int = 60,
 ) -> None:
     """Run the whole path on the embedded world; writes a table and a picture. A rerun continues where it stopped.
 

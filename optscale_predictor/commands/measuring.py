@@ -71,7 +71,7 @@ def replay(
     from optscale_predictor.pools import Pool
     from optscale_predictor.replay import Entry
     from optscale_predictor.replay import replay as run
-    from optscale_predictor.report import markdown_table, write_report
+    from optscale_predictor.report import markdown_table, write_replay
     from optscale_predictor.sources import RecordedSamples
 
     if num_orders < 1:
@@ -81,16 +81,21 @@ def replay(
         raise InputError("no policies named")
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
-    prior = _prior(opened, predictor, prior_pool, source, unpaired)
+    prior = prior_of(opened, predictor, prior_pool, source, unpaired)
     rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
-        write_report(rows, Path(output), title=f"{pool}: accuracy against samples")
+        write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")
 
 
-def _prior(
-    pool: "Pool", predictor: str | None, prior_pool: str | None, source: str | None, unpaired: bool
+def prior_of(
+    pool: "Pool",
+    predictor: str | None,
+    prior_pool: str | None,
+    source: str | None = None,
+    unpaired: bool = False,
 ) -> "Prior | None":
+    """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
     from optscale_predictor.engines import load_predictor
     from optscale_predictor.pools import Pool
     from optscale_predictor.sources import RecordedSamples

@@ -9,9 +9,9 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from optscale_predictor.distributions._distribution import Indices, ScoreDistribution
+from optscale_predictor.distributions._log_sums import log_sum
 from optscale_predictor.distributions.best_of import BestOf
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
     def __init__(self, members: Member, log_weight: ArrayLike) -> None:
         self.members = members
         log_weight = np.asarray(log_weight, np.float64)
-        self.log_weight = log_weight - logsumexp(log_weight, 0, keepdims=True)
+        self.log_weight = log_weight - log_sum(log_weight)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,6 +85,6 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
         x = np.asarray(x, np.float64)
         extra = max(x.ndim - len(self.shape), 0)
         if not extra:
-            return np.asarray(logsumexp(self.log_weight + function(x), 0))
+            return log_sum(self.log_weight + function(x))
         rows = [self._average_log(function, row) for row in x]
         return np.stack(rows) if rows else np.empty(x.shape)

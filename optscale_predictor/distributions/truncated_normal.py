@@ -79,19 +79,20 @@ class TruncatedNormal(ScoreDistribution):
 
     def logcdf(self, x: ArrayLike) -> Floats:
         """Log P(score <= x), exact also where the probability is within rounding of 0 or of 1."""
-        return log_tail(self._log_below(x), self._log_above(x))
+        return log_tail(*self._log_tails(x))
 
     def logsf(self, x: ArrayLike) -> Floats:
         """Log P(score > x), exact at both ends likewise."""
-        return log_tail(self._log_above(x), self._log_below(x))
+        return log_tail(*self._log_tails(x)[::-1])
 
-    def _log_below(self, x: ArrayLike) -> Floats:
-        high = np.clip(np.asarray(x, np.float64), 0, 1)
-        return log_mass(self.a, self.b, np.array(0.0), high, self._mode) - self._log_normaliser
-
-    def _log_above(self, x: ArrayLike) -> Floats:
-        low = np.clip(np.asarray(x, np.float64), 0, 1)
-        return log_mass(self.a, self.b, low, np.array(1.0), self._mode) - self._log_normaliser
+    def _log_tails(self, x: ArrayLike) -> Floats:
+        """Log mass below and above ``x``, as its form suits each, [2, ...]."""
+        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        low, high = np.stack([np.zeros_like(x), x]), np.stack([x, np.ones_like(x)])
+        if x.ndim < self.a.ndim:  # points broadcast against the questions, the two tails come before both
+            axes = (2, *(1,) * (self.a.ndim - x.ndim), *x.shape)
+            low, high = low.reshape(axes), high.reshape(axes)
+        return log_mass(self.a, self.b, low, high, self._mode) - self._log_normaliser
 
     def mean(self) -> Floats:
         """Mean score, in (0, 1)."""

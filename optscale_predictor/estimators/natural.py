@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.distributions import TruncatedNormal
-from optscale_predictor.distributions._quadrature import expectation
+from optscale_predictor.distributions._quadrature import central_moments, expectation
 from optscale_predictor.errors import InputError
 from optscale_predictor.estimators.prior import Prior
 from optscale_predictor.estimators.statistics import ScoreStatistics
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 RESOLUTION = 1e-6  # scores closer than this count as one: the least standard deviation, and distance from 0 and 1
 _MOST_BIMODAL = 1 - 1e-4  # share of the greatest possible variance, mean (1 - mean), that a fit may have
 _TOLERANCE = 1e-9  # largest gradient, in units of the distribution's own standard deviation
+_CLOSE = 1e-6  # a gradient whose square, which is what a full step leaves of it, is far below the tolerance
 _ITERATIONS = 200
 
 
@@ -78,17 +79,18 @@ def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
         InputError: A moment is not finite or out of its range.
     """
     parts = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(variance, np.float64))
-    return _fit(*parts)
+    return TruncatedNormal.from_natural(*natural_parameters(*parts))
 
 
-def _fit(mean: Floats, variance: Floats) -> TruncatedNormal:
+def natural_parameters(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """The natural parameters (a, b) of :func:`fit_moments`, for means and variances of one shape."""
     possible = (mean >= 0) & (mean <= 1) & (variance >= 0) & (variance <= mean * (1 - mean) + 1e-12)
     if not np.all(possible):
         bad = ~possible
         raise InputError(f"no scores in [0, 1] have mean {mean[bad][0]} and variance {variance[bad][0]}")
     mean, variance = _inside(mean, variance)
     a, b = _newton(mean.ravel(), variance.ravel())
-    return TruncatedNormal.from_natural(a.reshape(mean.shape), b.reshape(mean.shape))
+    return a.reshape(mean.shape), b.reshape(mean.shape)
 
 
 def standard_errors(fit: TruncatedNormal, count: ArrayLike) -> tuple[Floats, Floats]:
@@ -126,9 +128,13 @@ def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     step, decrement, error = _newton_step(point, mean, variance)
     active, caution = np.arange(mean.size), np.ones(mean.size)
     for _ in range(_ITERATIONS):
-        active = active[error[active] > _TOLERANCE]
-        if not active.size:
-            break
+        close = error[active] <= _CLOSE
+        if close.any():
+            last = active[close & (error[active] > _TOLERANCE)]
+            point[last] += step[last]
+            active = active[~close]
+            if not active.size:
+                break
         # A full step near the maximum; away from it the damped step by which self-concordant functions descend.
         damping = caution[active] / np.where(decrement[active] > 0.3, 1 + decrement[active], 1.0)
         trial = point[active] + damping[:, None] * step[active]
@@ -163,18 +169,16 @@ def _newton_step(point: Floats, mean: Floats, variance: Floats) -> tuple[Floats,
     order one, whether s is 0.3 or 1e-6.
     """
     with np.errstate(all="ignore"):
-        model = expectation(point[:, 0], point[:, 1])
-        scale = np.sqrt(model.covariance[..., 0, 0])
-        units = np.stack([scale, scale**2], -1)
-        hessian = model.covariance / (units[..., :, None] * units[..., None, :])
-        shift = mean - model.mean
-        gradient = np.stack([shift, variance + shift**2 - scale**2], -1) / units
-        (p, q), (_, r) = np.moveaxis(hessian, 0, -1)
-        u, w = gradient.T
-        solution = np.stack([r * u - q * w, p * w - q * u], -1) / (p * r - q**2)[:, None]
-        decrement = np.sqrt(np.maximum((gradient * solution).sum(-1), 0.0))
-        slope, curvature = (solution / units).T
-        step = np.stack([slope - 2 * model.mean * curvature, curvature], -1)
-        error = np.abs(gradient).max(-1)
+        centre, second, third, spread = central_moments(point[:, 0], point[:, 1])
+        scale = np.sqrt(second)
+        q, r = third / (second * scale), spread / second**2  # the Hessian is [[1, q], [q, r]]
+        shift = mean - centre
+        u, w = shift / scale, (variance + shift**2 - second) / second  # the gradient
+        determinant = r - q**2
+        slope, curvature = (r * u - q * w) / determinant, (w - q * u) / determinant
+        decrement = np.sqrt(np.maximum(u * slope + w * curvature, 0.0))
+        curvature_step = curvature / second
+        step = np.stack([slope / scale - 2 * centre * curvature_step, curvature_step], -1)
+        error = np.maximum(np.abs(u), np.abs(w))
     usable = np.isfinite(error) & np.isfinite(step).all(-1)
     return step, decrement, np.where(usable, error, np.inf)

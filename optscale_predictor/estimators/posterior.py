@@ -11,9 +11,9 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.distributions import TruncatedNormal
-from optscale_predictor.distributions._quadrature import expectation
+from optscale_predictor.distributions._quadrature import central_moments
 from optscale_predictor.distributions.parameter_mixture import ParameterMixture
-from optscale_predictor.estimators.natural import believed_statistics, fit_moments, fitted_moments
+from optscale_predictor.estimators.natural import believed_statistics, fitted_moments, natural_parameters
 from optscale_predictor.estimators.prior import Prior
 from optscale_predictor.estimators.statistics import ScoreStatistics
 
@@ -38,35 +38,33 @@ def posterior_of(statistics: ScoreStatistics) -> ParameterMixture[TruncatedNorma
     """Posteriors [questions] from the statistics of samples and pseudo-samples taken together."""
     mean, variance = fitted_moments(statistics)
     believed = ScoreStatistics(np.maximum(statistics.count, LEAST_COUNT), mean, variance)
-    mode = fit_moments(mean, variance)
-    members, log_volume = _nodes(mode, believed.count)
-    return ParameterMixture(members, log_volume + _log_posterior(members, mode, believed))
+    members, log_volume = _nodes(*natural_parameters(mean, variance), believed.count)
+    return ParameterMixture(members, log_volume + _log_posterior(members, believed))
 
 
-def _nodes(mode: TruncatedNormal, count: Floats) -> tuple[TruncatedNormal, Floats]:
+def _nodes(mode_a: Floats, mode_b: Floats, count: Floats) -> tuple[TruncatedNormal, Floats]:
     """Members [nodes, ...questions] around each mode, and the log volume that each stands for, up to a constant."""
-    model = expectation(mode.a, mode.b)
-    scale = np.sqrt(model.covariance[..., 0, 0])
+    model = central_moments(mode_a, mode_b)
+    scale = np.sqrt(model.second)
     # Information in the statistics (t, t^2 - 1), t = (x - mean) / scale: of order one at every scale.
-    off = model.covariance[..., 0, 1] / scale**3
-    fourth = model.covariance[..., 1, 1] / scale**4
+    off = model.third / scale**3
+    fourth = model.spread / scale**4
     curvature_sd = 1 / np.sqrt(count * (fourth - off**2))
     location_sd = 1 / np.sqrt(count)  # at a given curvature
     curvature = curvature_sd * _CURVATURE[0].reshape(1, -1, *(1,) * scale.ndim)
     # Given its precision, a location is known in proportion to it.
-    own = mode.b * scale**2
+    own = mode_b * scale**2
     stretch = np.sqrt(np.maximum(-2 * (own + curvature), _LEAST_PRECISION) / np.maximum(-2 * own, _LEAST_PRECISION))
     location = location_sd * stretch * _LOCATION[0].reshape(-1, 1, *(1,) * scale.ndim) - off * curvature
     curvature = np.broadcast_to(curvature, location.shape)
-    b = mode.b + curvature / scale**2
-    a = mode.a + location / scale - 2 * model.mean * curvature / scale**2
+    b = mode_b + curvature / scale**2
+    a = mode_a + location / scale - 2 * model.mean * curvature / scale**2
     log_volume = (_LOCATION[1][:, None] + _CURVATURE[1]).reshape(*a.shape[:2], *(1,) * scale.ndim) + np.log(stretch)
     flat = (-1, *scale.shape)
     return TruncatedNormal.from_natural(a.reshape(flat), b.reshape(flat)), log_volume.reshape(flat)
 
 
-def _log_posterior(members: TruncatedNormal, mode: TruncatedNormal, statistics: ScoreStatistics) -> Floats:
+def _log_posterior(members: TruncatedNormal, statistics: ScoreStatistics) -> Floats:
+    """Up to a constant of each question's own."""
     # sum_i q(x_i) = n q(mean) + n b variance: the quadratic's second difference is constant.
-    mean, variance = statistics.mean, statistics.variance
-    gain = members.log_prob(mean) - mode.log_prob(mean) + (members.b - mode.b) * variance
-    return np.asarray(statistics.count * gain)
+    return np.asarray(statistics.count * (members.log_prob(statistics.mean) + members.b * statistics.variance))

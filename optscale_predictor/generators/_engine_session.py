@@ -62,6 +62,8 @@ class EngineSession(DrawSession):
         generator = self._generator.with_sampling(sampling)
         asked = _Asked(generator, request, generator.prompt(request), self._loop.create_future())
         self._inbox.put(asked)
+        if self._failure is not None:  # just now, and the inbox may have been emptied before
+            _settle(asked.future, None, self._failure)
         return await asked.future
 
     def _turn(self) -> None:

@@ -65,6 +65,7 @@ class RoundsSession(DrawSession):
         self._generator = generator
         self._thread = ThreadPoolExecutor(1, "optscale-draw")
         self._waiting: list[tuple[Ask, asyncio.Future[list[Sample]]]] = []
+        self._drawing: list[asyncio.Future[list[Sample]]] = []
         self._round: asyncio.Task[None] | None = None
 
     async def __aexit__(
@@ -77,13 +78,22 @@ class RoundsSession(DrawSession):
         self._thread.shutdown(wait=True)
 
     async def draw(self, request: "Request", sampling: "SamplingParams") -> "list[Sample]":
-        """See :class:`DrawSession`; what is asked within one turn of the event loop is one round."""
+        """See :class:`DrawSession`; what is asked within one turn of the event loop is one round.
+
+        A round goes on while anybody waits for its samples.
+        """
+        self._generator.check(request)  # else it would fail the whole round
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Sample]] = loop.create_future()
         self._waiting.append(((request, sampling), future))
         if self._round is None:
             self._round = loop.create_task(self._rounds())
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future in self._drawing and all(one.done() for one in self._drawing):
+                self._generator.interrupt()
+            raise
 
     async def _rounds(self) -> None:
         try:
@@ -99,22 +109,31 @@ class RoundsSession(DrawSession):
         def hand_over(place: int, samples: "list[Sample]") -> None:
             loop.call_soon_threadsafe(_settle, asked[place][1], samples)
 
+        self._drawing = [future for _, future in asked]
         try:
-            await loop.run_in_executor(self._thread, self._generate, [ask for ask, _ in asked], hand_over)
+            await loop.run_in_executor(self._thread, self._generate, asked, hand_over)
             failure: BaseException = EngineError("the engine ended a round without all of its samples")
         except Exception as error:
             failure = error
+        finally:
+            self._drawing = []
         for _, future in asked:  # those that got their samples are done
             if not future.done():
                 future.set_exception(failure)
 
-    def _generate(self, asked: Sequence[Ask], hand_over: "Callable[[int, list[Sample]], None]") -> None:
+    def _generate(
+        self,
+        asked: "Sequence[tuple[Ask, asyncio.Future[list[Sample]]]]",
+        hand_over: "Callable[[int, list[Sample]], None]",
+    ) -> None:
         places: dict[SamplingParams, list[int]] = {}
-        for place, (_, sampling) in enumerate(asked):
+        for place, ((_, sampling), _) in enumerate(asked):
             places.setdefault(sampling, []).append(place)
         for sampling, mine in places.items():
             generator = self._generator.with_sampling(sampling)
-            for place, samples in _in_place(generator, [asked[place][0] for place in mine], mine):
+            wanted = [place for place in mine if not asked[place][1].done()]  # the others' questions have gone
+            asks = [asked[place][0][0] for place in wanted]
+            for place, samples in _in_place(generator, asks, wanted) if wanted else ():
                 hand_over(place, samples)
 
 

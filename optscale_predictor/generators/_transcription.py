@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.generators._generator import Request, Sample, SamplingParams
 
 
@@ -38,14 +38,14 @@ class Transcriber:
         """Tokens of each request's prompt.
 
         Raises:
-            InputError: A prompt is empty, or leaves no room for a sample; names its question.
+            RequestRefusedError: A prompt is empty, or leaves no room for a sample; names its question.
         """
         prompts = [self._tokens(request) for request in requests]
         for request, prompt in zip(requests, prompts, strict=True):
             if not prompt:
-                raise InputError(f"question {request.question_id!r}: its prompt is empty")
+                raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
             if len(prompt) >= self.context:
-                raise InputError(
+                raise RequestRefusedError(
                     f"question {request.question_id!r}: its prompt has {len(prompt)} tokens, "
                     f"the model's context {self.context}"
                 )

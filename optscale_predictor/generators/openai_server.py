@@ -113,7 +113,8 @@ class OpenAIServerGenerator(Generator):
 
     def service(self) -> JsonService:
         """The way to the servers, for one event loop."""
-        return JsonService(self._urls, self._options.timeout, self._options.max_retries, self._concurrency)
+        asked = self._options
+        return JsonService(self._urls, asked.timeout, asked.max_retries, self._concurrency, asked.longest_wait)
 
     def take_over(self, service: JsonService) -> None:
         """Adds what a service counted to what was spent."""
@@ -141,8 +142,10 @@ class OpenAIServerGenerator(Generator):
         return await self._draw(service, request, count, seed)
 
     async def _draw(self, service: JsonService, request: Request, count: int, seed: int) -> list[Sample]:
+        if count == 1:
+            return await self._ask(service, request, 1, seed, "") or []
         for way in (_TOKEN_IDS, _LOGPROBS):
-            if count > 1 and self._counting.way == way:
+            if self._counting.way == way:
                 samples = await self._together(service, request, count, seed, way)
                 if samples is not None:
                     return samples
@@ -150,8 +153,7 @@ class OpenAIServerGenerator(Generator):
                     self._counting.way = _LOGPROBS
         asked = (self._ask(service, request, 1, (seed + one) % (1 << 31), "") for one in range(count))
         each = await together(asked)
-        if count > 1:  # one by one this request is served, so it was the way of asking that was not
-            self._counting.way = _ONE_BY_ONE
+        self._counting.way = _ONE_BY_ONE  # this request is served so; it was the way of asking that was not
         return [sample for samples in each for sample in samples or ()]
 
     async def _together(

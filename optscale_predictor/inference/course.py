@@ -122,12 +122,13 @@ class Course:
             ServiceError: The generator or the verifier failed.
         """
         try:
-            async with asyncio.timeout_at(self._asked.deadline):
+            async with asyncio.timeout_at(self._asked.deadline) as limit:
                 while wanted := await self._ask():
                     if not await self._draw_to(wanted):
                         break
         except TimeoutError:
-            pass
+            if not limit.expired():  # somebody else's
+                raise
         finally:
             if self._keeping:
                 await asyncio.gather(*self._keeping)

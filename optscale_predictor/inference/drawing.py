@@ -1,8 +1,7 @@
 """The station where samples are drawn, within the limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from optscale_predictor.generators import DrawSession, Request, Sample, SamplingParams
 from optscale_predictor.inference.limits import Spending
@@ -17,10 +16,12 @@ class DrawingStation:
         session: The generator, held open.
         spending: What was spent so far, and what may be.
         gate: Where questions wait for an engine that works in rounds.
+        together: Whether all questions were asked at once, so that it is the last answer that counts; else those that
+            were asked first go first.
     """
 
-    def __init__(self, session: DrawSession, spending: Spending, gate: Gate) -> None:
-        self._session, self._spending, self._gate = session, spending, gate
+    def __init__(self, session: DrawSession, spending: Spending, gate: Gate, together: bool = False) -> None:
+        self._session, self._spending, self._gate, self._together = session, spending, gate, together
         self._places = Places(session.at_once)
 
     async def draw(self, request: Request, sampling: SamplingParams, rank: int) -> list[Sample] | None:
@@ -29,9 +30,9 @@ class DrawingStation:
         Args:
             request: What is asked for.
             sampling: How it is drawn.
-            rank: The question's place among all: those that began first go first.
+            rank: The question's place among all.
         """
-        async with self._turn(rank):
+        async with self._turn(rank, request.first_index):
             most = request.num_samples * sampling.max_tokens
             if not await self._spending.reserve(most):
                 return None
@@ -46,11 +47,14 @@ class DrawingStation:
             self._spending.tokens += sum(sample.num_tokens for sample in samples)
             return samples
 
-    @asynccontextmanager
-    async def _turn(self, rank: int) -> AsyncIterator[None]:
-        if self._session.in_rounds:
-            await self._gate.wait(rank)
-            yield
-            return
-        async with self._places.take(rank):
-            yield
+    def _turn(self, rank: int, drawn: int) -> AbstractAsyncContextManager[None]:
+        return self._gate.round(rank) if self._session.in_rounds else self._places.take(self._urgency(rank, drawn))
+
+    def _urgency(self, rank: int, drawn: int) -> tuple[int, ...]:
+        """Who goes first, lowest first.
+
+        A hard question draws a few samples at a time, one after the other, and nothing makes that faster. Of questions
+        that must all be answered, each is looked at once, and then those that have drawn most go first: the long ones
+        are under way early, and at the end the engine does not wait for one of them alone.
+        """
+        return (int(drawn > 0), -drawn, rank) if self._together else (rank,)

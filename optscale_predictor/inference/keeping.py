@@ -13,6 +13,7 @@ from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions import Question
 
 _COLUMNS = ["text", "answer", "num_tokens", "finish_reason", "seed", "score", "refusal", "verifier_tokens"]
+_TOGETHER = 64  # samples that join the pool at a time: a table for a few would cost more than all else done with them
 
 
 class Keeper:
@@ -41,6 +42,7 @@ class Keeper:
         except BaseException:
             self._writer.__exit__()
             raise
+        self._waiting: list[tuple[str, int, list[Sample]]] = []
         self._station: Station[tuple[str, int, Sequence[Scored]], None] = Station(self._append)
 
     def stored(self, question_id: str) -> list[Scored]:
@@ -53,13 +55,21 @@ class Keeper:
 
     def close(self) -> None:
         """Commits what is left."""
-        self._station.close()
-        self._writer.__exit__()
+        self._station.close(wait=True)  # a batch under way is written before the pool is let go
+        try:
+            self._write()
+        finally:
+            self._writer.__exit__()
 
     def _append(self, batch: Sequence[tuple[str, int, Sequence[Scored]]]) -> list[None]:
-        for question_id, first_index, samples in batch:
-            self._writer.append(question_id, first_index, [_with_score(one) for one in samples])
+        self._waiting += [(name, first, [_with_score(one) for one in samples]) for name, first, samples in batch]
+        if sum(len(samples) for _, _, samples in self._waiting) >= _TOGETHER:
+            self._write()
         return [None] * len(batch)
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._writer.append_all(waiting)
 
 
 def _with_score(one: Scored) -> Sample:

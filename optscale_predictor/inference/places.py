@@ -1,8 +1,4 @@
-"""A limited number of places, given to whoever has waited for longest in the order of the questions.
-
-An engine that is full serves the questions that began first: they finish, their answers stream out and their state is
-let go, instead of every question getting its first sample before any gets its second.
-"""
+"""A limited number of places at an engine, given to whoever is most urgent, not to whoever came first."""
 
 import asyncio
 import heapq
@@ -20,24 +16,24 @@ class Places:
 
     def __init__(self, number: int) -> None:
         self._free = number
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[tuple[int, ...], int, asyncio.Future[None]]] = []
         self._arrivals = count()
 
     @asynccontextmanager
-    async def take(self, rank: int) -> AsyncIterator[None]:
-        """A place while the block runs; of those who wait, the lowest rank gets the next one."""
+    async def take(self, urgency: tuple[int, ...]) -> AsyncIterator[None]:
+        """A place while the block runs; of those who wait, the lowest gets the next one."""
         if self._free:
             self._free -= 1
         else:
-            await self._wait(rank)
+            await self._wait(urgency)
         try:
             yield
         finally:
             self._give_back()
 
-    async def _wait(self, rank: int) -> None:
+    async def _wait(self, urgency: tuple[int, ...]) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (rank, next(self._arrivals), future))
+        heapq.heappush(self._waiting, (urgency, next(self._arrivals), future))
         try:
             await future
         except asyncio.CancelledError:

@@ -9,17 +9,18 @@ their twins for asynchronous programs, and ``session`` answers questions that co
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, aclosing, closing
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.errors import InputError
 from optscale_predictor.estimators import Prior
-from optscale_predictor.event_loop import first_failure, iterate
+from optscale_predictor.event_loop import Emit, iterate
 from optscale_predictor.generators import Generator as SampleGenerator
 from optscale_predictor.inference.answer import Answer
+from optscale_predictor.inference.batch import Batch, Prompts
 from optscale_predictor.inference.course import require_shareable
 from optscale_predictor.inference.keeping import Keeper
 from optscale_predictor.inference.limits import Limits
@@ -31,9 +32,6 @@ from optscale_predictor.verifiers import Verifier
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
-
-#: Conversations or prompts, one a question.
-Prompts = Sequence[str | tuple[tuple[str, str], ...]]
 
 
 class OptScale:
@@ -129,9 +127,8 @@ class OptScale:
             ServiceError: The generator or the verifier failed.
         """
 
-        async def work(emit: Callable[[Answer], Awaitable[None]]) -> None:
-            keeper = self._prepare(questions, prompts, pool, prompt_name)
-            await self._run(questions, prompts, limits, keeper, traced, emit)
+        async def work(emit: Emit[Answer]) -> None:
+            await self._run(Batch(questions, prompts), limits, pool, traced, prompt_name, emit)
 
         return iterate(work)
 
@@ -161,17 +158,19 @@ class OptScale:
 
         async def work() -> None:
             try:
-                keeper = self._prepare(questions, prompts, pool, prompt_name)
-                await self._run(questions, prompts, limits, keeper, traced, found.put)
+                await self._run(Batch(questions, prompts), limits, pool, traced, prompt_name, found.put)
             finally:
                 await found.put(None)
 
         task = asyncio.get_running_loop().create_task(work())
+        ended = False
         try:
             while (answer := await found.get()) is not None:
                 yield answer
+            ended = True
         finally:
-            task.cancel()
+            if not ended:
+                task.cancel()
             while not task.done():  # it may wait for room, or let go of the engine
                 while not found.empty():
                     found.get_nowait()
@@ -179,19 +178,26 @@ class OptScale:
             if not task.cancelled():
                 task.result()
 
-    def session(self, limits: Limits | None = None, traced: bool = True, prompted: bool = True) -> Session:
+    def session(
+        self,
+        limits: Limits | None = None,
+        traced: bool = True,
+        prompted: bool = True,
+        patience: float | None = None,
+    ) -> Session:
         """Generator, verifier and policies held open, for questions that come one by one.
 
         Args:
             limits: On all of them together.
             traced: Whether answers carry every decision.
             prompted: Whether the prompt template is around each question, and not some other prompt.
+            patience: Seconds for which an engine that works in rounds waits for all questions; see ``Session``.
 
         Raises:
             InputError: The predictor has learnt other scores than these; see ``predictor.pairing``.
         """
         self._pair(prompted)
-        return Session(self, limits, traced=traced)
+        return Session(self, limits, traced=traced, patience=patience)
 
     def with_generator(self, generator: SampleGenerator) -> "OptScale":
         """The same with another generator, or the same one drawing otherwise."""
@@ -224,52 +230,19 @@ class OptScale:
 
     async def _run(
         self,
-        questions: Sequence[Question],
-        prompts: Prompts | None,
+        batch: Batch,
         limits: Limits | None,
-        keeper: Keeper | None,
+        pool: str | Path | None,
         traced: bool,
-        emit: Callable[[Answer], Awaitable[None]],
+        prompt_name: str,
+        emit: Emit[Answer],
     ) -> None:
-        refused: list[str] = []
-        try:
-            async with Session(self, limits, keeper, traced) as session:
-                await self._answer_all(session, questions, prompts, emit, refused)
-        finally:
-            if keeper is not None:
-                keeper.close()
-        if refused:
-            raise RequestRefusedError(f"{len(refused)} of {len(questions)} questions were refused; {refused[0]}")
-
-    async def _answer_all(
-        self,
-        session: Session,
-        questions: Sequence[Question],
-        prompts: Prompts | None,
-        emit: Callable[[Answer], Awaitable[None]],
-        refused: list[str],
-    ) -> None:
-        waiting = iter(enumerate(questions))
+        self._pair(batch.prompts is None)  # first: the predictor may lend the verifier its score map
         joint = any(policy.joint for policy in self.policies)
-
-        async def work() -> None:
-            with session.place():  # kept between questions, so that no round goes without the next one
-                for index, question in waiting:  # shared by all workers: each takes the next one
-                    asked = None if prompts is None else prompts[index]
-                    prompt, messages = ("", asked) if isinstance(asked, tuple) else (asked, ())
-                    try:
-                        answer = await session.answer_in_place(question, prompt, messages)
-                    except RequestRefusedError as error:
-                        refused.append(str(error) if question.id in str(error) else f"{question.id!r}: {error}")
-                    else:
-                        await emit(answer)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(len(questions) if joint else min(self.in_flight, len(questions))):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            raise first_failure(errors) from None
+        with ExitStack() as exits:
+            keeper = None if pool is None else exits.enter_context(closing(self._keeper(pool, batch, prompt_name)))
+            async with Session(self, limits, keeper, traced, together=True) as session:
+                await batch.answer(session, len(batch.questions) if joint else self.in_flight, emit)
 
     def _pair(self, prompted: bool) -> None:
         """Finds out which of the predictor's sources these engines are."""
@@ -283,25 +256,8 @@ class OptScale:
         self._learnt = require_pairing(config, live, self.source, self.unpaired)
         lend_score_map(config, self._learnt, self.verifier)
 
-    def _prepare(
-        self, questions: Sequence[Question], prompts: Prompts | None, pool: str | Path | None, prompt_name: str
-    ) -> Keeper | None:
-        """Checks what is asked, and opens the pool that keeps the samples, where there is one."""
-        _require_distinct(questions, prompts)
-        self._pair(prompts is None)  # first: the predictor may lend the verifier its score map
-        if pool is None:
-            return None
-        prompt = self.prompt.text if prompts is None else prompt_name
+    def _keeper(self, pool: str | Path, batch: Batch, prompt_name: str) -> Keeper:
+        prompt = self.prompt.text if batch.prompts is None else prompt_name
         settings = {"generator": dict(self.generator.describe()), "prompt": prompt}
         scored = {"adapter": "none"} if self.verifier is None else dict(self.verifier.describe())
-        return Keeper(pool, questions, settings, scored)
-
-
-def _require_distinct(questions: Iterable[Question], prompts: Prompts | None) -> None:
-    seen: set[str] = set()
-    for question in questions:
-        if question.id in seen:
-            raise InputError(f"question id {question.id!r} occurs twice")
-        seen.add(question.id)
-    if prompts is not None and len(prompts) != len(seen):
-        raise InputError(f"{len(prompts)} prompts for {len(seen)} questions")
+        return Keeper(pool, batch.questions, settings, scored)

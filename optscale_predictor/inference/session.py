@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
+from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.estimators import Prior
 from optscale_predictor.generators import SamplingParams
 from optscale_predictor.inference.answer import Answer
@@ -36,6 +37,9 @@ class Session:
         limits: On all questions of the session together.
         keeper: Where samples are kept; nowhere by default.
         traced: Whether answers carry every decision.
+        patience: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions wait for
+            one; by default they wait until all questions do, so that equal seeds give equal samples.
+        together: Whether all questions are asked at once, so that it is the last answer that counts.
 
     Attributes:
         spending: What was spent so far.
@@ -44,10 +48,18 @@ class Session:
     spending: Spending
 
     def __init__(
-        self, scaler: "OptScale", limits: Limits | None = None, keeper: Keeper | None = None, traced: bool = True
+        self,
+        scaler: "OptScale",
+        limits: Limits | None = None,
+        keeper: Keeper | None = None,
+        traced: bool = True,
+        patience: float | None = None,
+        together: bool = False,
     ) -> None:
         self._scaler, self._limits, self._keeper, self._traced = scaler, limits or Limits(), keeper, traced
-        self._ranks = count()
+        self._patience, self._together = patience, together
+        self._ranks, self._open = count(), False
+        self._answering: set[asyncio.Task[object]] = set()
         self._exits = AsyncExitStack()
         self._stations_of: dict[Policy, DecidingStation] = {}
         self._threads = ThreadPoolExecutor(1, "optscale-decide")
@@ -58,19 +70,23 @@ class Session:
         draws = self._scaler.generator.session()
         self.spending = Spending(self._limits)
         self._rounds = Rounds()
-        draw_gate, self._joint_gate = self._rounds.gate(), self._rounds.gate()
+        draw_gate, self._joint_gate = self._rounds.gate(self._patience), self._rounds.gate()
         scoring = ScoringStation(self._scaler.verifier)
         self._exits.callback(scoring.close)
         self._exits.callback(self._priors.close)
         await self._exits.enter_async_context(draws)
-        drawing = DrawingStation(draws, self.spending, draw_gate)
+        drawing = DrawingStation(draws, self.spending, draw_gate, self._together)
         self._stations = Stations(drawing, scoring, self._station_of, self._keeper)
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Lets go of everything; what is under way ends."""
+        self._open = False
+        for task in self._answering:
+            task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._exits.__aexit__(kind, error, trace)
 
@@ -96,10 +112,21 @@ class Session:
         Raises:
             RequestRefusedError: The server or the verifier refuses this question for good.
             ServiceError: The generator or the verifier failed.
-            InputError: A policy lacks the prior that it needs.
+            InputError: A policy lacks the prior that it needs, or the session is not open.
         """
-        with self.place():
-            return await self.answer_in_place(question, prompt, messages, policies, sampling, seconds)
+        if not self._open:
+            raise InputError("the session is not open")
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._answering.add(task)
+        try:
+            with self.place():
+                return await self.answer_in_place(question, prompt, messages, policies, sampling, seconds)
+        except asyncio.CancelledError:
+            if self._open or task.uncancel():  # the caller's own
+                raise
+            raise ServiceError("the session was closed before the question was answered") from None
+        finally:
+            self._answering.discard(task)
 
     def place(self) -> "_Place":
         """Counts one question as under way, also before it is asked: engines that work in rounds wait for it."""

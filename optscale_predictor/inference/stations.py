@@ -9,8 +9,9 @@ question left on its way elsewhere.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar, cast
 
 Item = TypeVar("Item")
@@ -25,9 +26,14 @@ class Rounds:
         self._gates: list[Gate] = []
         self._due = False
 
-    def gate(self) -> "Gate":
-        """A place to wait for the next round; rounds of gates made earlier come first."""
-        gate = Gate(self)
+    def gate(self, patience: float | None = None) -> "Gate":
+        """A place to wait for the next round; rounds of gates made earlier come first.
+
+        Args:
+            patience: Seconds, >= 0, for which those who wait do so at most while no round is under way, whoever is
+                still on the way; None: as long as it takes.
+        """
+        gate = Gate(self, patience)
         self._gates.append(gate)
         return gate
 
@@ -56,15 +62,29 @@ class Rounds:
 class Gate:
     """Where questions wait for a round."""
 
-    def __init__(self, rounds: Rounds) -> None:
-        self._rounds = rounds
+    def __init__(self, rounds: Rounds, patience: float | None = None) -> None:
+        self._rounds, self._patience = rounds, patience
         self.waiting: dict[asyncio.Future[None], int] = {}
+        self._inside = 0
+        self._watched = False
+
+    @asynccontextmanager
+    async def round(self, rank: int) -> AsyncIterator[None]:
+        """Runs the block in the next round."""
+        await self.wait(rank)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._watch()
 
     async def wait(self, rank: int) -> None:
         """Returns when the next round goes; those of lower rank first, so that a round is the same in every run."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting[future] = rank
         self._rounds.check()
+        self._watch()
         try:
             await future
         finally:
@@ -76,6 +96,16 @@ class Gate:
         for future in sorted(waiting, key=waiting.__getitem__):
             if not future.done():
                 future.set_result(None)
+
+    def _watch(self) -> None:
+        if self._patience is not None and self.waiting and not self._inside and not self._watched:
+            self._watched = True
+            asyncio.get_running_loop().call_later(self._patience, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._watched = False
+        if not self._inside:
+            self.open()
 
 
 class Station(Generic[Item, Result]):
@@ -115,9 +145,11 @@ class Station(Generic[Item, Result]):
             self._workers.add(loop.create_task(self._serve()))  # runs when all that is ready now has asked
         return await future
 
-    def close(self) -> None:
-        """Lets go of the threads; work under way ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def close(self, wait: bool = False) -> None:
+        """Lets go of the threads and cancels what waits; work under way ends by itself, with ``wait`` before this."""
+        for _, future in self._waiting:
+            future.cancel()
+        self._threads.shutdown(wait=wait, cancel_futures=True)
 
     async def _serve(self) -> None:
         try:
@@ -134,8 +166,15 @@ class Station(Generic[Item, Result]):
 
     async def _one(self, batch: "list[tuple[Item, asyncio.Future[Result]]]") -> None:
         loop = asyncio.get_running_loop()
+        items = [item for item, _ in batch]
         try:
-            results = await loop.run_in_executor(self._threads, self._work, [item for item, _ in batch])
+            results = await loop.run_in_executor(self._threads, self._work, items)
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+        except asyncio.CancelledError:  # the station was closed
+            for _, future in batch:
+                future.cancel()
+            raise
         except Exception as error:
             for _, future in batch:
                 if not future.done():

@@ -28,6 +28,8 @@ class Misses(NamedTuple):
 
 def belief(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]:
     """The posterior of each question, or, as ``plugin``, the MAP fit alone: one member of weight one."""
+    if draws.memo is None:
+        return _posterior(draws, estimate)
     a, b, log_weight = np.moveaxis(draws.remember(("belief", estimate), lambda new: _members(new, estimate)), 0, -1)
     return ParameterMixture(TruncatedNormal.from_natural(a, b), log_weight)
 
@@ -49,11 +51,13 @@ def require_estimate(estimate: str) -> None:
 
 
 def _members(draws: Draws, estimate: str) -> Floats:
+    found = _posterior(draws, estimate)
+    return np.moveaxis(np.stack([found.members.a, found.members.b, found.log_weight]), -1, 0)
+
+
+def _posterior(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]:
     prior = VAGUE if draws.prior is None else draws.prior
     if estimate == "posterior":
-        found = fit_posterior(draws.scores, prior)
-        members, log_weight = found.members, found.log_weight
-    else:
-        fit = fit_map(draws.scores, prior)
-        members, log_weight = TruncatedNormal.from_natural(fit.a[None], fit.b[None]), np.zeros((1, *fit.a.shape))
-    return np.moveaxis(np.stack([members.a, members.b, log_weight]), -1, 0)
+        return fit_posterior(draws.scores, prior)
+    fit = fit_map(draws.scores, prior)
+    return ParameterMixture(TruncatedNormal.from_natural(fit.a[None], fit.b[None]), np.zeros((1, *fit.a.shape)))

@@ -64,7 +64,7 @@ class OptScalePolicy(Policy):
         needed = np.full(draws.count.shape, np.nan)
         open_ = np.flatnonzero((reason == GO_ON) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
         if open_.size:
-            found = draws.take(open_)
+            found = draws if open_.size == reason.size else draws.take(open_)
             chances = misses(found, self.score_min, self.estimate)
             reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), GO_ON)
             if draws.traced or self.step == "jump":
@@ -74,7 +74,8 @@ class OptScalePolicy(Policy):
     def _give_up(self, chances: Misses, count: Ints) -> NDArray[np.str_]:
         """The reason to stop, or ``GO_ON``, of questions whose target is not reached."""
         confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
-        hopeless = -np.expm1(log_misses(*chances, self.max_samples - count)) < self.floor
+        # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.
+        hopeless = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0)) < self.floor
         reasons = [StopReason.CONFIDENT.value, StopReason.UNREACHABLE.value]
         return np.select([confident, hopeless], reasons, GO_ON)
 

@@ -76,7 +76,17 @@ class PoolWriter:
 
     def append(self, question_id: str, first_index: int, samples: Sequence[Sample]) -> None:
         """Adds samples of one question; they are committed together."""
-        self.append_rows([self._row(question_id, index, one) for index, one in enumerate(samples, start=first_index)])
+        self.append_all([(question_id, first_index, samples)])
+
+    def append_all(self, drawn: Sequence[tuple[str, int, Sequence[Sample]]]) -> None:
+        """Adds samples of several questions, each as in :meth:`append`; one table for all costs less than one each."""
+        self.append_rows(
+            [
+                self._row(question_id, index, one)
+                for question_id, first_index, samples in drawn
+                for index, one in enumerate(samples, start=first_index)
+            ]
+        )
 
     def append_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Adds rows of the pool's columns; those left out are null.

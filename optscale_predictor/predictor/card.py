@@ -14,7 +14,7 @@ from optscale_predictor.predictor.reported import METRICS, assessment_notes, ass
 from optscale_predictor.predictor.sources import ScoreSource, public_name
 from optscale_predictor.targets.card import require_license
 from optscale_predictor.targets.markdown import bullets, code, escape, flat, table
-from optscale_predictor.targets.templates import environment
+from optscale_predictor.templating import environment
 
 CARD = "README.md"
 
