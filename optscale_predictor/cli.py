@@ -14,7 +14,7 @@ from optscale_predictor.errors import InputError
 PASSED_ON = ("eval", "train")
 
 #: Verbs whose positional arguments end in a list of any length, and how many stand before it.
-LISTS = {"pool merge": 0, "pool import": 1}
+LISTS = {"report": 0, "pool merge": 0, "pool import": 1}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -56,9 +56,10 @@ def _dispatch(arguments: list[str]) -> None:
 
 def _gathered(arguments: list[str]) -> list[str]:
     """The arguments with a verb's list written as one JSON list, which is how jsonargparse takes positional lists."""
-    verb, rest = " ".join(arguments[:2]), iter(arguments[2:])
-    if verb not in LISTS:
+    words = next((words for words in (1, 2) if " ".join(arguments[:words]) in LISTS), None)
+    if words is None:
         return arguments
+    verb, rest = " ".join(arguments[:words]), iter(arguments[words:])
     flags, positional = [], []
     for argument in rest:
         if not argument.startswith("-") or argument == "-":
@@ -69,7 +70,7 @@ def _gathered(arguments: list[str]) -> list[str]:
             flags += [argument, *([value] if (value := next(rest, None)) is not None else [])]
     first = LISTS[verb]
     listed = [json.dumps(positional[first:])] if len(positional) > first else []
-    return [*arguments[:2], *flags, *positional[:first], *listed]
+    return [*arguments[:words], *flags, *positional[:first], *listed]
 
 
 def _passed_on(verb: str) -> Callable[[list[str]], None]:

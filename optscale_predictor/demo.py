@@ -5,6 +5,7 @@
 Every step is what a user runs on real models: the same functions, with smaller numbers.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ from optscale_predictor.generators import SamplingParams
 from optscale_predictor.policies import BestOfN, OptScale0, OptScalePolicy, OptScaleT, Policy, SelfConsistency
 from optscale_predictor.pools import Pool
 from optscale_predictor.replay import Entry, ReplayRow, replay
-from optscale_predictor.report import markdown_table, write_report
+from optscale_predictor.report import markdown_table, write_replay
+from optscale_predictor.report import write_report as write_page
 from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.targets import constant_prior
 
 GENERATOR, VERIFIER = "embedded:generator", "embedded:verifier"
+TASK = "optscale_arithmetic"
 DEPTH = 32
 FIXED = (1, 2, 4, 8, 16, 32)
 TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -40,7 +43,7 @@ class Sizes:
     train_questions: int = 400
     test_questions: int = 200
     epochs: int = 12
-    live_questions: int = 100
+    live_questions: int = 60
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
     """Runs the whole path into ``folder``; a rerun continues where it stopped.
 
     Args:
-        folder: Gets pools, targets (with their card and page), the predictor, and ``table.md``, ``table.json`` and
-            ``curve.png``.
+        folder: Gets pools, targets (with their card and page), the predictor, ``table.md``, ``table.json`` and
+            ``curve.png``, the live run's record and its ``report``.
         sizes: How much to do.
         say: Called with what a reader should see.
     """
@@ -87,12 +90,13 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
     predictor = _train(folder, pools["train"], sizes, say)
     say("\n[4/5] replaying every policy: settings chosen on training questions, reported on test questions")
     rows, chosen = _compare(pools, predictor)
-    write_report(rows, folder, title="Embedded world: accuracy against samples")
+    write_replay(rows, folder, title="Embedded world: accuracy against samples")
     say(_conclusion(rows, chosen))
     target = next(row for row in chosen if row.label == "optscale, predictor")
-    say("\n[5/5] the same policy live, through lm-eval")
-    _evaluate(predictor, target.policy, sizes)
+    say(f"\n[5/5] the same policy live, through lm-eval, next to Best-of-{DEPTH}")
+    _evaluate(folder, predictor, target.policy, sizes)
     say(f"\ntable    {folder / 'table.md'}\npicture  {folder / 'curve.png'}")
+    say(f"report   {folder / 'report' / 'report.html'}")
     say(f"pool     {folder / 'targets' / 'histograms.html'}")
 
 
@@ -165,9 +169,13 @@ def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow]) -> str:
     return "\n".join(lines)
 
 
-def _evaluate(predictor: Path, policy: str, sizes: Sizes) -> None:
-    from optscale_predictor.harness.run import evaluate
+def _evaluate(folder: Path, predictor: Path, policy: str, sizes: Sizes) -> None:
+    from optscale_predictor.harness.run import RECORDS, evaluate
+    from optscale_predictor.report import compare, read_record
 
-    name, _, settings = policy.partition(":")
-    arguments = f"policy={name},predictor={predictor},{settings}"
-    evaluate(["--tasks", "optscale_arithmetic", "--model_args", arguments, "--limit", str(sizes.live_questions)])
+    output = folder / "eval"
+    shutil.rmtree(output, ignore_errors=True)  # an earlier demo may have chosen another policy
+    arguments = ["--model_args", f"predictor={predictor}", "--limit", str(sizes.live_questions)]
+    compared = ["--policies", f"{policy} {BestOfN(DEPTH)}", "--output_path", str(output)]
+    evaluate(["--tasks", TASK, *arguments, *compared])
+    write_page(compare([read_record(output / RECORDS / TASK)]), folder / "report", "Embedded world, live")

@@ -1,5 +1,7 @@
 """The verb that reports: what runs found, as a page, pictures and tables."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +48,29 @@ def report(
     found = [_read(name, policies, predictor, prior_pool, orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
     named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
-    written = write_report(comparison, output, named)
+    given = {
+        "title": title,
+        "reference": reference,
+        "policies": policies if any(run.facts is None for run in found) else None,
+        "predictor": predictor,
+        "prior-pool": prior_pool,
+        "orders": orders if any(run.facts is None for run in found) else None,
+        "seed": seed,
+    }
+    written = write_report(comparison, output, named, _command(runs, given))
     print("\n".join((first_answer(comparison), second_answer(comparison))))
     print("\n".join(f"{path}" for path in written))
+
+
+def _command(runs: list[str], given: Mapping[str, object]) -> str:
+    """What was typed, with folders by their names: a page need not say where on a machine they lie."""
+    from optscale_predictor.report.comparison import short_names
+
+    places = {name: Path(str(given[name])).name for name in ("predictor", "prior-pool") if given[name] is not None}
+    options = [
+        piece for name, value in {**given, **places}.items() if value is not None for piece in (f"--{name}", str(value))
+    ]
+    return shlex.join(["optscale", "report", *short_names(runs), *options])
 
 
 def _read(name: str, policies: str, predictor: str | None, prior_pool: str | None, orders: int, seed: int) -> "Run":

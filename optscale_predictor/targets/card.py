@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,11 +14,12 @@ from optscale_predictor.targets.gathering import Gathered
 from optscale_predictor.targets.markdown import bullets, code, escape, flat, table
 from optscale_predictor.targets.splitting import SplitRule
 from optscale_predictor.targets.summary import Summary, summarise
-from optscale_predictor.targets.templates import environment
+from optscale_predictor.templating import environment
 
 #: Stands in the card's snippet where the dataset's folder or hub id goes.
 PLACE = "FOLDER_OR_HUB_ID"
 
+_TEMPLATES = Path(__file__).parent / "templates"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
@@ -48,7 +50,7 @@ def render_card(
     require_license(license)
     summary = summary or summarise(gathered, targets)
     manifest = gathered.pool.manifest
-    template = environment().get_template("card.md.jinja")
+    template = environment(_TEMPLATES).get_template("card.md.jinja")
     return template.render(
         title=f"Score targets of {gathered.name}",
         license=license,

@@ -1,23 +1,22 @@
 """The page of histograms: one HTML file that needs nothing else, to look at a pool before a predictor is trained on it.
 
-Question texts and names come from anywhere. Everything is escaped by the template engine, and the page's own policy
-lets no script and no style run but the two that it came with.
+Question texts and names come from anywhere; :mod:`optscale_predictor.templating` says what keeps them text.
 """
 
-from base64 import b64encode
-from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from markupsafe import Markup
 
-from optscale_predictor.targets import charts, sketches
+from optscale_predictor import charts
+from optscale_predictor.targets import sketches
 from optscale_predictor.targets.figures import figures, shares
 from optscale_predictor.targets.gathering import Gathered
 from optscale_predictor.targets.summary import Summary, summarise
-from optscale_predictor.targets.templates import environment, source
+from optscale_predictor.templating import embedded, environment
 
 MARK = "optscale targets"
+_TEMPLATES = Path(__file__).parent / "templates"
 _UNKNOWN = "not said"
 
 
@@ -26,12 +25,12 @@ def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None =
     from optscale_predictor import __version__
 
     summary = summary or summarise(gathered, targets)
-    script, style = source("page.js"), source("page.css")
+    script, style = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     known = sum(gathered.finish_reasons.values())
     reasons = dict(gathered.finish_reasons)
     unknown = summary.samples + summary.refused - known
     return (
-        environment()
+        environment(_TEMPLATES, charts.TEMPLATES)
         .get_template("page.html.jinja")
         .render(
             name=gathered.name,
@@ -41,6 +40,7 @@ def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None =
             charts=figures(gathered, targets),
             chart_width=charts.WIDTH,
             chart_height=charts.HEIGHT,
+            outlines=charts.OUTLINES,
             finish_reasons=shares({**reasons, **({_UNKNOWN: unknown} if unknown else {})}),
             refusals=shares(gathered.refusals),
             sketches=sketches.sketches(gathered, targets),
@@ -51,10 +51,7 @@ def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None =
             number=_number,
             mark=MARK,
             version=__version__,
-            style=Markup(style),
-            script=Markup(script),
-            style_hash=_hash(style),
-            script_hash=_hash(script),
+            **embedded(charts.shared_style() + style, script),
         )
     )
 
@@ -101,7 +98,3 @@ def _range(low: int, high: int) -> str:
 
 def _number(value: float, error: float | None) -> str:
     return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

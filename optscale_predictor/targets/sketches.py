@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from optscale_predictor.charts import Bar, Frame
 from optscale_predictor.distributions import TruncatedNormal
-from optscale_predictor.targets.charts import Bar, Frame
 from optscale_predictor.targets.gathering import Gathered
 
 EACH = 8
