@@ -196,6 +196,13 @@ def test_greedy_replies_are_those_of_lm_evals_own_model():
     assert 0 < sum(verdicts[0]) < 12
 
 
+def test_the_users_limit_of_tokens_goes_before_the_tasks(tmp_path):
+    _, samples = run(tmp_path / "user", "policy=best_of_n,max_samples=1,max_tokens=5")
+    assert max(row["tokens"] for row in samples) == 5
+    _, samples = run(tmp_path / "task", "policy=best_of_n,max_samples=1", "--gen_kwargs", "max_gen_toks=7")
+    assert max(row["tokens"] for row in samples) == 7
+
+
 def test_our_flags_become_arguments_of_our_model():
     given = ["--policies", "esc:window=2,max_samples=4 best_of_n", "--tasks", "x", "--output_path", "out"]
     args, record = with_ours(given)

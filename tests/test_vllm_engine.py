@@ -33,11 +33,34 @@ import json, sys
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Request, SamplingParams, VLLMOptions
 from optscale_predictor.generators.vllm_engine import VLLMGenerator
+from optscale_predictor.inference import OptScale
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.verifiers import Scores, Verifier
 from optscale_predictor.world.arithmetic import make_questions
 
 
 def plain(results):
     return {request.question_id: [vars(sample) for sample in samples] for request, samples in results}
+
+
+class Lengths(Verifier):
+    def score(self, items):
+        return Scores.of([min(len(item.text) / 400, 1.0) for item in items])
+
+    def describe(self):
+        return {"adapter": "lengths"}
+
+
+def answered(generator, asked):
+    policy = parse_policy("best_of_n:max_samples=3")
+    whole = [one.samples for one in OptScale(generator, Lengths(), policy=policy).answer(asked)]
+    before = generator.usage.cancelled
+    leaving = OptScale(generator, Lengths(), score_min=0.9).stream(asked)
+    next(leaving)
+    leaving.close()
+    cancelled = generator.usage.cancelled - before
+    again = [one.samples for one in OptScale(generator, Lengths(), policy=policy).answer(asked)]
+    return {"answered": whole, "left_alone": cancelled, "answered_again": again}
 
 
 def main(model, prompts, questions, samples):
@@ -72,6 +95,7 @@ def main(model, prompts, questions, samples):
     except InputError as error:
         found["refused"] = str(error)
     found["described"] = dict(generator.describe())
+    found |= answered(generator, asked[:20])
     print("RESULT" + json.dumps(found))
 
 
@@ -244,3 +268,11 @@ def test_without_vllm_the_extra_is_named() -> None:
 def test_options_out_of_range_are_named(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         VLLMOptions(**wrong)
+
+
+@pytest.mark.full
+def test_questions_are_answered_by_an_engine_that_runs_and_left_alone_when_their_asker_goes(
+    found: dict[str, Any],
+) -> None:
+    assert found["answered"] == found["answered_again"] == [3] * 20
+    assert 0 < found["left_alone"] < 20

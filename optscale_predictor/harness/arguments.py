@@ -12,6 +12,8 @@ from optscale_predictor.policies import Policy, make_policy, parse_policy
 from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
 from optscale_predictor.verifiers import Verifier
 
+_MOST_TOKENS = 256  # of a sample, where neither the user nor the task says
+
 #: Arguments that change no answer: where things are served and kept, and how fast.
 _NEUTRAL = ("base_url", "verifier_url", "record", "concurrency", "in_flight", "timeout", "max_retries")
 
@@ -43,7 +45,7 @@ class Arguments:
         temperature: Softmax temperature, >= 0; a task's own setting, which is greedy, does not apply to samples, but
             where it says ``do_sample``.
         top_p: Nucleus mass, in (0, 1].
-        max_tokens: Most tokens a sample may have where the task sets no ``max_gen_toks``.
+        max_tokens: Most tokens a sample may have; by default the task's ``max_gen_toks``, or 256 where it has none.
         seed: Base seed, >= 0.
         concurrency: Requests under way at once at a server, >= 1.
         in_flight: Questions under way at once, >= 1.
@@ -75,7 +77,7 @@ class Arguments:
     pool: str | None = None
     temperature: float = 1.0
     top_p: float = 1.0
-    max_tokens: int = 256
+    max_tokens: int | None = None
     seed: int = 0
     concurrency: int = 32
     in_flight: int = 1024
@@ -132,7 +134,8 @@ class Arguments:
         if self.pool is not None:
             recorded = RecordedGenerator(self.pool)
             return recorded, RecordedVerifier(recorded)
-        sampling = SamplingParams(float(self.temperature), float(self.top_p), int(self.max_tokens), seed=int(self.seed))
+        most = _MOST_TOKENS if self.max_tokens is None else int(self.max_tokens)
+        sampling = SamplingParams(float(self.temperature), float(self.top_p), most, seed=int(self.seed))
         name = self.generator or (None if self.base_url else "embedded:generator")
         generator = make_generator(
             name,

@@ -160,7 +160,9 @@ class OptScaleLM(LM):
 
     def _with_sampling(self, settings: dict[str, Any]) -> OptScale:
         generator = self._scaler.generator
-        return self._scaler.with_generator(generator.with_sampling(_sampling(generator.sampling, settings)))
+        return self._scaler.with_generator(
+            generator.with_sampling(_sampling(generator.sampling, settings, self._arguments.max_tokens))
+        )
 
     def _prompt(self, request: Instance, question: Question) -> str | tuple[tuple[str, str], ...]:
         if isinstance(self._scaler.generator, RecordedGenerator):
@@ -168,10 +170,11 @@ class OptScaleLM(LM):
         return read_turns(request.args[0]) or str(request.args[0])
 
 
-def _sampling(own: SamplingParams, settings: dict[str, Any]) -> SamplingParams:
+def _sampling(own: SamplingParams, settings: dict[str, Any], max_tokens: int | None) -> SamplingParams:
     until = settings.get("until") or []
     stop = (until,) if isinstance(until, str) else tuple(until)
-    drawn = replace(own, stop=stop, max_tokens=int(settings.get("max_gen_toks") or own.max_tokens))
+    most = int(max_tokens or settings.get("max_gen_toks") or own.max_tokens)
+    drawn = replace(own, stop=stop, max_tokens=most)
     if not settings.get("do_sample"):  # a task's greedy default is not for samples
         return drawn
     temperature, top_p = (settings.get(name, getattr(own, name)) for name in ("temperature", "top_p"))
