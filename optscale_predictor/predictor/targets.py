@@ -6,7 +6,8 @@ predictor: every name is a source of scores. A question may stand in several fil
 
 import gzip
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -126,7 +127,8 @@ def fingerprint(targets: Sequence[Target]) -> str:
 
 
 def _read_file(path: Path, name: str | None) -> list[Target]:
-    targets = [_target(row, f"{path}: row {number}", name) for number, row in enumerate(_rows(path), start=1)]
+    with closing(_rows(path)) as rows:  # a bad row closes the file at once
+        targets = [_target(row, f"{path}: row {number}", name) for number, row in enumerate(rows, start=1)]
     if not targets:
         raise InputError(f"{path}: no targets in it")
     named = [target.split != "" for target in targets]
@@ -198,7 +200,7 @@ def _keep_sides_apart(targets: list[Target]) -> list[Target]:
     ]
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _rows(path: Path) -> Generator[dict[str, Any], None, None]:
     import pyarrow as pa
 
     try:
