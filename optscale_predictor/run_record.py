@@ -9,13 +9,13 @@ Samples of a question are shared by the policies of a run: a policy's samples ar
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
-from optscale_predictor.pools._files import write_json
+from optscale_predictor.pools._files import naming, write_json, write_text
 
 FORMAT = 1
 _RUN, _OUTCOMES, _POOL = "run.json", "outcomes.jsonl", "pool"
@@ -106,7 +106,8 @@ class RecordWriter:
 
     def __init__(self, folder: str | Path, facts: RunFacts) -> None:
         self.folder, self.facts = Path(folder), facts
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with naming(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.finished: set[str] = set()
         if (self.folder / _RUN).exists():
             self._continue(RunRecord.open(self.folder))
@@ -129,20 +130,19 @@ class RecordWriter:
     def add(self, outcomes: list[PolicyOutcome]) -> None:
         """Writes one question's outcomes, of every policy, together."""
         lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in outcomes)
-        self._file.write(lines)
-        self._file.flush()
+        with naming(self.folder / _OUTCOMES):
+            self._file.write(lines)
+            self._file.flush()
         self.finished.update(one.question_id for one in outcomes)
 
     def spend(self, seconds: float, samples: int, tokens: int) -> None:
         """Adds to what the run cost so far, and writes it down."""
-        before = self.facts
-        self.facts = RunFacts(
-            **{
-                **asdict(before),
-                "seconds": round(before.seconds + seconds, 3),
-                "samples": before.samples + samples,
-                "tokens": before.tokens + tokens,
-            }
+        now = self.facts
+        self.facts = replace(
+            now,
+            seconds=round(now.seconds + seconds, 3),
+            samples=now.samples + samples,
+            tokens=now.tokens + tokens,
         )
         self._write_facts()
 
@@ -160,9 +160,7 @@ class RecordWriter:
         kept = "".join(
             json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in whole if one.question_id in self.finished
         )
-        partial = self.folder / f"{_OUTCOMES}.partial"
-        partial.write_text(kept, encoding="utf-8")
-        partial.replace(self.folder / _OUTCOMES)
+        write_text(kept, self.folder / _OUTCOMES)
 
     def _write_facts(self) -> None:
         write_json({"format": FORMAT, **asdict(self.facts)}, self.folder / _RUN)

@@ -87,6 +87,26 @@ def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
     assert all(row["samples"] == 3 and row["tokens"] > 3 and row["stop_reason"] == "budget" for row in rows)
 
 
+def test_answers_in_a_file_go_on_where_they_were(tmp_path, capsys):
+    questions, output = tmp_path / "q.jsonl", tmp_path / "a.jsonl"
+    questions.write_text("".join(f'{{"id": "{name}", "question": "1{name}+34="}}\n' for name in range(4)))
+    command = ["answer", str(questions), "--policy", "best_of_n:max_samples=2", "--output", str(output)]
+    main([*command, "--pool", str(tmp_path / "pool")])
+    whole = output.read_text().splitlines(keepends=True)
+    assert len(whole) == 4 and capsys.readouterr().out.startswith("4 questions, 8 samples")
+    output.write_text("".join(whole[:2]) + whole[2][:40])  # as a kill leaves it
+    main([*command, "--pool", str(tmp_path / "pool")])
+    assert capsys.readouterr().out.startswith("2 questions")
+    answers = [{**json.loads(line), "seconds": 0} for line in output.read_text().splitlines()]
+    assert sorted(answers, key=lambda one: one["id"]) == sorted(
+        ({**json.loads(line), "seconds": 0} for line in whole), key=lambda one: one["id"]
+    )
+    for place, says in ((questions, "not an answer of"), (output / "below", "cannot write: Not a directory")):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command[:-1], str(place)])
+        assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
 def test_pool_shows_what_it_holds(tmp_path, capsys):
     main(["generate", str(tmp_path / "pool"), "--questions", "embedded:train:3", "--num_samples", "2"])
     main(["pool", "info", str(tmp_path / "pool")])

@@ -203,6 +203,22 @@ def test_the_users_limit_of_tokens_goes_before_the_tasks(tmp_path):
     assert max(row["tokens"] for row in samples) == 7
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--record", "{file}/below"], "below/optscale_arithmetic: cannot write: Not a directory"),
+        (["--model_args", "batch_size=8"], "'batch_size' is a flag of its own"),
+    ],
+)
+def test_what_cannot_be_is_one_line(given, says, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    flags = [one.format(file=tmp_path / "file") for one in given]
+    with pytest.raises(SystemExit) as stopped:
+        main(["eval", "--tasks", "optscale_arithmetic", "--limit", "1", *flags])
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("optscale: error")]
+    assert stopped.value.code == 2 and len(said) == 1 and says in said[0]
+
+
 def test_our_flags_become_arguments_of_our_model():
     given = ["--policies", "esc:window=2,max_samples=4 best_of_n", "--tasks", "x", "--output_path", "out"]
     args, record = with_ours(given)

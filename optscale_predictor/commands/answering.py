@@ -123,18 +123,22 @@ def _answer_into(
     path: Path, questions: "list[Question]", scaler: "OptScale", limits: "Limits", pool: str | None
 ) -> None:
     """Adds to a file what it does not have yet, and says what it cost."""
+    from optscale_predictor.pools._files import naming
     from optscale_predictor.progress import progress_bar
 
     there = _answered(path)
     left = [one for one in questions if one.id not in there]
     samples = tokens = 0
     reasons: Counter[str] = Counter()
+    with naming(path), path.open("a", encoding="utf-8"):  # a place that takes nothing is found before anything is drawn
+        pass
     answers = scaler.stream(left, limits=limits, pool=pool)
     bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")
     with path.open("a", encoding="utf-8") as file, closing(answers), bar:
         for result in answers:
-            file.write(_as_json(result) + "\n")
-            file.flush()
+            with naming(path):
+                file.write(_as_json(result) + "\n")
+                file.flush()
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
             reasons[result.stop_reason] += 1
             bar.update()
@@ -149,6 +153,7 @@ def _answered(path: Path) -> set[str]:
         InputError: It is not a file of answers.
     """
     from optscale_predictor.json_lines import parse_object
+    from optscale_predictor.pools._files import write_text
 
     if not path.exists():
         return set()
@@ -162,7 +167,7 @@ def _answered(path: Path) -> set[str]:
         if "id" not in row or "stop_reason" not in row:
             raise InputError(f"{path}:{number}: not an answer of `optscale answer`; name another file")
     if whole != text:
-        path.write_text(whole, encoding="utf-8")
+        write_text(whole, path)
     return {str(row["id"]) for row in rows}
 
 

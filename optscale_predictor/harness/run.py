@@ -36,6 +36,13 @@ def evaluate(args: list[str]) -> None:
         cli_evaluate()
     except InputError:
         raise
+    except TypeError as error:
+        # What lm-eval has a flag for (--batch_size, --device) cannot stand among the model's arguments as well.
+        if "multiple values for keyword argument" not in str(error):
+            raise
+        raise InputError(
+            f"--model_args: {str(error).rsplit(' ', 1)[-1]} is a flag of its own: --batch_size, --device"
+        ) from error
     except (KeyError, ValueError, AssertionError) as error:
         # What lm-eval raises for a task it does not know, or for more examples than there are.
         said = " ".join(str(error.args[0] if error.args else error).split())

@@ -73,6 +73,10 @@ class DecidingStation:
             await self._gate.wait(seen.rank)
         return await self._station.do(seen)
 
+    async def close(self) -> None:
+        """Cancels what waits, and lets go of the threads."""
+        await self._station.close()
+
     def _decide(self, batch: Sequence[Seen]) -> list[Verdict]:
         decision = self._policy.decide(gather(batch, self._traced))
         reason = decision.reason

@@ -17,7 +17,7 @@ _TOGETHER = 64  # samples that join the pool at a time: a table for a few would 
 
 
 class Keeper:
-    """The pool of a run; a context manager.
+    """The pool of a run; to be closed.
 
     Args:
         folder: The pool; made where it does not exist.
@@ -53,9 +53,9 @@ class Keeper:
         """Adds new samples of a question."""
         await self._station.do((question_id, first_index, samples))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Commits what is left."""
-        self._station.close(wait=True)  # a batch under way is written before the pool is let go
+        await self._station.close(wait=True)  # a batch under way is written before the pool is let go
         try:
             self._write()
         finally:

@@ -10,7 +10,7 @@ their twins for asynchronous programs, and ``session`` answers questions that co
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import ExitStack, aclosing, closing
+from contextlib import aclosing, closing
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -239,10 +239,13 @@ class OptScale:
     ) -> None:
         self._pair(batch.prompts is None)  # first: the predictor may lend the verifier its score map
         joint = any(policy.joint for policy in self.policies)
-        with ExitStack() as exits:
-            keeper = None if pool is None else exits.enter_context(closing(self._keeper(pool, batch, prompt_name)))
+        keeper = None if pool is None else self._keeper(pool, batch, prompt_name)
+        try:
             async with Session(self, limits, keeper, traced, together=True) as session:
                 await batch.answer(session, len(batch.questions) if joint else self.in_flight, emit)
+        finally:
+            if keeper is not None:
+                await keeper.close()
 
     def _pair(self, prompted: bool) -> None:
         """Finds out which of the predictor's sources these engines are."""

@@ -50,9 +50,9 @@ class ScoringStation:
         """The samples of one question, scored, in their order."""
         return await self._station.do((question, samples))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Lets go of the threads."""
-        self._station.close()
+        await self._station.close()
 
     def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[Scored]]:
         items = [Answered(question, sample.text) for question, samples in batch for sample in samples]

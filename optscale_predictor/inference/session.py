@@ -72,8 +72,8 @@ class Session:
         self._rounds = Rounds()
         draw_gate, self._joint_gate = self._rounds.gate(self._patience), self._rounds.gate()
         scoring = ScoringStation(self._scaler.verifier)
-        self._exits.callback(scoring.close)
-        self._exits.callback(self._priors.close)
+        self._exits.push_async_callback(scoring.close)
+        self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
         drawing = DrawingStation(draws, self.spending, draw_gate, self._together)
         self._stations = Stations(drawing, scoring, self._station_of, self._keeper)
@@ -87,6 +87,8 @@ class Session:
         self._open = False
         for task in self._answering:
             task.cancel()
+        for station in self._stations_of.values():
+            await station.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._exits.__aexit__(kind, error, trace)
 

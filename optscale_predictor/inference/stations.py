@@ -145,10 +145,13 @@ class Station(Generic[Item, Result]):
             self._workers.add(loop.create_task(self._serve()))  # runs when all that is ready now has asked
         return await future
 
-    def close(self, wait: bool = False) -> None:
-        """Lets go of the threads and cancels what waits; work under way ends by itself, with ``wait`` before this."""
+    async def close(self, wait: bool = False) -> None:
+        """Lets nobody wait any more, and lets go of the threads; with ``wait``, once they have done what they are at."""
         for _, future in self._waiting:
             future.cancel()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
     async def _serve(self) -> None:
