@@ -146,7 +146,7 @@ class Station(Generic[Item, Result]):
         return await future
 
     async def close(self, wait: bool = False) -> None:
-        """Lets nobody wait any more, and lets go of the threads; with ``wait``, once they have done what they are at."""
+        """Lets nobody wait any more and lets go of the threads; with ``wait``, when they have done what they are at."""
         for _, future in self._waiting:
             future.cancel()
         for worker in self._workers:
