@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor.answers import extract_answer, is_correct, normalise
-from optscale_predictor.equivalence import _worker, symbolically_equal
+from optscale_predictor.answers.symbolic import _worker, symbolically_equal
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
+from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators._session import DrawSession, RoundsSession
-from optscale_predictor.generators._thinking import strip_thinking
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
+from optscale_predictor.answers.thinking import join_thinking
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.event_loop import Emit, iterate, together
 from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.generators._seeds import request_seed
 from optscale_predictor.generators._server_options import ServerOptions
 from optscale_predictor.generators._session import DrawSession
-from optscale_predictor.generators._thinking import join_thinking
 from optscale_predictor.served_model import served_model
 from optscale_predictor.wire import JsonService, UnreadableReplyError
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.event_loop import Emit, iterate, together
-from optscale_predictor.generators._thinking import strip_thinking
 from optscale_predictor.served_model import served_model
 from optscale_predictor.verifiers._first_failures import FirstFailures
 from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier

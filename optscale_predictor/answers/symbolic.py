@@ -52,7 +52,7 @@ class _Worker:
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:
             self.stop()
-            command = [sys.executable, "-m", "optscale_predictor.equivalence"]
+            command = [sys.executable, "-m", "optscale_predictor.answers.symbolic"]
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
         return self._process

@@ -1,0 +1,24 @@
+"""Answers: reading the final one out of a text, and deciding whether two are the same.
+
+``reading`` finds it, ``comparing`` judges it, ``grouping`` counts votes; ``thinking`` is what no reader looks at.
+Imports nothing of the package but its errors.
+"""
+
+from optscale_predictor.answers.comparing import answer_key, answers_equal, are_correct, is_correct, read_gold
+from optscale_predictor.answers.grouping import AnswerGroups, group_answers
+from optscale_predictor.answers.reading import extract_answer, normalise
+from optscale_predictor.answers.thinking import join_thinking, strip_thinking
+
+__all__ = [
+    "AnswerGroups",
+    "answer_key",
+    "answers_equal",
+    "are_correct",
+    "extract_answer",
+    "group_answers",
+    "is_correct",
+    "join_thinking",
+    "normalise",
+    "read_gold",
+    "strip_thinking",
+]
