@@ -1,37 +1,74 @@
-"""Whether two answers are the same."""
+"""Whether two answers are the same, as a mathematician would say.
+
+Both are read as typed values first (``forms``); what they are decides how they are compared. Only where one of them has
+no form known here does math-verify decide (``symbolic``), told that it compares mathematics.
+"""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
-from optscale_predictor.answers.reading import extract_answer, normalise, number_of
-from optscale_predictor.answers.symbolic import symbolically_equal
+from optscale_predictor.answers.equality import judge
+from optscale_predictor.answers.forms import LONGEST, read_value
+from optscale_predictor.answers.reading import extract_answer, normalise
+from optscale_predictor.answers.symbolic import WORKERS, symbolically_equal
+from optscale_predictor.answers.values import Unread
+
+_KEPT = 2**16  # verdicts: a million samples may have as many answers
 
 
 def is_correct(answer: str | None, gold: str) -> bool:
-    """Whether ``answer`` (as extracted) equals the gold answer (a bare answer, or a solution that ends in one)."""
-    return answer is not None and answers_equal(answer, read_gold(gold))
+    """Whether an answer is right.
+
+    Args:
+        answer: As ``extract_answer`` found it; None is wrong.
+        gold: The right answer, or a worked solution that ends in it.
+    """
+    return answer is not None and _is_right(answer, read_gold(gold))
 
 
 def are_correct(pairs: Sequence[tuple[str | None, str]]) -> list[bool]:
-    """:func:`is_correct` of many pairs of answer and gold."""
-    return [is_correct(answer, gold) for answer, gold in pairs]
+    """:func:`is_correct` of many pairs of answer and gold.
+
+    Equal pairs are judged once, and those that math-verify has to decide by several processes at a time.
+    """
+    golds = {gold: read_gold(gold) for gold in {gold for _, gold in pairs}}
+    asked = dict.fromkeys((answer, golds[gold]) for answer, gold in pairs if answer is not None)
+    verdicts = {pair: _typed(*pair) for pair in asked}
+    hard = [pair for pair, verdict in verdicts.items() if verdict is None]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        verdicts.update(zip(hard, pool.map(lambda pair: _is_right(*pair), hard), strict=True))
+    return [answer is not None and bool(verdicts[answer, golds[gold]]) for answer, gold in pairs]
 
 
 def answers_equal(left: str, right: str) -> bool:
-    """Whether two answers are the same; symmetric."""
-    if left == right:
-        return True
-    one, other = number_of(left), number_of(right)
-    if one is not None and other is not None:
-        return one == other
-    return symbolically_equal(left, right)
+    """Whether two answers are the same: each is right where the other is gold.
 
-
-def answer_key(answer: str) -> str:
-    """A canonical key: answers of equal keys are equal, those of different keys may be."""
-    return normalise(answer)
+    Reflexive and symmetric; not transitive (50% is 50, and 0.5).
+    """
+    first, second = sorted((left, right))
+    return _is_right(first, second) and _is_right(second, first)
 
 
 def read_gold(gold: str) -> str:
     """The bare answer of a gold text, by the rule that reads samples; a text without a mark is the answer itself."""
-    has_form = "####" in gold or "\\boxed" in gold
-    return (extract_answer(gold) if has_form else None) or normalise(gold)
+    return extract_answer(gold, ended=False) or normalise(gold)
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_right(answer: str, target: str) -> bool:
+    verdict = _typed(answer, target)
+    return symbolically_equal(answer, target) if verdict is None else verdict
+
+
+def _typed(answer: str, target: str) -> bool | None:
+    """The verdict on two typed values; None where either has no form known here."""
+    if answer == target:
+        return True
+    if max(len(answer), len(target)) > LONGEST:
+        return False
+    ours, theirs = read_value(answer), read_value(target)
+    if any(judge(one, other) for one in ours for other in theirs):
+        return True
+    unread = any(isinstance(one, Unread) for one in (*ours, *theirs))
+    return None if unread else False

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from optscale_predictor.answers.comparing import answer_key, answers_equal
+from optscale_predictor.answers.comparing import answers_equal
+from optscale_predictor.answers.keys import answer_key
 
 Ints = NDArray[np.int64]
 

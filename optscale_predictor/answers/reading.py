@@ -1,67 +1,60 @@
 r"""Reading the final answer out of a text.
 
-An answer is what follows the last ``####`` (GSM8K's form), else what the last ``\boxed{}`` holds, else the last number.
-Plain numbers are compared here; anything else goes to math-verify (``symbolic``).
+Thinking is left out, and what a base model writes when it runs on. Then the last mark counts: a box, a line after
+``####``, explicit words such as "the final answer is". Without a mark it is the last value, of a text that ended.
 """
 
 import re
-from decimal import Decimal, InvalidOperation
 
+from optscale_predictor.answers.boxes import Span, last_box
+from optscale_predictor.answers.continuation import own_part
+from optscale_predictor.answers.last_value import last_value
+from optscale_predictor.answers.marks import last_hashes, last_said, last_tagged
+from optscale_predictor.answers.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
-
-_HASHES = re.compile(r"####[ \t]*([^\n]+)")
-_THOUSANDS = r"\d{1,3}(?:,\d{3})+(?!\d)"  # any other comma is one between two answers
-_NUMBER = re.compile(rf"-?(?:{_THOUSANDS}|\d+)(?:\.\d+)?")
 
 
 def extract_answer(text: str, ended: bool = True) -> str | None:
-    """The final answer in ``text``, normalised (equal plain answers are equal strings); None where there is none.
+    """The final answer in a text; None where there is none.
 
     Args:
-        text: A sample's text, thinking included.
+        text: A sample's text, thinking included: only what follows the last ``</think>`` counts.
         ended: Whether the sample ended by itself. One that was cut off has an answer only where it is marked.
+
+    Returns:
+        The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
     """
-    text = strip_thinking(text)
-    marked = _HASHES.findall(text)
-    if marked:
-        return normalise(marked[-1]) or None
-    boxed = _last_boxed(text)
-    if boxed is not None:
-        return normalise(boxed) or None
-    if not ended:
-        return None
-    numbers = _NUMBER.findall(text)
-    return normalise(numbers[-1]) if numbers else None
+    text = own_part(strip_thinking(text))
+    marked = _marked(text)
+    if marked is not None:
+        return normalise(_inner(marked.content)) or None
+    value = last_value(text) if ended else None
+    return (normalise(value) or None) if value else None
 
 
 def normalise(answer: str) -> str:
-    """``answer`` without spaces at its ends, dollar signs, thousands separators, a final stop or trailing zeros."""
-    answer = answer.strip().strip("$").replace("\\$", "").strip().rstrip(".").strip()
-    number = number_of(answer)
-    if number is None:
-        return answer
-    whole = number == number.to_integral_value()
-    return str(number.to_integral_value()) if whole else str(number.normalize())
+    """``answer`` without spaces at its ends, dollar signs around it and a final stop; a plain number in one spelling."""
+    answer = answer.strip().strip("*").strip()
+    number = plain_number(answer)
+    if number is not None:
+        return number
+    if answer.startswith("$") and answer.endswith("$") and answer.count("$") in (2, 4):
+        answer = answer.strip("$")
+    elif answer.startswith("$") and answer.count("$") == 1:
+        answer = answer[1:]
+    return answer.strip().rstrip(".").strip()
 
 
-def number_of(text: str) -> Decimal | None:
-    """A plain number's value; None where the text is none."""
-    if len(text) > 64 or not re.fullmatch(rf"[-+]?(?:(?:{_THOUSANDS}|\d+)(?:\.\d+)?|\.\d+)", text):
-        return None
-    try:
-        return Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        return None
+def _marked(text: str) -> Span | None:
+    """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
+    marks = [one for one in (last_box(text), last_hashes(text), last_tagged(text)) if one is not None]
+    said = last_said(text)
+    if said is not None and (not marks or re.search(r"\d|\\[a-zA-Z]|^\W*[A-Za-z]\W*$", said.content)):
+        marks.append(said)
+    return max(marks, key=lambda one: one.start, default=None)
 
 
-def _last_boxed(text: str) -> str | None:
-    r"""What the last ``\boxed{...}`` holds, braces balanced; None where there is none or it never closes."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    depth, begin = 0, start + len("\\boxed")
-    for position in range(begin, len(text)):
-        depth += (text[position] == "{") - (text[position] == "}")
-        if depth == 0:
-            return text[begin + 1 : position]
-    return None
+def _inner(content: str) -> str:
+    """What a box holds that stands inside another mark."""
+    box = last_box(content)
+    return content if box is None else _inner(box.content)

@@ -1,40 +1,42 @@
-"""Whether two answers are mathematically equal: math-verify in a process of its own, killed when it takes too long.
+"""math-verify's word on two answers, from processes that are killed when they take too long.
 
-math-verify can hang on hostile input, and its own time-outs work in a main thread alone. The process is a fresh
-interpreter that runs this module and speaks one JSON line a question, so it needs nothing of the program that asks:
-no import guard in a user's script, no fork of a process with threads.
+math-verify can hang on some input, and its own time-outs work in a main thread alone. A process is a fresh interpreter
+that runs this module and speaks one JSON line a question, so it needs nothing of the program that asks: no import guard
+in a user's script, no fork of a process with threads.
 """
 
 import atexit
 import json
+import os
+import queue
 import subprocess
 import sys
 import threading
 from functools import lru_cache
 
 _SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds, the first one seconds of imports
-_KEPT = 2**16  # verdicts: a million samples may have as many answers
-_MOST = 1000  # characters; a longer "answer" is no answer
+_KEPT = 2**16
+_AFTER = 10_000  # comparisons after which a process is replaced: sympy's caches grow
+
+#: Processes at most; one is started when all others are busy.
+WORKERS = min(4, os.cpu_count() or 1)
 
 
 @lru_cache(maxsize=_KEPT)
 def symbolically_equal(answer: str, target: str) -> bool:
-    """math-verify's word on two answers; unequal where it fails or takes too long."""
-    if max(len(answer), len(target)) > _MOST:
-        return False
-    with _worker.lock:
-        return _worker.ask(answer, target)
+    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes too long."""
+    return _workers.ask(answer, target)
 
 
-class _Worker:
-    """The process, started when first needed, and again after it had to be killed."""
+class Worker:
+    """One process, started when first needed, and again after it had to be killed."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        atexit.register(self.stop)
+        self._asked = 0
 
     def ask(self, answer: str, target: str) -> bool:
+        """The verdict; False where the process dies or takes too long over it."""
         process = self._started()
         if process.stdin is None or process.stdout is None:
             return False
@@ -50,11 +52,13 @@ class _Worker:
             timer.cancel()
 
     def _started(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
+        self._asked += 1
+        if self._process is None or self._process.poll() is not None or self._asked > _AFTER:
             self.stop()
             command = [sys.executable, "-m", "optscale_predictor.answers.symbolic"]
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            self._asked = 1
         return self._process
 
     def stop(self) -> None:
@@ -65,17 +69,42 @@ class _Worker:
             self._process = None
 
 
-_worker = _Worker()
+class Workers:
+    """Several workers; each question takes an idle one, the one used last first."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [Worker() for _ in range(count)]
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in self._all:
+            self._idle.put(worker)
+        atexit.register(self.stop)
+
+    def ask(self, answer: str, target: str) -> bool:
+        """See :meth:`Worker.ask`; waits while all are busy."""
+        worker = self._idle.get()
+        try:
+            return worker.ask(answer, target)
+        finally:
+            self._idle.put(worker)
+
+    def stop(self) -> None:
+        """Ends all processes; they start again when asked."""
+        for worker in self._all:
+            worker.stop()
+
+
+_workers = Workers(WORKERS)
 
 
 def _serve() -> None:
     """The process's side: pairs in, ``true`` or ``false`` out."""
-    from math_verify import parse, verify
+    from math_verify import LatexExtractionConfig, parse, verify
 
+    as_latex = [LatexExtractionConfig()]
     for line in sys.stdin:
         try:
-            answer, target = (parse(f"${text}$", parsing_timeout=None) for text in json.loads(line))
-            equal = bool(verify(target, answer, timeout_seconds=None))
+            answer, target = (parse(f"${text}$", as_latex, parsing_timeout=None) for text in json.loads(line))
+            equal = bool(verify(target, answer, allow_set_relation_comp=True, timeout_seconds=None))
         except Exception:  # whatever it stumbles on, the answers are not known to be equal
             equal = False
         print("true" if equal else "false", flush=True)

@@ -1,0 +1,88 @@
+r"""What stands in ``\boxed{}``: also ``\fbox``, ``\boxed 2`` and ``\boxed\frac12``, several boxes, a box in a box."""
+
+import re
+from dataclasses import dataclass
+
+_LONGEST = 4000  # characters of a box
+_TRIED = 100  # boxes, from the last one
+
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_UNBRACED = re.compile(
+    r"\\[dt]?frac\s*(?:\d|\{[^{}]*\})\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\[\d+\])?\s*(?:\d+|\{[^{}]*\})|\\text\{[^{}]*\}"
+    r"|-?[\d.,]*\d|-?[A-Za-z]|\\[A-Za-z]+"
+)
+#: Between the boxes of one list: signs, ``and``, and the name of the unknown that both share.
+_BETWEEN = re.compile(r"(?:[\s$,;&.]|\\[,;: )(\]\[]|\\quad|\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)*")
+_NAMED = re.compile(r"([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*$")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a text that is marked as an answer.
+
+    Attributes:
+        start: Where its mark begins.
+        end: Where it ends.
+        content: What is marked.
+    """
+
+    start: int
+    end: int
+    content: str
+
+
+def last_box(text: str) -> Span | None:
+    """The content of the last box that holds something; boxes that stand side by side are one list."""
+    boxes: list[Span] = []
+    for mark in reversed(list(_BOX.finditer(text))[-_TRIED:]):
+        box = _content(text, mark)
+        if box is None or not box.content.strip(" $.,;:{}\\"):
+            continue
+        if boxes and not _are_one_list(text, box, boxes[-1]):
+            break
+        boxes.append(box)
+    if not boxes:
+        return None
+    listed = list(dict.fromkeys(box.content for box in reversed(boxes)))
+    return Span(boxes[-1].start, boxes[0].end, ", ".join(listed))
+
+
+def _content(text: str, mark: re.Match[str]) -> Span | None:
+    if text[mark.end() : mark.end() + 1] != "{":
+        bare = _UNBRACED.match(text, mark.end())
+        return Span(mark.start(), bare.end(), bare[0]) if bare else None
+    end = closing_brace(text, mark.end())
+    if end < 0:
+        return None
+    content, after = text[mark.end() + 1 : end], end + 1
+    percent = re.match(r"\s*\\?%", text[after:])
+    if percent:
+        content, after = content + r"\%", after + percent.end()
+    return Span(mark.start(), after, content)
+
+
+def closing_brace(text: str, start: int) -> int:
+    """Where the brace that opens at ``start`` closes; -1 where it never does."""
+    depth = 0
+    for brace in re.finditer(r"\\[{}]|[{}]", text[start : start + _LONGEST]):
+        if len(brace[0]) == 1:
+            depth += 1 if brace[0] == "{" else -1
+            if depth == 0:
+                return start + brace.start()
+    return -1
+
+
+def _are_one_list(text: str, left: Span, right: Span) -> bool:
+    between = text[left.end : right.start]
+    if left.end > right.start:  # one stands in the other
+        return False
+    if "\n\n" in between or len(between) > 60:
+        return False
+    if left.content == right.content and not between.strip(" $.,\n"):
+        return True
+    name, before = _NAMED.search(between), _NAMED.search(text[max(left.start - 20, 0) : left.start])
+    if name and before and name[1] == before[1]:
+        between = between[: name.start()]
+    elif name:
+        return False
+    return bool(re.search(r"[,;&]|and|or", between)) and _BETWEEN.fullmatch(between) is not None

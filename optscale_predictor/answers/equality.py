@@ -1,0 +1,303 @@
+"""When two typed values are the same answer.
+
+One rule a pair of kinds. Where only one of the two says more than the number (a unit, a per cent sign, a base, the name
+of the unknown), what it says is taken to be what the question asked for; where both say it, they must agree.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from optscale_predictor.answers.evaluation import is_real, ratio, same
+from optscale_predictor.answers.expressions import Call, Number
+from optscale_predictor.answers.matrices import entries, vector_of_sum
+from optscale_predictor.answers.real_sets import as_real_set, equal_sets
+from optscale_predictor.answers.tokens import UnreadableError
+from optscale_predictor.answers.units import compatible
+from optscale_predictor.answers.values import (
+    Based,
+    Bracketed,
+    Choice,
+    Equation,
+    Inequality,
+    Listing,
+    Matrix,
+    Percent,
+    Quantity,
+    Ratio,
+    RealSet,
+    Scalar,
+    SetOf,
+    Time,
+    Unread,
+    Value,
+    Word,
+)
+from optscale_predictor.answers.words import subject
+
+_MOST = 64  # items of lists that are compared in any order
+
+
+def judge(answer: Value, gold: Value) -> bool:
+    """Whether ``answer`` is right where ``gold`` is; the same both ways but for numerals in another base."""
+    try:
+        return _judge(answer, gold)
+    except (UnreadableError, RecursionError):
+        return False
+
+
+def _judge(answer: Value, gold: Value) -> bool:
+    if answer == gold:
+        return True
+    for kind, rule in _RULES:
+        if isinstance(gold, kind):
+            return rule(answer, gold)
+        if isinstance(answer, kind):
+            return rule(gold, answer) if rule is not _based else _based_answer(answer, gold)
+    return False
+
+
+def _unread(other: Value, value: Value) -> bool:
+    return False
+
+
+def _word(other: Value, value: Value) -> bool:
+    if not isinstance(other, Word) or not isinstance(value, Word):
+        return False
+    texts = {_plain(other.text), _plain(value.text)}
+    return len(texts) == 1 or subject(other.text) == value.text or subject(value.text) == other.text
+
+
+def _plain(text: str) -> str:
+    return text.replace("-", " ")
+
+
+def _choice(other: Value, value: Value) -> bool:
+    if not isinstance(value, Choice):
+        return False
+    if isinstance(other, Choice):
+        if value.letter != other.letter:
+            return False
+        pairs = [(one, two) for one in value.content for two in other.content]
+        return not pairs or any(_judge(*pair) for pair in pairs)
+    return any(_judge(other, one) for one in value.content)
+
+
+def _based(other: Value, value: Value) -> bool:
+    """A numeral as gold: the base was asked for, so a bare numeral must have its digits."""
+    if not isinstance(value, Based):
+        return False
+    if isinstance(other, Based):
+        if other.base == value.base:
+            return other.digits == value.digits
+        return _worth(other) == _worth(value)
+    plain = _whole(other)
+    return plain is not None and str(plain) == value.digits
+
+
+def _based_answer(answer: Value, gold: Value) -> bool:
+    """A numeral as answer to a bare number: it may be its value, or its digits where the question named the base."""
+    plain = _whole(gold)
+    return isinstance(answer, Based) and plain is not None and (plain == _worth(answer) or str(plain) == answer.digits)
+
+
+def _worth(value: Based) -> int:
+    try:
+        return int(value.digits, value.base)
+    except ValueError:
+        raise UnreadableError(f"no numeral of base {value.base}") from None
+
+
+def _whole(value: Value) -> int | None:
+    if isinstance(value, Scalar) and isinstance(value.node, Number) and value.node.value.denominator == 1:
+        return int(value.node.value)
+    return None
+
+
+def _time(other: Value, value: Value) -> bool:
+    if not isinstance(value, Time):
+        return False
+    if isinstance(other, Time):
+        return (other.hours, other.minutes) == (value.hours, value.minutes) and (
+            not other.half or not value.half or other.half == value.half
+        )
+    return not value.half and _ratio(other, _as_ratio(value))
+
+
+def _as_ratio(value: Time) -> Ratio:
+    return Ratio(tuple(Scalar(Number(Fraction(part))) for part in (value.hours, value.minutes)))
+
+
+def _ratio(other: Value, value: Value) -> bool:
+    if not isinstance(value, Ratio):
+        return False
+    if isinstance(other, Ratio):
+        if len(other.parts) != len(value.parts):
+            return False
+        first = [part.node for part in value.parts]
+        second = [part.node for part in other.parts]
+        return all(
+            _scalars(Scalar(Call("mul", (first[0], theirs))), Scalar(Call("mul", (second[0], ours))))
+            for ours, theirs in zip(first[1:], second[1:], strict=True)
+        )
+    if len(value.parts) == 2 and isinstance(other, Scalar):
+        return _scalars(other, Scalar(Call("div", (value.parts[0].node, value.parts[1].node))))
+    return False
+
+
+def _equation(other: Value, value: Value) -> bool:
+    if not isinstance(value, Equation):
+        return False
+    if isinstance(other, Equation):
+        if value.name and value.name == other.name:
+            return _scalars(Scalar(value.right), Scalar(other.right))
+        return _proportional(_difference(value), _difference(other), negative=True)
+    return bool(value.name) and _judge(other, Scalar(value.right))
+
+
+def _inequality(other: Value, value: Value) -> bool:
+    if not isinstance(other, Inequality) or not isinstance(value, Inequality):
+        return False
+    return other.strict == value.strict and _proportional(_difference(value), _difference(other), negative=False)
+
+
+def _difference(value: Equation | Inequality) -> Scalar:
+    return Scalar(Call("add", (value.left, Call("mul", (Number(Fraction(-1)), value.right)))))
+
+
+def _proportional(left: Scalar, right: Scalar, negative: bool) -> bool:
+    """Whether one is a constant multiple of the other: the same zeros, and with a positive one the same sign."""
+    names = left.names | right.names
+    if left.names != right.names or not names:
+        return False
+    ratios = [ratio(one, two) for one, two in zip(left.points, right.points, strict=True) if None not in (one, two)]
+    if len(ratios) < 2 or None in ratios or not all(same(ratios[0], one) for one in ratios[1:]):
+        return False
+    return negative or (is_real(ratios[0]) and ratios[0] > 0)
+
+
+def _real_set(other: Value, value: Value) -> bool:
+    theirs, ours = as_real_set(other), as_real_set(value)
+    return theirs is not None and ours is not None and equal_sets(theirs, ours)
+
+
+def _matrix(other: Value, value: Value) -> bool:
+    if isinstance(other, Scalar):
+        other = vector_of_sum(other) or other
+    if not isinstance(value, Matrix) or not isinstance(other, Matrix | Bracketed):
+        return False
+    if isinstance(other, Matrix) and len(other.rows) == len(value.rows) and len(other.rows[0]) == len(value.rows[0]):
+        return all(_in_order(one, two) for one, two in zip(other.rows, value.rows, strict=True))
+    ours, theirs = entries(value), entries(other)
+    return ours is not None and theirs is not None and _in_order(theirs, ours)
+
+
+def _bracketed(other: Value, value: Value) -> bool:
+    if not isinstance(other, Bracketed) or not isinstance(value, Bracketed):
+        if isinstance(value, Bracketed) and isinstance(other, Scalar):
+            column = vector_of_sum(other)
+            return column is not None and _matrix(value, column)
+        return isinstance(value, Bracketed) and isinstance(other, Listing) and _assigned(other, value)
+    alike = (other.opens, other.closes) == (value.opens, value.closes) or "⟨" in (other.opens, value.opens)
+    return alike and _in_order(other.items, value.items)
+
+
+def _assigned(listing: Listing, point: Bracketed) -> bool:
+    """``x = 1, y = 2`` for the point (1, 2)."""
+    named = [one for one in listing.items if isinstance(one, Equation) and one.name]
+    apart = len({one.name for one in named}) == len(listing.items) == len(named)
+    return apart and point.opens == "(" and _in_order([Scalar(one.right) for one in named], point.items)
+
+
+def _set(other: Value, value: Value) -> bool:
+    if not isinstance(value, SetOf):
+        return False
+    if isinstance(other, SetOf | Listing):
+        return _in_any_order(other.items, value.items)
+    if isinstance(other, RealSet):
+        return _real_set(other, value)
+    return len(value.items) == 1 and _judge(other, value.items[0])
+
+
+def _listing(other: Value, value: Value) -> bool:
+    if not isinstance(other, Listing) or not isinstance(value, Listing):
+        return False
+    if any(isinstance(one, Word | Choice) for one in (*other.items, *value.items)):
+        return _in_order(other.items, value.items)  # who came first, second and third
+    return _in_any_order(other.items, value.items)
+
+
+def _in_order(left: Sequence[Value], right: Sequence[Value]) -> bool:
+    return len(left) == len(right) and all(_judge(one, two) for one, two in zip(left, right, strict=True))
+
+
+def _in_any_order(left: Sequence[Value], right: Sequence[Value]) -> bool:
+    """Whether each item has its own partner on the other side."""
+    if len(left) != len(right) or len(left) > _MOST:
+        return False
+    free = list(right)
+    for one in left:
+        partner = next((number for number, two in enumerate(free) if _judge(one, two)), None)
+        if partner is None:
+            return False
+        del free[partner]
+    return True
+
+
+def _percent(other: Value, value: Value) -> bool:
+    if not isinstance(value, Percent):
+        return False
+    if isinstance(other, Percent):
+        return _scalars(other.scalar, value.scalar)
+    if isinstance(other, Scalar):
+        hundredth = Scalar(Call("div", (value.scalar.node, Number(Fraction(100)))))
+        return _scalars(other, value.scalar) or _scalars(other, hundredth)
+    return False
+
+
+def _quantity(other: Value, value: Value) -> bool:
+    if not isinstance(value, Quantity):
+        return False
+    if isinstance(other, Quantity):
+        return compatible(other.unit, value.unit) and _scalars(other.scalar, value.scalar)
+    return isinstance(other, Scalar) and _scalars(other, value.scalar)
+
+
+def _scalar(other: Value, value: Value) -> bool:
+    return isinstance(other, Scalar) and isinstance(value, Scalar) and _scalars(other, value)
+
+
+def _scalars(left: Scalar, right: Scalar) -> bool:
+    if left.node == right.node:
+        return True
+    if not left.names and not right.names:
+        return same(left.value, right.value)
+    if left.names != right.names:
+        return False
+    points = list(zip(left.points, right.points, strict=True))
+    known = [(one, two) for one, two in points if one is not None and two is not None]
+    if len(known) < 2 or any((one is None) != (two is None) for one, two in points):
+        return False
+    # Roots and logarithms agree where they are real; elsewhere they have branches.
+    real = [(one, two) for one, two in known if is_real(one) and is_real(two)]
+    return all(same(one, two) for one, two in (real if len(real) > 1 else known))
+
+
+#: The first kind that either of two values is of decides.
+_RULES: Sequence[tuple[type, Callable[[Value, Value], bool]]] = (
+    (Unread, _unread),
+    (Choice, _choice),
+    (Word, _word),
+    (SetOf, _set),
+    (RealSet, _real_set),
+    (Equation, _equation),
+    (Inequality, _inequality),
+    (Matrix, _matrix),
+    (Bracketed, _bracketed),
+    (Listing, _listing),
+    (Percent, _percent),
+    (Based, _based),
+    (Time, _time),
+    (Ratio, _ratio),
+    (Quantity, _quantity),
+    (Scalar, _scalar),
+)

@@ -1,0 +1,57 @@
+"""Canonical keys: answers with one key are the same; the same answer may have several."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from optscale_predictor.answers.evaluation import digits
+from optscale_predictor.answers.forms import read_value
+from optscale_predictor.answers.tokens import UnreadableError
+from optscale_predictor.answers.values import Bracketed, Choice, Listing, Scalar, SetOf, Value, Word
+
+_KEPT = 2**16
+
+
+@lru_cache(maxsize=_KEPT)
+def answer_key(answer: str) -> str:
+    r"""A key that answers of the same value share: ``\frac12``, ``0.5`` and ``1/2`` do.
+
+    Different keys do not say that answers differ: what has no key here (units, percentages, sets of numbers) is its own.
+    """
+    values = read_value(answer)
+    found = _key(values[0]) if len(values) == 1 else None
+    return f"={answer}" if found is None else found
+
+
+def _key(value: Value) -> str | None:
+    if isinstance(value, Scalar):
+        return _scalar(value)
+    if isinstance(value, Word):
+        return f"word {value.text.replace('-', ' ')}"
+    if isinstance(value, Choice) and not value.content:
+        return f"choice {value.letter}"
+    if isinstance(value, Bracketed):
+        inner = _keys(value.items)
+        return inner and f"{value.opens}{'; '.join(inner)}{value.closes}"
+    if isinstance(value, Listing | SetOf):
+        inner = _keys(value.items)
+        ordered = inner and any(isinstance(one, Word | Choice) for one in value.items)
+        kind = "set" if isinstance(value, SetOf) else "list"
+        return inner and f"{kind} {'; '.join(inner if ordered else sorted(inner))}"
+    return None
+
+
+def _keys(items: Sequence[Value]) -> list[str] | None:
+    found = [_key(one) for one in items]
+    return None if None in found else [one for one in found if one is not None]
+
+
+def _scalar(value: Scalar) -> str | None:
+    try:
+        if not value.names:
+            return digits(value.value)
+    except UnreadableError:
+        return None
+    points = value.points
+    if any(one is None for one in points):
+        return None
+    return f"{','.join(sorted(value.names))}: {' '.join(digits(one) for one in points)}"

@@ -1,0 +1,88 @@
+"""Answers in words: numbers spelt out, phrases with a meaning in mathematics, and the plain word."""
+
+import re
+
+from optscale_predictor.answers.spelling import WORD_CLOSES, WORD_OPENS
+
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_SMALL = {word: number for number, word in enumerate(_ONES)} | {
+    word: number for number, word in zip(range(20, 100, 10), _TENS, strict=True)
+}
+_LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join((*_SMALL, *_LARGE))})\b", re.IGNORECASE)
+
+_NOTHING = {
+    "no solution",
+    "no solutions",
+    "no real solution",
+    "no real solutions",
+    "there is no solution",
+    "there are no solutions",
+    "empty set",
+    "the empty set",
+}
+_REALS = {
+    "all real numbers",
+    "all reals",
+    "all real",
+    "real numbers",
+    "the set of all real numbers",
+    "set of all real numbers",
+    "any real number",
+    "all real x",
+}
+_SAYING = re.compile(r"^(?P<subject>\w[\w' ]*?) (?:is|are|was|were|has|have|had|will|wins|won|finishes|finished) \w")
+
+
+def plain_words(text: str) -> str:
+    """A cleaned text as a phrase: small letters, one space between words, no article, no punctuation."""
+    text = text.replace(WORD_OPENS, " ").replace(WORD_CLOSES, " ").replace("¤", " $")
+    words = re.sub(r"[^\w%$'+./-]+", " ", text.casefold()).split()
+    words = [word.strip(".'") for word in words]
+    return re.sub(r"\b(?:the|an?) (?=\w{2})(?!(?:and|or) )", "", " ".join(word for word in words if word))
+
+
+def spelt_number(phrase: str) -> int | None:
+    """The whole number that a phrase spells, as ``twenty-one`` does; None where it spells none."""
+    total = group = 0
+    words = re.split(r"[\s-]+", phrase.casefold().strip())
+    for word in words:
+        if word == "and" and (total or group):
+            continue
+        if word in _SMALL:
+            group += _SMALL[word]
+        elif word in _LARGE:
+            group = max(group, 1) * _LARGE[word]
+            if _LARGE[word] > 100:
+                total, group = total + group, 0
+        else:
+            return None
+    return total + group if words else None
+
+
+def last_spelt_number(text: str) -> str | None:
+    """The last number spelt out in a prose text; a lone ``one`` is no number there."""
+    found = None
+    for run in re.finditer(
+        rf"{_NUMBER_WORD.pattern}(?:(?:[\s-]|\sand\s)+{_NUMBER_WORD.pattern})*", text, re.IGNORECASE
+    ):
+        if run[0].casefold() != "one":
+            found = run[0]
+    return found
+
+
+def means_nothing(phrase: str) -> bool:
+    """Whether a phrase says that there is no solution."""
+    return phrase in _NOTHING or f"the {phrase}" in _NOTHING
+
+
+def means_all_reals(phrase: str) -> bool:
+    """Whether a phrase says that every real number is a solution."""
+    return phrase in _REALS
+
+
+def subject(phrase: str) -> str:
+    """Whom a sentence is about: ``evelyn`` of ``evelyn is fastest``; the phrase itself where it is none."""
+    found = _SAYING.match(phrase)
+    return found["subject"] if found else phrase
