@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from optscale_predictor.answers.equality import judge
-from optscale_predictor.answers.forms import LONGEST, read_value
-from optscale_predictor.answers.reading import extract_answer, normalise
+from optscale_predictor.answers.reading.extracting import extract_answer, normalise
 from optscale_predictor.answers.symbolic import WORKERS, symbolically_equal
-from optscale_predictor.answers.values import Unread
+from optscale_predictor.answers.values.equality import judge
+from optscale_predictor.answers.values.forms import LONGEST, read_value
+from optscale_predictor.answers.values.kinds import Unread
+from optscale_predictor.answers.values.spelling import clean
 
 _KEPT = 2**16  # verdicts: a million samples may have as many answers
 
@@ -70,5 +71,7 @@ def _typed(answer: str, target: str) -> bool | None:
     ours, theirs = read_value(answer), read_value(target)
     if any(judge(one, other) for one in ours for other in theirs):
         return True
-    unread = any(isinstance(one, Unread) for one in (*ours, *theirs))
+    unread = [one for one in (*ours, *theirs) if isinstance(one, Unread)]
+    if any(one.worded for one in unread):
+        return "".join(clean(answer).split()) == "".join(clean(target).split())
     return None if unread else False

@@ -6,18 +6,19 @@ A line after hashes may be a heading of Markdown instead (``#### Step 1``, ``###
 import re
 from collections.abc import Iterator
 
-from optscale_predictor.answers.boxes import Span
-from optscale_predictor.answers.last_value import first_value, last_value
+from optscale_predictor.answers.reading.boxes import Span
+from optscale_predictor.answers.reading.last_value import first_value, last_value
 
 _TRIED = 100  # marks of a kind, from the last one
 
 _HASHES = re.compile(r"(?<!#)#{4,}[ \t]*(?P<line>[^\n#][^\n]*)")
 _HEADING = re.compile(
     r"""^[\s*_]*(?:
-        (?:sub)?step|case|part|solution|approach|method|option|check|checking|verif\w+|explan\w+|explain|given|problem
-      | question|conclusion|summary|analysis|calculat\w+|comput\w+|find\w*|determin\w+|understand\w*|identif\w+|simplif\w+
-      | solv\w+|reason\w+|note|notes|example|proof|let|using|use|set|setting|define|total|now|first|second|third|fourth
-      | next|finally|therefore|task|input|output|instruction|response|key|overview|background|appl\w+|evaluat\w+|substitut\w+
+        (?:sub)?step|case|part|solution|approach|method|option|check|checking|verif\w+|explan\w+|explain|given
+      | problem|question|conclusion|summary|analysis|calculat\w+|comput\w+|find\w*|determin\w+|understand\w*
+      | identif\w+|simplif\w+|solv\w+|reason\w+|notes?|example|proof|let|using|use|set|setting|define|total|now|first
+      | second|third|fourth|next|finally|therefore|task|input|output|instruction|response|key|overview|background
+      | appl\w+|evaluat\w+|substitut\w+
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -3,11 +3,11 @@ r"""Matrices and vectors: LaTeX's environments, brackets in brackets, and sums o
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from optscale_predictor.answers.evaluation import evaluate
-from optscale_predictor.answers.expressions import Number
-from optscale_predictor.answers.spelling import ROW_END
-from optscale_predictor.answers.tokens import NAME, Token, UnreadableError, depths, split
-from optscale_predictor.answers.values import Bracketed, Matrix, Scalar, Value
+from optscale_predictor.answers.values.evaluation import evaluate
+from optscale_predictor.answers.values.kinds import Bracketed, Matrix, Scalar, Value
+from optscale_predictor.answers.values.nodes import Number
+from optscale_predictor.answers.values.spelling import ROW_END
+from optscale_predictor.answers.values.tokens import NAME, Token, UnreadableError, depths, split
 
 _ENVIRONMENTS = ("pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array")
 _BASIS = ("basisi", "basisj", "basisk")
@@ -36,12 +36,19 @@ def read_matrix(tokens: Sequence[Token], read: Callable[[Sequence[Token]], Value
     Raises:
         UnreadableError: Its rows are of different lengths, or an entry is of no known form.
     """
-    start = 1 + next(number for number, token in enumerate(tokens) if token.text == "}")
+    start = 1 + _find(tokens, "}")
     if _environment(tokens) == "array" and tokens[start].text == "{":
-        start += 1 + next(number for number, token in enumerate(tokens[start:]) if token.text == "}")
-    end = len(tokens) - 1 - next(n for n, token in enumerate(reversed(tokens)) if token.text == "end")
+        start += 1 + _find(tokens[start:], "}")
+    end = len(tokens) - 1 - _find(tokens[::-1], "end")
     rows = [row for row in split(tokens[start:end], ROW_END) if row]
     return _rectangular([[read(cell) for cell in split(row, "&")] for row in rows])
+
+
+def _find(tokens: Sequence[Token], text: str) -> int:
+    for number, token in enumerate(tokens):
+        if token.text == text:
+            return number
+    raise UnreadableError(f"{text!r} is missing")
 
 
 def read_nested(items: Sequence[Value]) -> Matrix | None:

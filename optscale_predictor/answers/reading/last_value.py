@@ -2,8 +2,8 @@
 
 import re
 
-from optscale_predictor.answers.spelling import clean
-from optscale_predictor.answers.words import last_spelt_number, spelt_number
+from optscale_predictor.answers.values.spelling import clean
+from optscale_predictor.answers.values.words import last_spelt_number, spelt_number
 
 _DIGITS = r"(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,|\\!,)\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+)"
 _REPEATED = r"\d*\.\d*\\overline\s*\{?\d+\}?"

@@ -7,13 +7,8 @@ of the unknown), what it says is taken to be what the question asked for; where 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from optscale_predictor.answers.evaluation import is_real, ratio, same
-from optscale_predictor.answers.expressions import Call, Number
-from optscale_predictor.answers.matrices import entries, vector_of_sum
-from optscale_predictor.answers.real_sets import as_real_set, equal_sets
-from optscale_predictor.answers.tokens import UnreadableError
-from optscale_predictor.answers.units import compatible
-from optscale_predictor.answers.values import (
+from optscale_predictor.answers.values.functions import difference, equal_scalars, proportional
+from optscale_predictor.answers.values.kinds import (
     Based,
     Bracketed,
     Choice,
@@ -32,7 +27,12 @@ from optscale_predictor.answers.values import (
     Value,
     Word,
 )
-from optscale_predictor.answers.words import subject
+from optscale_predictor.answers.values.matrices import entries, vector_of_sum
+from optscale_predictor.answers.values.nodes import Call, Number
+from optscale_predictor.answers.values.real_sets import as_real_set, equal_sets
+from optscale_predictor.answers.values.tokens import UnreadableError
+from optscale_predictor.answers.values.units import compatible
+from optscale_predictor.answers.values.words import subject
 
 _MOST = 64  # items of lists that are compared in any order
 
@@ -136,11 +136,11 @@ def _ratio(other: Value, value: Value) -> bool:
         first = [part.node for part in value.parts]
         second = [part.node for part in other.parts]
         return all(
-            _scalars(Scalar(Call("mul", (first[0], theirs))), Scalar(Call("mul", (second[0], ours))))
+            equal_scalars(Scalar(Call("mul", (first[0], theirs))), Scalar(Call("mul", (second[0], ours))))
             for ours, theirs in zip(first[1:], second[1:], strict=True)
         )
     if len(value.parts) == 2 and isinstance(other, Scalar):
-        return _scalars(other, Scalar(Call("div", (value.parts[0].node, value.parts[1].node))))
+        return equal_scalars(other, Scalar(Call("div", (value.parts[0].node, value.parts[1].node))))
     return False
 
 
@@ -149,30 +149,15 @@ def _equation(other: Value, value: Value) -> bool:
         return False
     if isinstance(other, Equation):
         if value.name and value.name == other.name:
-            return _scalars(Scalar(value.right), Scalar(other.right))
-        return _proportional(_difference(value), _difference(other), negative=True)
+            return equal_scalars(Scalar(value.right), Scalar(other.right))
+        return proportional(difference(value), difference(other), negative=True)
     return bool(value.name) and _judge(other, Scalar(value.right))
 
 
 def _inequality(other: Value, value: Value) -> bool:
     if not isinstance(other, Inequality) or not isinstance(value, Inequality):
         return False
-    return other.strict == value.strict and _proportional(_difference(value), _difference(other), negative=False)
-
-
-def _difference(value: Equation | Inequality) -> Scalar:
-    return Scalar(Call("add", (value.left, Call("mul", (Number(Fraction(-1)), value.right)))))
-
-
-def _proportional(left: Scalar, right: Scalar, negative: bool) -> bool:
-    """Whether one is a constant multiple of the other: the same zeros, and with a positive one the same sign."""
-    names = left.names | right.names
-    if left.names != right.names or not names:
-        return False
-    ratios = [ratio(one, two) for one, two in zip(left.points, right.points, strict=True) if None not in (one, two)]
-    if len(ratios) < 2 or None in ratios or not all(same(ratios[0], one) for one in ratios[1:]):
-        return False
-    return negative or (is_real(ratios[0]) and ratios[0] > 0)
+    return other.strict == value.strict and proportional(difference(value), difference(other), negative=False)
 
 
 def _real_set(other: Value, value: Value) -> bool:
@@ -247,10 +232,10 @@ def _percent(other: Value, value: Value) -> bool:
     if not isinstance(value, Percent):
         return False
     if isinstance(other, Percent):
-        return _scalars(other.scalar, value.scalar)
+        return equal_scalars(other.scalar, value.scalar)
     if isinstance(other, Scalar):
         hundredth = Scalar(Call("div", (value.scalar.node, Number(Fraction(100)))))
-        return _scalars(other, value.scalar) or _scalars(other, hundredth)
+        return equal_scalars(other, value.scalar) or equal_scalars(other, hundredth)
     return False
 
 
@@ -258,28 +243,12 @@ def _quantity(other: Value, value: Value) -> bool:
     if not isinstance(value, Quantity):
         return False
     if isinstance(other, Quantity):
-        return compatible(other.unit, value.unit) and _scalars(other.scalar, value.scalar)
-    return isinstance(other, Scalar) and _scalars(other, value.scalar)
+        return compatible(other.unit, value.unit) and equal_scalars(other.scalar, value.scalar)
+    return isinstance(other, Scalar) and equal_scalars(other, value.scalar)
 
 
 def _scalar(other: Value, value: Value) -> bool:
-    return isinstance(other, Scalar) and isinstance(value, Scalar) and _scalars(other, value)
-
-
-def _scalars(left: Scalar, right: Scalar) -> bool:
-    if left.node == right.node:
-        return True
-    if not left.names and not right.names:
-        return same(left.value, right.value)
-    if left.names != right.names:
-        return False
-    points = list(zip(left.points, right.points, strict=True))
-    known = [(one, two) for one, two in points if one is not None and two is not None]
-    if len(known) < 2 or any((one is None) != (two is None) for one, two in points):
-        return False
-    # Roots and logarithms agree where they are real; elsewhere they have branches.
-    real = [(one, two) for one, two in known if is_real(one) and is_real(two)]
-    return all(same(one, two) for one, two in (real if len(real) > 1 else known))
+    return isinstance(other, Scalar) and isinstance(value, Scalar) and equal_scalars(other, value)
 
 
 #: The first kind that either of two values is of decides.

@@ -3,8 +3,8 @@
 import re
 
 _ASKED = re.compile(
-    r"(?m)^[ \t#*]*(?:Question|Problem|Q|User|Human|Instruction|Input|Exercise)(?:\s*\d+)?[ \t*]*:|<\|(?:im_start|im_end|eot_id|"
-    r"start_header_id|endoftext|user)\|>|^\[INST\]|</s>",
+    r"(?m)^[ \t#*]*(?:Question|Problem|Q|User|Human|Instruction|Input|Exercise)(?:\s*\d+)?[ \t*]*:"
+    r"|<\|(?:im_start|im_end|eot_id|start_header_id|endoftext|user)\|>|^\[INST\]|</s>"
 )
 _ANSWERED = re.compile(r"(?m)^[ \t#*]*(?:Answer|Solution|A|Assistant|Response|Output)[ \t*]*:|####|\\boxed")
 _MARKED = re.compile(r"####\s*[^\s#]|\\boxed|\\fbox|</answer>|\banswer\s*(?:is|:)", re.IGNORECASE)

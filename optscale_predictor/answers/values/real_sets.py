@@ -5,9 +5,10 @@ from functools import cmp_to_key
 
 import mpmath
 
-from optscale_predictor.answers.evaluation import is_real, less, same
-from optscale_predictor.answers.tokens import UnreadableError
-from optscale_predictor.answers.values import Bracketed, Piece, RealSet, Scalar, SetOf, Value
+from optscale_predictor.answers.values.evaluation import less, same
+from optscale_predictor.answers.values.kinds import Bracketed, Piece, RealSet, Scalar, SetOf, Value
+from optscale_predictor.answers.values.operations import is_real
+from optscale_predictor.answers.values.tokens import UnreadableError
 
 INFINITY = mpmath.inf
 EMPTY = RealSet(())

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from optscale_predictor.answers.evaluation import evaluate, symbols
-from optscale_predictor.answers.expressions import Node, Symbol, parse_expression
-from optscale_predictor.answers.real_sets import INFINITY, interval, without
-from optscale_predictor.answers.tokens import NAME, SIGN, SYMBOL, WORD, Token, UnreadableError, split
-from optscale_predictor.answers.values import Equation, Inequality, RealSet, Value
+from optscale_predictor.answers.values.evaluation import evaluate, symbols
+from optscale_predictor.answers.values.expressions import parse_expression
+from optscale_predictor.answers.values.kinds import Equation, Inequality, RealSet, Value
+from optscale_predictor.answers.values.nodes import Node, Symbol
+from optscale_predictor.answers.values.real_sets import INFINITY, interval, without
+from optscale_predictor.answers.values.tokens import NAME, SIGN, SYMBOL, WORD, Token, UnreadableError, split
 
 _LESS, _GREATER = ("<", "≤"), (">", "≥")
 RELATIONS = "=<>≤≥≠∈≈"
@@ -39,7 +40,7 @@ def read_relation(tokens: Sequence[Token], read: _Reader) -> Value:
 
 
 def _relations(tokens: Sequence[Token]) -> list[Token]:
-    from optscale_predictor.answers.tokens import depths
+    from optscale_predictor.answers.values.tokens import depths
 
     return [
         token

@@ -1,11 +1,11 @@
-"""What kinds of answers there are. A value is immutable; equal answers need not be equal objects (see ``comparing``)."""
+"""What kinds of answers there are. Values are immutable; equal answers need not be equal objects (``equality``)."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from optscale_predictor.answers.evaluation import at_points, evaluate, symbols
-from optscale_predictor.answers.expressions import Node
+from optscale_predictor.answers.values.evaluation import at_points, evaluate, symbols
+from optscale_predictor.answers.values.nodes import Node
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Unread:
-    """What has no form known here."""
+    """What has no form known here.
+
+    Attributes:
+        text: As cleaned.
+        worded: Whether it has words in it, of which math-verify makes nothing.
+    """
 
     text: str
+    worded: bool = False
 
 
 Value = (

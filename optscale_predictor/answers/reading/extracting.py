@@ -6,11 +6,11 @@ Thinking is left out, and what a base model writes when it runs on. Then the las
 
 import re
 
-from optscale_predictor.answers.boxes import Span, last_box
-from optscale_predictor.answers.continuation import own_part
-from optscale_predictor.answers.last_value import last_value
-from optscale_predictor.answers.marks import last_hashes, last_said, last_tagged
-from optscale_predictor.answers.plain_numbers import plain_number
+from optscale_predictor.answers.reading.boxes import Span, last_box
+from optscale_predictor.answers.reading.continuation import own_part
+from optscale_predictor.answers.reading.last_value import last_value
+from optscale_predictor.answers.reading.marks import last_hashes, last_said, last_tagged
+from optscale_predictor.answers.reading.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
 
 
@@ -33,7 +33,7 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
 
 
 def normalise(answer: str) -> str:
-    """``answer`` without spaces at its ends, dollar signs around it and a final stop; a plain number in one spelling."""
+    """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling."""
     answer = answer.strip().strip("*").strip()
     number = plain_number(answer)
     if number is not None:

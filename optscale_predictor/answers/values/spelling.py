@@ -1,7 +1,7 @@
 r"""One spelling for what LaTeX, Unicode and Markdown write in many ways, before an answer is cut into tokens.
 
-``\dfrac``, ``½`` and ``\tfrac`` become ``\frac``; ``\left``, spaces and bold vanish; words in ``\text{}`` are kept apart
-from products of variables by ``‹ ›``. Nothing is judged here: a text that means something else is spelt otherwise.
+``\dfrac``, ``½`` and ``\tfrac`` become ``\frac``; ``\left``, spaces and bold vanish; words in ``\text{}`` are marked,
+for they are no products of variables. Nothing is judged: a text that means something else is spelt otherwise.
 """
 
 import re
@@ -88,7 +88,7 @@ _COMMANDS = {
 }
 _STYLED = ("mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "bm", "operatorname", "boxed", "fbox", "ensuremath")
 _WORDED = ("text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "mbox", "hbox", "emph", "underline")
-_GROUPED = re.compile(r"\\(%s)\*?\s*\{" % "|".join((*_STYLED, *_WORDED)))
+_GROUPED = re.compile(rf"\\({'|'.join((*_STYLED, *_WORDED))})\*?\s*\{{")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SIZED = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _SPACE = re.compile(r"\\[,;:! ]|~|\\hspace\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}")

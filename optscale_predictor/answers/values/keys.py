@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from optscale_predictor.answers.evaluation import digits
-from optscale_predictor.answers.forms import read_value
-from optscale_predictor.answers.tokens import UnreadableError
-from optscale_predictor.answers.values import Bracketed, Choice, Listing, Scalar, SetOf, Value, Word
+from optscale_predictor.answers.values.evaluation import digits
+from optscale_predictor.answers.values.forms import read_value
+from optscale_predictor.answers.values.kinds import Bracketed, Choice, Listing, Quantity, Scalar, SetOf, Value, Word
+from optscale_predictor.answers.values.tokens import UnreadableError
+from optscale_predictor.answers.values.units import dimensions
 
 _KEPT = 2**16
 
@@ -15,16 +16,17 @@ _KEPT = 2**16
 def answer_key(answer: str) -> str:
     r"""A key that answers of the same value share: ``\frac12``, ``0.5`` and ``1/2`` do.
 
-    Different keys do not say that answers differ: what has no key here (units, percentages, sets of numbers) is its own.
+    Different keys do not say that answers differ: what has no key here (percentages, sets of numbers) is its own.
     """
-    values = read_value(answer)
-    found = _key(values[0]) if len(values) == 1 else None
+    found = _key(read_value(answer)[0])
     return f"={answer}" if found is None else found
 
 
 def _key(value: Value) -> str | None:
     if isinstance(value, Scalar):
         return _scalar(value)
+    if isinstance(value, Quantity) and (inner := _scalar(value.scalar)):
+        return f"{inner} {dimensions(value.unit) or value.unit.casefold()}"
     if isinstance(value, Word):
         return f"word {value.text.replace('-', ' ')}"
     if isinstance(value, Choice) and not value.content:

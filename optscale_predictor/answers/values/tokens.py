@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from optscale_predictor.answers.spelling import ROW_END, SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
-from optscale_predictor.answers.units import is_unit
+from optscale_predictor.answers.values.spelling import ROW_END, SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
+from optscale_predictor.answers.values.units import is_unit
 
 NUMBER, NAME, SYMBOL, WORD, SIGN = "number", "name", "symbol", "word", "sign"
 
@@ -14,10 +14,13 @@ OPENS, CLOSES = f"([{SET_OPENS}⟨{{", f")]{SET_CLOSES}⟩}}"
 
 #: Functions and constants, as they are written without a backslash.
 NAMES = frozenset(
-    ["sqrt", "cbrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "lg", "exp", "pi", "infty", "infinity", "inf", "gcd", "lcm", "max", "min", "abs", "floor", "ceil", "frac", "binom", "theta", "alpha", "beta", "gamma", "lambda", "phi", "deg"]
+    (
+        "sqrt cbrt sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp pi infty "
+        "infinity inf gcd lcm max min abs floor ceil frac binom theta alpha beta gamma lambda phi deg"
+    ).split()
 )
 _CALLED = re.compile(r"(?:sqrt|cbrt|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|ln|exp)$")
-_SHORT_WORDS = frozenset(["am", "pm", "or", "no", "is", "to", "of", "by", "an", "at", "on", "we", "it", "up", "if", "so", "as", "th", "st", "nd", "rd"])
+_SHORT_WORDS = frozenset("am pm or no is to of by an at on we it up if so as th st nd rd".split())
 
 _NUMBER = re.compile(
     r"""(?P<repeated>\d*\.\d*(?:\\(?:overline|bar|dot)\s*\{?\s*\d+\s*\}?|\(\d+\)(?!\s*[\d(])))

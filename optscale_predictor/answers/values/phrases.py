@@ -1,0 +1,95 @@
+"""Answers that their spelling alone tells: words and phrases, times, numerals in a base, money in words."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from optscale_predictor.answers.values.kinds import Based, Choice, Quantity, Scalar, Time, Unread, Value, Word
+from optscale_predictor.answers.values.nodes import Number
+from optscale_predictor.answers.values.real_sets import ALL_REALS, EMPTY
+from optscale_predictor.answers.values.spelling import SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
+from optscale_predictor.answers.values.tokens import NAMES
+from optscale_predictor.answers.values.words import means_all_reals, means_nothing, plain_words, spelt_number
+
+_LETTERS = re.compile(r"^(?:[A-Za-z '.!]|(?<=[A-Za-z])-(?=[A-Za-z]))+$")
+_LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
+_CONSTANTS = ("e", "i", "pi", "inf", "infinity", "oo")
+_SHORT_WORDS = ("no", "up", "in", "on", "am", "pm")
+_CHOICE = re.compile(
+    r"^(?:option )?(?:\( ?(?P<a>[A-Z]) ?\)[.:]?|(?P<b>[A-Z])[).:](?= |$)|(?P<c>[A-Z])$) ?(?P<rest>.*)$", re.IGNORECASE
+)
+_TIME = re.compile(r"^(\d\d?):(\d\d)(?: ?([ap])\.? ?m\.?)?$", re.IGNORECASE)
+_BASED = re.compile(r"^([0-9A-Fa-f]+) ?_ ?(?:\{ ?(\d+) ?\}|(\d+))$")
+_ORDINAL = re.compile(r"^(-?\d+) ?\^? ?\{? ?(?:st|nd|rd|th) ?\}?$")
+_DOLLARS_AND_CENTS = re.compile(r"^(?:¤ ?)?(\d+)(?: dollars?)? and (\d\d?) cents?$")
+_AND_A_HALF = re.compile(r"^(\d+) and a half$")
+_REALS = re.compile(r"\\mathbb ?\{? ?R ?\}?|\\(?:Reals|R)")
+_EMPTY = re.compile(rf"\\emptyset|{SET_OPENS} ?{SET_CLOSES}")
+
+
+def spelt_form(text: str) -> Value | None:
+    """The value of a cleaned text that its spelling tells; None of another."""
+    bare = _unmarked(text)
+    if found := _TIME.match(bare):
+        return Time(int(found[1]), int(found[2]), (found[3] or "").lower())
+    if found := _BASED.match(bare):
+        return Based(found[1].upper().lstrip("0") or "0", int((found[2] or found[3])[:4]))
+    if found := _ORDINAL.match(bare):
+        return Scalar(Number(Fraction(found[1])))
+    if found := _DOLLARS_AND_CENTS.match(bare):
+        return Quantity(Scalar(Number(Fraction(found[1]) + Fraction(int(found[2]), 100))), "dollar")
+    if found := _AND_A_HALF.match(bare):
+        return Scalar(Number(Fraction(found[1]) + Fraction(1, 2)))
+    if _REALS.fullmatch(bare):
+        return ALL_REALS
+    return EMPTY if _EMPTY.fullmatch(bare) else None
+
+
+def phrase(text: str) -> Value | None:
+    """What only consists of letters: a number spelt out, a phrase with a meaning, or a word; None of another text."""
+    bare = _unmarked(text)
+    if not _LETTERS.match(bare) or bare in _CONSTANTS or _LETTER_LIST.match(bare):
+        return None
+    words = plain_words(bare)
+    if means_nothing(words):
+        return EMPTY
+    if means_all_reals(words):
+        return ALL_REALS
+    number = spelt_number(words)
+    if number is not None:
+        return Scalar(Number(Fraction(number)))
+    if not words or _is_variables(text) or re.match(r"(?:approximately|about|exactly)\b", words):
+        return None
+    return Choice(words.upper()) if len(words) == 1 else Word(words)
+
+
+def choice(text: str, read: Callable[[str], tuple[Value, ...]]) -> Value | None:
+    """A letter, alone or with what it stands for, which ``read`` reads; None where the text is none."""
+    found = _CHOICE.match(_unmarked(text))
+    if not found or (found["c"] and found["c"].islower()):
+        return None
+    rest, letter = found["rest"].strip(), found["a"] or found["b"] or found["c"]
+    if rest and letter.islower() and not re.match(r"[\dA-Za-z\\]", rest):
+        return None
+    marked = text[len(text) - len(rest) :] if text.endswith(rest) else rest
+    return Choice(letter.upper(), read(marked)) if rest else Choice(letter.upper())
+
+
+def wording(text: str) -> Word | Unread:
+    """What no grammar here knows: a phrase, or mathematics for math-verify."""
+    words = plain_words(text)
+    worded = re.search(rf"{WORD_OPENS}[^\W\d_]{{2,}}|(?<![\\A-Za-z])(?!(?:{'|'.join(NAMES)})\b)[A-Za-z]{{3,}}", text)
+    if worded and words and not re.search(r"[\\^_{}=<>]", text):
+        return Word(words)
+    return Unread(text, worded is not None)
+
+
+def _is_variables(text: str) -> bool:
+    """Whether one or two small letters are variables: ``x``, ``pq``."""
+    letters = text.replace(" ", "")
+    return letters.isalpha() and letters.islower() and len(letters) < 3 and text not in _SHORT_WORDS
+
+
+def _unmarked(text: str) -> str:
+    """Without the marks around words."""
+    return " ".join(text.replace(WORD_OPENS, "").replace(WORD_CLOSES, "").split())
