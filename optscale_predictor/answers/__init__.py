@@ -4,17 +4,18 @@
 Imports nothing of the package but its errors.
 """
 
-from optscale_predictor.answers.comparing import answers_equal, are_correct, is_correct, read_gold
+from optscale_predictor.answers.comparing import answers_equal, are_correct, are_equal, is_correct, read_gold
 from optscale_predictor.answers.grouping import AnswerGroups, group_answers
-from optscale_predictor.answers.reading.extracting import extract_answer, normalise
+from optscale_predictor.answers.reading import extract_answer, normalise
 from optscale_predictor.answers.thinking import join_thinking, strip_thinking
-from optscale_predictor.answers.values.keys import answer_key
+from optscale_predictor.answers.values import answer_key
 
 __all__ = [
     "AnswerGroups",
     "answer_key",
     "answers_equal",
     "are_correct",
+    "are_equal",
     "extract_answer",
     "group_answers",
     "is_correct",

@@ -4,15 +4,15 @@ Both are read as typed values first (``forms``); what they are decides how they 
 no form known here does math-verify decide (``symbolic``), told that it compares mathematics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from optscale_predictor.answers.reading.extracting import extract_answer, normalise
+from optscale_predictor.answers.reading import extract_answer, normalise
 from optscale_predictor.answers.symbolic import WORKERS, symbolically_equal
 from optscale_predictor.answers.values.equality import judge
 from optscale_predictor.answers.values.forms import LONGEST, read_value
-from optscale_predictor.answers.values.kinds import Unread
+from optscale_predictor.answers.values import Unread
 from optscale_predictor.answers.values.spelling import clean
 
 _KEPT = 2**16  # verdicts: a million samples may have as many answers
@@ -34,12 +34,8 @@ def are_correct(pairs: Sequence[tuple[str | None, str]]) -> list[bool]:
     Equal pairs are judged once, and those that math-verify has to decide by several processes at a time.
     """
     golds = {gold: read_gold(gold) for gold in {gold for _, gold in pairs}}
-    asked = dict.fromkeys((answer, golds[gold]) for answer, gold in pairs if answer is not None)
-    verdicts = {pair: _typed(*pair) for pair in asked}
-    hard = [pair for pair, verdict in verdicts.items() if verdict is None]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        verdicts.update(zip(hard, pool.map(lambda pair: _is_right(*pair), hard), strict=True))
-    return [answer is not None and bool(verdicts[answer, golds[gold]]) for answer, gold in pairs]
+    verdicts = _judged((answer, golds[gold]) for answer, gold in pairs if answer is not None)
+    return [answer is not None and verdicts[answer, golds[gold]] for answer, gold in pairs]
 
 
 def answers_equal(left: str, right: str) -> bool:
@@ -47,13 +43,26 @@ def answers_equal(left: str, right: str) -> bool:
 
     Reflexive and symmetric; not transitive (50% is 50, and 0.5).
     """
-    first, second = sorted((left, right))
-    return _is_right(first, second) and _is_right(second, first)
+    return _is_right(left, right) and _is_right(right, left)
+
+
+def are_equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """:func:`answers_equal` of many pairs, judged as :func:`are_correct` judges them."""
+    verdicts = _judged(way for left, right in pairs for way in ((left, right), (right, left)))
+    return [verdicts[left, right] and verdicts[right, left] for left, right in pairs]
 
 
 def read_gold(gold: str) -> str:
     """The bare answer of a gold text, by the rule that reads samples; a text without a mark is the answer itself."""
-    return extract_answer(gold, ended=False) or normalise(gold)
+    return extract_answer(gold, ended=False) or normalise(gold, grouped=False)
+
+
+def _judged(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+    verdicts = {pair: _typed(*pair) for pair in dict.fromkeys(pairs)}
+    hard = [pair for pair, verdict in verdicts.items() if verdict is None]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = zip(hard, pool.map(lambda pair: _is_right(*pair), hard), strict=True)
+        return {**{pair: bool(verdict) for pair, verdict in verdicts.items()}, **dict(found)}
 
 
 @lru_cache(maxsize=_KEPT)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor.answers.comparing import answers_equal
-from optscale_predictor.answers.values.keys import answer_key
+from optscale_predictor.answers.values import answer_key
 
 Ints = NDArray[np.int64]
 

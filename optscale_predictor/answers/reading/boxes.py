@@ -3,6 +3,8 @@ r"""What stands in ``\boxed{}``: also ``\fbox``, ``\boxed 2`` and ``\boxed\frac1
 import re
 from dataclasses import dataclass
 
+BOX = "box"
+
 _LONGEST = 4000  # characters of a box
 _TRIED = 100  # boxes, from the last one
 
@@ -24,11 +26,13 @@ class Span:
         start: Where its mark begins.
         end: Where it ends.
         content: What is marked.
+        kind: ``BOX`` where it stands in a box.
     """
 
     start: int
     end: int
     content: str
+    kind: str = ""
 
 
 def last_box(text: str) -> Span | None:
@@ -44,7 +48,7 @@ def last_box(text: str) -> Span | None:
     if not boxes:
         return None
     listed = list(dict.fromkeys(box.content for box in reversed(boxes)))
-    return Span(boxes[-1].start, boxes[0].end, ", ".join(listed))
+    return Span(boxes[-1].start, boxes[0].end, ", ".join(listed), BOX)
 
 
 def _content(text: str, mark: re.Match[str]) -> Span | None:

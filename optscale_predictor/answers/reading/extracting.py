@@ -6,7 +6,7 @@ Thinking is left out, and what a base model writes when it runs on. Then the las
 
 import re
 
-from optscale_predictor.answers.reading.boxes import Span, last_box
+from optscale_predictor.answers.reading.boxes import BOX, Span, last_box
 from optscale_predictor.answers.reading.continuation import own_part
 from optscale_predictor.answers.reading.last_value import last_value
 from optscale_predictor.answers.reading.marks import last_hashes, last_said, last_tagged
@@ -27,15 +27,20 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
     text = own_part(strip_thinking(text))
     marked = _marked(text)
     if marked is not None:
-        return normalise(_inner(marked.content)) or None
+        return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
     value = last_value(text) if ended else None
     return (normalise(value) or None) if value else None
 
 
-def normalise(answer: str) -> str:
-    """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling."""
+def normalise(answer: str, grouped: bool = True) -> str:
+    """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling.
+
+    Args:
+        answer: An answer.
+        grouped: Whether ``1,234`` is a number in any case. It may be two, where an answer may be a list: then it stays.
+    """
     answer = answer.strip().strip("*").strip()
-    number = plain_number(answer)
+    number = plain_number(answer) if grouped or "," not in answer else None
     if number is not None:
         return number
     if answer.startswith("$") and answer.endswith("$") and answer.count("$") in (2, 4):

@@ -46,6 +46,10 @@ class Commands(Cursor):
         """The smallest piece; a ``short`` one is no mixed number."""
 
     @abstractmethod
+    def joined(self, name: str, node: Node) -> Node:
+        """``node``, and what it is multiplied or divided by."""
+
+    @abstractmethod
     def starts_factor(self) -> bool:
         """Whether a further factor follows."""
 
@@ -142,7 +146,7 @@ class Commands(Cursor):
             node = Call("mul", (node, self.power()))
         following = self._tokens[self.place + 1 : self.place + 2]
         if self._sign("/") and name in _CIRCULAR and following and following[0].kind == NUMBER:
-            node = self._joined("div", node)  # cos pi/3, and not log 5/log 2
+            node = self.joined("div", node)  # cos pi/3, and not log 5/log 2
         return (node,)
 
     def _bracketed(self, opens: str) -> Node:

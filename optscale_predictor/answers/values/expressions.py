@@ -63,15 +63,15 @@ class _Parser(Commands):
         node = self.power()
         while True:
             if self._sign("*"):
-                node = self._joined("mul", node)
+                node = self.joined("mul", node)
             elif self._sign("/"):
-                node = self._joined("div", node)
+                node = self.joined("div", node)
             elif self.starts_factor():
                 node = Call("mul", (node, self.power()))
             else:
                 return negated(node) if negative else node
 
-    def _joined(self, name: str, node: Node) -> Node:
+    def joined(self, name: str, node: Node) -> Node:
         self._take()
         negative = False
         while self._sign("-") or self._sign("+"):

@@ -25,20 +25,20 @@ def answer_key(answer: str) -> str:
 def _key(value: Value) -> str | None:
     if isinstance(value, Scalar):
         return _scalar(value)
-    if isinstance(value, Quantity) and (inner := _scalar(value.scalar)):
-        return f"{inner} {dimensions(value.unit) or value.unit.casefold()}"
+    if isinstance(value, Quantity) and (number := _scalar(value.scalar)):
+        return f"{number} {dimensions(value.unit) or value.unit.casefold()}"
     if isinstance(value, Word):
         return f"word {value.text.replace('-', ' ')}"
     if isinstance(value, Choice) and not value.content:
         return f"choice {value.letter}"
     if isinstance(value, Bracketed):
         inner = _keys(value.items)
-        return inner and f"{value.opens}{'; '.join(inner)}{value.closes}"
+        return None if inner is None else f"{value.opens}{'; '.join(inner)}{value.closes}"
     if isinstance(value, Listing | SetOf):
         inner = _keys(value.items)
-        ordered = inner and any(isinstance(one, Word | Choice) for one in value.items)
+        ordered = any(isinstance(one, Word | Choice) for one in value.items)
         kind = "set" if isinstance(value, SetOf) else "list"
-        return inner and f"{kind} {'; '.join(inner if ordered else sorted(inner))}"
+        return None if inner is None else f"{kind} {'; '.join(inner if ordered else sorted(inner))}"
     return None
 
 

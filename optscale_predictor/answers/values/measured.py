@@ -18,21 +18,16 @@ def read_scalar(tokens: Sequence[Token]) -> Value:
     """
     node, rest = parse_prefix(tokens)
     scalar = Scalar(node)
-    if not rest:
-        return Quantity(Scalar(node.arguments[0]), "degree") if _is_degrees(node) else scalar
+    if isinstance(node, Call) and node.name == "degree":
+        scalar = Scalar(node.arguments[0])
+        rest = [Token(WORD, "degree"), *rest]
+    if not rest or _is_remark(rest):
+        return scalar
     if rest[0].text == "%" or (rest[0].kind == WORD and rest[0].text.lower() in ("percent", "pct")):
         return Percent(scalar)
-    if _is_remark(rest):
-        return scalar
-    if rest[0].kind == WORD or _is_degrees(node):
-        unit = " ".join(token.text for token in rest).replace("^ ", "^")
-        if _is_unit_phrase(rest):
-            return Quantity(Scalar(node.arguments[0]) if _is_degrees(node) and isinstance(node, Call) else scalar, unit)
+    if rest[0].kind == WORD and _is_unit_phrase(rest):
+        return Quantity(scalar, " ".join(token.text for token in rest).replace("^ ", "^"))
     raise UnreadableError(f"after a number: {rest[0].text!r}")
-
-
-def _is_degrees(node: object) -> "bool":
-    return isinstance(node, Call) and node.name == "degree"
 
 
 def _is_remark(rest: Sequence[Token]) -> bool:
