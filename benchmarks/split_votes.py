@@ -6,7 +6,7 @@
 ``--questions`` names a file of questions with gold answers (JSON lines with ``answer``, MATH-500 for example), from
 which a pool is simulated: each question has a chance of a right sample and three wrong answers of its own, and in
 ``--split`` of the questions, among those whose answer is a fraction, an angle or a text, each sample spells its answer
-in one of several ways. ``--pool`` names a scored pool with judged answers in their place. Neither ships with the project.
+in one of several ways. ``--pool`` names a scored pool with judged answers in their place. Neither is shipped.
 
 The named baseline is voting by spelling: every string is an answer of its own.
 """
@@ -133,7 +133,7 @@ def compare(found: Spelled) -> None:
         f"{len(groups)} questions, {by_answer.depth} samples each; {kinds.sum():,} spellings of {groups.sum():,} "
         f"answers, grouped in {seconds:.1f} s; {len(split)} questions ({len(split) / len(groups):.1%}) split an answer"
     )
-    print("\n| questions | policy | samples by spelling | by answer | ratio | accuracy by spelling | by answer | gain |")
+    print("\n| questions | policy | samples by spelling | by answer | ratio | accuracy so | by answer | gain |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, which in (("all", np.arange(len(groups))), ("split", split)):
         if not which.size:
