@@ -133,8 +133,9 @@ def compare(found: Spelled) -> None:
         f"{len(groups)} questions, {by_answer.depth} samples each; {kinds.sum():,} spellings of {groups.sum():,} "
         f"answers, grouped in {seconds:.1f} s; {len(split)} questions ({len(split) / len(groups):.1%}) split an answer"
     )
-    print("\n| questions | policy | samples by spelling | by answer | ratio | accuracy so | by answer | gain |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    samples, accuracy = ("samples by spelling", "by answer", "ratio"), ("accuracy by spelling", "by answer", "gain")
+    heads = ("questions", "policy", *samples, *accuracy)
+    print(f"\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for name, which in (("all", np.arange(len(groups))), ("split", split)):
         if not which.size:
             continue
