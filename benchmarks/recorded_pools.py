@@ -22,12 +22,13 @@ from _data import read_rows
 from numpy.typing import NDArray
 
 from optscale_predictor import Prior
+from optscale_predictor.answers import group_questions
 from optscale_predictor.calibration import fit_isotonic, reliability
 from optscale_predictor.choice import choose
 from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
 from optscale_predictor.replay import Entry, ReplayRow, replay
 from optscale_predictor.report import markdown_table
-from optscale_predictor.sources import RecordedSamples, answer_codes
+from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.targets import constant_prior
 
 Floats = NDArray[np.float64]
@@ -61,7 +62,7 @@ def read_pool(rows: list[dict[str, Any]], name: str) -> RecordedSamples:
     """The samples of a pool; of questions with fewer samples none is made up: a row that lacks any is left out."""
     tokens = np.array([row.get("num_tokens", np.ones(len(row["correct"]))) for row in rows], np.float64)
     correct = np.array([row["correct"] for row in rows], np.float64)
-    answers = np.array([answer_codes(row["answers"]) for row in rows])
+    answers = np.array(group_questions([row["answers"] for row in rows]))
     if name == "aime":
         log_tokens = np.log(np.maximum(tokens, 1))
         scores = np.clip((np.log(100_000) - log_tokens) / np.log(100_000 / 500), 0, 1)

@@ -16,15 +16,22 @@ from optscale_predictor.selection import select
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """New samples of some questions, arrays [questions, new samples]; NaN or -1 where a question got fewer."""
+    """New samples of some questions, arrays [questions, new samples]; anything where a question got fewer.
+
+    Attributes:
+        scores: In [0, 1].
+        tokens: Generated tokens.
+        usable: Whether the sample may be returned; see ``selection.is_usable``.
+    """
 
     scores: Floats
-    answers: Ints
     tokens: Floats
+    usable: Bools
 
 
 class SampleSource(Protocol):
@@ -40,10 +47,13 @@ class SampleSource(Protocol):
 
     @property
     def hindsight(self) -> Floats | None:
-        """The scores of all samples, [questions, depth]; None where they are not known beforehand."""
+        """The scores of all samples, [questions, depth]; -inf where not usable, None where not known beforehand."""
 
     def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
         """The samples ``drawn`` to ``totals`` (exclusive) of each of the questions (indices)."""
+
+    def answers_of(self, questions: Ints, width: int) -> Ints:
+        """The groups of the first ``width`` samples' answers, [questions, width]; -1 = none. Asked only when needed."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Outcomes:
         reason: Why it stopped, a :class:`StopReason`'s value.
         needed: The policy's last estimate of the samples needed; NaN where it makes none.
         chosen: Index of the sample that is returned.
+        best: The best score of a usable sample; -inf where there is none.
         scores: [questions, samples]; NaN = not drawn.
         trace: For each question the pairs (samples drawn, samples needed) at every decision; empty unless traced.
     """
@@ -65,6 +76,7 @@ class Outcomes:
     reason: NDArray[np.str_]
     needed: Floats
     chosen: Ints
+    best: Floats
     scores: Floats
     trace: list[list[tuple[int, float]]]
 
@@ -105,9 +117,11 @@ def run_policy(
             active = active[going]
         elif not wanted.any():
             break
-    chosen = select(selection or policy.selection, state.scores, state.answers)
+    draws = state.view(np.arange(source.num_questions))
+    chosen = select(selection or policy.selection, draws)
+    tokens = np.nansum(state.tokens, -1)
     return Outcomes(
-        state.count, np.nansum(state.tokens, -1), state.reason, state.needed, chosen, state.scores, state.trace
+        state.count, tokens, state.reason, state.needed, chosen, draws.best_score(), state.scores, state.trace
     )
 
 
@@ -120,8 +134,8 @@ class _State:
         num_questions = source.num_questions
         self._source, self._traced, self._memo = source, traced, memo
         self.scores = np.full((num_questions, width), np.nan)
-        self.answers = np.full((num_questions, width), -1, np.int64)
         self.tokens = np.full((num_questions, width), np.nan)
+        self.usable = np.zeros((num_questions, width), np.bool_)
         self.count = np.zeros(num_questions, np.int64)
         self.reason = np.full(num_questions, GO_ON, dtype="U16")
         self.needed = np.full(num_questions, np.nan)
@@ -130,12 +144,17 @@ class _State:
 
     def view(self, questions: Ints) -> Draws:
         prior = None if self._prior is None else self._prior.take(questions)
-        width = max(int(self.count[questions].max()), 1)
+        count = self.count[questions]
+        width = max(int(count.max(initial=0)), 1)
         seen = np.s_[questions, :width]
-        parts = (self.scores[seen], self.answers[seen], self.tokens[seen], self.count[questions])
+
+        def answers() -> Ints:
+            return np.where(np.arange(width) < count[:, None], self._source.answers_of(questions, width), -1)
+
         known = self._source.hindsight
         hindsight = None if known is None else known[questions]
-        return Draws(*parts, prior, self._traced, self._memo, questions, hindsight)
+        shared = (prior, self._traced, self._memo, questions, hindsight, self.usable[seen])
+        return Draws(self.scores[seen], answers, self.tokens[seen], count, *shared)
 
     def note(self, questions: Ints, reason: NDArray[np.str_], needed: Floats) -> None:
         self.reason[questions], self.needed[questions] = reason, needed
@@ -152,6 +171,6 @@ class _State:
         row, new = np.nonzero(column < totals[:, None])
         place = questions[row], column[row, new]
         self.scores[place] = drawn.scores[row, new]
-        self.answers[place] = drawn.answers[row, new]
         self.tokens[place] = drawn.tokens[row, new]
+        self.usable[place] = drawn.usable[row, new]
         self.count[questions] = totals

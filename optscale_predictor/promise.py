@@ -39,8 +39,7 @@ def check_promise(outcomes: Outcomes, score_min: float, alpha: float) -> Promise
     """
     require_target(score_min, alpha)
     about = np.isin(outcomes.reason, [StopReason.REACHED.value, StopReason.CONFIDENT.value])
-    best = np.fmax.reduce(outcomes.scores, -1)
-    promised, kept = int(about.sum()), int((best[about] >= score_min).sum())
+    promised, kept = int(about.sum()), int((outcomes.best[about] >= score_min).sum())
     if not promised:
         return Promise(alpha, 0, 0, float("nan"), float("nan"), float("nan"))
     share = kept / promised

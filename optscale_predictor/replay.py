@@ -34,8 +34,8 @@ class ReplayRow:
         label: What to call it in a table.
         accuracy: Share of questions answered rightly, in [0, 1]; NaN where gold answers are not known.
         score: Score of the returned sample, in [0, 1].
-        hit: Share of questions of which a drawn sample reached the policy's ``score_min``, or the replay's where it has
-            none; NaN where neither has.
+        hit: Share of questions of which a usable drawn sample reached the policy's ``score_min``, or the replay's where
+            it has none; NaN where neither has.
         samples: Samples a question.
         tokens: Generated tokens a question.
     """
@@ -143,12 +143,11 @@ def _run(
 def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Floats:
     """Every metric of every question, [metrics, questions]."""
     row = np.arange(recorded.num_questions)
-    best = np.fmax.reduce(outcomes.scores, -1)
     return np.stack(
         [
             recorded.correct[row, outcomes.chosen],
             recorded.scores[row, outcomes.chosen],
-            np.where(np.isnan(target), np.nan, best >= target),
+            np.where(np.isnan(target), np.nan, outcomes.best >= target),
             outcomes.count.astype(np.float64),
             outcomes.tokens,
         ]

@@ -4,22 +4,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Draws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 SELECTIONS = ("best_score", "majority", "weighted_majority")
 
 
-def select(rule: str, scores: Floats, answers: Ints) -> Ints:
+def is_usable(answer: str | None, finish_reason: str | None) -> bool:
+    """Whether a sample ended or has an answer: one that was cut off before it gave one is nothing to return.
+
+    Args:
+        answer: The sample's answer; None where it has none.
+        finish_reason: ``length`` for a sample that was cut off; any other, or None where it is not known, has ended.
+    """
+    return answer is not None or finish_reason != "length"
+
+
+def select(rule: str, draws: Draws) -> Ints:
     """The chosen sample of each question.
+
+    Under every rule a usable sample (:func:`is_usable`) is preferred to all others, whatever they score. Of samples
+    that a rule holds equal the best-scored one is chosen, and of equal scores the one drawn first; so where answers tie
+    in votes, the answer of their best-scored sample wins, and without a verifier the answer that came first.
 
     Args:
         rule: ``best_score``; ``majority`` (the most frequent answer); ``weighted_majority`` (the answer whose samples'
-            scores sum highest). Of the winning answer's samples the best-scored one is chosen; ties go to the sample
-            drawn first.
-        scores: [questions, samples]; NaN = not drawn. Every question has at least one.
-        answers: [questions, samples]; equal numbers are equal answers, -1 = no answer found or not drawn.
+            scores sum highest). A question without any vote is decided by ``best_score``.
+        draws: What was drawn. Every question has at least one sample.
 
     Returns:
         Sample indices, [questions].
@@ -29,17 +43,23 @@ def select(rule: str, scores: Floats, answers: Ints) -> Ints:
     """
     if rule not in SELECTIONS:
         raise InputError(f"unknown selection {rule!r}; known: {', '.join(SELECTIONS)}")
-    drawn = ~np.isnan(scores)
-    value = np.where(drawn, scores, -np.inf)
+    drawn = ~np.isnan(draws.scores)
+    candidates = _where_any(drawn & draws.usable, drawn)
     if rule != "best_score":
-        votes = _votes(np.where(drawn, 1.0 if rule == "majority" else scores, 0.0), answers)
-        winning = votes == votes.max(-1, keepdims=True)
-        value = np.where(winning & drawn, value, -np.inf)
-    return np.asarray(np.argmax(value, -1))
+        weight = np.where(drawn, 1.0 if rule == "majority" else draws.scores, 0.0)
+        votes = np.where(drawn & (draws.answers >= 0), _votes(weight, draws.answers), -np.inf)
+        winning = (votes == votes.max(-1, keepdims=True)) & (votes >= 0)
+        candidates = _where_any(winning, candidates)
+    return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), -1))
+
+
+def _where_any(preferred: Bools, otherwise: Bools) -> Bools:
+    """``preferred`` in the rows that have any, else ``otherwise``."""
+    return np.where(preferred.any(-1, keepdims=True), preferred, otherwise)
 
 
 def _votes(weight: Floats, answers: Ints) -> Floats:
-    """The total weight of the answer that each sample gives, [questions, samples]; 0 where it gives none."""
+    """The total weight of the answer that each sample gives, [questions, samples]."""
     order = np.argsort(answers, -1, kind="stable")
     sorted_answers = np.take_along_axis(answers, order, -1)
     starts = np.ones(answers.shape, np.bool_)
@@ -48,4 +68,4 @@ def _votes(weight: Floats, answers: Ints) -> Floats:
     totals = np.bincount(group, np.take_along_axis(weight, order, -1).ravel())
     votes = np.empty(weight.shape)
     np.put_along_axis(votes, order, totals[group].reshape(weight.shape), -1)
-    return np.where(answers >= 0, votes, 0.0)
+    return votes

@@ -1,7 +1,8 @@
 """Sample sources for the loop: a recorded pool's arrays, or a generator with a verifier."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from optscale_predictor.answers import group_questions
 from optscale_predictor.errors import InputError
 from optscale_predictor.loop import Drawn
 from optscale_predictor.pools import Pool
+from optscale_predictor.selection import is_usable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -23,15 +27,26 @@ class RecordedSamples:
 
     Attributes:
         scores: In [0, 1]; every question has every sample.
-        answers: Equal numbers in a row are equal answers, -1 = none.
+        answer_source: ``answers``, or what finds them when they are first looked at: comparing answers takes time.
         tokens: Generated tokens.
         correct: Whether the sample's answer is right; NaN where not known.
+        usable: Whether it may be returned (``selection.is_usable``); all by default.
     """
 
     scores: Floats
-    answers: Ints
+    answer_source: Ints | Callable[[], Ints]
     tokens: Floats
     correct: Floats
+    usable: Bools = field(default_factory=lambda: np.ones((1, 1), np.bool_))
+
+    def __post_init__(self) -> None:
+        """Gives every sample its own ``usable``."""
+        object.__setattr__(self, "usable", np.broadcast_to(self.usable, self.scores.shape))
+
+    @cached_property
+    def answers(self) -> Ints:
+        """Equal numbers in a row are equal answers, -1 = none; grouped in the order of the pool."""
+        return self.answer_source() if callable(self.answer_source) else self.answer_source
 
     @property
     def num_questions(self) -> int:
@@ -43,10 +58,10 @@ class RecordedSamples:
         """Samples of each question."""
         return int(self.scores.shape[1])
 
-    @property
+    @cached_property
     def hindsight(self) -> Floats:
         """See ``loop.SampleSource``."""
-        return self.scores
+        return np.where(self.usable, self.scores, -np.inf)
 
     @classmethod
     def from_pool(cls, pool: Pool) -> "RecordedSamples":
@@ -57,7 +72,7 @@ class RecordedSamples:
         Raises:
             InputError: A question has no sample, or a sample no score or no count of tokens.
         """
-        rows = scored_rows(pool, ["answer", "num_tokens", "correct"])
+        rows = scored_rows(pool, ["answer", "num_tokens", "correct", "finish_reason"])
         counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
         depth = int(counts.min())
         if depth == 0:
@@ -67,9 +82,10 @@ class RecordedSamples:
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         place = starts[:, None] + np.arange(depth)
         scores = rows["score"].to_numpy()[place]
-        answers = np.array([answer_codes(row) for row in np.array(rows["answer"].to_pylist(), object)[place]])
+        answers = np.array(rows["answer"].to_pylist(), object)[place].tolist()
+        tokens = rows["num_tokens"].to_numpy().astype(np.float64)[place]
         correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[place]
-        return cls(scores, answers, rows["num_tokens"].to_numpy().astype(np.float64)[place], correct)
+        return cls(scores, lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[place])
 
     def take(self, questions: Ints) -> "RecordedSamples":
         """Some of the questions."""
@@ -85,19 +101,25 @@ class RecordedSamples:
         """The questions of all parts, one part after the other."""
         return RecordedSamples(
             np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.answers for part in parts]),
+            lambda: np.concatenate([part.answers for part in parts]),
             np.concatenate([part.tokens for part in parts]),
             np.concatenate([part.correct for part in parts]),
+            np.concatenate([part.usable for part in parts]),
         )
 
     def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "RecordedSamples":
-        return RecordedSamples(change(self.scores), change(self.answers), change(self.tokens), change(self.correct))
+        others = (change(self.tokens), change(self.correct), change(self.usable))
+        return RecordedSamples(change(self.scores), lambda: change(self.answers), *others)
 
     def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
         """See ``loop.SampleSource``."""
         column = drawn[:, None] + np.arange(int((totals - drawn).max()))
         place = questions[:, None], np.minimum(column, self.depth - 1)
-        return Drawn(self.scores[place], self.answers[place], self.tokens[place])
+        return Drawn(self.scores[place], self.tokens[place], self.usable[place])
+
+    def answers_of(self, questions: Ints, width: int) -> Ints:
+        """See ``loop.SampleSource``."""
+        return self.answers[questions, :width]
 
 
 def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
@@ -113,12 +135,7 @@ def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
     return rows.filter(rows["score"].is_valid())
 
 
-def answer_codes(answers: Sequence[str | None]) -> Ints:
-    """One question's answers as numbers: equal for equal answers, -1 for none."""
-    codes: dict[str, int] = {}
-    return np.array([answer_code(answer, codes) for answer in answers], np.int64)
-
-
-def answer_code(answer: str | None, codes: dict[str, int]) -> int:
-    """The number of an answer among those seen (``codes``, which it joins); -1 for none."""
-    return -1 if answer is None else codes.setdefault(answer, len(codes))
+def usable_rows(rows: pa.Table) -> Bools:
+    """Which of a pool's rows may be returned, [rows]; reads ``answer`` and ``finish_reason``."""
+    pairs = zip(rows["answer"].to_pylist(), rows["finish_reason"].to_pylist(), strict=True)
+    return np.array([is_usable(answer, finish_reason) for answer, finish_reason in pairs], np.bool_)

@@ -29,8 +29,11 @@ def questions_of(count):
     return [Question(f"q{number:04d}", f"{number}+{number}=", str(2 * number)) for number in range(count)]
 
 
-def graded_pool(folder, questions=12, depth=32, seed=0):
-    """A scored pool of questions from easy to hopeless; the better a sample scores, the likelier it is right."""
+def graded_pool(folder, questions=12, depth=32, seed=0, untidy=False):
+    """A scored pool of questions from easy to hopeless; the better a sample scores, the likelier it is right.
+
+    An untidy one spells equal answers in several ways, and a quarter of its samples were cut off before they gave one.
+    """
     rng = np.random.default_rng(seed)
     asked = questions_of(questions)
     settings = {"generator": {"adapter": "made up"}, "prompt": "{question}"}
@@ -40,13 +43,23 @@ def graded_pool(folder, questions=12, depth=32, seed=0):
             right = rng.random(depth) < scores
             answers = np.where(right, 2 * number, 2 * number + rng.integers(1, 4, depth))
             tokens = rng.integers(20, 200, depth)
+            ends = [(f"#### {answer}", "stop") for answer in answers.tolist()]
+            if untidy:
+                ends = [_untidy(answer, rng) for answer in answers.tolist()]
             samples = [
-                Sample(f"try {index}: #### {answers[index]}", int(tokens[index]), "stop", index, columns=columns)
-                for index in range(depth)
+                Sample(f"try {index}: {end}", int(tokens[index]), finish_reason, index, columns=columns)
+                for index, (end, finish_reason) in enumerate(ends)
                 for columns in [(("score", float(scores[index])), ("refusal", None), ("verifier_tokens", 3))]
             ]
             writer.append(question.id, 0, samples)
     return Pool(folder)
+
+
+def _untidy(answer, rng):
+    if rng.random() < 0.25:
+        return "</think> so it must be", "length"
+    spelled = rng.choice([str(answer), rf"\frac{{{2 * answer}}}{{2}}", f"{answer}.0", f"{2 * answer}/2"])
+    return f"#### {spelled}", "stop"
 
 
 class CountedGenerator(RecordedGenerator):

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from answering import (
     serving,
 )
 
+from optscale_predictor.answers import AnswerGroups, extract_answer
 from optscale_predictor.errors import EngineError, InputError, ServiceError
 from optscale_predictor.estimators import Prior
 from optscale_predictor.generators import SamplingParams
@@ -27,6 +29,7 @@ from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.loop import run_policy
 from optscale_predictor.policies import POLICIES, BestOfN, parse_policy
+from optscale_predictor.selection import SELECTIONS
 from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.world.arithmetic import make_questions
@@ -45,7 +48,7 @@ LIVE = [f"{name}:{setting}" for name in POLICIES if name != "clairvoyant" for se
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
-    return graded_pool(tmp_path_factory.mktemp("graded") / "pool")
+    return graded_pool(tmp_path_factory.mktemp("graded") / "pool", untidy=True)
 
 
 def require_same(answers, outcomes, questions):
@@ -68,6 +71,38 @@ def test_a_live_run_decides_as_its_replay(pool, text, in_flight):
     scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, in_flight=in_flight)
     answers = list(scaler.stream(pool.questions))
     require_same(answers, run_policy(policy, RecordedSamples.from_pool(pool), PRIOR), pool.questions)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_a_live_run_chooses_as_its_replay(pool, selection):
+    policy = parse_policy("optscale:score_min=0.8,max_samples=16")
+    scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, selection=selection)
+    answers = scaler.answer(pool.questions)
+    outcomes = run_policy(policy, RecordedSamples.from_pool(pool), PRIOR, selection)
+    require_same(answers, outcomes, pool.questions)
+    assert [answer.hit for answer in answers] == (outcomes.best >= 0.8).tolist()
+    for answer in answers:
+        assert answer.answer == extract_answer(answer.text) is not None  # its own spelling; nothing that was cut off
+
+
+class WatchedGroups(AnswerGroups):
+    """Notes the threads on which answers are compared."""
+
+    threads: ClassVar[list[str]] = []
+
+    def number(self, answer):
+        self.threads.append(threading.current_thread().name)
+        return super().number(answer)
+
+
+def test_answers_are_compared_off_the_event_loop_and_only_where_somebody_looks(pool, monkeypatch):
+    monkeypatch.setattr("optscale_predictor.inference.votes.AnswerGroups", WatchedGroups)
+    policies = [parse_policy("optscale:score_min=0.8"), BestOfN(8), parse_policy("beacon")]
+    OptScale(*recorded(pool.folder), policy=policies, prior=PRIOR).answer(pool.questions)
+    assert not WatchedGroups.threads
+    OptScale(*recorded(pool.folder), policy=parse_policy("self_consistency:max_samples=8")).answer(pool.questions)
+    assert len(WatchedGroups.threads) == 8 * len(pool.questions)  # each answer once
+    assert all(name.startswith("optscale-decide") for name in WatchedGroups.threads)
 
 
 def test_a_bound_that_needs_hindsight_says_so(pool):

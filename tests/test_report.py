@@ -11,7 +11,7 @@ from synthetic_pool import write_pool
 
 from optscale_predictor.cli import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import parse_policy
+from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.replay import Entry, replay
 from optscale_predictor.report import FILES, compare, read_record, replay_pool
@@ -113,7 +113,7 @@ def test_best_of_k_is_the_mean_over_all_orders(seed):
     orders = np.array(list(permutations(range(5))))
     for number in range(1, 6):
         drawn = np.where(np.arange(5) < number, scores[orders], np.nan)
-        chosen = select("best_score", drawn, np.full(drawn.shape, -1))
+        chosen = select("best_score", Draws(drawn, np.full(drawn.shape, -1), drawn, np.full(len(drawn), number), None))
         assert found[number - 1] == pytest.approx(values[orders[np.arange(len(orders)), chosen]].mean())
 
 

@@ -5,7 +5,7 @@ Imports nothing of the package but its errors.
 """
 
 from optscale_predictor.answers.comparing import answers_equal, are_correct, are_equal, is_correct, read_gold
-from optscale_predictor.answers.grouping import AnswerGroups, group_answers
+from optscale_predictor.answers.grouping import AnswerGroups, group_answers, group_questions
 from optscale_predictor.answers.reading import extract_answer, normalise
 from optscale_predictor.answers.thinking import join_thinking, strip_thinking
 from optscale_predictor.answers.values import answer_key
@@ -18,6 +18,7 @@ __all__ = [
     "are_equal",
     "extract_answer",
     "group_answers",
+    "group_questions",
     "is_correct",
     "join_thinking",
     "normalise",

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from optscale_predictor.answers.reading import extract_answer, normalise
 from optscale_predictor.answers.symbolic import WORKERS, symbolically_equal
+from optscale_predictor.answers.values import Unread
 from optscale_predictor.answers.values.equality import judge
 from optscale_predictor.answers.values.forms import LONGEST, read_value
-from optscale_predictor.answers.values import Unread
 from optscale_predictor.answers.values.spelling import clean
 
 _KEPT = 2**16  # verdicts: a million samples may have as many answers

@@ -18,7 +18,8 @@ class Answer:
         scores: The scores of all of them, in order.
         trace: Pairs (samples drawn, samples needed) at every decision; empty unless traced.
         policy: The policy, in the form ``policies.parse_policy`` reads.
-        hit: Whether a sample reached the policy's ``score_min``; None where it has none.
+        hit: Whether a usable sample (``selection.is_usable``) reached the policy's ``score_min``; None where the policy
+            has none.
         needed: The policy's last estimate of the samples needed; NaN where it makes none.
         seconds: From asking to the decision to stop, >= 0.
         finish_reason: The chosen sample's; empty where there is none.

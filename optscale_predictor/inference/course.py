@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.generators import Request, Sample, SamplingParams
 from optscale_predictor.inference.answer import Answer
@@ -18,10 +16,10 @@ from optscale_predictor.inference.deciding import DecidingStation, Seen
 from optscale_predictor.inference.drawing import DrawingStation
 from optscale_predictor.inference.keeping import Keeper
 from optscale_predictor.inference.scoring import Scored, ScoringStation
+from optscale_predictor.inference.votes import Votes
 from optscale_predictor.policies import GO_ON, Policy, StopReason
 from optscale_predictor.questions import Question
-from optscale_predictor.selection import select
-from optscale_predictor.sources import answer_code
+from optscale_predictor.selection import is_usable
 
 _ROUNDS = 8  # draws in a row of which the verifier refuses every sample, until the question is given up
 
@@ -42,7 +40,6 @@ class Asked:
         rank: Its place among all questions.
         prior: (mu, sigma, strength); None where there is none.
         policies: The policies, the primary one first.
-        selection: How the answer is chosen; the policy's own rule where it is None.
         since: When it was asked, in the event loop's time.
         deadline: When it must stop; None: never.
     """
@@ -54,7 +51,6 @@ class Asked:
     rank: int
     prior: tuple[float, float, float] | None
     policies: Sequence[Policy]
-    selection: str | None
     since: float
     deadline: float | None
 
@@ -106,9 +102,9 @@ class Course:
         self._followers = [_Follower(policy, stations.deciding(policy)) for policy in asked.policies]
         self._samples: list[Sample] = []
         self._scores: list[float] = []
-        self._answers: list[int] = []
+        self._usable: list[bool] = []
+        self._votes = Votes()
         self._tokens: list[int] = []  # each with those of refused samples before it
-        self._codes: dict[str, int] = {}
         self._stored = stations.keeper.stored(asked.question.id) if stations.keeper is not None else []
         self._drawn = self._spent = self._read = self._unpaid = self._cancelled = 0
         self._keeping: list[asyncio.Task[None]] = []
@@ -134,7 +130,7 @@ class Course:
                 await asyncio.gather(*self._keeping)
         for follower in self._open():
             self._stop(follower, StopReason.BUDGET.value)
-        answers = [self._answer(follower) for follower in self._followers]
+        answers = await asyncio.gather(*map(self._answer, self._followers))
         object.__setattr__(answers[0], "others", tuple(answers[1:]))
         return answers[0]
 
@@ -174,7 +170,7 @@ class Course:
 
     def _seen(self, count: int) -> Seen:
         asked = self._asked
-        return Seen(asked.rank, self._scores, self._answers, self._tokens, count, asked.prior)
+        return Seen(asked.rank, self._scores, self._votes, self._tokens, self._usable, count, asked.prior)
 
     async def _draw_to(self, total: int) -> bool:
         """Draws until the question has ``total`` scored samples; False where a limit does not allow it."""
@@ -229,22 +225,22 @@ class Course:
             return
         self._samples.append(one.sample)
         self._scores.append(one.score)
-        self._answers.append(answer_code(one.answer, self._codes))
+        self._usable.append(is_usable(one.answer, one.sample.finish_reason))
+        self._votes.answers.append(one.answer)
         self._tokens.append(self._unpaid)
         self._unpaid = 0
 
-    def _answer(self, follower: _Follower) -> Answer:
+    async def _answer(self, follower: _Follower) -> Answer:
         count, policy = follower.count, follower.policy
         scores = self._scores[:count]
-        chosen = self._chosen(policy, count)
+        chosen = await follower.station.choose(self._seen(count)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else self._samples[chosen]
         target = getattr(policy, "score_min", None)
-        answers = list(self._codes)
-        code = -1 if chosen is None else self._answers[chosen]
+        best = max((score for score, usable in zip(scores, self._usable, strict=False) if usable), default=-1.0)
         return Answer(
             question_id=self._asked.question.id,
             text=sample.text,
-            answer=None if code < 0 else answers[code],
+            answer=None if chosen is None else self._votes.answers[chosen],
             score=float("nan") if chosen is None else scores[chosen],
             samples=count,
             tokens=sum(self._tokens[:count]),
@@ -252,7 +248,7 @@ class Course:
             scores=tuple(scores),
             trace=tuple(follower.trace),
             policy=str(policy),
-            hit=None if target is None else max(scores, default=-1.0) >= target,
+            hit=None if target is None else best >= target,
             needed=follower.needed,
             seconds=follower.seconds,
             finish_reason=sample.finish_reason,
@@ -262,12 +258,6 @@ class Course:
             prompt_tokens=self._read,
             cancelled_samples=self._cancelled,
         )
-
-    def _chosen(self, policy: Policy, count: int) -> int | None:
-        if not count:
-            return None
-        scores, answers = np.array([self._scores[:count]]), np.array([self._answers[:count]])
-        return int(select(self._asked.selection or policy.selection, scores, answers)[0])
 
 
 def require_shareable(policies: Sequence[Policy]) -> None:

@@ -159,7 +159,6 @@ class Session:
             rank=next(self._ranks),
             prior=await self._prior(question),
             policies=policies,
-            selection=scaler.selection,
             since=since,
             deadline=min(ends, default=None),
         )
@@ -168,7 +167,7 @@ class Session:
     def _station_of(self, policy: Policy) -> DecidingStation:
         found = self._stations_of.pop(policy, None)
         if found is None:
-            found = DecidingStation(policy, self._traced, self._joint_gate, self._threads)
+            found = DecidingStation(policy, self._scaler.selection, self._traced, self._joint_gate, self._threads)
         self._stations_of[policy] = found  # the last one is the one asked for last
         if len(self._stations_of) > _MOST_POLICIES:  # those who use it have it
             del self._stations_of[next(iter(self._stations_of))]

@@ -41,7 +41,8 @@ def read_calibration(path: str) -> "Calibration":
 
 
 def _gain(draws: Draws, estimate: str, calibration: str) -> Floats:
-    found, best = belief(draws, estimate), draws.best_score()
+    # Where no sample is usable yet, there is nothing to improve on: worth the least score.
+    found, best = belief(draws, estimate), np.maximum(draws.best_score(), 0.0)
     if not calibration:
         return found.expected_excess(best)
     # E[(c(X) - c(best))+] is the integral of P(X > x) dc(x) above the best: a sum over the steps of c, which is exact

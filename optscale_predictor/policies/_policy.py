@@ -6,8 +6,9 @@ so the same policy over the same samples decides the same, live or replayed, one
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -19,12 +20,13 @@ from optscale_predictor.policies._memo import PrefixMemo
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 class StopReason(StrEnum):
     """Why a question got no further sample."""
 
-    REACHED = "reached"  # a sample already scored >= score_min
+    REACHED = "reached"  # a usable sample already scored >= score_min
     CONFIDENT = "confident"  # as many samples drawn as the bound asks for
     UNREACHABLE = "unreachable"  # the cap would not bring P(best >= score_min) to the floor
     BUDGET = "budget"  # the policy's cap
@@ -39,7 +41,8 @@ class Draws:
 
     Attributes:
         scores: [questions, samples]; NaN = not drawn. Drawn samples come first in every row.
-        answers: [questions, samples]; equal numbers in a row are equal answers, -1 = no answer found or not drawn.
+        answer_source: ``answers``, or what finds them when they are first looked at: comparing answers takes time, and
+            most policies look at scores alone.
         tokens: [questions, samples], generated tokens; NaN = not drawn.
         count: [questions], samples drawn.
         prior: One prior a question, or None.
@@ -47,12 +50,14 @@ class Draws:
             of settings does not, and saves their cost.
         memo: What earlier decisions computed from the same samples, or None.
         rows: The questions' rows in the memo.
-        hindsight: [questions, depth], the scores of all recorded samples, drawn or not; None in a live run. Only the
-            bounds that no policy can beat may look.
+        hindsight: [questions, depth], the scores of all recorded samples, drawn or not, -inf for those that are not
+            usable; None in a live run. Only the bounds that no policy can beat may look.
+        usable: [questions, samples], or what broadcasts to it: whether a sample may be returned. One that was cut off
+            before it gave an answer is returned only where there is nothing else; by default all are usable.
     """
 
     scores: Floats
-    answers: Ints
+    answer_source: Ints | Callable[[], Ints]
     tokens: Floats
     count: Ints
     prior: Prior | None
@@ -60,6 +65,12 @@ class Draws:
     memo: PrefixMemo | None = None
     rows: Ints | None = None
     hindsight: Floats | None = None
+    usable: Bools = field(default_factory=lambda: np.ones((1, 1), np.bool_))
+
+    @cached_property
+    def answers(self) -> Ints:
+        """[questions, samples]; equal numbers in a row are equal answers, -1 = no answer found or not drawn."""
+        return self.answer_source() if callable(self.answer_source) else self.answer_source
 
     def take(self, questions: Ints) -> "Draws":
         """Some of the questions."""
@@ -68,12 +79,13 @@ class Draws:
         return replace(
             self,
             scores=self.scores[questions],
-            answers=self.answers[questions],
+            answer_source=lambda: self.answers[questions],
             tokens=self.tokens[questions],
             count=self.count[questions],
             prior=prior,
             rows=rows,
             hindsight=None if self.hindsight is None else self.hindsight[questions],
+            usable=np.broadcast_to(self.usable, self.scores.shape)[questions],
         )
 
     def remember(self, key: Hashable, compute: "Callable[[Draws], Floats]") -> Floats:
@@ -87,8 +99,9 @@ class Draws:
         return self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
 
     def best_score(self) -> Floats:
-        """Best score so far, [questions]; -inf before the first sample."""
-        return np.asarray(np.where(np.isnan(self.scores), -np.inf, self.scores).max(-1, initial=-np.inf))
+        """Best score so far of a sample that is usable, [questions]; -inf where there is none."""
+        known = ~np.isnan(self.scores) & self.usable
+        return np.asarray(np.where(known, self.scores, -np.inf).max(-1, initial=-np.inf))
 
     def mean_tokens(self) -> Floats:
         """Mean tokens of a question's samples so far, [questions]: what the next is expected to cost; 0 before one."""

@@ -68,14 +68,18 @@ class Pandora(Policy):
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
     def _best_is_enough(self, draws: Draws) -> NDArray[np.bool_]:
-        score = np.clip(draws.scores, _LEAST_DISTANCE, 1 - _LEAST_DISTANCE)
-        worth = np.sort(score / (1 - score), -1)  # NaN last
+        worth = np.sort(_odds(draws.scores), -1)  # NaN last
         median, spread = _upper_half(worth, draws.count)
         width = np.sqrt(np.log(draws.count) * np.log(1 / self.delta) / draws.count)
         maximum = median + np.log(max(self.max_samples / 3, 1.0)) * spread * np.maximum(1 - width, 0.0)
-        best = np.take_along_axis(worth, draws.count[:, None] - 1, -1)[:, 0]
+        best = _odds(draws.best_score())
         # The best exceeds the fair cap where what lies above it is worth no more than the cost.
         return np.asarray(_excess(median, spread * (1 + width), maximum, best) <= self.cost)
+
+
+def _odds(scores: Floats) -> Floats:
+    score = np.clip(scores, _LEAST_DISTANCE, 1 - _LEAST_DISTANCE)
+    return score / (1 - score)
 
 
 def _upper_half(worth: Floats, count: NDArray[np.int64]) -> tuple[Floats, Floats]:

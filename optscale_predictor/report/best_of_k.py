@@ -69,8 +69,9 @@ def _of_run(run: Run, questions: Sequence[str], own: int, depth: int) -> tuple[F
     starts = np.array([run.samples.place[question][0] for question in questions], np.int64)
     place = starts[:, None] + np.arange(own)
     score = run.samples.score[place]
-    correct = expected_best(score, run.samples.correct[place])[:, :depth]
-    return correct, expected_best(score, score)[:, :depth], run.samples.tokens[place].mean(-1)
+    rank = np.where(run.samples.usable[place], score, score - 2.0)  # below every score of a usable one
+    correct = expected_best(rank, run.samples.correct[place])[:, :depth]
+    return correct, expected_best(rank, score)[:, :depth], run.samples.tokens[place].mean(-1)
 
 
 def expected_best(scores: Floats, values: Floats) -> Floats:

@@ -83,7 +83,7 @@ def _samples(parts: Sequence[Samples]) -> Samples | None:
         before += len(part.score)
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("score", "correct", "tokens", "answer")
+        for name in ("score", "correct", "tokens", "answer", "usable")
     }
     return Samples(place, **columns)
 

@@ -16,7 +16,7 @@ from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions import Question
 from optscale_predictor.run_record import PolicyOutcome, RunFacts, RunRecord
-from optscale_predictor.sources import scored_rows
+from optscale_predictor.sources import scored_rows, usable_rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -82,6 +82,7 @@ class Samples:
         correct: [samples], 0 or 1; NaN where not known.
         tokens: [samples]; NaN where not known.
         answer: [samples].
+        usable: [samples], whether it may be returned; see ``selection.is_usable``.
     """
 
     place: Mapping[str, tuple[int, int]]
@@ -89,6 +90,7 @@ class Samples:
     correct: Floats
     tokens: Floats
     answer: NDArray[np.object_]
+    usable: NDArray[np.bool_]
 
     @classmethod
     def of(cls, pool: Pool) -> "Samples":
@@ -97,7 +99,7 @@ class Samples:
         Raises:
             InputError: A sample has no score.
         """
-        rows = scored_rows(pool, ["answer", "num_tokens", "correct"])
+        rows = scored_rows(pool, ["answer", "num_tokens", "correct", "finish_reason"])
         counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
         ends = np.cumsum(counts).tolist()
         starts = [0, *ends[:-1]]
@@ -108,6 +110,7 @@ class Samples:
             _numbers(rows["correct"].to_pylist()),
             _numbers(rows["num_tokens"].to_pylist()),
             np.array(rows["answer"].to_pylist(), object),
+            usable_rows(rows),
         )
 
     def count(self, question: str) -> int:

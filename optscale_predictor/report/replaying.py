@@ -68,12 +68,11 @@ def replay_pool(
 def _cases(policy: Policy, ids: NDArray[np.object_], recorded: RecordedSamples, outcomes: Outcomes) -> Cases:
     row = np.arange(recorded.num_questions)
     target = getattr(policy, "score_min", np.nan)
-    best = np.fmax.reduce(outcomes.scores, -1)
     return Cases(
         ids,
         recorded.correct[row, outcomes.chosen],
         recorded.scores[row, outcomes.chosen],
-        np.where(np.isnan(target), np.nan, best >= target),
+        np.where(np.isnan(target), np.nan, outcomes.best >= target),
         outcomes.count.astype(np.float64),
         outcomes.tokens,
         outcomes.reason,
