@@ -104,7 +104,8 @@ class PlainGenerate:
     @torch.inference_mode()
     def _tokens(self, requests: list[Request], count: int) -> list[Any]:
         model, transcriber = self._loop._model, self._loop._transcriber
-        batch = self._loop._left_padded(transcriber.prompts(requests))
+        prompts = [transcriber.prompt(request) for request in requests]
+        batch = self._loop._left_padded([prompt.tokens for prompt in prompts])
         output: torch.Tensor = model.generate(
             input_ids=batch.tokens,
             attention_mask=batch.mask,
@@ -118,8 +119,8 @@ class PlainGenerate:
         lengths = torch.where(ends.any(-1), ends.int().argmax(-1) + 1, output.shape[1]).tolist()
         rows = output.tolist()
         return [
-            transcriber.sample(row[:length], length < len(row), 0, self._loop.sampling, batch.tokens.shape[1])
-            for row, length in zip(rows, lengths, strict=True)
+            transcriber.sample(row[:length], length < len(row), 0, self._loop.sampling, prompts[place // count])
+            for place, (row, length) in enumerate(zip(rows, lengths, strict=True))
         ]
 
 

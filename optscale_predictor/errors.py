@@ -25,7 +25,15 @@ class UnreachableError(ServiceError):
 
 
 class RequestRefusedError(ServiceError):
-    """A server refuses one request for good (too long, say); others may be served."""
+    """A server or engine refuses one request for good (too long, say); others may be served.
+
+    Attributes:
+        field: The request's field that the server does not take; empty where it names none.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class EngineError(ServiceError):

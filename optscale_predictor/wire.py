@@ -2,7 +2,8 @@
 
 A server that is busy (429), broken (5xx), slow (time-out), cut off, or that answers what cannot be read, is asked again
 after a growing, jittered wait. Where there are several servers, one that just failed rests while others are asked. What
-a server refuses for good (any other 4xx) is an error of that request alone.
+a server refuses for good (any other 4xx) is an error of that request alone. An error in a reply of status 200 counts as
+what its code or type says.
 
 The API key comes from the environment (``OPTSCALE_API_KEY``, else ``OPENAI_API_KEY``) and goes nowhere else: errors
 show neither it nor a password in a URL.
@@ -17,7 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from optscale_predictor.errors import MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
+from optscale_predictor.errors import (
+    InputError,
+    MissingExtraError,
+    RequestRefusedError,
+    ServiceError,
+    UnreachableError,
+)
+from optscale_predictor.server_errors import refused_field, said, status_within
 
 T = TypeVar("T")
 
@@ -134,8 +142,11 @@ class JsonService:
         """One try: the parsed reply."""
         try:
             status, body, retry_after = await self._exchange(url, path, payload)
-            self._require_answer(url, status, body, retry_after)
-            return _parsed(body)
+            self._require_answer(url, status, f"{status}", body, payload, retry_after)
+            reply = _parsed(body)
+            within = status_within(reply)
+            self._require_answer(url, within, f"{status} with an error", body, payload, retry_after)
+            return reply
         except _TransientError as error:
             self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
             raise
@@ -167,16 +178,17 @@ class JsonService:
         """The key, unless the URL brings a user's name and password of its own."""
         return {"Authorization": f"Bearer {self._key}"} if self._key and shown(url) == url else {}
 
-    def _require_answer(self, url: str, status: int, body: bytes, retry_after: str) -> None:
+    def _require_answer(
+        self, url: str, status: int, shown_status: str, body: bytes, payload: Mapping[str, object] | None, wait: str
+    ) -> None:
         if status < 400:
             return
-        said = _said(body, self._key)
+        message = f"the server answered {shown_status}{said(body, self._key)}"
         if status in (401, 403):
             raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
         if status in _AGAIN or status >= 500:
-            wait = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else 0.0
-            raise _TransientError(f"the server answered {status}{said}", wait)
-        raise RequestRefusedError(f"{shown(url)}: the server answered {status}{said}")
+            raise _TransientError(message, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0)
+        raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(body, payload or ()))
 
     def _wait(self, state: Any) -> float:
         """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so."""
@@ -194,6 +206,8 @@ def read_or_retry(read: Callable[[Any], T], reply: Any) -> T:
         return read(reply)
     except UnreadableReplyError as error:
         raise _TransientError(str(error)) from error
+    except InputError:
+        raise
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
@@ -210,16 +224,3 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         raise _TransientError("its reply is not JSON; is this an OpenAI-compatible server?") from None
-
-
-def _said(body: bytes, key: str) -> str:
-    """What an error's body says, as the end of one line; some servers repeat the key there."""
-    try:
-        content = json.loads(body)
-        error = content.get("error", content)
-        message = error.get("message", "") if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        message = ""
-    text = " ".join(str(message).split())[:200]
-    text = text.replace(key, "***") if key else text
-    return f": {text}" if text and text != "{}" else ""

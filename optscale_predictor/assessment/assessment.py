@@ -101,7 +101,7 @@ def assess(
     )
     model = _load(predictor)
     say(f"{len(train)} training questions, {len(held_out)} held out; the base model reads them all")
-    embeddings = _embeddings(config, train, held_out)
+    embeddings = _embeddings(model.config, train, held_out)
     say("baselines")
     baselines = fit_baselines(train, held_out, embeddings, settings.seed)
     say("the predictor reads the held-out questions")
@@ -113,7 +113,10 @@ def assess(
     called = predictor if isinstance(predictor, str) else ""
     called = Path(called).name if Path(called).is_dir() else called
     place = Path(targets).name
-    return replace(found, predictor=called, targets=place, split=split, base_model=config.base_model, notes=notes)
+    from optscale_predictor.predictor.base_place import folder_name
+
+    base = folder_name(config.base_model)
+    return replace(found, predictor=called, targets=place, split=split, base_model=base, notes=notes)
 
 
 def assess_prior(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import VLLMOptions
+from optscale_predictor.generators import ServerOptions, VLLMOptions
 
 if TYPE_CHECKING:
     from optscale_predictor.inference import Answer, Limits, OptScale
@@ -38,6 +38,7 @@ def answer(
     max_tokens: int = 256,
     seed: int = 0,
     concurrency: int = 32,
+    server: ServerOptions | None = None,
     vllm: VLLMOptions | None = None,
     json_lines: bool = False,
     output: str | None = None,
@@ -76,6 +77,7 @@ def answer(
         max_tokens: Most tokens a sample may have, >= 1.
         seed: Base seed, >= 0.
         concurrency: Requests under way at once at a server, >= 1.
+        server: How a server is asked.
         vllm: Options of an in-process vLLM.
         json_lines: Print one JSON object a question instead of text.
         output: File for one JSON object a question, in the order in which they are answered.
@@ -89,6 +91,7 @@ def answer(
     """
     from optscale_predictor.engines import load_predictor, make_generator, make_verifier
     from optscale_predictor.generators import SamplingParams
+    from optscale_predictor.generators.warning import warning_at_end
     from optscale_predictor.inference import Limits, OptScale
     from optscale_predictor.prompts import PromptTemplate
 
@@ -98,7 +101,9 @@ def answer(
     prompt = PromptTemplate.from_file(prompt_file)
     sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     name = generator or (None if base_url else "embedded:generator")
-    drawing = make_generator(name, sampling, base_url, chat, concurrency=concurrency, engine=engine, vllm=vllm)
+    drawing = make_generator(
+        name, sampling, base_url, chat, concurrency=concurrency, engine=engine, server=server, vllm=vllm
+    )
     judge = make_verifier(
         verifier,
         base_url=verifier_url,
@@ -110,13 +115,14 @@ def answer(
     scaler = OptScale(
         drawing, judge, learnt, rule, prompt=prompt, source=source, unpaired=unpaired, in_flight=in_flight
     )
-    if output is not None:
-        _answer_into(Path(output), questions, scaler, limits, pool)
-        return
-    texts = {one.id: one for one in questions}
-    with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
-        for result in answers:
-            print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+    with warning_at_end(drawing):
+        if output is not None:
+            _answer_into(Path(output), questions, scaler, limits, pool)
+            return
+        texts = {one.id: one for one in questions}
+        with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
+            for result in answers:
+                print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
 
 
 def _answer_into(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optscale_predictor.serving import ServeSettings
 
 _KEY = "OPTSCALE_SERVE_API_KEY"
-_RETRIES, _WAIT = 10_000, 5.0  # a request's own time ends them; seconds between two at most
+_ASKING = ServerOptions(max_retries=10_000, longest_wait=5.0)  # a request's own time ends them
 
 
 def serve(
@@ -47,7 +47,7 @@ def serve(
     seed: int = 0,
     batch_size: int = 512,
     concurrency: int = 256,
-    server: ServerOptions | None = None,
+    server: ServerOptions = _ASKING,
     vllm: VLLMOptions | None = None,
     max_in_flight: int = 256,
     max_waiting: int = 1024,
@@ -91,7 +91,8 @@ def serve(
         seed: Base seed, >= 0.
         batch_size: Most samples at once of a transformers model, >= 1.
         concurrency: Requests under way at once at the generator's servers, >= 1.
-        server: How they are asked; by default again and again for as long as a request has time.
+        server: How they are asked; by default again and again for as long as a request has time, each try for up to
+            `timeout`.
         vllm: Options of an in-process vLLM.
         max_in_flight: Questions at work at once, >= 1.
         max_waiting: Questions that may wait for their turn, >= 0; more are refused with 429.
@@ -104,6 +105,7 @@ def serve(
     """
     from optscale_predictor.engines import load_predictor, make_generator, make_verifier
     from optscale_predictor.generators import SamplingParams
+    from optscale_predictor.generators.warning import warning_at_end
     from optscale_predictor.inference import OptScale
     from optscale_predictor.prompts import PromptTemplate
     from optscale_predictor.serving import ServeSettings, bind
@@ -128,7 +130,7 @@ def serve(
     prompt = PromptTemplate.from_file(prompt_file)
     with bind(host, port) as place:  # before anything is loaded
         name = generator or (None if base_url else "embedded:generator")
-        asking = server or ServerOptions(timeout=timeout, max_retries=_RETRIES, longest_wait=_WAIT)
+        asking = replace(server, timeout=timeout) if server.timeout == _ASKING.timeout else server
         drawing = make_generator(
             name, sampling, base_url, bool(chat), batch_size, concurrency, trust_remote_code, engine, asking, vllm
         )
@@ -155,7 +157,8 @@ def serve(
         )
         if not settings.api_key and not is_loopback(host):
             print(f"optscale: anybody who reaches {host}:{port} is served; {_KEY} sets a key", file=sys.stderr)
-        serve_at(scaler, settings, place, lambda url: print(_says(url, settings, rule), flush=True))
+        with warning_at_end(drawing):
+            serve_at(scaler, settings, place, lambda url: print(_says(url, settings, rule), flush=True))
     _leave()
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.generators._session import DrawSession
 
 if TYPE_CHECKING:
     from optscale_predictor.generators._generator import Request, Sample, SamplingParams
+    from optscale_predictor.generators._transcription import Prompt
     from optscale_predictor.generators.vllm_engine import VLLMGenerator
 
 
@@ -24,8 +26,7 @@ class _Asked:
     """A request on its way through the engine."""
 
     generator: "VLLMGenerator"
-    request: "Request"
-    prompt: list[int]
+    prompt: "Prompt"
     future: "asyncio.Future[list[Sample]]"
 
 
@@ -60,7 +61,7 @@ class EngineSession(DrawSession):
         if self._failure is not None:
             raise self._failure
         generator = self._generator.with_sampling(sampling)
-        asked = _Asked(generator, request, generator.prompt(request), self._loop.create_future())
+        asked = _Asked(generator, generator.prompt(request), self._loop.create_future())
         self._inbox.put(asked)
         if self._failure is not None:  # just now, and the inbox may have been emptied before
             _settle(asked.future, None, self._failure)
@@ -93,15 +94,17 @@ class EngineSession(DrawSession):
                 if asked is None:
                     return False
                 try:
-                    under_way[asked.generator.submit(asked.request, asked.prompt)] = asked
-                except ValueError as error:  # this request's own
+                    under_way[asked.generator.submit(asked.prompt)] = asked
+                except Exception as error:
                     self._tell(asked, None, error)
+                    if not isinstance(error, RequestRefusedError):  # not this request's own
+                        raise
         return True
 
     def _deliver(self, under_way: dict[str, _Asked]) -> None:
         for name in [name for name in under_way if self._generator.arrived(name)]:
             asked = under_way.pop(name)
-            self._tell(asked, asked.generator.collect(name, asked.request), None)
+            self._tell(asked, asked.generator.collect(name, asked.prompt), None)
 
     def _left(self) -> list[_Asked]:
         left = []

@@ -6,13 +6,14 @@ One adapter a provider lives beside this file; its heavy imports happen when it 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self
 
 from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators._session import DrawSession, RoundsSession
+from optscale_predictor.generators._usage import Usage
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Request:
         return [{"role": role, "content": content} for role, content in self.messages or (("user", self.prompt),)]
 
     @property
+    def own_end(self) -> str:
+        """What the model's prompt ends with, as far as no chat template is put around it: else it is empty."""
+        return self.messages[-1][1] if self.continues else ""
+
+    @property
     def continues(self) -> bool:
         """Whether the samples go on from an assistant's turn."""
         return bool(self.messages) and self.messages[-1][0] == "assistant"
@@ -87,10 +93,11 @@ class Sample:
     """One generated answer.
 
     Attributes:
-        text: The completion alone, stop string removed.
-        num_tokens: Tokens the model generated for it (the end-of-sequence token counts).
-        finish_reason: ``stop`` or ``length``.
-        seed: Seed of the request it was drawn by.
+        text: The completion alone, stop string removed; a ``<think>`` that the prompt ends with is put back in front.
+        num_tokens: Tokens the model generated for it (the end-of-sequence token counts); 0 for a copy of a greedy
+            sample that was drawn once for all.
+        finish_reason: ``stop``, or ``length`` where it was cut off.
+        seed: Seed of the request it was drawn by; None where none was sent.
         columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
         prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
         discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
@@ -99,34 +106,15 @@ class Sample:
     text: str
     num_tokens: int
     finish_reason: str
-    seed: int
+    seed: int | None
     columns: tuple[tuple[str, object], ...] = ()
     prompt_tokens: int = field(default=0, compare=False)
     discarded_tokens: int = field(default=0, compare=False)
 
 
-@dataclass
-class Usage:
-    """What an engine spent so far, beside its samples' own tokens.
-
-    Attributes:
-        prompt_tokens: Tokens of the prompts, one count a request, as the engine reads them.
-        discarded_tokens: Tokens of samples that came and could not be used, as far as their replies tell.
-        retries: Requests that were sent again; what the lost tries cost, their server knows.
-        cancelled: Requests under way when the caller left.
-    """
-
-    prompt_tokens: int = 0
-    discarded_tokens: int = 0
-    retries: int = 0
-    cancelled: int = 0
-
-    def add(self, other: "Usage") -> None:
-        """Adds what was counted elsewhere."""
-        self.prompt_tokens += other.prompt_tokens
-        self.discarded_tokens += other.discarded_tokens
-        self.retries += other.retries
-        self.cancelled += other.cancelled
+def copies(drawn: Sample, count: int) -> list[Sample]:
+    """A greedy sample that was drawn once and stands for ``count`` of them; only the first one has cost its tokens."""
+    return [drawn, *[replace(drawn, num_tokens=0)] * (count - 1)]
 
 
 class Generator(ABC):
@@ -157,7 +145,8 @@ class Generator(ABC):
             sees fit, so callers hand over many requests at once.
 
         Raises:
-            ServiceError: A server failed for good.
+            RequestRefusedError: Some requests cannot be drawn for; raised when all others are done.
+            ServiceError: A server or engine failed for good.
         """
 
     def session(self) -> DrawSession:

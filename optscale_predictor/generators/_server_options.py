@@ -6,7 +6,8 @@ from typing import Any
 from optscale_predictor.errors import InputError
 
 #: Fields of a request that an adapter of samples cannot leave to anyone else.
-_OWN = {"model", "prompt", "messages", "n", "seed", "stream", "stop", "temperature", "top_p", "max_tokens"}
+_OWN = {"model", "prompt", "messages", "n", "seed", "stream", "stop", "temperature", "top_p"}
+_OWN |= {"max_tokens", "max_completion_tokens"}
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,15 @@ class ServerOptions:
         timeout: Seconds that one try may take, > 0.
         max_retries: How often a request is sent again, >= 0.
         longest_wait: Seconds between two tries at most, > 0; waits grow up to it.
+        send_seed: Whether requests carry a seed; some engines cannot take one. Without, samples are recorded without a
+            seed, and equal requests give other samples. A pool may be filled with and without.
         extra_body: Further fields of every request (`top_k`, `chat_template_kwargs` and so on); JSON types.
     """
 
     timeout: float = 600.0
     max_retries: int = 8
     longest_wait: float = 60.0
+    send_seed: bool = True
     extra_body: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,8 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optscale_predictor.answers.thinking import opened_thinking, reopen_thinking
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.generators._generator import Request, Sample, SamplingParams
+from optscale_predictor.generators._refusals import Refusals
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A request as the model reads it.
+
+    Attributes:
+        request: The request.
+        tokens: Its prompt's, at least one and fewer than the model's context.
+        opened: The ``<think>`` that the prompt ends with: where a template puts it there, the model does not write it.
+    """
+
+    request: Request
+    tokens: list[int]
+    opened: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,26 +51,37 @@ class Transcriber:
         """Whether the tokenizer knows how a conversation is written."""
         return bool(getattr(self.tokenizer, "chat_template", None))
 
-    def prompts(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Tokens of each request's prompt.
+    def prompts(self, requests: Sequence[Request]) -> tuple[list[Prompt], Refusals]:
+        """The requests that can be drawn for, in their order, and those that cannot."""
+        prompts, refusals = [], Refusals(len(requests))
+        for request in requests:
+            try:
+                prompts.append(self.prompt(request))
+            except RequestRefusedError as error:
+                refusals.add(request, error)
+        return prompts, refusals
+
+    def prompt(self, request: Request) -> Prompt:
+        """A request's prompt.
 
         Raises:
-            RequestRefusedError: A prompt is empty, or leaves no room for a sample; names its question.
+            RequestRefusedError: It is empty, leaves no room for a sample, or the chat template refuses it; names its
+                question.
+            InputError: It is a conversation, and there is no chat template.
         """
-        prompts = [self._tokens(request) for request in requests]
-        for request, prompt in zip(requests, prompts, strict=True):
-            if not prompt:
-                raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
-            if len(prompt) >= self.context:
-                raise RequestRefusedError(
-                    f"question {request.question_id!r}: its prompt has {len(prompt)} tokens, "
-                    f"the model's context {self.context}"
-                )
-        return prompts
+        text, tokens = self._rendered(request)
+        if not tokens:
+            raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
+        if len(tokens) >= self.context:
+            raise RequestRefusedError(
+                f"question {request.question_id!r}: its prompt has {len(tokens)} tokens, "
+                f"the model's context {self.context}"
+            )
+        return Prompt(request, tokens, opened_thinking(text))
 
-    def room(self, prompt: Sequence[int], sampling: SamplingParams) -> int:
+    def room(self, prompt: Prompt, sampling: SamplingParams) -> int:
         """Most tokens that a sample of this prompt may have, >= 1."""
-        return min(sampling.max_tokens, self.context - len(prompt))
+        return min(sampling.max_tokens, self.context - len(prompt.tokens))
 
     def has_stop(self, tokens: Sequence[int], sampling: SamplingParams) -> bool:
         """Whether the last token completed a stop string."""
@@ -63,29 +91,30 @@ class Transcriber:
         tail = self.text(tokens[-max(len(stop.encode()) for stop in sampling.stop) - 1 :])
         return any(stop in tail for stop in sampling.stop)
 
-    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: int) -> Sample:
-        """A finished sample of a prompt of so many tokens: its text without the stop string, every token counted."""
+    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: Prompt) -> Sample:
+        """A finished sample of a prompt: its text without the stop string, every token counted."""
         text = self.text(tokens)
         cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=len(text))
-        reason = "stop" if ended else "length"
-        return Sample(sampling.shown(text[:cut]), len(tokens), reason, seed, prompt_tokens=prompt)
+        shown = sampling.shown(reopen_thinking(prompt.opened, text[:cut]))
+        return Sample(shown, len(tokens), "stop" if ended else "length", seed, prompt_tokens=len(prompt.tokens))
 
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say, special ones left out."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _tokens(self, request: Request) -> list[int]:
+    def _rendered(self, request: Request) -> tuple[str, list[int]]:
+        """The prompt's text and tokens."""
         if not self.chat and not request.messages:
-            return list(self.tokenizer(request.prompt)["input_ids"])
+            return request.prompt, list(self.tokenizer(request.prompt)["input_ids"])
         from jinja2 import TemplateError
 
         if not self.has_template:
             raise InputError(f"model {self.model!r}: its tokenizer has no chat template for a conversation")
-        goes_on = request.continues
-        ending = {"continue_final_message": True} if goes_on else {"add_generation_prompt": True}
+        ending = {"continue_final_message": True} if request.continues else {"add_generation_prompt": True}
         try:
-            text = self.tokenizer.apply_chat_template(request.turns(), tokenize=False, **ending)
+            text = str(self.tokenizer.apply_chat_template(request.turns(), tokenize=False, **ending))
         except TemplateError as error:
-            raise InputError(f"model {self.model!r}: its chat template fails: {error}") from error
+            name = f"question {request.question_id!r}: model {self.model!r}"
+            raise RequestRefusedError(f"{name}: its chat template fails: {error}") from error
         # Templates write the special tokens themselves.
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return text, list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

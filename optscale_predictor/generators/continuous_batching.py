@@ -16,8 +16,10 @@ from typing import Any
 import torch
 
 from optscale_predictor.errors import EngineError, InputError
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams
 from optscale_predictor.generators._seeds import session_seed
+from optscale_predictor.generators._transcription import Prompt
+from optscale_predictor.generators._usage import Usage
 from optscale_predictor.generators.huggingface import describe_transformers, end_tokens, load_causal_model
 
 MASKED_ROWS = 64  # samples at once where attention goes over all of them
@@ -88,7 +90,7 @@ class ContinuousBatchingGenerator(Generator):
 
     def check(self, request: Request) -> None:
         """See :class:`Generator`."""
-        self._transcriber.prompts([request])
+        self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """See :class:`Generator`. Leaving the iterator stops the engine.
@@ -96,36 +98,41 @@ class ContinuousBatchingGenerator(Generator):
         Raises:
             EngineError: The engine failed.
             InputError: Another iteration over it has not ended.
+            RequestRefusedError: Some prompts are empty or too long; raised when all others are done.
         """
-        prompts = self._transcriber.prompts(requests)
-        if not requests:
-            return
-        seed = session_seed(self.sampling.seed, requests)
-        span = max(len(prompt) + self._transcriber.room(prompt, self.sampling) for prompt in prompts)
+        prompts, refusals = self._transcriber.prompts(requests)
+        if prompts:
+            yield from self._drawn(prompts)
+        refusals.tell()
+
+    def _drawn(self, prompts: list[Prompt]) -> Iterator[tuple[Request, list[Sample]]]:
+        seed = session_seed(self.sampling.seed, [prompt.request for prompt in prompts])
+        span = max(len(prompt.tokens) + self._transcriber.room(prompt, self.sampling) for prompt in prompts)
         rows: dict[str, _Row] = {}
-        waiting = {index: request.num_samples for index, request in enumerate(requests)}
+        waiting = {index: prompt.request.num_samples for index, prompt in enumerate(prompts)}
         with self._engine.session(self.sampling, sorted(self._ends), span, seed) as manager:
-            for index, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-                self._enqueue(manager, index, request.num_samples, prompt, rows)
+            for index, prompt in enumerate(prompts):
+                self._enqueue(manager, index, prompt, rows)
             manager.start()
             try:
                 for index in self._finished(manager, rows, waiting):
-                    self.usage.prompt_tokens += len(prompts[index])
-                    count = requests[index].num_samples
-                    yield requests[index], self._samples(rows, index, count, seed, len(prompts[index]))
+                    self.usage.prompt_tokens += len(prompts[index].tokens)
+                    samples = self._samples(rows, index, seed, prompts[index])
+                    self.usage.note(samples)
+                    yield prompts[index].request, samples
             finally:
                 self._engine.stop(hard=bool(waiting))
                 self._settle(manager, rows, waiting)
 
-    def _enqueue(self, manager: Any, index: int, count: int, prompt: list[int], rows: dict[str, _Row]) -> None:
+    def _enqueue(self, manager: Any, index: int, prompt: Prompt, rows: dict[str, _Row]) -> None:
         # A prompt is forked before its last token, so one of a single token is sent as often as it is asked.
-        together = len(prompt) > 1
+        together, count = len(prompt.tokens) > 1, prompt.request.num_samples
         manager.num_return_sequences = count if together else 1
         names = _names(index, count)
         rows |= {name: _Row(index) for name in names}
         limit, streaming = self._transcriber.room(prompt, self.sampling), bool(self.sampling.stop)
         for name in names[:1] if together else names:
-            if manager.add_request(prompt, request_id=name, max_new_tokens=limit, streaming=streaming) is None:
+            if manager.add_request(prompt.tokens, request_id=name, max_new_tokens=limit, streaming=streaming) is None:
                 raise InputError(f"model {self._transcriber.model!r}: continuous batching takes no requests")
 
     def _finished(self, manager: Any, rows: Mapping[str, _Row], waiting: dict[int, int]) -> Iterator[int]:
@@ -160,8 +167,8 @@ class ContinuousBatchingGenerator(Generator):
         row.ended = stopped or tokens[-1] in self._ends
         return row.done
 
-    def _samples(self, rows: Mapping[str, _Row], index: int, count: int, seed: int, prompt: int) -> list[Sample]:
-        drawn = [rows[name] for name in _names(index, count)]
+    def _samples(self, rows: Mapping[str, _Row], index: int, seed: int, prompt: Prompt) -> list[Sample]:
+        drawn = [rows[name] for name in _names(index, prompt.request.num_samples)]
         return [self._transcriber.sample(row.tokens, row.ended, seed, self.sampling, prompt) for row in drawn]
 
     def _settle(self, manager: Any, rows: Mapping[str, _Row], waiting: Mapping[int, int]) -> None:

@@ -15,9 +15,10 @@ import torch
 
 from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.generators._cache_rows import can_choose_rows, choose_rows
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams
 from optscale_predictor.generators._seeds import request_seed
-from optscale_predictor.generators._transcription import Transcriber
+from optscale_predictor.generators._transcription import Prompt, Transcriber
+from optscale_predictor.generators._usage import Usage
 from optscale_predictor.models import load_pretrained
 
 
@@ -95,33 +96,36 @@ class HuggingFaceGenerator(Generator):
 
     def check(self, request: Request) -> None:
         """See :class:`Generator`."""
-        self._transcriber.prompts([request])
+        self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths.
 
         Raises:
             EngineError: It was interrupted.
+            RequestRefusedError: Some prompts are empty or too long; raised when all others are done.
         """
         self._interrupted.clear()
-        prompts = self._transcriber.prompts(requests)
+        prompts, refusals = self._transcriber.prompts(requests)
         waiting: dict[int, list[_Row]] = {}
         batch: list[_Row] = []
         # The longest first: what does not fit into memory fails at once, and the time left is not told too short.
-        for index in sorted(range(len(requests)), key=lambda one: -len(prompts[one])):
-            seed = request_seed(self.sampling.seed, requests[index])
+        for index in sorted(range(len(prompts)), key=lambda one: -len(prompts[one].tokens)):
+            request = prompts[index].request
+            seed = request_seed(self.sampling.seed, request)
             limit = self._transcriber.room(prompts[index], self.sampling)
-            waiting[index] = [_Row(index, seed, limit) for _ in range(requests[index].num_samples)]
+            waiting[index] = [_Row(index, seed, limit) for _ in range(request.num_samples)]
             batch += waiting[index]
             # A request stays within one batch (unless it alone is larger), and is done when its batch is.
             if len(batch) >= self._batch_size:
                 self._run(batch, prompts)
-                yield from self._finished(waiting, requests, prompts)
+                yield from self._finished(waiting, prompts)
                 waiting, batch = {}, []
         self._run(batch, prompts)
-        yield from self._finished(waiting, requests, prompts)
+        yield from self._finished(waiting, prompts)
+        refusals.tell()
 
-    def _run(self, rows: list[_Row], prompts: list[list[int]]) -> None:
+    def _run(self, rows: list[_Row], prompts: list[Prompt]) -> None:
         rng = torch.Generator(self._model.device)
         for start in range(0, len(rows), self._batch_size):
             chunk = rows[start : start + self._batch_size]
@@ -131,10 +135,10 @@ class HuggingFaceGenerator(Generator):
             self._decode(chunk, prompts, rng)
 
     @torch.inference_mode()
-    def _decode(self, rows: list[_Row], prompts: list[list[int]], rng: torch.Generator) -> None:
+    def _decode(self, rows: list[_Row], prompts: list[Prompt], rng: torch.Generator) -> None:
         """Samples every row to its end."""
         asked = {request: place for place, request in enumerate(dict.fromkeys(row.request for row in rows))}
-        batch = self._left_padded([prompts[one] for one in asked])
+        batch = self._left_padded([prompts[one].tokens for one in asked])
         self.usage.prompt_tokens += int(batch.mask.sum())
         # Each prompt is read once; its samples share what was read.
         rows_of = self._indices([asked[row.request] for row in rows])
@@ -201,11 +205,13 @@ class HuggingFaceGenerator(Generator):
         return [index for index, row in enumerate(live) if not row.ended and len(row.tokens) < row.limit]
 
     def _finished(
-        self, waiting: dict[int, list[_Row]], requests: Sequence[Request], prompts: list[list[int]]
+        self, waiting: dict[int, list[_Row]], prompts: list[Prompt]
     ) -> Iterator[tuple[Request, list[Sample]]]:
+        write = self._transcriber.sample
         for index, rows in waiting.items():
-            write, read = self._transcriber.sample, len(prompts[index])
-            yield requests[index], [write(row.tokens, row.ended, row.seed, self.sampling, read) for row in rows]
+            samples = [write(row.tokens, row.ended, row.seed, self.sampling, prompts[index]) for row in rows]
+            self.usage.note(samples)
+            yield prompts[index].request, samples
 
 
 def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:

@@ -1,38 +1,41 @@
-"""Any OpenAI-compatible server, at one or several URLs: vLLM, SGLang, llama.cpp, ``transformers serve``.
+"""Any OpenAI-compatible server, at one or several URLs: vLLM, SGLang, llama.cpp, ``transformers serve``, vendors' own.
 
 Several samples of a question are one request with ``n``, so that the server reads their prompt once. How many tokens
 each took is not in the reply's ``usage``, which is their sum. In order of preference the tokens' ids tell (vLLM), or
-their log-probabilities; the counts must add up to ``usage``. Where a server offers neither, samples are asked for one
-by one, and ``usage`` is exact.
+their log-probabilities; the counts must not fall short of ``usage``. Where a server offers neither, samples are asked
+for one by one, and ``usage`` tells. A ``usage`` that cannot be is not believed: the tokens are then those that the
+server lists, and where it lists none they are an estimate, counted as such (``Usage.estimated_samples``).
 """
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from optscale_predictor.answers.thinking import join_thinking
+from optscale_predictor.answers.thinking import opened_thinking
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.event_loop import Emit, iterate, together
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, copies
+from optscale_predictor.generators._refusals import Refusals
 from optscale_predictor.generators._seeds import request_seed
+from optscale_predictor.generators._server_facts import (
+    LOGPROBS,
+    MAX_COMPLETION_TOKENS,
+    MAX_TOKENS,
+    ONE_BY_ONE,
+    TOKEN_IDS,
+    USAGE,
+    ServerFacts,
+)
 from optscale_predictor.generators._server_options import ServerOptions
+from optscale_predictor.generators._server_reply import Asked, ReplyReader
 from optscale_predictor.generators._session import DrawSession
+from optscale_predictor.generators._usage import Usage
 from optscale_predictor.served_model import served_model
-from optscale_predictor.wire import JsonService, UnreadableReplyError
+from optscale_predictor.wire import JsonService
 
 _Result = tuple[Request, list[Sample]]
-
-#: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
-_TOKEN_IDS, _LOGPROBS, _ONE_BY_ONE = "token ids", "logprobs", "one by one"
-
-
-@dataclass
-class _Counting:
-    """How samples' tokens are counted; what one request found out serves all, whatever their sampling."""
-
-    way: str
 
 
 class OpenAIServerGenerator(Generator):
@@ -68,7 +71,7 @@ class OpenAIServerGenerator(Generator):
         if not self._urls:
             raise InputError("base_url is empty")
         self._model, owners = served_model(self._urls, model, self._options.timeout)
-        self._counting = _Counting(_TOKEN_IDS if owners == {"vllm"} else _LOGPROBS)
+        self._facts = ServerFacts(TOKEN_IDS if owners == {"vllm"} else LOGPROBS)
 
     def session(self) -> DrawSession:
         """See :class:`Generator`: every request is sent as it comes."""
@@ -89,14 +92,14 @@ class OpenAIServerGenerator(Generator):
 
     async def _run(self, requests: Sequence[Request], emit: Emit[_Result]) -> None:
         waiting = iter(requests)
-        refused: list[str] = []
+        refusals = Refusals(len(requests))
 
         async def work() -> None:
             for request in waiting:  # shared by all workers: each takes the next one
                 try:
                     samples = await self.samples(service, request)
                 except RequestRefusedError as error:
-                    refused.append(f"question {request.question_id!r}: {error}")
+                    refusals.add(request, error)
                 else:
                     await self._hand_over(emit, request, samples)
 
@@ -108,8 +111,7 @@ class OpenAIServerGenerator(Generator):
                     group.create_task(work())
         finally:
             self.take_over(service)
-        if refused:
-            raise RequestRefusedError(f"{len(refused)} of {len(requests)} requests were refused; {refused[0]}")
+        refusals.tell()
 
     def service(self) -> JsonService:
         """The way to the servers, for one event loop."""
@@ -136,33 +138,43 @@ class OpenAIServerGenerator(Generator):
 
     async def samples(self, service: JsonService, request: Request) -> list[Sample]:
         """One request's samples; see :meth:`generate`."""
-        seed, count = request_seed(self.sampling.seed, request), request.num_samples
+        seed = request_seed(self.sampling.seed, request)
         if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
-            return count * await self._draw(service, request, 1, seed)
-        return await self._draw(service, request, count, seed)
+            return copies(await self._one(service, request, seed), request.num_samples)
+        return await self._draw(service, request, request.num_samples, seed)
 
     async def _draw(self, service: JsonService, request: Request, count: int, seed: int) -> list[Sample]:
         if count == 1:
-            return await self._ask(service, request, 1, seed, "") or []
-        for way in (_TOKEN_IDS, _LOGPROBS):
-            if self._counting.way == way:
+            return [await self._one(service, request, seed)]
+        for way in (TOKEN_IDS, LOGPROBS):
+            if self._facts.way == way:
                 samples = await self._together(service, request, count, seed, way)
                 if samples is not None:
                     return samples
-                if way == _TOKEN_IDS and self._counting.way == way:  # not changed by another worker meanwhile
-                    self._counting.way = _LOGPROBS
-        asked = (self._ask(service, request, 1, (seed + one) % (1 << 31), "") for one in range(count))
-        each = await together(asked)
-        self._counting.way = _ONE_BY_ONE  # this request is served so; it was the way of asking that was not
-        return [sample for samples in each for sample in samples or ()]
+                if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
+                    self._facts.way = LOGPROBS
+        each = await together(self._one(service, request, (seed + one) % (1 << 31)) for one in range(count))
+        self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
+        return each
+
+    async def _one(self, service: JsonService, request: Request, seed: int) -> Sample:
+        way = self._facts.way_of_one
+        if way != USAGE:
+            samples = await self._together(service, request, 1, seed, way)
+            if samples is not None:
+                return samples[0]
+        samples = await self._ask(service, request, 1, seed, USAGE)
+        if way != USAGE:  # it was the way of asking that was refused, not the request
+            self._facts.doubt(way)
+        return (samples or [])[0]
 
     async def _together(
         self, service: JsonService, request: Request, count: int, seed: int, way: str
     ) -> list[Sample] | None:
         try:
             return await self._ask(service, request, count, seed, way)
-        except RequestRefusedError:
-            if way == _LOGPROBS:  # some servers refuse the option itself
+        except RequestRefusedError as error:
+            if way == LOGPROBS and error.field in ("", "logprobs"):  # some servers refuse the option itself
                 return None
             raise
 
@@ -170,68 +182,50 @@ class OpenAIServerGenerator(Generator):
         self, service: JsonService, request: Request, count: int, seed: int, way: str
     ) -> list[Sample] | None:
         """Samples of one request; None where the server does not offer ``way`` of counting their tokens."""
-        chat = self._chat or bool(request.messages)
-        payload = {**self._options.extra_body, **self._payload(request, count, seed)}
-        if way == _TOKEN_IDS:
-            payload["return_token_ids"] = True
-        elif way == _LOGPROBS:
-            payload["logprobs"] = True if chat else 0
-        path = "/chat/completions" if chat else "/completions"
-        return await service.ask(path, payload, lambda reply: self._read(reply, count, seed, way, chat))
+        limit = self._facts.limit
+        try:
+            return await self._post(service, request, count, seed, way, limit)
+        except RequestRefusedError as error:
+            if error.field == MAX_TOKENS == limit and self._is_chat(request):
+                samples = await self._post(service, request, count, seed, way, MAX_COMPLETION_TOKENS)
+                self._facts.limit = MAX_COMPLETION_TOKENS
+                return samples
+            if error.field == "seed":
+                hint = "--server.send_seed false (send_seed=False in lm-eval's model_args) leaves the seed out"
+                raise RequestRefusedError(f"{error}; {hint}", error.field) from error
+            raise
 
-    def _payload(self, request: Request, count: int, seed: int) -> dict[str, object]:
+    async def _post(
+        self, service: JsonService, request: Request, count: int, seed: int, way: str, limit: str
+    ) -> list[Sample] | None:
+        chat = self._is_chat(request)
+        payload = {**self._options.extra_body, **self._payload(request, count), limit: self.sampling.max_tokens}
+        if self._options.send_seed:
+            payload["seed"] = seed
+        if way == TOKEN_IDS:
+            payload["return_token_ids"] = True
+        elif way == LOGPROBS:
+            payload["logprobs"] = True if chat else 0
+        opened = opened_thinking(request.own_end if chat else request.prompt)
+        asked = Asked(count, seed if self._options.send_seed else None, way, chat, opened)
+        reader = ReplyReader(self.sampling, self.usage, self._facts)
+        path = "/chat/completions" if chat else "/completions"
+        return await service.ask(path, payload, lambda reply: reader.read(reply, asked))
+
+    def _is_chat(self, request: Request) -> bool:
+        return self._chat or bool(request.messages)
+
+    def _payload(self, request: Request, count: int) -> dict[str, object]:
         sampling = self.sampling
         asked: dict[str, object] = {"prompt": request.prompt}
-        if self._chat or request.messages:
+        if self._is_chat(request):
             asked = {"messages": request.turns()}
         if request.continues:
             asked |= {"add_generation_prompt": False, "continue_final_message": True}
         if sampling.stop:
             asked["stop"] = list(sampling.stop)
-        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
-        return {"model": self._model, "n": count, "seed": seed, **drawn, **asked}
-
-    def _read(self, reply: Any, count: int, seed: int, way: str, chat: bool) -> list[Sample] | None:
-        """A reply's samples, every number checked; None where it does not tell each one's tokens."""
-        spent = _whole(reply["usage"]["completion_tokens"])
-        choices = reply["choices"]
-        try:
-            if len(choices) != count:
-                if way and len(choices) == 1:  # a server that does not know `n`
-                    self.usage.discarded_tokens += spent
-                    return None
-                raise UnreadableReplyError(f"asked for {count} samples, got {len(choices)}")
-            tokens = [spent] if count == 1 else [self._tokens(choice, way, chat) for choice in choices]
-            if sum(tokens) != spent:
-                self.usage.discarded_tokens += spent
-                return None
-            if max(tokens) > self.sampling.max_tokens:
-                raise UnreadableReplyError(f"a sample has {max(tokens)} tokens, more than were asked for")
-            read = _whole(reply["usage"].get("prompt_tokens") or 0)
-            samples = [self._sample(choice, one, seed, chat, read) for choice, one in zip(choices, tokens, strict=True)]
-        except (UnreadableReplyError, KeyError, TypeError, AttributeError):
-            self.usage.discarded_tokens += spent
-            raise
-        self.usage.prompt_tokens += read
-        return samples
-
-    def _sample(self, choice: Any, num_tokens: int, seed: int, chat: bool, read: int) -> Sample:
-        text, ended = (self._said(choice["message"]) if chat else choice["text"]), choice["finish_reason"]
-        if not isinstance(text, str):
-            raise UnreadableReplyError("a sample's text is not text")
-        if ended not in ("stop", "length", "content_filter", "tool_calls"):
-            raise UnreadableReplyError(f"a sample was not finished: {str(ended)[:40]!r}")
-        return Sample(self.sampling.shown(text), num_tokens, ended, seed, prompt_tokens=read)
-
-    def _said(self, message: Any) -> str:
-        thinking = message.get("reasoning_content") or message.get("reasoning")
-        return join_thinking(thinking, message.get("content") or "")
-
-    def _tokens(self, choice: Any, way: str, chat: bool) -> int:
-        if way == _TOKEN_IDS:
-            return len(choice.get("token_ids") or ())
-        listed = choice.get("logprobs") or {}
-        return len(listed.get("content" if chat else "tokens") or ())
+        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        return {"model": self._model, "n": count, **drawn, **asked}
 
 
 class _ServerSession(DrawSession):
@@ -261,9 +255,3 @@ class _ServerSession(DrawSession):
         finally:
             self._generator.usage.add(drawing.usage)
         return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]
-
-
-def _whole(number: object) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise UnreadableReplyError(f"a count of tokens is {str(number)[:40]!r}")
-    return number

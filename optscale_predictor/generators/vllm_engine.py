@@ -15,12 +15,14 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from optscale_predictor.errors import EngineError, InputError, MissingExtraError
+from optscale_predictor.answers.thinking import reopen_thinking
+from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.generators._engine_session import EngineSession
-from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.generators._generator import Generator, Request, Sample, SamplingParams, copies
 from optscale_predictor.generators._seeds import request_seed
 from optscale_predictor.generators._session import DrawSession
-from optscale_predictor.generators._transcription import Transcriber
+from optscale_predictor.generators._transcription import Prompt, Transcriber
+from optscale_predictor.generators._usage import Usage
 from optscale_predictor.generators._vllm_options import VLLMOptions
 from optscale_predictor.models import resolve_model
 
@@ -73,23 +75,28 @@ class VLLMGenerator(Generator):
 
         Raises:
             EngineError: vLLM's engine died.
+            RequestRefusedError: Some prompts are refused; raised when all others are done.
         """
-        prompts = self._transcriber.prompts(requests)
-        coming = iter(zip(requests, prompts, strict=True))
-        asked: dict[str, Request] = {}
+        prompts, refusals = self._transcriber.prompts(requests)
+        coming = iter(prompts)
+        asked: dict[str, Prompt] = {}
         try:
             while True:
-                waiting = sum(request.num_samples for request in asked.values())
-                while waiting < self.most_waiting and (one := next(coming, None)) is not None:
-                    asked[self.submit(*one)] = one[0]
-                    waiting += one[0].num_samples
+                waiting = sum(prompt.request.num_samples for prompt in asked.values())
+                while waiting < self.most_waiting and (prompt := next(coming, None)) is not None:
+                    try:
+                        asked[self.submit(prompt)] = prompt
+                        waiting += prompt.request.num_samples
+                    except RequestRefusedError as error:
+                        refusals.add(prompt.request, error)
                 if not asked:
-                    return
+                    break
                 for name in self._step(asked):
-                    request = asked.pop(name)
-                    yield request, self.collect(name, request)
+                    prompt = asked.pop(name)
+                    yield prompt.request, self.collect(name, prompt)
         finally:
             self.abort(list(asked))
+        refusals.tell()
 
     def session(self) -> DrawSession:
         """See :class:`Generator`: the engine takes requests while it runs."""
@@ -101,27 +108,30 @@ class VLLMGenerator(Generator):
 
     def check(self, request: Request) -> None:
         """See :class:`Generator`."""
-        self._transcriber.prompts([request])
+        self.prompt(request)
 
-    def prompt(self, request: Request) -> list[int]:
-        """The tokens of a request's prompt.
+    def prompt(self, request: Request) -> Prompt:
+        """A request's prompt.
 
         Raises:
-            InputError: It is empty, or leaves no room for a sample.
+            RequestRefusedError: It is empty, or leaves no room for a sample.
         """
-        return self._transcriber.prompts([request])[0]
+        return self._transcriber.prompt(request)
 
-    def submit(self, request: Request, prompt: list[int]) -> str:
+    def submit(self, prompt: Prompt) -> str:
         """Hands a request to the engine; what it is called there.
 
         Raises:
-            InputError: The engine refuses it.
+            RequestRefusedError: The engine refuses it.
+            EngineError: The engine has died.
         """
-        name = f"optscale-{next(self._names)}"
+        name, question = f"optscale-{next(self._names)}", prompt.request.question_id
         try:
-            self._engine.add_request(name, self._rendered(prompt), self._params(request, prompt))
+            self._engine.add_request(name, self._rendered(prompt.tokens), self._params(prompt))
         except Exception as error:  # its own kinds of errors have changed from version to version
-            raise InputError(f"question {request.question_id!r}: vLLM refuses it: {_first_line(error)}") from error
+            if "Dead" in type(error).__name__:
+                raise self._died(error) from error
+            raise RequestRefusedError(f"question {question!r}: vLLM refuses it: {_first_line(error)}") from error
         return name
 
     def step(self) -> None:
@@ -133,18 +143,20 @@ class VLLMGenerator(Generator):
         try:
             outputs = self._engine.step()
         except Exception as error:
-            raise EngineError(f"model {self._transcriber.model!r}: vLLM's engine died: {_first_line(error)}") from error
+            raise self._died(error) from error
         self._arrived |= {output.request_id: output for output in outputs if output.finished}
 
     def arrived(self, name: str) -> bool:
         """Whether a request is done."""
         return name in self._arrived
 
-    def collect(self, name: str, request: Request) -> list[Sample]:
+    def collect(self, name: str, prompt: Prompt) -> list[Sample]:
         """The samples of a request that is done."""
         output = self._arrived.pop(name)
         self.usage.prompt_tokens += len(output.prompt_token_ids)
-        return self._samples(request, output)
+        samples = self._samples(prompt, output)
+        self.usage.note(samples)
+        return samples
 
     def abort(self, names: Sequence[str]) -> None:
         """Ends requests that nobody waits for any more."""
@@ -159,17 +171,20 @@ class VLLMGenerator(Generator):
         renderer: Any = getattr(self._engine, "renderer", None)
         return renderer.render_cmpl([tokens])[0] if hasattr(renderer, "render_cmpl") else tokens
 
-    def _params(self, request: Request, prompt: list[int]) -> Any:
+    def _died(self, error: Exception) -> EngineError:
+        return EngineError(f"model {self._transcriber.model!r}: vLLM's engine died: {_first_line(error)}")
+
+    def _params(self, prompt: Prompt) -> Any:
         from vllm import SamplingParams as Params
         from vllm.sampling_params import RequestOutputKind
 
         return Params(
-            n=self._asked(request),
+            n=self._asked(prompt.request),
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self._transcriber.room(prompt, self.sampling),
             stop=list(self.sampling.stop) or None,
-            seed=request_seed(self.sampling.seed, request),
+            seed=request_seed(self.sampling.seed, prompt.request),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
@@ -177,22 +192,29 @@ class VLLMGenerator(Generator):
         """Samples that the engine is asked for: it refuses to draw equal ones, so a greedy one is drawn once."""
         return 1 if self.sampling.temperature == 0 else request.num_samples
 
-    def _step(self, asked: Mapping[str, Request]) -> list[str]:
+    def _step(self, asked: Mapping[str, Prompt]) -> list[str]:
         """Runs the engine a step; returns those of these requests that are done."""
         self.step()
         return [name for name in asked if self.arrived(name)]
 
-    def _samples(self, request: Request, output: Any) -> list[Sample]:
-        seed, read = request_seed(self.sampling.seed, request), len(output.prompt_token_ids)
+    def _samples(self, prompt: Prompt, output: Any) -> list[Sample]:
+        request, read = prompt.request, len(output.prompt_token_ids)
+        seed = request_seed(self.sampling.seed, request)
         samples = [
-            Sample(self.sampling.shown(one.text), len(one.token_ids), str(one.finish_reason), seed, prompt_tokens=read)
+            Sample(
+                self.sampling.shown(reopen_thinking(prompt.opened, one.text)),
+                len(one.token_ids),
+                str(one.finish_reason),
+                seed,
+                prompt_tokens=read,
+            )
             for one in output.outputs
         ]
         strange = {sample.finish_reason for sample in samples} - {"stop", "length"}
         if strange or len(samples) != self._asked(request):
             what = f"ended with {sorted(strange)}" if strange else f"has {len(samples)} samples"
             raise EngineError(f"question {request.question_id!r}: vLLM's reply {what}")
-        return samples if len(samples) == request.num_samples else samples * request.num_samples
+        return samples if len(samples) == request.num_samples else copies(samples[0], request.num_samples)
 
 
 def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: SamplingParams) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from optscale_predictor.verifiers import Verifier
 _MOST_TOKENS = 256  # of a sample, where neither the user nor the task says
 
 #: Arguments that change no answer: where things are served and kept, and how fast.
-_NEUTRAL = ("base_url", "verifier_url", "record", "concurrency", "in_flight", "timeout", "max_retries")
+_NEUTRAL = ("base_url", "verifier_url", "record", "concurrency", "in_flight", "timeout", "max_retries", "send_seed")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Arguments:
         base_url: An OpenAI-compatible server, or several, separated by spaces.
         timeout: Seconds that a server may take for one try, > 0.
         max_retries: How often a request is sent to a server again, >= 0.
+        send_seed: Whether requests to a server carry a seed; some engines cannot take one.
         chat: Whether a prompt is a user's turn, put into the model's chat template; ``--apply_chat_template`` is
             lm-eval's own way, with examples as turns.
         pool: A scored pool whose samples are served in place of a generator's; no generator or verifier is loaded.
@@ -73,6 +74,7 @@ class Arguments:
     base_url: str | None = None
     timeout: float = 600.0
     max_retries: int = 8
+    send_seed: bool = True
     chat: bool = False
     pool: str | None = None
     temperature: float = 1.0
@@ -147,7 +149,7 @@ class Arguments:
             engine=self.engine,
             vllm=_vllm_options(self.vllm),
             trust_remote_code=bool(self.trust_remote_code),
-            server=ServerOptions(float(self.timeout), int(self.max_retries)),
+            server=ServerOptions(float(self.timeout), int(self.max_retries), send_seed=bool(self.send_seed)),
         )
         return generator, self._verifier()
 

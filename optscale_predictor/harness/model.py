@@ -14,6 +14,7 @@ from lm_eval.api.registry import MODEL_REGISTRY, register_model
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import SamplingParams
+from optscale_predictor.generators.warning import warning_at_end
 from optscale_predictor.harness.arguments import Arguments
 from optscale_predictor.harness.chat import read_turns, write_turns
 from optscale_predictor.harness.chosen_text import ChosenText
@@ -57,10 +58,11 @@ class OptScaleLM(LM):
             key = (str(request.task_name), json.dumps(request.args[1], sort_keys=True))
             groups.setdefault(key, []).append(index)
         answers: list[str] = [""] * len(requests)
-        for indices in groups.values():
-            group = [requests[index] for index in indices]
-            for index, answer in zip(indices, self._answer(group, disable_tqdm), strict=True):
-                answers[index] = answer
+        with warning_at_end(self._scaler.generator):
+            for indices in groups.values():
+                group = [requests[index] for index in indices]
+                for index, answer in zip(indices, self._answer(group, disable_tqdm), strict=True):
+                    answers[index] = answer
         return answers
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:

@@ -94,6 +94,6 @@ def _stored(pool: Pool, wanted: set[str]) -> dict[str, list[Scored]]:
 def _of_row(row: Mapping[str, Any], pool: Pool) -> Scored:
     if row["score"] is None and row["refusal"] is None:
         raise InputError(f"{pool.folder}: some samples have no score; run: optscale score {pool.name}")
-    sample = Sample(row["text"], row["num_tokens"] or 0, row["finish_reason"] or "", row["seed"] or 0)
+    sample = Sample(row["text"], row["num_tokens"] or 0, row["finish_reason"] or "", row["seed"])
     score = float("nan") if row["score"] is None else float(row["score"])
     return Scored(sample, row["answer"], score, row["refusal"], row["verifier_tokens"] or 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.backbone import add_lora
+from optscale_predictor.predictor.base_place import is_folder
 from optscale_predictor.predictor.untrusted import own_file, read_json, read_weights
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -36,19 +37,29 @@ def write_adapter(backbone: Any, base_model: str, folder: Path) -> None:
 
     Args:
         backbone: Wrapped by PEFT.
-        base_model: The name that the base goes by; PEFT would write down where it lay on this machine.
+        base_model: The name that the base goes by, left out of a folder's; PEFT would write down where it lay on this
+            machine.
         folder: Gets the two files.
     """
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    settings = {**backbone.peft_config["default"].to_dict(), "base_model_name_or_path": base_model}
-    settings |= {"auto_mapping": None, "inference_mode": True}
-    text = json.dumps(settings, indent=2, sort_keys=True, default=sorted)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    settings = {**backbone.peft_config["default"].to_dict(), "auto_mapping": None, "inference_mode": True}
+    _write_settings(settings, base_model, folder)
     tensors = get_peft_model_state_dict(backbone, save_embedding_layers=False)
     plain = {name: part.detach().cpu().contiguous() for name, part in tensors.items()}
     save_file(plain, folder / WEIGHTS, {"format": "pt"})
+
+
+def rename_base(base_model: str, folder: Path) -> None:
+    """Gives the base another name in an adapter that is there."""
+    _write_settings(read_json(own_file(folder, CONFIG)), base_model, folder)
+
+
+def _write_settings(settings: dict[str, Any], base_model: str, folder: Path) -> None:
+    named = settings | {"base_model_name_or_path": None if is_folder(base_model) else base_model}
+    text = json.dumps(named, indent=2, sort_keys=True, default=sorted)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:

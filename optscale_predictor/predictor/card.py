@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.predictor.base_place import folder_name, is_folder
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.reported import METRICS, assessment_notes, assessment_tables, figures_of, number
 from optscale_predictor.predictor.sources import ScoreSource, public_name
@@ -53,7 +54,8 @@ def render_card(
         .render(
             metadata=_metadata(config, figures, license, repo_id, _split_of(assessment)),
             license=license,
-            title=f"OptScale predictor on {public_name(config.base_model)}",
+            title=f"OptScale predictor on {folder_name(config.base_model)}",
+            base_note=_base_note(config),
             version=__version__,
             made_of=_made_of(config),
             sources=[{"name": source.name, "settings": _settings(source)} for source in config.sources],
@@ -102,7 +104,7 @@ def _metadata(
         for name, value in figures.items()
         if name in METRICS
     ]
-    on_hub = config.base_model.count("/") == 1 and public_name(config.base_model) == config.base_model
+    on_hub = config.base_model.count("/") == 1 and not is_folder(config.base_model)
     content = ModelCardData(
         library_name=_LIBRARY,
         license=license,
@@ -125,7 +127,7 @@ def _datasets(data: Mapping[str, Any]) -> list[str]:
 
 
 def _made_of(config: PredictorConfig) -> dict[str, object]:
-    base = public_name(config.base_model)
+    base = folder_name(config.base_model)
     return {
         "base model": f"{base} (merged into this checkpoint)" if config.merged else base,
         "pooling": f"{config.pooling}, {config.layers} hidden layer{'s' if config.layers == 'all' else ''}",
@@ -134,6 +136,17 @@ def _made_of(config: PredictorConfig) -> dict[str, object]:
         **{f"head, {name}": size for name, size in config.head_sizes.items()},
         **({"may be told besides": ", ".join(config.labels)} if config.labels else {}),
     }
+
+
+def _base_note(config: PredictorConfig) -> str:
+    """What a reader must know of a base that has no name for others; empty where it has one, or is not needed."""
+    if config.merged or not is_folder(config.base_model):
+        return ""
+    return (
+        f"The base model {code(folder_name(config.base_model))} was a folder of the machine that trained the "
+        "predictor; no name that others could load it by is known, and whoever loads the predictor needs its weights "
+        "(`base_model=FOLDER`)."
+    )
 
 
 def _settings(source: ScoreSource) -> dict[str, object]:

@@ -3,6 +3,7 @@
 - ``optscale_config.json``: what it is made of and was made from;
 - ``head.safetensors``: the head, and the pooling where that is learnt;
 - ``README.md``: the model card, its numbers measured;
+- ``local_base.json``: where the base lies, where it is a folder of this machine; never published (``base_place``);
 - ``adapter_config.json``, ``adapter_model.safetensors``: the LoRA updates, in PEFT's own form; or, where they are
   merged (``optscale publish --merged``), a whole model and its tokenizer as transformers keeps them: no base is needed.
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from optscale_predictor.errors import InputError
 from optscale_predictor.hub import fetch
 from optscale_predictor.predictor import adapter, merging
+from optscale_predictor.predictor.base_place import find_base, folder_name, is_folder
 from optscale_predictor.predictor.card import CARD, render_card
 from optscale_predictor.predictor.config import FILE, PredictorConfig
 from optscale_predictor.predictor.fingerprint import base_fingerprint, require_base
@@ -89,7 +91,9 @@ def load(
         backbone, tokenizer = merging.read_model(folder)
         require_base(backbone, config.base_fingerprint, str(folder), str(folder))
     else:
-        backbone, tokenizer = _adapted_base(folder, config, base_model or config.base_model)
+        place = base_model or find_base(config.base_model, folder)
+        backbone, tokenizer = _adapted_base(folder, config, place)
+        config.base_model = place if is_folder(config.base_model) else config.base_model
     predictor = _with_head(kind, backbone, tokenizer, config, folder)
     return predictor.eval()
 
@@ -165,4 +169,6 @@ def read_assessment(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content.get("figures"), dict):
         raise InputError(f"{path}: not an assessment of optscale assess (no figures)")
-    return {**content, **{name: Path(str(content.get(name, ""))).name for name in ("predictor", "targets")}}
+    places = {name: Path(str(content.get(name, ""))).name for name in ("predictor", "targets")}
+    base = {"base_model": folder_name(str(content["base_model"]))} if "base_model" in content else {}
+    return {**content, **places, **base}

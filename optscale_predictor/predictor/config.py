@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.predictor.base_place import published_name, record_place
 from optscale_predictor.predictor.sources import ScoreSource
 from optscale_predictor.predictor.untrusted import own_file, read_json
 
@@ -28,7 +29,8 @@ class PredictorConfig:
     """A predictor's settings.
 
     Attributes:
-        base_model: Folder, hub id, or a name that ``models.resolve_model`` knows; as given, so that it travels.
+        base_model: Folder, hub id, or a name that ``models.resolve_model`` knows; in a file a folder is ``folder:NAME``
+            (see ``base_place``).
         base_fingerprint: Of the base's weights, so that another base of the same shape is refused; empty: not checked.
         merged: Whether the checkpoint holds a whole model, the LoRA updates merged into it; ``base_model`` then says
             only what it was made of.
@@ -110,12 +112,14 @@ class PredictorConfig:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""
-        return {**asdict(self), "sources": [source.as_dict() for source in self.sources]}
+        sources = [source.as_dict() for source in self.sources]
+        return {**asdict(self), "base_model": published_name(self.base_model), "sources": sources}
 
     def save(self, folder: Path) -> None:
         """Writes the config into a checkpoint folder."""
         text = json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n"
         (folder / FILE).write_text(text, encoding="utf-8")
+        record_place(self.base_model, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

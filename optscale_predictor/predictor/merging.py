@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.adapter import is_adapted
+from optscale_predictor.predictor.base_place import published_name
 from optscale_predictor.predictor.fingerprint import base_fingerprint
-from optscale_predictor.predictor.sources import public_name
 from optscale_predictor.predictor.untrusted import own_file, read_json
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def merge(predictor: "OptScalePredictor") -> None:
     except ValueError as error:
         raise InputError(f"the updates cannot be merged: {' '.join(str(error).split())}") from error
     predictor.config.merged = True
-    predictor.config.base_model = public_name(predictor.config.base_model)
+    predictor.config.base_model = published_name(predictor.config.base_model)
     predictor.config.base_fingerprint = base_fingerprint(predictor.backbone)
 
 

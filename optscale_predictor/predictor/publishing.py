@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor import merging
+from optscale_predictor.predictor import adapter, merging
+from optscale_predictor.predictor.base_place import folder_name, is_folder
 from optscale_predictor.predictor.card import CARD, render_card
 from optscale_predictor.predictor.checkpoint import ADAPTER_FILES, FILES, checkpoint_folder, read_assessment
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.sources import public_name
 from optscale_predictor.targets.card import require_license
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> 
         lines.append(f"{folder}: merged checkpoint")
     _write_documents(predictor, folder, assessment, how)
     lines.append(f"{folder / CARD}: model card")
+    if is_folder(predictor.config.base_model) and not predictor.config.merged:
+        name = folder_name(predictor.config.base_model)
+        lines.append(f"note: the card names no base_model: {name!r} is a folder of this machine (--base_model NAME)")
     if how.repo_id is not None:
         lines.append(f"{folder}: {push_folder(folder, how.repo_id, how.private, how.message, how.revision)}")
     return lines
@@ -114,6 +117,8 @@ def _write_documents(
     """The config, the card and the assessment, as others are to read them."""
     try:
         predictor.config.save(folder)
+        if not predictor.config.merged:
+            adapter.rename_base(predictor.config.base_model, folder)
         if assessment is not None:
             text = json.dumps(assessment, indent=2, allow_nan=False) + "\n"
             (folder / _ASSESSMENT).write_text(text, encoding="utf-8")
@@ -135,8 +140,8 @@ def _require_travelling(config: PredictorConfig, merged: str | None, how: Public
     base = how.base_model or config.base_model
     if how.repo_id is None or merged is not None or config.merged:
         return
-    if public_name(base) != base or Path(base).is_dir():
+    if is_folder(base):
         raise InputError(
-            f"the base model {base!r} is a folder of this machine: name it as others find it (--base_model), or "
-            "publish merged weights (--merged FOLDER)"
+            f"the base model {folder_name(base)!r} is a folder of this machine: name it as others find it "
+            "(--base_model), or publish merged weights (--merged FOLDER)"
         )

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Request, Sample
+from optscale_predictor.generators import Generator, Request, Sample, Usage
+from optscale_predictor.generators.warning import warning_at_end
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.runs import record_run
 from optscale_predictor.preparation.estimate import Refinement, estimate_generation
@@ -69,20 +70,20 @@ class _Run:
     refinement: Refinement
     samples: int = 0
     tokens: int = 0
-    spent_before: dict[str, int] = field(init=False)
+    spent_before: Usage = field(init=False)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         """Remembers what the engine had spent when the run began: it may serve several runs."""
-        self.spent_before = dict(vars(self.generator.usage))
+        self.spent_before = replace(self.generator.usage)
 
     def draw(self, requests: Sequence[Request], already: int, progress: bool) -> None:
         """Draws all requests; what was drawn is written down as a run, however it ends."""
         total = already + sum(request.num_samples for request in requests)
         watch = RepeatWatch(self.generator.sampling.temperature)
         try:
-            with progress_bar("generate", total, already, progress) as bar:
+            with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
                 for request, samples in self.generator.generate(requests):
                     self._take(request, samples)
                     bar.update(len(samples))
@@ -102,8 +103,8 @@ class _Run:
     def _record(self) -> None:
         facts = {"stage": "generate", "started": self.started.isoformat(timespec="seconds")}
         spent = {"seconds": round(time.monotonic() - self.clock, 3), "samples": self.samples, "tokens": self.tokens}
-        usage = {name: count - self.spent_before[name] for name, count in vars(self.generator.usage).items()}
-        record_run(self.writer.pool.folder, {**facts, **spent, **usage})
+        usage = self.generator.usage.since(self.spent_before)
+        record_run(self.writer.pool.folder, {**facts, **spent, **vars(usage)})
 
 
 def _require_counts(**counts: int) -> None:
