@@ -72,8 +72,7 @@ def make_pairs(flags: argparse.Namespace) -> list[Labelled]:
     for gold in golds:
         spellings = [text.text for text in respelling.respellings(gold, 8, flags.seed)]
         wrong = [text.text for text in respelling.mutations(gold, 16, flags.seed)]
-        kind = respelling.kind_of(gold)
-        wrong += [other for other in rng.sample(every, 4) if kind != respelling.kind_of(other)]
+        wrong += [other for other in rng.sample(every, 4) if respelling.surely_other(other, gold)]
         found += [sample(rng, gold, spellings, wrong) for _ in range(flags.samples)]
     rng.shuffle(found)
     return found[: flags.pairs]

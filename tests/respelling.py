@@ -13,7 +13,7 @@ from typing import NamedTuple
 from respelling_answers import AnswerPen
 from respelling_mutating import mutated
 from respelling_parsing import Node, read, walk
-from respelling_values import symbols
+from respelling_values import fraction_of, symbols
 
 NUMBERS = ("integer", "decimal", "fraction", "mixed number", "root", "pi", "complex", "scientific")
 OWN_NAMES = {
@@ -61,6 +61,15 @@ def _kind(tree: Node) -> str:
     if inner.op == "num":
         return "decimal" if "." in inner.args[0] else "integer"
     return "mixed number" if inner.op == "mixed" else "fraction" if inner.op == "frac" else "expression"
+
+
+def surely_other(answer: str, gold: str) -> bool:
+    """Whether one gold answer is surely not another: of values that differ, and not by a unit or a mark alone."""
+    one, other = read(answer), read(gold)
+    if set(re.findall(r"\d+|[A-Za-z]{3,}", answer)) & set(re.findall(r"\d+|[A-Za-z]{3,}", gold)):
+        return False
+    values = fraction_of(one), fraction_of(other)
+    return None in values or values[0] != values[1]
 
 
 def respellings(gold: str, count: int = 100, seed: int = 0) -> list[Spelling]:
