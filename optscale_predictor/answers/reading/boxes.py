@@ -40,7 +40,7 @@ def last_box(text: str) -> Span | None:
     boxes: list[Span] = []
     for mark in reversed(list(_BOX.finditer(text))[-_TRIED:]):
         box = _content(text, mark)
-        if box is None or not box.content.strip(" $.,;:{}\\"):
+        if box is None or not (box.content.strip(" $.,;:{}\\") or "\\{" in box.content):
             continue
         if boxes and not _are_one_list(text, box, boxes[-1]):
             break

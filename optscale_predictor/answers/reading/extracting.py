@@ -12,6 +12,7 @@ from optscale_predictor.answers.reading.last_value import last_value
 from optscale_predictor.answers.reading.marks import last_hashes, last_said, last_tagged
 from optscale_predictor.answers.reading.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
+from optscale_predictor.answers.values.spelling import unwrapped
 
 
 def extract_answer(text: str, ended: bool = True) -> str | None:
@@ -39,24 +40,23 @@ def normalise(answer: str, grouped: bool = True) -> str:
         answer: An answer.
         grouped: Whether ``1,234`` is a number in any case. It may be two, where an answer may be a list: then it stays.
     """
-    answer = answer.strip().strip("*").strip()
+    answer = unwrapped(answer.strip())
     number = plain_number(answer) if grouped or "," not in answer else None
     if number is not None:
         return number
-    if answer.startswith("$") and answer.endswith("$") and answer.count("$") in (2, 4):
-        answer = answer.strip("$")
-    elif answer.startswith("$") and answer.count("$") == 1:
-        answer = answer[1:]
-    return answer.strip().rstrip(".").strip()
+    return answer[1:].strip() if answer.startswith("$") and answer.count("$") == 1 else answer
 
 
 def _marked(text: str) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
-    marks = [one for one in (last_box(text), last_hashes(text), last_tagged(text)) if one is not None]
+    box = last_box(text)
+    marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
     said = last_said(text)
     if said is not None and (not marks or re.search(r"\d|\\[a-zA-Z]|^\W*[A-Za-z]\W*$", said.content)):
         marks.append(said)
-    return max(marks, key=lambda one: one.start, default=None)
+    # What is said in a box is the box's.
+    outside = [one for one in marks if box is None or one is box or not box.start < one.start < box.end]
+    return max(outside, key=lambda one: one.start, default=None)
 
 
 def _inner(content: str) -> str:

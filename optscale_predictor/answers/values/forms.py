@@ -14,7 +14,6 @@ from optscale_predictor.answers.values.kinds import (
     Bracketed,
     Choice,
     Listing,
-    Quantity,
     Ratio,
     RealSet,
     Scalar,
@@ -47,17 +46,7 @@ from optscale_predictor.answers.values.words import plain_words
 #: Characters; a longer "answer" is no answer, and equals none but itself.
 LONGEST = 1000
 _KEPT = 2**13
-_MONEY = re.compile(r"^(-?)\s*([¤€£¥]|USD|EUR|GBP)\s*(-?)\s*(?=[\d.\\(])")
 _ALL_BUT = re.compile(rf"\\mathbb ?\{{? ?R ?\}}? ?(?:∖|-) ?({SET_OPENS}.*{SET_CLOSES})$")
-_CURRENCIES = {
-    "¤": "dollar",
-    "€": "euro",
-    "£": "sterling",
-    "¥": "yen",
-    "USD": "dollar",
-    "EUR": "euro",
-    "GBP": "sterling",
-}
 _LABEL = re.compile(
     rf"^(?:{WORD_OPENS}?(?:the|final|answers?|result|is|approximately|about|exactly|roughly){WORD_CLOSES}?[\s:]*)+(?=\S)",
     re.IGNORECASE,
@@ -87,7 +76,7 @@ def _tried(text: str, grouped: bool) -> Value | None:
     if not grouped and not re.search(r"\d,\d{3}(?!\d)", text):
         return None
     try:
-        return spelt_form(text) or _all_but(text) or _money(text) or _answer(tokenize(text, grouped))
+        return spelt_form(text) or _all_but(text) or _answer(tokenize(text, grouped))
     except (UnreadableError, RecursionError):
         return None
 
@@ -101,19 +90,6 @@ def _all_but(text: str) -> Value | None:
     if not isinstance(value, SetOf) or not all(isinstance(one, Scalar) and not one.names for one in value.items):
         raise UnreadableError("all but something else")
     return without([one.value for one in value.items if isinstance(one, Scalar)])
-
-
-def _money(text: str) -> Value | None:
-    found = _MONEY.match(text)
-    if not found:
-        return None
-    inner = _answer(tokenize((found[1] or found[3] or "") + text[found.end() :]))
-    unit = _CURRENCIES[found[2]]
-    if isinstance(inner, Quantity):
-        return replace(inner, unit=unit)
-    if isinstance(inner, Scalar):
-        return Quantity(inner, unit)
-    raise UnreadableError("a currency before something else")
 
 
 def _answer(tokens: Sequence[Token]) -> Value:

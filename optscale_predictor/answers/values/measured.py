@@ -9,6 +9,17 @@ from optscale_predictor.answers.values.nodes import Call
 from optscale_predictor.answers.values.tokens import NAME, NUMBER, SIGN, WORD, Token, UnreadableError, tokenize
 from optscale_predictor.answers.values.units import dimensions
 
+#: Signs and names of money that stand before the number.
+CURRENCIES = {
+    "¤": "dollar",
+    "€": "euro",
+    "£": "sterling",
+    "¥": "yen",
+    "USD": "dollar",
+    "EUR": "euro",
+    "GBP": "sterling",
+}
+
 
 def read_scalar(tokens: Sequence[Token]) -> Value:
     """A number or an expression, with what may follow it: a per cent sign, a unit, a remark in brackets.
@@ -16,6 +27,11 @@ def read_scalar(tokens: Sequence[Token]) -> Value:
     Raises:
         UnreadableError: Something else follows, or there is no expression.
     """
+    currency = next((token for token in tokens[:2] if token.text in CURRENCIES), None)
+    if currency is not None and len(tokens) > 1:
+        inner = read_scalar([token for token in tokens if token is not currency])
+        if isinstance(inner, Scalar | Quantity):
+            return Quantity(inner if isinstance(inner, Scalar) else inner.scalar, CURRENCIES[currency.text])
     node, rest = parse_prefix(tokens)
     scalar = Scalar(node)
     if isinstance(node, Call) and node.name == "degree":
@@ -31,8 +47,9 @@ def read_scalar(tokens: Sequence[Token]) -> Value:
 
 
 def _is_remark(rest: Sequence[Token]) -> bool:
-    words = [token for token in rest if token.kind == WORD]
-    return rest[0].text == "(" and rest[-1].text == ")" and bool(words) and len(rest) < 12
+    words = any(token.kind == WORD for token in rest)
+    numbers = any(token.kind == NUMBER for token in rest)
+    return rest[0].text == "(" and rest[-1].text == ")" and words and not numbers and len(rest) < 12
 
 
 def _is_unit_phrase(rest: Sequence[Token]) -> bool:

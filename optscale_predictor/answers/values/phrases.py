@@ -7,11 +7,11 @@ from fractions import Fraction
 from optscale_predictor.answers.values.kinds import Based, Choice, Quantity, Scalar, Time, Unread, Value, Word
 from optscale_predictor.answers.values.nodes import Number
 from optscale_predictor.answers.values.real_sets import ALL_REALS, EMPTY
-from optscale_predictor.answers.values.spelling import SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
+from optscale_predictor.answers.values.spelling import OPERATORS, SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
 from optscale_predictor.answers.values.tokens import NAMES
 from optscale_predictor.answers.values.words import means_all_reals, means_nothing, plain_words, spelt_number
 
-_LETTERS = re.compile(r"^(?:[A-Za-z '.!]|(?<=[A-Za-z])-(?=[A-Za-z]))+$")
+_LETTERS = re.compile(r"^(?:[A-Za-z '.!]|(?<=[A-Za-z]{2})-(?=[A-Za-z]{2}))+$")
 _LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
 _CONSTANTS = ("e", "i", "pi", "inf", "infinity", "oo")
 _SHORT_WORDS = ("no", "up", "in", "on", "am", "pm")
@@ -19,7 +19,10 @@ _CHOICE = re.compile(
     r"^(?:option )?(?:\( ?(?P<a>[A-Z]) ?\)[.:]?|(?P<b>[A-Z])[).:](?= |$)|(?P<c>[A-Z])$) ?(?P<rest>.*)$", re.IGNORECASE
 )
 _TIME = re.compile(r"^(\d\d?):(\d\d)(?: ?([ap])\.? ?m\.?)?$", re.IGNORECASE)
-_BASED = re.compile(r"^([0-9A-Fa-f]+) ?_ ?(?:\{ ?(\d+) ?\}|(\d+))$")
+_BASED = re.compile(
+    r"^\(?([0-9A-Fa-f]+)\)? ?(?:_ ?(?:\{ ?(?P<braced>\w+) ?\}|(?P<bare>\w+))|\(?(?:in )?base[ -](?P<said>\w+)\)?)$",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(r"^(-?\d+) ?\^? ?\{? ?(?:st|nd|rd|th) ?\}?$")
 _DOLLARS_AND_CENTS = re.compile(r"^(?:¤ ?)?(\d+)(?: dollars?)? and (\d\d?) cents?$")
 _AND_A_HALF = re.compile(r"^(\d+) and a half$")
@@ -33,7 +36,9 @@ def spelt_form(text: str) -> Value | None:
     if found := _TIME.match(bare):
         return Time(int(found[1]), int(found[2]), (found[3] or "").lower())
     if found := _BASED.match(bare):
-        return Based(found[1].upper().lstrip("0") or "0", int((found[2] or found[3])[:4]))
+        base = found["braced"] or found["bare"] or found["said"]
+        number = int(base) if base.isdecimal() and len(base) < 4 else spelt_number(base)
+        return None if number is None else Based(found[1].upper().lstrip("0") or "0", number)
     if found := _ORDINAL.match(bare):
         return Scalar(Number(Fraction(found[1])))
     if found := _DOLLARS_AND_CENTS.match(bare):
@@ -48,7 +53,7 @@ def spelt_form(text: str) -> Value | None:
 def phrase(text: str) -> Value | None:
     """What only consists of letters: a number spelt out, a phrase with a meaning, or a word; None of another text."""
     bare = _unmarked(text)
-    if not _LETTERS.match(bare) or bare in _CONSTANTS or _LETTER_LIST.match(bare):
+    if not _LETTERS.match(bare) or bare in _CONSTANTS or _LETTER_LIST.match(bare) or OPERATORS & {*text.split()}:
         return None
     words = plain_words(bare)
     if means_nothing(words):

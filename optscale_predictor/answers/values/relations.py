@@ -53,7 +53,7 @@ def _is_name(side: Sequence[Token]) -> bool:
     r"""Whether a side is a lone variable, one of a function (``f(x)``), or what words call it (``\text{Total}``)."""
     if not side:
         return False
-    if all(token.kind == WORD for token in side):
+    if all(token.kind == WORD for token in side) or _is_point(side):
         return True
     if side[0].kind not in (SYMBOL, NAME):
         return False
@@ -67,12 +67,20 @@ def _is_name(side: Sequence[Token]) -> bool:
     return side[0].kind == SYMBOL and applied[:1] == ["("] and applied[-1:] == [")"] and len(applied) == 3
 
 
+def _is_point(side: Sequence[Token]) -> bool:
+    """Whether a side is the unknowns of a point, ``(x, y)``."""
+    inner = side[1:-1]
+    names, commas = inner[::2], inner[1::2]
+    brackets = len(side) > 4 and side[0].text == "(" and side[-1].text == ")"
+    return brackets and all(one.kind == SYMBOL for one in names) and all(one.text == "," for one in commas)
+
+
 def _equation(sides: Sequence[Sequence[Token]], read: _Reader) -> Value:
     if not sides[0] and len(sides) == 2:
         return read(sides[1])
     if not all(sides):
         raise UnreadableError("an equation with an empty side")
-    if _is_name(sides[0]) and sides[0][0].kind == WORD:
+    if _is_name(sides[0]) and (sides[0][0].kind == WORD or _is_point(sides[0])):
         return read(sides[-1])
     last = sides[-1]
     try:

@@ -86,20 +86,25 @@ _COMMANDS = {
     "dots": "...",
     "cdots": "...",
 }
+OPERATORS = frozenset(
+    (
+        "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp gcd lcm max min abs floor ceil sqrt"
+    ).split()
+)
 _STYLED = ("mathrm", "mathbf", "boldsymbol", "mathit", "mathsf", "bm", "operatorname", "boxed", "fbox", "ensuremath")
 _WORDED = ("text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "mbox", "hbox", "emph", "underline")
 _GROUPED = re.compile(rf"\\({'|'.join((*_STYLED, *_WORDED))})\*?\s*\{{")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SIZED = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _SPACE = re.compile(r"\\[,;:! ]|~|\\hspace\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}")
-_DIGIT_GROUPS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:\{,\}|,\\!|\{,\\!\}|\\!,|\\,|,\\,|\\ )\d{3})+(?!\d)")
+_DIGIT_GROUPS = re.compile(r"(?<![\d.])(?<!\d,)\d{1,3}(?:(?:\{,\}|,\\! ?|\{,\\!\}|\\!, ?|\\,|,\\,|\\ )\d{3})+(?!\d)")
 _BASIS = re.compile(r"\\(?:mathbf|boldsymbol|bm|hat|vec|widehat)\s*\{?\s*(?:\\)?([ijk])(?:math)?\s*\}?(?![A-Za-z])")
 
 
 def clean(text: str) -> str:
     """``text`` in the one spelling; at most a few times as long."""
     text = _unicode(text).strip()
-    text = _unwrapped(text)
+    text = unwrapped(text)
     # Two backslashes end a row of a matrix; elsewhere they are one that was escaped once too often.
     text = text.replace("\\\\", ROW_END if "\\begin" in text else "\\")
     text = _DIGIT_GROUPS.sub(lambda found: re.sub(r"\D", "", found[0]), text)
@@ -113,8 +118,24 @@ def clean(text: str) -> str:
     text = _words(text)
     text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1], found[0]), text)
     text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z])|\{\s*°\s*\})", "°", text)
+    text = re.sub(rf"(?<=[)\]}}{SET_CLOSES}])\s*U\s*(?=[(\[{SET_OPENS}])", "∪", unwrapped(text))
     text = text.replace("**", "^").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
     return _trimmed(re.sub(r"\s+", " ", text))
+
+
+def unwrapped(text: str) -> str:
+    """``text`` without Markdown's bold, the dollars or brackets of mathematics, and a final stop around the whole."""
+    while True:
+        before = text
+        for opens, closes in (("**", "**"), ("__", "__"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+            if len(text) > len(opens) + len(closes) and text.startswith(opens) and text.endswith(closes):
+                inner = text[len(opens) : -len(closes)]
+                text = text if opens in inner or closes in inner else inner.strip()
+        if text.startswith("{") and _closing(text, 0) == len(text) - 1:
+            text = text[1:-1]
+        text = _trimmed(text)
+        if text == before:
+            return text
 
 
 def _unicode(text: str) -> str:
@@ -133,22 +154,9 @@ def _vulgar(character: str) -> str:
     return f"\\frac{{{above}}}{{{below}}}" if below else character
 
 
-def _unwrapped(text: str) -> str:
-    """Without Markdown's bold and the dollars or brackets of mathematics around the whole."""
-    while True:
-        before = text
-        for opens, closes in (("**", "**"), ("__", "__"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
-            if len(text) > len(opens) + len(closes) and text.startswith(opens) and text.endswith(closes):
-                inner = text[len(opens) : -len(closes)]
-                text = text if opens in inner or closes in inner else inner.strip()
-        text = _trimmed(text)
-        if text == before:
-            return text
-
-
 def _trimmed(text: str) -> str:
-    r"""Without the sentence's own punctuation at the end (and not the last of a LaTeX ``\.`` or a factorial)."""
-    return re.sub(r"(?<!\\)[\s.,;:]+$", "", text.strip())
+    """Without the sentence's own punctuation at the end, also just within a group; a factorial's is not its own."""
+    return re.sub(r"(?<!\\)[\s.,;:]+(?=\}?$)", "", text.strip())
 
 
 def _words(text: str) -> str:
@@ -166,14 +174,16 @@ def _words(text: str) -> str:
 
 def _styled(style: str, inner: str) -> str:
     if style in ("boxed", "fbox", "ensuremath", "operatorname", "boldsymbol", "bm", "mathbf", "mathit"):
-        return f" {inner} " if style != "operatorname" else f"\\{inner.strip()} "
+        known = style == "operatorname" and inner.strip() in OPERATORS
+        return f"\\{inner.strip()} " if known else f" {_marked(inner) if style == 'operatorname' else inner} "
     if style in _STYLED and len(inner.strip()) < 2:
         return f" {inner} "
-    return (
-        " "
-        + re.sub(r"(?<![\\‹])\b[^\W\d_][^\W\d_'-]*", lambda word: f"{WORD_OPENS}{word[0]}{WORD_CLOSES}", inner)
-        + " "
-    )
+    return f" {_marked(inner)} "
+
+
+def _marked(text: str) -> str:
+    """A text with its words between marks."""
+    return re.sub(r"(?<![\\‹])\b[^\W\d_][^\W\d_'-]*", lambda word: f"{WORD_OPENS}{word[0]}{WORD_CLOSES}", text)
 
 
 def _closing(text: str, start: int) -> int:

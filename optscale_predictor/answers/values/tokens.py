@@ -58,12 +58,13 @@ class Token:
     quoted: bool = False
 
 
-def tokenize(text: str, grouped: bool = True) -> list[Token]:
+def tokenize(text: str, grouped: bool = True, inside: bool = False) -> list[Token]:
     """The tokens of a cleaned text.
 
     Args:
         text: As ``spelling.clean`` leaves it.
         grouped: Whether ``1,234`` outside brackets is one number; else its comma separates two.
+        inside: Whether it is one inside brackets as well.
 
     Raises:
         UnreadableError: A character is of no token.
@@ -75,7 +76,7 @@ def tokenize(text: str, grouped: bool = True) -> list[Token]:
             place += 1
             continue
         spaced = place > 0 and text[place - 1].isspace()
-        found, end = _next(text, place, spaced, grouped and depth == 0)
+        found, end = _next(text, place, spaced, grouped and (inside or depth == 0))
         tokens += found
         depth += sum(one.kind == SIGN and one.text in OPENS[:-1] for one in found)
         depth -= sum(one.kind == SIGN and one.text in CLOSES[:-1] for one in found)
