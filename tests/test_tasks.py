@@ -222,10 +222,13 @@ def test_lm_evals_own_documents_are_read_alike(tmp_path, ours):
 
 
 def test_documents_of_any_kind_are_borne():
-    for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": True}):
+    for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": []}):
         assert documents.question_text(doc) is None
         assert documents.gold_answer(doc) is None
         assert documents.document_id(doc, "task/3") == "task/3"
+    assert documents.question_text({"Year": 1983, "Question": "Find $x$."}) == "Find $x$."
+    for answer, gold in ((60, "60"), (1e-5, "0.00001"), (["2", "3"], "2, 3"), (True, "True")):
+        assert documents.gold_answer({"Answer": answer, "solution": "#### 1"}) == gold
     assert documents.gold_answer({"answer": "long\nwithout a mark"}) is None
     assert documents.gold_answer({"answer": "a\n#### 1,200"}) == "1200"
     assert documents.gold_answer({"solution": "so $\\boxed{4}$"}) == "4"
