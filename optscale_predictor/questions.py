@@ -1,7 +1,7 @@
 """Questions: what is asked, and the gold answer where one is known.
 
-A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0)
-and ``answer`` (the gold answer: a text, a number, or a list of those). Other short texts and numbers on the line are the
+A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0) and
+``answer`` (the gold answer: a text, a number, or a list of those). Other short texts and numbers on the line are the
 question's labels, such as its ``subject``; whatever else there is is ignored.
 """
 
