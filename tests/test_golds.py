@@ -170,3 +170,22 @@ def test_a_list_that_may_be_the_gold_or_the_samples_own_answers_must_be_named(tm
     assert [row["correct"] for row in rows_of(tmp_path / "gold").values()] == [True, False]
     import_pool(tmp_path / "own", [path], rename={"answer": "answers"})
     assert [row["answer"] for row in rows_of(tmp_path / "own").values()] == ["2", "3"]
+
+
+@pytest.mark.parametrize("reason", ["length", "stop", None])
+def test_an_imported_sample_that_was_cut_off_has_an_answer_only_where_it_is_marked(tmp_path, reason):
+    samples = {"texts": ["so 4 and then", "#### 4", "<think>4"], "finish_reasons": [reason] * 3}
+    import_pool(tmp_path / "pool", [lines(tmp_path / "in.jsonl", {"question": "a?", "gold": "4", **samples})])
+    found = [(row["answer"], row["correct"]) for row in rows_of(tmp_path / "pool").values()]
+    assert found == [(None, False) if reason == "length" else ("4", True), ("4", True), (None, False)]
+
+
+def test_samples_are_labelled_alike_however_many_are_judged_together(tmp_path, monkeypatch):
+    rows = [{"question": f"{n}?", "gold": str(n) if n % 3 else None, "text": f"#### {n + n % 2}"} for n in range(60)]
+    path = lines(tmp_path / "in.jsonl", *rows)
+    import_pool(tmp_path / "one", [path])
+    monkeypatch.setattr("optscale_predictor.pools.importing.importing._TOGETHER", 7)
+    import_pool(tmp_path / "seven", [path])
+    for folder in ("one", "seven"):
+        labels = [row["correct"] for row in rows_of(tmp_path / folder).values()]
+        assert labels == [n % 2 == 0 if n % 3 else None for n in range(60)]
