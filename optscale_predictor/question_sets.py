@@ -10,14 +10,13 @@ A gold answer is the final answer alone, taken out of a worked solution where th
 """
 
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor.answers import extract_answer, normalise
+from optscale_predictor.answers.golds import final_gold
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions import Question, read_questions
 
@@ -76,8 +75,6 @@ PUBLIC: Mapping[str, DatasetSource] = {
 _QUESTION = ("question", "problem", "prompt", "query", "instruction", "input")
 _WORKED = ("solution", "output", "response")
 _GOLD = ("answer", "final_answer", "gold", "target", "label", *_WORKED)
-
-_UNBRACED = re.compile(r"\\boxed\s+([^\s${}]+)")
 
 
 def load_question_set(
@@ -209,7 +206,7 @@ def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Questi
         answer = None
         if gold is not None:
             place = f"data set {source.dataset!r}, row {number}"
-            answer = gold_answer(row[gold], place, worked=gold.lower() in _WORKED)
+            answer = final_gold(row[gold], place, worked=gold.lower() in _WORKED)
         yield Question(f"{prefix}/{name}", row[asked], answer)
 
 
@@ -220,24 +217,3 @@ def _column(names: Sequence[str], given: str | None, usual: Sequence[str], datas
         return given
     lower = {name.lower(): name for name in names}
     return next((lower[name] for name in usual if name in lower), None)
-
-
-def gold_answer(value: object, place: str, worked: bool = False) -> str | None:
-    r"""The final answer of a data set's answer or solution; None where there is none.
-
-    Worked solutions mark theirs with ``####`` or ``\boxed{}`` (``\fbox{}`` and ``\boxed 5`` occur in MATH); without a
-    mark the answer is not known. A line without a mark is the answer itself.
-
-    Args:
-        value: Text, a number or None.
-        place: What errors call it.
-        worked: Whether it is a solution, however short. Several lines always are.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"{place}: an answer must be text or a number, got {type(value).__name__}")
-    text = _UNBRACED.sub(r"\\boxed{\1}", str(value).strip().replace("\\fbox", "\\boxed"))
-    if "####" in text or "\\boxed{" in text:
-        return extract_answer(text)
-    return None if worked or "\n" in text else normalise(text) or None

@@ -1,8 +1,8 @@
 """Questions: what is asked, and the gold answer where one is known.
 
-A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0)
-and ``answer`` (the gold answer). Other short texts and numbers on the line are the question's labels, such as its
-``subject``; whatever else there is is ignored.
+A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0) and
+``answer`` (the gold answer: a text, a number, or a list of those). Other short texts and numbers on the line are the
+question's labels, such as its ``subject``; whatever else there is is ignored.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from optscale_predictor.answers.golds import gold_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.json_lines import parse_object
 
@@ -90,9 +91,8 @@ def _question_of(line: str, index: int, place: str) -> Question:
         raise InputError(f"{place}: column 'question' is missing; this line has {sorted(row)}")
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
-    gold = row.get("answer")
     labels = {name: str(value) for name, value in row.items() if _is_label(name, value)}
-    question = Question(str(row.get("id", index)), row["question"], None if gold is None else str(gold), labels)
+    question = Question(str(row.get("id", index)), row["question"], gold_text(row.get("answer"), place), labels)
     require_encodable(question, place)
     return question
 

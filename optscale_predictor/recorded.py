@@ -82,4 +82,7 @@ class RecordedVerifier(Verifier):
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`."""
-        return Scores.of([self._generator.scores[item.question.text, item.text] for item in items])
+        return Scores.of([self._generator.scores[item.question.text, item.written] for item in items])
+
+    def blank_score(self, item: Answered) -> None:
+        """See :class:`Verifier`: blank or not, what is recorded holds."""

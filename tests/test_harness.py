@@ -15,7 +15,7 @@ from tiny_prms import make_skywork
 
 from optscale_predictor.cli import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
+from optscale_predictor.generators import Sample, SamplingParams
 from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.harness.chosen_text import ChosenText
 from optscale_predictor.harness.model import OptScaleLM
@@ -24,7 +24,10 @@ from optscale_predictor.inference import OptScale
 from optscale_predictor.loop import run_policy
 from optscale_predictor.models import resolve_model
 from optscale_predictor.policies import parse_policy
+from optscale_predictor.pools import PoolWriter
 from optscale_predictor.preparation import generate_pool, score_pool
+from optscale_predictor.questions import Question
+from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
 from optscale_predictor.run_record import RunRecord
 from optscale_predictor.sources import RecordedSamples
 from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
@@ -97,9 +100,31 @@ def test_a_pool_replays_through_the_same_task(tmp_path):
 
 
 def test_the_answer_survives_pickling():
-    chosen = ChosenText("#### 3", 4, 50, "reached", 0.9)
+    chosen = ChosenText("#### 3", 4, 50, "reached", 0.9, ended=False)
     again = pickle.loads(pickle.dumps(chosen))
     assert (again, again.samples, again.tokens, again.stop_reason, again.score) == ("#### 3", 4, 50, "reached", 0.9)
+    assert again.ended is False
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "handed_on"),
+    [
+        ("<think>Is it $9$?</think>\n\nIt is $8$.", "stop", "It is $8$."),
+        ("<think>Is it $9$", "length", ""),
+        ("7", "stop", "7"),
+    ],
+)
+def test_lm_eval_is_handed_the_answer_without_its_thinking(tmp_path, text, reason, handed_on):
+    asked = Question("q", "3+4=", "8")
+    with PoolWriter(tmp_path / "pool", [asked], {}, scores={"score": {"adapter": "made up"}}) as writer:
+        columns = (("score", 0.5), ("refusal", None), ("verifier_tokens", 1))
+        writer.append("q", 0, [Sample(text, 5, reason, 0, columns)])
+    generator = RecordedGenerator(str(tmp_path / "pool"))
+    (answer,) = OptScale(generator, RecordedVerifier(generator), policy=parse_policy("best_of_n:max_samples=1")).answer(
+        [asked]
+    )
+    chosen = ChosenText.of(answer)
+    assert answer.text == text and (chosen, chosen.tokens, chosen.ended) == (handed_on, 5, reason == "stop")
 
 
 SEVERAL = (

@@ -289,7 +289,8 @@ class TestLmEval:
         # Where the document has no question of a known name, the prompt is the question.
         assert asked == [("five_sums/0", "0 + 1?", "So it is #### 1"), ("five_sums/7", "Q: 0 + 1?", None)]
         assert [rows["five_sums/0", index]["correct"] for index in range(3)] == [False, True, True]
-        assert rows["five_sums/7", 0]["correct"] is None and rows["five_sums/0", 0]["num_tokens"] is None
+        # lm-eval's verdict is known where our gold answer is not.
+        assert rows["five_sums/7", 0]["correct"] is False and rows["five_sums/0", 0]["num_tokens"] is None
 
     @pytest.mark.parametrize(
         ("row", "says"),

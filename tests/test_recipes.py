@@ -83,6 +83,13 @@ def test_every_recipe_holds_flags_that_there_are(recipe, variant, script, capsys
         assert extract_answer(PromptTemplate.from_file(ROOT / prompt)("2 + 2?").replace("{}", "{4}")) == "4"
 
 
+@pytest.mark.parametrize(("recipe", "variant"), VARIANTS, ids=[f"{one.stem}-{variant}" for one, variant in VARIANTS])
+def test_no_recipe_lets_a_model_run_on(recipe, variant):
+    """A chat model ends its turn and the embedded generator its sum; anything else needs a stop string."""
+    flags = variant_of(recipe, variant)["generate"]
+    assert flags.get("chat") or flags.get("stop") or flags["questions"].startswith("embedded:")
+
+
 def test_every_source_of_questions_has_a_recipe_for_a_laptop_and_a_cluster():
     assert {recipe.stem for recipe in RECIPES} == {"arithmetic", "gsm8k", "math", "own"}
     pools = [variant_of(recipe, variant)["generate"]["pool"] for recipe, variant in VARIANTS]

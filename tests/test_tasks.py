@@ -222,10 +222,13 @@ def test_lm_evals_own_documents_are_read_alike(tmp_path, ours):
 
 
 def test_documents_of_any_kind_are_borne():
-    for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": True}):
+    for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": []}):
         assert documents.question_text(doc) is None
         assert documents.gold_answer(doc) is None
         assert documents.document_id(doc, "task/3") == "task/3"
+    assert documents.question_text({"Year": 1983, "Question": "Find $x$."}) == "Find $x$."
+    for answer, gold in ((60, "60"), (1e-5, "0.00001"), (["2", "3"], "2, 3"), (True, "True")):
+        assert documents.gold_answer({"Answer": answer, "solution": "#### 1"}) == gold
     assert documents.gold_answer({"answer": "long\nwithout a mark"}) is None
     assert documents.gold_answer({"answer": "a\n#### 1,200"}) == "1200"
     assert documents.gold_answer({"solution": "so $\\boxed{4}$"}) == "4"
@@ -320,3 +323,32 @@ def test_a_group_may_change_a_tasks_settings(tmp_path):
     spec = group_of("optscale_aime25", {**place, "generation_kwargs": {"until": [], "max_gen_toks": 9}})
     task = task_manager().load([spec])["tasks"]["optscale_aime25"]
     assert task.config.generation_kwargs == {"until": [], "max_gen_toks": 9}
+
+
+THOUGHT = "<think>\nIs it 17?\n#### 17\n</think>\n\n"
+
+
+@pytest.mark.parametrize("name", ["optscale_gsm8k", "optscale_math500", "optscale_aime24", "optscale_questions"])
+def test_thinking_is_no_answer_for_lm_eval_either(questions, name):
+    """A thought that holds the right answer, one that holds a wrong one, and one that was cut off."""
+    replies = [f"{THOUGHT}$1$\n#### 1", "<think>$2$\n#### 2</think>$9$\n#### 9", "<think>It is $3$", "$4$\n#### 4", "5"]
+    found, _ = evaluate(replies, name, {"questions": questions, "fewshot": questions}, num_fewshot=0)
+    rows = sorted(found["samples"][name], key=lambda row: row["doc_id"])
+    # Of the last one lm-eval's tasks differ: what is no number between dollar signs is not read by all.
+    assert [row["exact_match"] for row in rows][:4] == [1, 0, 0, 1]
+    assert [row.get("math_verify", row["exact_match"]) for row in rows] == [1, 0, 0, 1, 1]
+
+
+def test_a_reply_that_was_cut_off_is_right_only_where_its_answer_is_marked(questions):
+    replies = [Costed("so 1", ended=False), Costed(r"\boxed{2} as", ended=False), Costed("so 3", ended=True), "4", "0"]
+    found, _ = evaluate(replies, "optscale_questions", {"questions": questions}, num_fewshot=0)
+    rows = sorted(found["samples"]["optscale_questions"], key=lambda row: row["doc_id"])
+    assert [row["exact_match"] for row in rows] == [0, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("name", [*SAME, "optscale_amc23", "optscale_questions"])
+def test_every_task_stops_where_its_form_begins_again(questions, name):
+    """A base model goes on with a question of its own, whose answer would be the last one."""
+    task = load_task(name, {"metadata": {"questions": questions, "fewshot": questions}})
+    begins = task.doc_to_text(task.eval_docs[0]).partition(":")[0] + ":"
+    assert begins in ("Question:", "Problem:") and begins in task.config.generation_kwargs["until"]

@@ -122,6 +122,7 @@ def import_(
     generator: str | None = None,
     verifier: str | None = None,
     shard_samples: int = 8192,
+    verdict: str = "auto",
 ) -> None:
     """Make a pool of samples that others drew; what cannot be read is named by file and line, and nothing is written.
 
@@ -137,6 +138,9 @@ def import_(
         generator: What drew the samples, for the record.
         verifier: What scored them, for the record.
         shard_samples: Samples of a shard, >= 1.
+        verdict: For lm_eval: what says whether a sample is right. auto takes lm-eval's own verdicts, right where any
+            says so; METRIC or METRIC,FILTER that one, for example "exact_match,strict-match"; none compares with the
+            gold answers.
     """
     from optscale_predictor.pools.importing import import_pool
 
@@ -151,9 +155,14 @@ def import_(
         generator,
         verifier,
         shard_samples,
+        verdict,
     )
     scores = f", with {', '.join(done.scores)}" if done.scores else ", without scores"
     print(f"{pool}: {done.added} samples added; the files hold {done.samples} of {done.questions} questions{scores}")
+    if done.verdicts:
+        print(
+            f"right or wrong by lm-eval's verdict: {done.verdicts} samples; the gold answers differ on {done.differing}"
+        )
 
 
 def _pairs(text: str, flag: str) -> dict[str, str]:

@@ -7,11 +7,14 @@ and with it lm-eval's cache.
 from math import nan
 from typing import Any, Self
 
+from optscale_predictor.answers import strip_thinking
 from optscale_predictor.inference import Answer
 
 
 class ChosenText(str):
-    """The chosen sample's text. Made of a text alone, as lm-eval makes one of a gold answer, it cost nothing.
+    """The chosen sample's text, without its thinking, which no metric may take for an answer.
+
+    Made of a text alone, as lm-eval makes one of a gold answer, it cost nothing.
 
     Attributes:
         samples: Samples drawn for the question.
@@ -20,6 +23,7 @@ class ChosenText(str):
         score: The chosen sample's score, in [0, 1]; NaN where there is none.
         hit: Whether a sample reached the policy's ``score_min``; None where it has none.
         others: What the further policies of the run chose, by policy.
+        ended: Whether it ended by itself; False where it was cut off.
     """
 
     samples: int
@@ -28,6 +32,7 @@ class ChosenText(str):
     score: float
     hit: bool | None
     others: "tuple[tuple[str, ChosenText], ...]"
+    ended: bool
 
     def __new__(
         cls,
@@ -38,11 +43,12 @@ class ChosenText(str):
         score: float = nan,
         hit: bool | None = None,
         others: "tuple[tuple[str, ChosenText], ...]" = (),
+        ended: bool = True,
     ) -> Self:
         """A string with its costs."""
         self = super().__new__(cls, text)
         self.samples, self.tokens, self.stop_reason, self.score = samples, tokens, stop_reason, score
-        self.hit, self.others = hit, others
+        self.hit, self.others, self.ended = hit, others, ended
         return self
 
     @classmethod
@@ -50,9 +56,9 @@ class ChosenText(str):
         """The text of an answer, and of those that share its samples."""
         others = tuple((other.policy, cls.of(other)) for other in answer.others)
         costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.hit)
-        return cls(answer.text, *costs, others)
+        return cls(strip_thinking(answer.text), *costs, others, answer.finish_reason != "length")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle remakes it."""
-        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.hit, self.others)
+        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.hit, self.others, self.ended)
         return type(self), (str(self), *costs)

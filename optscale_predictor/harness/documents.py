@@ -2,35 +2,38 @@
 
 lm-eval hands a model a prompt, examples and all. Verifier and predictor read the question alone, so it is taken from
 the document: of our own tasks, of lm-eval's ``gsm8k``, ``hendrycks_math*``, ``minerva_math*`` and ``aime*``, and of any
-other task that calls things what those do.
+other task that calls things what those do, in capitals or not.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
-from optscale_predictor.question_sets import gold_answer as final_answer
+from optscale_predictor.answers.golds import final_gold
+from optscale_predictor.errors import InputError
 
 #: Columns that our tasks add to a data set's own.
 ID, GOLD = "question_id", "gold"
 
-_QUESTION = ("question", "problem", "Problem", "Question")
-_ANSWER = (GOLD, "answer", "Answer")
-_WORKED = ("solution", "Solution")
-_ID = (ID, "unique_id", "id", "ID")
-_NO_LABEL = {*_QUESTION, *_ANSWER, *_WORKED, *_ID, "url"}
+#: What documents call their questions, likeliest first.
+QUESTION = ("question", "problem", "prompt", "query", "input")
+_ANSWER = (GOLD, "answer")
+_WORKED = ("solution",)
+_ID = (ID, "unique_id", "id")
+_NO_LABEL = {*QUESTION, *_ANSWER, *_WORKED, *_ID, "url"}
 _LONGEST_LABEL = 100  # characters; as in a questions file
 
 
 def question_text(doc: object) -> str | None:
     """The bare question in a document; None where it holds none under a name that is known here."""
-    texts = (value for _, value in _known(doc, _QUESTION) if isinstance(value, str) and value.strip())
+    texts = (value for _, value in _known(doc, QUESTION) if isinstance(value, str) and value.strip())
     return next(texts, None)
 
 
 def gold_answer(doc: object) -> str | None:
     """The final answer in a document, out of a worked solution where need be; None where there is none."""
     for name, value in _known(doc, (*_ANSWER, *_WORKED)):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            found = final_answer(value, name, worked=name in _WORKED)
+        with suppress(InputError):  # documents of all tasks come by; one that holds no gold answer has none
+            found = final_gold(value, name, worked=name in _WORKED)
             if found:
                 return found
     return None
@@ -39,7 +42,11 @@ def gold_answer(doc: object) -> str | None:
 def labels(doc: object) -> Mapping[str, str]:
     """What else a document says of its question in a few words, by name: its ``subject`` and ``level``, say."""
     fields = doc if isinstance(doc, Mapping) else {}
-    return {str(name): str(value) for name, value in fields.items() if name not in _NO_LABEL and _is_short(value)}
+    return {
+        str(name): str(value)
+        for name, value in fields.items()
+        if str(name).lower() not in _NO_LABEL and _is_short(value)
+    }
 
 
 def document_id(doc: object, fallback: str) -> str:
@@ -49,7 +56,7 @@ def document_id(doc: object, fallback: str) -> str:
 
 
 def _known(doc: object, names: tuple[str, ...]) -> list[tuple[str, object]]:
-    fields = doc if isinstance(doc, Mapping) else {}
+    fields = {str(name).lower(): value for name, value in doc.items()} if isinstance(doc, Mapping) else {}
     return [(name, fields[name]) for name in names if name in fields]
 
 

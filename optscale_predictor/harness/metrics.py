@@ -37,11 +37,11 @@ def measure(chosen: str, verdict: Verdict) -> dict[str, float]:
         chosen: The answer; a ``ChosenText``, or any other string.
         verdict: What decides whether a text is right.
     """
-    found = {**verdict(str(chosen)), **_costs(chosen)}
+    found = {**verdict(chosen), **_costs(chosen)}
     others: Sequence[tuple[str, str]] = getattr(chosen, "others", ())
     names = short_names(tuple(label for label, _ in others))
     for label, other in others:
-        theirs = {**verdict(str(other)), **_costs(other)}
+        theirs = {**verdict(other), **_costs(other)}
         found |= {f"{metric}@{names[label]}": theirs[metric] for metric in _OF_OTHERS if metric in theirs}
     return found
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from optscale_predictor.answers import extract_answer
-from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Sample
 from optscale_predictor.inference.stations import Station
 from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, Scores, Verifier
+from optscale_predictor.verifiers import Answered, Scores, Verifier, score_samples
 
 _PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
 
@@ -55,10 +54,12 @@ class ScoringStation:
         await self._station.close()
 
     def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[Scored]]:
-        items = [Answered(question, sample.text) for question, samples in batch for sample in samples]
-        scores = Scores.of(np.zeros(len(items))) if self._verifier is None else self._verifier.score(items)
-        if scores.values.shape != (len(items),):
-            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(items)} samples")
+        items = [
+            Answered(question, sample.text, sample.finish_reason != "length")
+            for question, samples in batch
+            for sample in samples
+        ]
+        scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
         found, place = [], 0
         for _, samples in batch:
             found.append([_scored(sample, scores, index) for index, sample in enumerate(samples, start=place)])
@@ -67,5 +68,5 @@ class ScoringStation:
 
 
 def _scored(sample: Sample, scores: Scores, index: int) -> Scored:
-    answer, refusal = extract_answer(sample.text), scores.refusals.get(index)
+    answer, refusal = extract_answer(sample.text, sample.finish_reason != "length"), scores.refusals.get(index)
     return Scored(sample, answer, float(scores.values[index]), refusal, int(scores.tokens[index]))

@@ -17,7 +17,7 @@ from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.generators import Request, Sample, Usage
 from optscale_predictor.pools.schema import ScoreColumns
 from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, LogisticMap, RewardVerifier, Scores
+from optscale_predictor.verifiers import Answered, LogisticMap, RewardVerifier, Scores, stream_samples
 
 REQUESTS = pa.schema(
     [
@@ -107,14 +107,14 @@ class ScoringStage(_Stage):
         """The batch with its scores; questions, which nobody reads any more, are left out."""
         if batch["error"].null_count < batch.num_rows or self.error:
             return self.failed(_SCORED, next(iter(batch["error"].drop_null().to_pylist()), self.error))
-        rows = batch.select(["question_id", "question", "gold", "text"]).to_pylist()
+        rows = batch.select(["question_id", "question", "gold", "text", "finish_reason"]).to_pylist()
         items = [
-            Answered(Question(row["question_id"], row["question"], row["gold"]), text)
+            Answered(Question(row["question_id"], row["question"], row["gold"]), text, reason != "length")
             for row in rows
-            for text in row["text"]
+            for text, reason in zip(row["text"], row["finish_reason"], strict=True)
         ]
         try:
-            scores = Scores.joined(self.engine.stream(items), len(items))
+            scores = Scores.joined(stream_samples(self.engine, items), len(items))
         except EngineError as error:
             self.give_up(error)
         except InputError as error:

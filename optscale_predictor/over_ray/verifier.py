@@ -41,11 +41,14 @@ class RayVerifier(Verifier):
         """See :class:`Verifier`."""
         return Scores.joined(self.stream(items), len(items))
 
+    def blank_score(self, item: Answered) -> None:
+        """See :class:`Verifier`: the actors' verifiers decide."""
+
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
         """See :class:`Verifier`. Leaving the iterator stops the actors."""
         rows = [
             {"question_id": one.question.id, "first_index": index, "question": one.question.text}
-            | {"gold": one.question.gold, "text": [one.text]}
+            | {"gold": one.question.gold, "text": [one.written], "finish_reason": ["stop" if one.ended else "length"]}
             for index, one in enumerate(items)
         ]
         scoring = self._options.scoring

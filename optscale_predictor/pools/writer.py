@@ -7,12 +7,12 @@ from typing import Self
 
 import pyarrow as pa
 
-from optscale_predictor.answers import extract_answer, is_correct
 from optscale_predictor.errors import InputError
 from optscale_predictor.generators import Sample
 from optscale_predictor.pools._files import put_in_place, write_json, write_partial
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.journal import QUESTIONS, Entry, digest, promise, read_pool_questions, take_back
+from optscale_predictor.pools.judging import judge
 from optscale_predictor.pools.manifest import new_manifest, register_scores, require_same
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import fit_table
@@ -80,13 +80,12 @@ class PoolWriter:
 
     def append_all(self, drawn: Sequence[tuple[str, int, Sequence[Sample]]]) -> None:
         """Adds samples of several questions, each as in :meth:`append`; one table for all costs less than one each."""
-        self.append_rows(
-            [
-                self._row(question_id, index, one)
-                for question_id, first_index, samples in drawn
-                for index, one in enumerate(samples, start=first_index)
-            ]
-        )
+        rows = [
+            _row(question_id, index, one)
+            for question_id, first_index, samples in drawn
+            for index, one in enumerate(samples, start=first_index)
+        ]
+        self.append_rows(judge(rows, self._gold))
 
     def append_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Adds rows of the pool's columns; those left out are null.
@@ -132,19 +131,17 @@ class PoolWriter:
             write_shard(pa.concat_tables(tables), self._folder / shard_name(self._next))
             self._next += 1
 
-    def _row(self, question_id: str, index: int, sample: Sample) -> dict[str, object]:
-        answer, gold = extract_answer(sample.text), self._gold.get(question_id)
-        return {
-            "question_id": question_id,
-            "sample_index": index,
-            "text": sample.text,
-            "answer": answer,
-            "num_tokens": sample.num_tokens,
-            "correct": None if gold is None else is_correct(answer, gold),
-            "finish_reason": sample.finish_reason,
-            "seed": sample.seed,
-            **dict(sample.columns),
-        }
+
+def _row(question_id: str, index: int, sample: Sample) -> dict[str, object]:
+    return {
+        "question_id": question_id,
+        "sample_index": index,
+        "text": sample.text,
+        "num_tokens": sample.num_tokens,
+        "finish_reason": sample.finish_reason,
+        "seed": sample.seed,
+        **dict(sample.columns),
+    }
 
 
 def prepare_pool(folder: Path, questions: Sequence[Question], settings: Mapping[str, object]) -> None:

@@ -4,17 +4,17 @@ Shard after shard is replaced by its scored self, and a large shard every half m
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
 from optscale_predictor.pools.journal import take_back
 from optscale_predictor.pools.manifest import register_scores, update_manifest
@@ -23,7 +23,7 @@ from optscale_predictor.pools.shards import count_rows
 from optscale_predictor.preparation.estimate import Refinement, estimate_scoring
 from optscale_predictor.progress import progress_bar, say
 from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, RewardVerifier, Scores, Verifier
+from optscale_predictor.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
 
 _COMMIT_SECONDS = 30.0
 _GROUP_BYTES = 2**26  # of compressed shards that are scored together
@@ -132,16 +132,22 @@ def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
     questions = {question.id: question for question in pool.questions}
     items: list[Answered] = []
     correct: list[bool | None] = []
-    for table in pool.tables(["question_id", "text", "correct"]):
+    for table in pool.tables(["question_id", "text", "finish_reason", "correct"]):
         # Every k-th of a shard: shards hold runs of one question's samples, and the map should see many questions.
         step = max(1, table.num_rows // _MAP_SAMPLES)
         for row in table.take(np.arange(0, table.num_rows, step)).filter(pc.field("text").is_valid()).to_pylist():
-            items.append(Answered(questions[row["question_id"]], row["text"]))
-            correct.append(row["correct"])
+            item = _answered(row, questions)
+            if item.text.strip():  # the others are scored without the map
+                items.append(item)
+                correct.append(row["correct"])
         if len(items) >= 4 * _MAP_SAMPLES:
             break
     step = max(1, len(items) // _MAP_SAMPLES)
     return items[::step], correct[::step]
+
+
+def _answered(row: Mapping[str, Any], questions: Mapping[str, Question]) -> Answered:
+    return Answered(questions[row["question_id"]], row["text"], row["finish_reason"] != "length")
 
 
 @dataclass
@@ -222,7 +228,7 @@ class _Scoring:
 
     def _score(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
         """The scores of some rows, as they come, with their numbers in the table."""
-        chosen = table.select(["question_id", "text"]).take(rows)
+        chosen = table.select(["question_id", "text", "finish_reason"]).take(rows)
         empty = chosen["text"].is_null().to_numpy()
         if empty.any():
             # An import may know a sample's answer and not its text.
@@ -233,18 +239,12 @@ class _Scoring:
             rows, chosen = rows[~empty], chosen.filter(pa.array(~empty))
             if not len(rows):
                 return
-        pairs = zip(chosen["question_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
-        seen = 0
-        for where, scores in self.verifier.stream([Answered(self.questions[name], text) for name, text in pairs]):
-            if scores.values.shape != (len(where),):
-                raise InputError(f"the verifier returned shape {scores.values.shape} for {len(where)} samples")
-            seen += len(where)
+        items = [_answered(row, self.questions) for row in chosen.to_pylist()]
+        for where, scores in stream_samples(self.verifier, items):
             self.samples += len(where)
             self.tokens += int(scores.tokens.sum())
             self.refused += len(scores.refusals)
             yield rows[np.asarray(where, np.int64)], scores
-        if seen != len(rows):
-            raise InputError(f"the verifier returned {seen} scores for {len(rows)} samples")
 
     def _with(self, table: pa.Table, rows: np.ndarray, scores: Scores) -> pa.Table:
         """The table with these rows' three columns filled in."""

@@ -10,16 +10,29 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optscale_predictor.answers import strip_thinking
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions import Question
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A question together with the text of one sample: what a verifier reads."""
+    """A question together with one sample: what a verifier reads.
+
+    Attributes:
+        question: The question.
+        written: The sample as it was drawn, thinking and all.
+        ended: Whether it ended by itself; False where it was cut off.
+    """
 
     question: Question
-    text: str
+    written: str
+    ended: bool = True
+
+    @property
+    def text(self) -> str:
+        """The sample without its thinking, which is no part of the answer; empty where it never got to one."""
+        return strip_thinking(self.written)
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,10 @@ class Verifier(ABC):
         yield early. By default there is one part.
         """
         yield range(len(items)), self.score(items)
+
+    def blank_score(self, item: Answered) -> float | None:
+        """The score, in [0, 1], of a sample whose text is blank; None where the verifier is to be asked anyway."""
+        return 0.0
 
     @abstractmethod
     def describe(self) -> Mapping[str, object]:

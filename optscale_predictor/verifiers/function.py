@@ -66,6 +66,10 @@ class FunctionVerifier(Verifier):
         """See :class:`Verifier`."""
         return {"adapter": "function", "function": self._name}
 
+    def blank_score(self, item: Answered) -> float | None:
+        """See :class:`Verifier`; one that takes the gold answer decides for itself where there is none."""
+        return None if self._takes_gold and item.question.gold is None else 0.0
+
     def _of_one(self, item: Answered) -> float | str:
         """A score as the function gives it, or why there is none."""
         gold = (item.question.gold,) if self._takes_gold else ()

@@ -109,6 +109,10 @@ class JudgeVerifier(Verifier):
             for _ in range(min(2 * self._concurrency, len(items))):
                 group.create_task(work())
 
+    def blank_score(self, item: Answered) -> float | None:
+        """See :class:`Verifier`; where the rubric shows a gold answer and there is none, any sample is refused."""
+        return None if self._rubric.needs_gold and item.question.gold is None else 0.0
+
     async def _judge(self, service: JsonService, item: Answered) -> _Verdict:
         if self._rubric.needs_gold and item.question.gold is None:
             return _Verdict("the rubric shows the gold answer, and this question has none", 0)

@@ -26,8 +26,9 @@ def label_samples(generator: str, num_questions: int, seed: int = 0) -> tuple[li
     requests = [Request(question.id, question.text, SAMPLES) for question in questions]
     items = []
     for request, samples in tqdm(sampler.generate(requests), total=len(requests), desc="samples", unit=" questions"):
-        items += [Answered(by_id[request.question_id], sample.text) for sample in samples]
-    return items, np.array([extract_answer(item.text) == item.question.gold for item in items])
+        asked = by_id[request.question_id]
+        items += [Answered(asked, sample.text, sample.finish_reason != "length") for sample in samples]
+    return items, np.array([extract_answer(item.written, item.ended) == item.question.gold for item in items])
 
 
 def fit_verifier(reader: str, items: list[Answered], correct: NDArray[np.bool_]) -> ScoreMap:

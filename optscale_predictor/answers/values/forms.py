@@ -59,24 +59,21 @@ def read_value(text: str) -> tuple[Value, ...]:
     if len(text) > LONGEST:
         return (Unread(text),)
     cleaned = clean(text)
-    found = phrase(cleaned) or choice(cleaned, read_value)
-    if found is not None:
-        return (found,)
+    told = phrase(cleaned) or choice(cleaned, read_value)
+    if told is not None:
+        return (told,)
     cleaned = _LABEL.sub("", cleaned)
-    readings = [
-        one for one in (_tried(cleaned, True), _tried(cleaned, False), read_measured(cleaned)) if one is not None
-    ]
-    if readings:
-        return tuple(dict.fromkeys(readings))
-    return (wording(cleaned),)
+    readings = [_tried(cleaned), read_measured(cleaned)]
+    if re.search(r"\d,\d{3}(?!\d)", cleaned):
+        readings += [_tried(cleaned, grouped=False), _tried(cleaned, inside=True)]
+    found = tuple(dict.fromkeys(one for one in readings if one is not None))
+    return found or (wording(cleaned),)
 
 
-def _tried(text: str, grouped: bool) -> Value | None:
-    """A cleaned text's value; None where it is of no known form, or where grouping digits changes nothing."""
-    if not grouped and not re.search(r"\d,\d{3}(?!\d)", text):
-        return None
+def _tried(text: str, grouped: bool = True, inside: bool = False) -> Value | None:
+    """A cleaned text's value; None where it is of no known form."""
     try:
-        return spelt_form(text) or _all_but(text) or _answer(tokenize(text, grouped))
+        return spelt_form(text) or _all_but(text) or _answer(tokenize(text, grouped, inside))
     except (UnreadableError, RecursionError):
         return None
 

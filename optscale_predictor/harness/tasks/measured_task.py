@@ -19,7 +19,7 @@ from typing import Any
 from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
-from optscale_predictor.answers import extract_answer, is_correct
+from optscale_predictor.answers import extract_answer, is_correct, strip_thinking
 from optscale_predictor.errors import InputError
 from optscale_predictor.harness.documents import GOLD
 from optscale_predictor.harness.metrics import higher_is_better, measure
@@ -110,10 +110,10 @@ class MeasuredTask(ConfigurableTask):
         """Whether a text is right, by lm-eval and by us; nothing where the right answer is not known."""
         if not doc[GOLD]:
             return {}
-        ours = float(is_correct(extract_answer(text), doc[GOLD]))
+        ours = float(is_correct(extract_answer(text, getattr(text, "ended", True)), doc[GOLD]))
         if self._judge is None:
             return {"exact_match": ours}
-        theirs = self._judge(doc, text)
+        theirs = self._judge(doc, strip_thinking(str(text)))
         judged = {f"exact_match{suffix}": theirs[name]["exact_match"] for name, suffix in self._verdicts.items()}
         return {**judged, "math_verify": ours}
 

@@ -6,10 +6,10 @@ And the columns that our tasks add to either: the question's id, as ``question_s
 from collections.abc import Sequence
 from typing import Any
 
+from optscale_predictor.answers.golds import final_gold
 from optscale_predictor.errors import InputError
 from optscale_predictor.harness.documents import GOLD, ID, document_id, gold_answer
 from optscale_predictor.question_sets import DatasetSource
-from optscale_predictor.question_sets import gold_answer as final_answer
 from optscale_predictor.questions import Question
 
 
@@ -65,7 +65,7 @@ def require_answers(questions: Sequence[Question], place: str) -> None:
 def _row(question: Question, columns: DatasetSource, solution: str | None) -> dict[str, str]:
     place = f"question {question.id!r}"
     given = question.gold or ""
-    final = (final_answer(given, place) if given else None) or ""
+    final = final_gold(given, place) or ""
     # GSM8K's form is the answer itself: examples show how it was worked out.
     answer = given if "####" in given else final
     row = {ID: question.id, str(columns.question): question.text, str(columns.gold): answer, GOLD: final}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from optscale_predictor.answers.golds import number_text
 from optscale_predictor.errors import InputError
 
 
@@ -51,7 +52,7 @@ def _kind(column: str) -> tuple[Any, str]:
     if column == "correct":
         return _truth, "true or false"
     if column == "answer":
-        return (lambda value: str(value) if isinstance(value, str | int | float) else None), "a text or a number"
+        return _answer, "a text or a finite number"
     return (lambda value: value if isinstance(value, str) else None), "a text"
 
 
@@ -65,6 +66,12 @@ def _whole(value: Any) -> int | None:
 
 def _truth(value: Any) -> bool | None:
     return bool(value) if type(value) in (bool, int, float) and value in (0, 1) else None
+
+
+def _answer(value: Any) -> str | None:
+    if isinstance(value, str | bool):
+        return str(value)
+    return number_text(value) if isinstance(value, int | float) else None
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from optscale_predictor.answers.golds import gold_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.drawn import Drawn
 from optscale_predictor.pools.importing._item import Item
@@ -22,7 +23,8 @@ def read_asked(path: str | Path) -> list[Question]:
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{place}: 'question' must be a non-empty string, got {text!r}")
         identity = {"id": str(row["id"])} if "id" in row else {}
-        rows.append(json.dumps({**identity, "question": text, "answer": row.get("answer", row.get("gold"))}))
+        gold = gold_text(row.get("answer", row.get("gold")), place)
+        rows.append(json.dumps({**identity, "question": text, "answer": gold}))
     return parse_questions(rows, str(path))
 
 

@@ -11,19 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor.answers import extract_answer, is_correct
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.importing import json_lines, lm_eval, paper
 from optscale_predictor.pools.importing._item import Item
 from optscale_predictor.pools.importing._objects import read_objects
 from optscale_predictor.pools.importing._questions import ImportedQuestions, read_asked
 from optscale_predictor.pools.journal import digest
+from optscale_predictor.pools.judging import judge, verdicts
 from optscale_predictor.pools.schema import ScoreColumns
 from optscale_predictor.pools.writer import PoolWriter
 
 Reader = Callable[[Path], Iterator[Item]]
 
 FORMATS = ("auto", "jsonl", "paper", "lm_eval")
+_TOGETHER = 2048  # samples judged at a time, at least
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Imported:
         samples: Samples in the files.
         added: Those that the pool did not have yet.
         scores: Score columns that came with them.
+        verdicts: Of those added, how many are right or wrong by lm-eval's own verdict.
+        differing: Of those, how many are judged otherwise against their gold answers.
     """
 
     form: str
@@ -43,14 +46,19 @@ class Imported:
     samples: int
     added: int
     scores: Sequence[str]
+    verdicts: int = 0
+    differing: int = 0
 
 
 @dataclass
 class _Found:
-    """What the first reading finds."""
+    """What the two readings find."""
 
     samples: int = 0
     scores: dict[str, None] = field(default_factory=dict)
+    added: int = 0
+    verdicts: int = 0
+    differing: int = 0
 
 
 def import_pool(
@@ -64,6 +72,7 @@ def import_pool(
     generator: str | None = None,
     verifier: str | None = None,
     shard_samples: int = 8192,
+    verdict: str = "auto",
 ) -> Imported:
     """Makes a pool of samples that others drew.
 
@@ -79,6 +88,7 @@ def import_pool(
         generator: What drew the samples, for the record.
         verifier: What scored them, for the record.
         shard_samples: Samples of a shard, >= 1.
+        verdict: For lm-eval's logs: which of its verdicts says whether a sample is right; see ``lm_eval.read``.
 
     Raises:
         InputError: Something in the files cannot be used (names file and line), or the pool was made otherwise.
@@ -90,7 +100,7 @@ def import_pool(
     if shard_samples < 1:
         raise InputError(f"shard_samples must be >= 1, got {shard_samples}")
     ScoreColumns(column)
-    readers = {Path(path): _reader(Path(path), form, rename or {}, where or {}) for path in files}
+    readers = {Path(path): _reader(Path(path), form, rename or {}, where or {}, verdict) for path in files}
     names = {name for name, _ in readers.values()}
     if len(names) > 1:
         raise InputError(f"the files are of several formats: {', '.join(sorted(names))}; import them one by one")
@@ -102,6 +112,8 @@ def import_pool(
         "where": dict(where or {}),
         "generator": generator,
     }
+    if described["format"] == "lm_eval":
+        described["verdict"] = verdict
     rows = partial(_rows, [(path, read) for path, (_, read) in readers.items()], column)
     asked, found = ImportedQuestions(None if questions is None else read_asked(questions)), _Found()
     for samples in rows(asked):
@@ -111,12 +123,38 @@ def import_pool(
         raise InputError(f"{files[0]}: no samples in it")
     made = {name: {"adapter": "import", "verifier": verifier} for name in found.scores}
     with PoolWriter(folder, asked.questions, {"import": described}, shard_samples, made) as writer:
-        added = 0
-        for samples in rows(asked.again()):
+        for samples in _together(rows(asked.again())):
             new = [row for row in samples if not writer.drawn.has(row["question_id"], row["sample_index"])]
-            writer.append_rows([_judged(row, asked.gold) for row in new])
-            added += len(new)
-    return Imported(str(described["format"]), len(asked.questions), found.samples, added, list(found.scores))
+            given = [row for row in new if row.get("correct") is not None] if "verdict" in described else []
+            judged = judge(new, asked.gold)
+            for start in range(0, len(judged), shard_samples):
+                writer.append_rows(judged[start : start + shard_samples])
+            found.added += len(new)
+            found.verdicts += len(given)
+            ours = verdicts(given, asked.gold)
+            found.differing += sum(
+                one is not None and one != row["correct"] for row, one in zip(given, ours, strict=True)
+            )
+    return Imported(
+        form=str(described["format"]),
+        questions=len(asked.questions),
+        samples=found.samples,
+        added=found.added,
+        scores=list(found.scores),
+        verdicts=found.verdicts,
+        differing=found.differing,
+    )
+
+
+def _together(parts: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists of ``_TOGETHER`` or more."""
+    waiting: list[dict[str, Any]] = []
+    for rows in parts:
+        waiting += rows
+        if len(waiting) >= _TOGETHER:
+            yield waiting
+            waiting = []
+    yield waiting
 
 
 def _described(paths: Sequence[Path]) -> list[dict[str, str]]:
@@ -133,11 +171,13 @@ def _described(paths: Sequence[Path]) -> list[dict[str, str]]:
     return [{"name": path.name, "sha256": sha256} for sha256, path in known.items()]
 
 
-def _reader(path: Path, form: str, rename: Mapping[str, str], where: Mapping[str, str]) -> tuple[str, Reader]:
+def _reader(
+    path: Path, form: str, rename: Mapping[str, str], where: Mapping[str, str], verdict: str
+) -> tuple[str, Reader]:
     readers: dict[str, Reader] = {
         "jsonl": partial(json_lines.read, rename=rename, where=where),
         "paper": paper.read,
-        "lm_eval": lm_eval.read,
+        "lm_eval": partial(lm_eval.read, verdict=verdict),
     }
     if form == "auto":
         _, first = next(read_objects(path), (None, None))
@@ -146,6 +186,8 @@ def _reader(path: Path, form: str, rename: Mapping[str, str], where: Mapping[str
         form = "paper" if paper.recognises(first) else "lm_eval" if lm_eval.recognises(first) else "jsonl"
     if form != "jsonl" and (rename or where):
         raise InputError(f"rename and where are for JSON lines; {path} is of format {form}")
+    if form != "lm_eval" and verdict != "auto":
+        raise InputError(f"verdict is for lm-eval's logs; {path} is of format {form}")
     return form, readers[form]
 
 
@@ -168,13 +210,3 @@ def _row(sample: Mapping[str, Any], question_id: str, index: int, column: str) -
     moved = {names.name: into.name, names.tokens: into.tokens, names.refusal: into.refusal}
     row = {moved.get(key, key): value for key, value in sample.items()}
     return {**row, "question_id": question_id, "sample_index": index}
-
-
-def _judged(row: dict[str, Any], golds: Mapping[str, str | None]) -> dict[str, Any]:
-    """The row with its answer, and with whether that is right, where the file does not say."""
-    if row.get("answer") is None and row.get("text") is not None:
-        row["answer"] = extract_answer(row["text"])
-    gold = golds[row["question_id"]]
-    if row.get("correct") is None and gold is not None:
-        row["correct"] = is_correct(row.get("answer"), gold)
-    return row

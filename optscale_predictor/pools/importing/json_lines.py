@@ -8,14 +8,16 @@ One question a line::
 
     {"id": "q1", "question": "1+1=", "gold": "2", "texts": ["It is 2.", "3"], "num_tokens": [5, 1], "scores": [0.9, 0]}
 
-``question``, ``gold``, ids and everything but one of text and answer may be missing. A sample's own ``answer`` is
-extracted from its text where it is not given. Keys of other names are renamed by the caller or ignored.
+A gold answer is a text, a number or a list of those. ``question``, ``gold``, ids and everything but one of text and
+answer may be missing. A sample's own ``answer`` is extracted from its text where it is not given. Keys of other names
+are renamed by the caller or ignored.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.answers.golds import gold_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.importing._item import Item, checked, columns_of
 from optscale_predictor.pools.importing._objects import read_objects
@@ -60,19 +62,18 @@ def read(path: Path, rename: Mapping[str, str], where: Mapping[str, str]) -> Ite
 def _gold(row: Mapping[str, Any], many: bool, place: str) -> str | None:
     if "gold" in row:
         gold = row["gold"]
-    elif many:
+    elif many and not isinstance(row.get("answer"), list):
         gold = row.get("answer")
     elif "answer" in row:
         # Taken for the wrong one of the two, every sample would be right, or none.
+        whose, name = ("the samples' own", "answers") if many else ("this sample's own", "sample_answer")
         raise InputError(
-            f"{place}: 'answer' may be the gold answer or this sample's own; say which: "
-            "--rename answer=gold, or --rename answer=sample_answer"
+            f"{place}: 'answer' may be the gold answer or {whose}; say which: "
+            f"--rename answer=gold, or --rename answer={name}"
         )
     else:
         gold = None
-    if gold is not None and not isinstance(gold, str | int | float):
-        raise InputError(f"{place}: the gold answer must be a text or a number, got {gold!r}")
-    return None if gold is None else str(gold)
+    return gold_text(gold, place)
 
 
 def _single(row: Mapping[str, Any], place: str) -> dict[str, Any]:
