@@ -26,8 +26,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor.generators import DrawSession, Generator, ImmediateSession, Request, Sample, SamplingParams
-from optscale_predictor.generators._generator import Usage
+from optscale_predictor.generators import (
+    DrawSession,
+    Generator,
+    ImmediateSession,
+    Request,
+    Sample,
+    SamplingParams,
+    Usage,
+)
 from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import GO_ON, Policy
