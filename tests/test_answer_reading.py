@@ -39,6 +39,10 @@ def test_plain_forms(text, answer):
         (r"maybe \boxed{12}? no</think> The answer is 15.", "15"),  # the template opened the thought
         (r"<think>a</think> \boxed{1} <think>b</think> \boxed{2}", "2"),
         ("<think>#### 4</think>\n#### 5", "5"),
+        ("<think>#### 4</think>\n#### 5\n<think>or #### 6", "5"),
+        ("<thinking>12</thinking>It is 5.", "5"),
+        ("[THINK]so 12[/THINK]It is 5.", "5"),
+        ("<|channel|>analysis<|message|>maybe 12<|end|><|start|>assistant<|channel|>final<|message|>It is 5.", "5"),
     ],
 )
 def test_thinking_is_no_answer(text, gold):

@@ -4,15 +4,12 @@ r"""Gold answers as files and data sets hold them: texts, numbers, truths, and l
 one of the two, so that a question has the same gold whichever way it came in.
 """
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 from optscale_predictor.answers.comparing import read_gold
 from optscale_predictor.answers.reading import extract_answer
 from optscale_predictor.errors import InputError
-
-_UNBRACED = re.compile(r"\\boxed\s+([^\s${}]+)")
 
 
 def gold_text(value: object, place: str) -> str | None:
@@ -60,7 +57,6 @@ def final_gold(value: object, place: str, worked: bool = False) -> str | None:
     text = gold_text(value, place)
     if text is None:
         return None
-    text = _UNBRACED.sub(r"\\boxed{\1}", text.replace("\\fbox", "\\boxed"))  # both occur in MATH
     if worked or "\n" in text:
         return extract_answer(text, ended=False)
     return read_gold(text) or None

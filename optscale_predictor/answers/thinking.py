@@ -6,20 +6,24 @@ Tokens are counted with the thinking either way: they were generated.
 import re
 
 OPEN, CLOSE = "<think>", "</think>"
+_OPENS = re.compile(r"<think(?:ing)?>|<thought>|\[THINK\]|◁think▷|<\|channel\|>analysis<\|message\|>")
+_CLOSES = re.compile(r"</think(?:ing)?>|</thought>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>")
 
 
 def strip_thinking(text: str) -> str:
-    """The answer alone: what follows the last ``</think>``.
+    """The answer alone: what follows the last ``</think>``, up to where another thought opens.
 
-    Without a ``</think>``, a text that opens with ``<think>`` ran out of tokens while it thought and is left with
-    nothing; any other text is taken to be an answer. Where a template puts ``<think>`` into the prompt, generators put
-    it back in front of the text (:func:`opened_thinking`). They cannot where a chat server without a reasoning parser
-    applies the template: there a thought that was cut off stays, and its ``finish_reason`` is ``length``.
+    A text that opens with ``<think>`` and closes none ran out of tokens while it thought and is left with nothing.
+    Where a template puts ``<think>`` into the prompt, generators put it back in front of the text
+    (:func:`opened_thinking`). They cannot where a chat server without a reasoning parser applies the template: there a
+    thought that was cut off stays, and its ``finish_reason`` is ``length``.
+
+    The marks that other families of models have in place of these are known as well.
     """
-    thought, closed, answer = text.rpartition(CLOSE)
-    if closed:
-        return answer.lstrip()
-    return "" if thought == "" and text.lstrip().startswith(OPEN) else text
+    ends = [found.end() for found in _CLOSES.finditer(text)]
+    answer = text[ends[-1] :].lstrip() if ends else text
+    opens = _OPENS.search(answer)
+    return answer[: opens.start()].rstrip() if opens else answer
 
 
 def join_thinking(thinking: str | None, answer: str) -> str:
