@@ -72,10 +72,14 @@ def surely_other(answer: str, gold: str) -> bool:
     return None in values or values[0] != values[1]
 
 
-def respellings(gold: str, count: int = 100, seed: int = 0) -> list[Spelling]:
-    """Up to ``count`` distinct spellings of the same answer; fewer where the kind does not admit so many."""
+def respellings(gold: str, count: int = 100, seed: int = 0, loose: bool = True) -> list[Spelling]:
+    """Up to ``count`` distinct spellings of the same answer; fewer where the kind does not admit so many.
+
+    ``loose``: also those that are the same only because the gold says what was asked for: a unit or a base left out,
+    a unit added. Without a gold they are not one answer.
+    """
     tree, rng = read(gold), random.Random(f"respell {seed} {gold}")
-    return _distinct(lambda: _respelled(tree, rng), count)
+    return _distinct(lambda: _respelled(tree, rng, loose), count)
 
 
 def mutations(gold: str, count: int = 20, seed: int = 0) -> list[Spelling]:
@@ -95,14 +99,11 @@ def _distinct(make: Callable[[], Spelling | None], count: int) -> list[Spelling]
     return list(found.values())
 
 
-def _respelled(tree: Node, rng: random.Random) -> Spelling:
-    kind, pen = _kind(tree), AnswerPen(rng)
+def _respelled(tree: Node, rng: random.Random, loose: bool) -> Spelling:
+    kind, pen = _kind(tree), AnswerPen(rng, loose=loose)
     text = pen.answer(tree)
-    if (
-        kind in ("integer", "decimal", "fraction", "mixed number")
-        and "whole and part" not in pen.changes
-        and rng.random() < 0.2
-    ):
+    may_have_unit = kind in ("integer", "decimal", "fraction", "mixed number") and "whole and part" not in pen.changes
+    if loose and may_have_unit and rng.random() < 0.2:
         text = _with_unit(text, pen)
     elif rng.random() < 0.25:
         text = _named(tree, text, pen)
