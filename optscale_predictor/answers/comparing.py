@@ -78,8 +78,8 @@ def _typed(answer: str, target: str) -> bool | None:
     if max(len(answer), len(target)) > LONGEST:
         return False
     ours, theirs = read_value(answer), read_value(target)
-    if any(judge(one, other) for one in ours for other in theirs):
-        return True
+    if any(judge(one, theirs[0]) for one in ours) or any(judge(ours[0], one) for one in theirs[1:]):
+        return True  # at most one of the two is read in another than its likeliest way
     unread = [one for one in (*ours, *theirs) if isinstance(one, Unread)]
     if any(one.worded for one in unread):
         return "".join(clean(answer).split()) == "".join(clean(target).split())

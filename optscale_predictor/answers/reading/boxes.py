@@ -1,7 +1,11 @@
 r"""What stands in ``\boxed{}``: also ``\fbox``, ``\boxed 2`` and ``\boxed\frac12``, several boxes, a box in a box."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from optscale_predictor.answers.values.equality import judge
+from optscale_predictor.answers.values.forms import read_value
 
 BOX = "box"
 
@@ -9,6 +13,7 @@ _LONGEST = 4000  # characters of a box
 _TRIED = 100  # boxes, from the last one
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_MINUS = re.compile(r"(?:^|[=$(\[:≈]|\\approx|\\[(\[])\s*[-−]\s*$")
 _UNBRACED = re.compile(
     r"\\[dt]?frac\s*(?:\d|\{[^{}]*\})\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\[\d+\])?\s*(?:\d+|\{[^{}]*\})|\\text\{[^{}]*\}"
     r"|-?[\d.,]*\d|-?[A-Za-z]|\\[A-Za-z]+"
@@ -47,8 +52,22 @@ def last_box(text: str) -> Span | None:
         boxes.append(box)
     if not boxes:
         return None
-    listed = list(dict.fromkeys(box.content for box in reversed(boxes)))
-    return Span(boxes[-1].start, boxes[0].end, ", ".join(listed), BOX)
+    listed = _distinct([box.content for box in reversed(boxes)])
+    content = _sign(text, boxes[-1]) + ", ".join(listed) if len(listed) == 1 else ", ".join(listed)
+    return Span(boxes[-1].start, boxes[0].end, content, BOX)
+
+
+def _distinct(contents: Sequence[str]) -> list[str]:
+    """Without those that an earlier one equals; of one value in several spellings the last stays."""
+    values = [read_value(content)[0] for content in contents]
+    if all(judge(value, values[-1]) for value in values):
+        return [contents[-1]]
+    return list(dict.fromkeys(contents))
+
+
+def _sign(text: str, box: Span) -> str:
+    """The minus sign before a box that belongs to it: no difference, no dash."""
+    return "-" if _MINUS.search(text[max(box.start - 12, 0) : box.start]) else ""
 
 
 def _content(text: str, mark: re.Match[str]) -> Span | None:

@@ -12,7 +12,11 @@ from optscale_predictor.answers.reading.last_value import last_value
 from optscale_predictor.answers.reading.marks import last_hashes, last_said, last_tagged
 from optscale_predictor.answers.reading.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
+from optscale_predictor.answers.values.forms import read_value
+from optscale_predictor.answers.values.kinds import Unread, Word
 from optscale_predictor.answers.values.spelling import unwrapped
+
+_SHORT = 60  # characters of a text that may be an answer as it stands
 
 
 def extract_answer(text: str, ended: bool = True) -> str | None:
@@ -26,10 +30,10 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
         The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
     """
     text = own_part(strip_thinking(text))
-    marked = _marked(text)
+    marked = _marked(text, ended)
     if marked is not None:
         return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
-    value = last_value(text) if ended else None
+    value = (_bare(text) or last_value(text)) if ended else None
     return (normalise(value) or None) if value else None
 
 
@@ -47,16 +51,27 @@ def normalise(answer: str, grouped: bool = True) -> str:
     return answer[1:].strip() if answer.startswith("$") and answer.count("$") == 1 else answer
 
 
-def _marked(text: str) -> Span | None:
+def _marked(text: str, ended: bool) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
     box = last_box(text)
-    marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
-    said = last_said(text)
-    if said is not None and (not marks or re.search(r"\d|\\[a-zA-Z]|^\W*[A-Za-z]\W*$", said.content)):
+    marks = [one for one in (box, last_hashes(text, ended), last_tagged(text)) if one is not None]
+    said = last_said(text, ended)
+    if said is not None and (not marks or not isinstance(read_value(said.content)[0], Unread | Word)):
         marks.append(said)
     # What is said in a box is the box's.
     outside = [one for one in marks if box is None or one is box or not box.start < one.start < box.end]
     return max(outside, key=lambda one: one.start, default=None)
+
+
+def _bare(text: str) -> str | None:
+    """A short text that is an answer as it stands: ``B``, ``(3, 4)`` or ``Yes``."""
+    text = text.strip()
+    if len(text) > _SHORT or "\n" in text:
+        return None
+    value = read_value(text)[0]
+    if isinstance(value, Word):
+        return text if re.fullmatch(r"\W*[A-Za-z]+\W*", text) else None
+    return None if isinstance(value, Unread) or not re.search(r"\w", text) else text
 
 
 def _inner(content: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+from optscale_predictor.answers.values.forms import read_value
+from optscale_predictor.answers.values.kinds import Bracketed, Unread, Word
 from optscale_predictor.answers.values.spelling import clean
 from optscale_predictor.answers.values.words import last_spelt_number, spelt_number
 
@@ -36,6 +38,8 @@ _REFUSES = re.compile(
     r"[^.\n]{0,40}\b(?:solve|determine|answer|find|compute|calculate|help|provide|be solved|be determined|know)\b",
     re.IGNORECASE,
 )
+_GROUP = re.compile(r"[(\[][^()\[\]\n]{1,40},[^()\[\]\n]{1,40}[)\]]")
+_JOINED = re.compile(r"[:^*+]|[A-Za-z]\(|\d[-/]\w")
 _LONGEST = 4000  # characters at the end that are looked at
 
 
@@ -54,14 +58,28 @@ def last_value(text: str) -> str | None:
         content = next(part for part in formula.groups() if part is not None)
         return _right_side(content) or (_shown(last) if last else None)
     if last is not None:
-        return _shown(last)
+        return _bracketed(text, last) or _whole(text, last) or _shown(last)
     return _spelt(text)
 
 
-def first_value(text: str) -> str | None:
-    """The first value in a text, as written, with the unit of ``cm^2`` left out; None where there is none."""
-    found = _values(text)
-    return _shown(found[0]) if found else last_value(text)
+def _bracketed(text: str, found: re.Match[str]) -> str | None:
+    """The point or interval that a value stands in, ``(3, 4)``."""
+    start = max(found.start() - 60, 0)
+    for group in _GROUP.finditer(text[start : found.end() + 60]):
+        if start + group.start() < found.start() and found.end() < start + group.end():
+            return group[0] if isinstance(read_value(group[0])[0], Bracketed) else None
+    return None
+
+
+def _whole(text: str, found: re.Match[str]) -> str | None:
+    """What a value is part of without a space, where that is an answer: ``3:2``, ``2^10``, ``x^2+1``."""
+    start = found.start("value") - len(re.search(r"[^\s$]{0,40}$", text[: found.start("value")])[0])  # type: ignore[index]
+    end = re.compile(r"[^\s$]{0,40}").match(text, found.end())
+    run = text[start : end.end() if end else found.end()].strip("\"'*_`,;:!?")
+    run = run.rpartition("=")[2].rstrip(".")
+    if not _JOINED.search(run) or len(run) < len(found["value"]) or "\\" in run:
+        return None
+    return None if isinstance(read_value(run)[0], Unread | Word) else run
 
 
 def _values(text: str) -> list[re.Match[str]]:
@@ -72,7 +90,9 @@ def _values(text: str) -> list[re.Match[str]]:
 
 def _is_count(text: str, found: re.Match[str]) -> bool:
     """Whether a remark counts pages or parts, as in ``(1 of 2)``."""
-    before, after = text[: found.start()].rstrip(), text[found.end() : found.end() + 20]
+    before, after = text[max(found.start() - 40, 0) : found.start()].rstrip(), text[found.end() : found.end() + 20]
+    if re.search(r"\w\s*\[$", before) and after.startswith("]"):  # a footnote
+        return True
     return (before.endswith("(") and _OF.match(after) is not None) or _OUT_OF.search(before[-20:]) is not None
 
 

@@ -1,15 +1,20 @@
 r"""Marks in words and hashes: ``#### 18``, ``The final answer is 18``, ``**Answer:** 18``, ``<answer>18</answer>``.
 
-A line after hashes may be a heading of Markdown instead (``#### Step 1``, ``#### Case 2: …``), which marks nothing.
+A line after hashes may be a heading of Markdown instead (``#### Step 1``, ``#### Case 2: …``), which marks nothing,
+and a sentence may say something of the answer without giving it ("it is rounded to 2 places"): the value must follow.
 """
 
 import re
-from collections.abc import Iterator
 
 from optscale_predictor.answers.reading.boxes import Span
-from optscale_predictor.answers.reading.last_value import first_value, last_value
+from optscale_predictor.answers.reading.last_value import last_value
+from optscale_predictor.answers.reading.stated import first_sentence, is_complete, stated_value
+from optscale_predictor.answers.values.forms import read_value
+from optscale_predictor.answers.values.kinds import Quantity, Unread, Word
+from optscale_predictor.answers.values.units import dimensions
 
 _TRIED = 100  # marks of a kind, from the last one
+_AFTER = 600  # characters behind a mark that are looked at
 
 _HASHES = re.compile(r"(?<!#)#{4,}[ \t]*(?P<line>[^\n#][^\n]*)")
 _HEADING = re.compile(
@@ -22,56 +27,65 @@ _HEADING = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_FINAL = r"(?:the\s+|my\s+|our\s+)?(?:final|correct|right)\s+(?:numerical\s+)?(?:answer|result)"
+_IS = r"(?:is|are|equals|becomes|must be|should be|will be|would be)\b"
 _SAID = re.compile(
-    rf"""(?:
-        (?P<strong>{_FINAL}|\bfinal\s+answer)\s*(?P<a>(?:(?:is|are|equals|becomes|will\s+be|would\s+be)\b|[:=*_\s(#]|\bis\b)+)
-      | (?P<weak>\b(?:the\s+answers?|answers?(?=\s*[*_]*\s*:))(?:\s+to\s+[^.:\n]{{1,80}}?)?)
-        \s*(?P<b>[*_\s]*(?:(?:\s(?:is|are|equals|becomes|will\s+be|would\s+be|must\s+be|should\s+be)\b[:*_\s]*)|:[*_\s]*))
-        (?:therefore|thus|then|hence|also|indeed|simply|just|exactly|now|clearly)?
-    )""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+    rf"""
+        (?P<final>\b(?:final|correct|right)\s(?:numerical\s)?(?:answers?|result|option|choice)\b)
+            [*_\s]{{0,6}}(?:{_IS}|[:=]|\n)
+      | (?P<plain>\b(?:the|my|our|so|best|thus|hence|therefore,?)\s(?:answers?|option|choice)\b)
+            (?:\sto\s(?:the|this)\s(?:problem|question))?[*_\s]{{0,6}}{_IS}
+      | (?:^|\n)[ \t*_>#]{{0,8}}(?:answers?|respuesta(?:\sfinal)?|antwort|réponse|ответ)[ \t*_]{{0,4}}[::]
+      | \b(?:la\srespuesta(?:\sfinal)?\ses|die\santwort\s(?:ist|lautet)|antwort\sist|la\sréponse(?:\sfinale)?\sest)\b
+      | (?:最终)?答案(?:是|为|[::])|故选[::]?|因此选
+      | \bI\s(?:choose|pick|select)\b(?:\soption)?
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-_SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|[!?](?=\s|$)|\n|;\s")
+#: What makes a sentence a supposition, or one about an answer that is given elsewhere.
+_SUPPOSED = re.compile(
+    r"\b(?:if|suppose|assume|assuming|think|thought|guess|whether|claim\w*|say|says|check|verify|verifying|unless|each|every)\b"
+    r"[^.\n:]{0,60}$",
+    re.IGNORECASE,
+)
 #: How a sentence begins that says something of the answer, or comes before it.
 _NO_ANSWER = re.compile(
     r"(?:in|of|not|given|found|correct|incorrect|wrong|right|as|that|to|the|a|an|therefore|thus|so|hence|then|we|it|this|there|"
-    r"because|since|if|when|by|from|after|obtained|shown|below|above|clear|simply|just|let|now|and|but|always)\b",
+    r"because|since|if|when|by|from|after|obtained|shown|below|above|clear|simply|just|let|now|and|but|always|\w+ly|\w+ed)\b",
     re.IGNORECASE,
 )
-_LEADING = re.compile(r"^[\s*_:>]+")
-_MATH = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_CHOSEN = re.compile(r"^(?:option\s+|choice\s+|\()?\(?([A-J])\)?(?=[\s.,;:)*]|$)(?!\s+[a-z]+\b)")
-_TRUTH = re.compile(r"^(?:yes|no|true|false|none|undefined|even|odd|infinite|infinity|zero)\b", re.IGNORECASE)
 
 
-def last_hashes(text: str) -> Span | None:
-    """The last line after hashes that is an answer and no heading."""
+def last_hashes(text: str, ended: bool) -> Span | None:
+    """The last line after hashes that is an answer and no heading; of a text that was cut off, the line must end."""
     for mark in reversed(list(_HASHES.finditer(text))[-_TRIED:]):
-        content = _hashed(mark, text)
-        if content:
+        content = _hashed(mark["line"], text[mark.end() :])
+        if content and (ended or mark.end() < len(text)):
             return Span(mark.start(), mark.end(), content)
     return None
 
 
-def _hashed(mark: re.Match[str], text: str) -> str | None:
-    bare = mark["line"].strip().rstrip("#").strip("*_ \t")
-    if not bare or bare.endswith(":") or _HEADING.match(bare) or re.match(r"\d+[.)]\s+\D", bare):
+def _hashed(line: str, after: str) -> str | None:
+    bare = line.strip().rstrip("#").strip()
+    plain = bare.strip("*_ ")
+    if not plain or plain.endswith(":") or _HEADING.match(plain) or re.match(r"\d+[.)]\s+[A-Za-z]", plain):
         return None
-    if re.match(rf"(?:{_FINAL}|answer)\b", bare, re.IGNORECASE):
-        return None  # ``_said`` reads what follows
-    if _is_value(bare):
-        return _stated(bare)
-    if re.match(r"[-+−$€£\\(\[]?\s*[\d.]", bare) and "=" not in bare:
-        return first_value(bare)
-    if text[mark.end() :].strip():  # prose over more text is a heading
+    if re.match(r"(?:the\s)?(?:final\s|correct\s)?answer\b", plain, re.IGNORECASE):
+        return None  # ``last_said`` reads what follows
+    value = read_value(bare)[0]
+    if not isinstance(value, Unread | Word):
+        counted = isinstance(value, Quantity) and dimensions(value.unit) is None
+        return None if counted and after.strip() and _HASHES.search(after) else bare
+    stated = stated_value(bare)
+    if stated:
+        return _computed(bare) or stated
+    if after.strip():  # prose over more text is a heading
         return None
-    return last_value(bare) or (bare if len(bare.split()) <= 3 else None)
+    return bare if isinstance(value, Word) and len(plain.split()) <= 3 else last_value(bare)
 
 
-def _is_value(line: str) -> bool:
-    """Whether a line is an answer as it stands: no words but those of a unit."""
-    return "=" not in line and not re.search(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", "", line))
+def _computed(line: str) -> str | None:
+    """The result of a computation that a line shows: 18 of ``9*2 = 18 dollars``."""
+    return stated_value(line.rpartition("=")[2]) if "=" in line else None
 
 
 def last_tagged(text: str) -> Span | None:
@@ -82,51 +96,29 @@ def last_tagged(text: str) -> Span | None:
     return Span(start, end, content) if content else None
 
 
-def last_said(text: str) -> Span | None:
-    """The last answer that words announce."""
+def last_said(text: str, ended: bool) -> Span | None:
+    """The last answer that words announce; of a text that was cut off, the sentence must end."""
     for mark in reversed(list(_SAID.finditer(text))[-_TRIED:]):
-        content = _announced(text, mark)
+        rest = text[mark.end() : mark.end() + _AFTER]
+        if _SUPPOSED.search(text[max(mark.start() - 80, 0) : mark.start()]) or not (ended or is_complete(rest)):
+            continue
+        content = _announced(rest, heading=mark[0].endswith("\n"))
         if content:
             return Span(mark.start(), mark.end(), content)
     return None
 
 
-def _announced(text: str, mark: re.Match[str]) -> str | None:
-    if mark["strong"] and not re.search(r"is|are|equals|be|[:=\n]", mark["a"], re.IGNORECASE):
-        return None
-    rest = _LEADING.sub("", text[mark.end() : mark.end() + 600])
-    again = re.match(rf"{_FINAL}\s+(?:is|are)\b[\s:*_]*", rest, re.IGNORECASE)  # "Final Answer: The final answer is"
-    rest = rest[again.end() :] if again else rest
-    return next((candidate for candidate in _candidates(rest) if candidate), None)
-
-
-def _candidates(rest: str) -> Iterator[str | None]:
-    """Ways to read what follows an announcement, the surest first."""
-    math = _MATH.match(rest)
-    if math and not _is_currency(math[0]):
-        yield _stated(next(part for part in math.groups() if part is not None), rest[math.end() :])
-    chosen = _CHOSEN.match(rest)
-    if chosen:
-        yield chosen[1]
-    sentence = _SENTENCE_END.split(rest, maxsplit=1)[0].strip().strip("*_").strip()
-    clause = re.split(r",\s(?=[a-z]{3,}\s+[a-z])", sentence, maxsplit=1)[0]
-    if _TRUTH.match(clause):
-        yield clause if len(clause.split()) < 4 else clause.split()[0].strip(",")
-    if clause and _is_value(clause):
-        yield _stated(clause)
-    elif "=" not in clause and re.match(r"[-+−$€£\\(\[{]*\s*\d", clause):
-        yield first_value(clause)
-    yield last_value(sentence) if sentence else None
-    if 0 < len(clause.split()) <= 4 and not _NO_ANSWER.match(clause):
-        yield clause
-
-
-def _stated(content: str, after: str = "") -> str:
-    """A value without the stop and the bold of its sentence; a per cent sign behind its dollars is its own."""
-    content = content.strip().strip("*_").strip()
-    return content + r"\%" if re.match(r"\s*\\?%", after) else content
-
-
-def _is_currency(text: str) -> bool:
-    """Whether dollars that look like those of mathematics are money: ``$18 per day and $``."""
-    return re.match(r"\$\s*\d", text) is not None and re.search(r"[a-z]{2,}\s+[a-z]{2,}", text) is not None
+def _announced(rest: str, heading: bool) -> str | None:
+    again = _SAID.match(rest.lstrip(" *_\n"))  # "Final Answer: The final answer is"
+    again = again or re.match(r"The (?=final answer)", rest.lstrip(" *_\n"))
+    if again:
+        inner = rest.lstrip(" *_\n")
+        found = _SAID.search(inner)
+        return _announced(inner[found.end() :], heading=False) if found and found.start() < 8 else None
+    stated = stated_value(rest)
+    if stated:
+        return stated
+    sentence = first_sentence(rest)
+    if heading:
+        return last_value(sentence)
+    return sentence if 0 < len(sentence.split()) <= 4 and not _NO_ANSWER.match(sentence) else None

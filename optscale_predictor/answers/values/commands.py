@@ -4,7 +4,7 @@ from abc import abstractmethod
 from fractions import Fraction
 
 from optscale_predictor.answers.values.cursor import Cursor
-from optscale_predictor.answers.values.nodes import Call, Node, Number, Symbol
+from optscale_predictor.answers.values.nodes import Call, Node, Number, Symbol, product
 from optscale_predictor.answers.values.tokens import NUMBER, SIGN, Token, UnreadableError
 
 _CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -19,6 +19,7 @@ GREEK = frozenset(
     ).split()
 )
 _INFINITE = ("infty", "infinity", "inf")
+_APPLIED = ("f", "g", "h")  # letters that stand for functions
 PAIRS = {"(": ")", "[": "]", "{": "}", "|": "|"}
 _ROUNDING = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil")}
 OPENERS = frozenset(("frac", "sqrt", "cbrt", "binom", "pi", *_ROUNDING, *_INFINITE, "basisi", "basisj", "basisk"))
@@ -143,7 +144,7 @@ class Commands(Cursor):
         while (token := self._peek()) is not None and self.starts_factor() and token.text not in FUNCTIONS:
             if token.kind == SIGN:
                 break
-            node = Call("mul", (node, self.power()))
+            node = product(node, self.power())
         following = self._tokens[self.place + 1 : self.place + 2]
         if self._sign("/") and name in _CIRCULAR and following and following[0].kind == NUMBER:
             node = self.joined("div", node)  # cos pi/3, and not log 5/log 2
@@ -161,10 +162,25 @@ class Commands(Cursor):
         while self._sign("'"):
             self._take()
             name += "'"
+        if name.rstrip("'") in _APPLIED and self._sign("(") and not self._tokens[self.place].spaced:
+            return Symbol(name + self._application())
         if not self._sign("_"):
             return Symbol(name)
         self._take()
         return Symbol(f"{name}_{self._subscript()}")
+
+    def _application(self) -> str:
+        """What a function without a name in mathematics is of, as written: ``(4)`` of ``f(4)``."""
+        text, depth = "", 0
+        while True:
+            token = self._peek()
+            if token is None:
+                raise UnreadableError("a bracket never closes")
+            self.place += 1
+            text += token.text
+            depth += (token.text in "([") - (token.text in ")]")
+            if not depth:
+                return text
 
     def _subscript(self) -> str:
         token = self._peek()

@@ -6,6 +6,7 @@ of the unknown), what it says is taken to be what the question asked for; where 
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 from optscale_predictor.answers.values.functions import difference, equal_scalars, proportional
 from optscale_predictor.answers.values.kinds import (
@@ -28,7 +29,8 @@ from optscale_predictor.answers.values.kinds import (
     Word,
 )
 from optscale_predictor.answers.values.matrices import entries, vector_of_sum
-from optscale_predictor.answers.values.nodes import Call, Number
+from optscale_predictor.answers.values.naming import is_dependent
+from optscale_predictor.answers.values.nodes import Call, Number, Symbol
 from optscale_predictor.answers.values.real_sets import as_real_set, equal_sets
 from optscale_predictor.answers.values.tokens import UnreadableError
 from optscale_predictor.answers.values.units import compatible
@@ -79,6 +81,8 @@ def _choice(other: Value, value: Value) -> bool:
             return False
         pairs = [(one, two) for one in value.content for two in other.content]
         return not pairs or any(_judge(*pair) for pair in pairs)
+    if isinstance(other, Scalar) and isinstance(other.node, Symbol):
+        return other.node.name.upper() == value.letter
     return any(_judge(other, one) for one in value.content)
 
 
@@ -109,7 +113,7 @@ def _worth(value: Based) -> int:
 
 def _whole(value: Value) -> int | None:
     if isinstance(value, Scalar) and isinstance(value.node, Number) and value.node.value.denominator == 1:
-        return int(value.node.value)
+        return int(value.node.value) if abs(value.node.value) < 10**100 else None
     return None
 
 
@@ -117,9 +121,10 @@ def _time(other: Value, value: Value) -> bool:
     if not isinstance(value, Time):
         return False
     if isinstance(other, Time):
-        return (other.hours, other.minutes) == (value.hours, value.minutes) and (
-            not other.half or not value.half or other.half == value.half
-        )
+        if not other.half and not value.half and _ratio(_as_ratio(other), _as_ratio(value)):
+            return True
+        same_half = not other.half or not value.half or other.half == value.half
+        return (other.hours, other.minutes) == (value.hours, value.minutes) and same_half
     return not value.half and _ratio(other, _as_ratio(value))
 
 
@@ -131,24 +136,30 @@ def _ratio(other: Value, value: Value) -> bool:
     if not isinstance(value, Ratio):
         return False
     if isinstance(other, Ratio):
-        if len(other.parts) != len(value.parts):
-            return False
-        first = [part.node for part in value.parts]
-        second = [part.node for part in other.parts]
-        return all(
-            equal_scalars(Scalar(Call("mul", (first[0], theirs))), Scalar(Call("mul", (second[0], ours))))
-            for ours, theirs in zip(first[1:], second[1:], strict=True)
-        )
+        ours, theirs = value.parts, other.parts
+        if len(ours) != len(theirs) or any(map(_is_nothing, zip(ours, theirs, strict=True))):
+            return ours == theirs
+        pairs = combinations(range(len(ours)), 2)
+        return all(equal_scalars(_times(ours[one], theirs[two]), _times(ours[two], theirs[one])) for one, two in pairs)
     if len(value.parts) == 2 and isinstance(other, Scalar):
         return equal_scalars(other, Scalar(Call("div", (value.parts[0].node, value.parts[1].node))))
     return False
+
+
+def _times(left: Scalar, right: Scalar) -> Scalar:
+    return Scalar(Call("mul", (left.node, right.node)))
+
+
+def _is_nothing(pair: tuple[Scalar, Scalar]) -> bool:
+    """Whether one of two parts is 0."""
+    return any(not one.names and one.value == 0 for one in pair)
 
 
 def _equation(other: Value, value: Value) -> bool:
     if not isinstance(value, Equation):
         return False
     if isinstance(other, Equation):
-        if value.name and value.name == other.name:
+        if value.name and (value.name == other.name or (is_dependent(value.name) and is_dependent(other.name))):
             return equal_scalars(Scalar(value.right), Scalar(other.right))
         return proportional(difference(value), difference(other), negative=True)
     return bool(value.name) and _judge(other, Scalar(value.right))
@@ -188,7 +199,7 @@ def _bracketed(other: Value, value: Value) -> bool:
 
 def _assigned(listing: Listing, point: Bracketed) -> bool:
     """``x = 1, y = 2`` for the point (1, 2)."""
-    named = [one for one in listing.items if isinstance(one, Equation) and one.name]
+    named = sorted((one for one in listing.items if isinstance(one, Equation) and one.name), key=lambda one: one.name)
     apart = len({one.name for one in named}) == len(listing.items) == len(named)
     return apart and point.opens == "(" and _in_order([Scalar(one.right) for one in named], point.items)
 
@@ -232,7 +243,8 @@ def _percent(other: Value, value: Value) -> bool:
     if not isinstance(value, Percent):
         return False
     if isinstance(other, Percent):
-        return equal_scalars(other.scalar, value.scalar)
+        alike = not other.noun or not value.noun or other.noun == value.noun
+        return alike and equal_scalars(other.scalar, value.scalar)
     if isinstance(other, Scalar):
         hundredth = Scalar(Call("div", (value.scalar.node, Number(Fraction(100)))))
         return equal_scalars(other, value.scalar) or equal_scalars(other, hundredth)

@@ -1,4 +1,4 @@
-"""The value of an expression: exact where it is rational, else to 40 digits; with variables, values at fixed points.
+"""The value of an expression: exact where it is rational, else to 60 digits; with variables, values at fixed points.
 
 Two expressions that agree to 30 digits at several points are one function, as far as anybody who writes answers is
 concerned (the idea of Schwartz 1980 and Zippel 1979 for polynomials).
@@ -24,11 +24,12 @@ from optscale_predictor.answers.values.operations import (
 from optscale_predictor.answers.values.tokens import UnreadableError
 
 #: Values equal to so many digits are equal.
-AGREEING = 28
+AGREEING = 45
 #: Points at which expressions with variables are compared; half of them negative.
 POINTS = 6
 _CONSTANTS = ("pi", "e", "i", "oo")
-_NOTHING = MP.mpf(10) ** -(DIGITS - 6)  # what rounding leaves of nothing
+_NOTHING = MP.mpf(10) ** -(DIGITS - 6)  # what rounding leaves of nothing, relative to what cancelled
+_TINY = MP.mpf(10) ** -30
 
 
 def symbols(node: Node) -> frozenset[str]:
@@ -48,7 +49,7 @@ def evaluate(node: Node, values: Mapping[str, Value] | None = None) -> Value:
     """
     with ONE_AT_A_TIME:
         try:
-            return _settled(_evaluate(node, values or {}))
+            return _settled(_not_cancelled(node, values or {}))
         except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError, mpmath.libmp.NoConvergence) as error:
             raise UnreadableError(f"no value: {error}") from error
 
@@ -75,8 +76,7 @@ def same(left: Value, right: Value) -> bool:
         if MP.isinf(one) or MP.isinf(other) or MP.isnan(one) or MP.isnan(other):
             return False
         larger = max(abs(one), abs(other))
-        # A sum that cancels leaves 1e-40 where nothing should be left.
-        return bool(abs(one - other) <= larger * MP.mpf(10) ** -AGREEING or larger < _NOTHING)
+        return bool(abs(one - other) <= larger * MP.mpf(10) ** -AGREEING)
 
 
 def less(left: Value, right: Value) -> bool:
@@ -105,7 +105,7 @@ def digits(value: Value) -> str:
     with ONE_AT_A_TIME:
         number = inexact(value)
         parts = (number.real, number.imag)
-        return "~" + ",".join("0" if abs(part) < _NOTHING else MP.nstr(part, AGREEING - 2) for part in parts)
+        return "~" + ",".join(MP.nstr(part, AGREEING - 2) for part in parts)
 
 
 def _coordinate(name: str, point: int) -> Value:
@@ -114,15 +114,29 @@ def _coordinate(name: str, point: int) -> Value:
     return (fraction * 4 + Fraction(1, 4)) * (-1) ** point
 
 
+def _not_cancelled(node: Node, values: Mapping[str, Value]) -> Value:
+    """A value, and 0 where rounding left a trace of what cancels: with more digits that trace is smaller still."""
+    value = _evaluate(node, values)
+    if isinstance(value, Fraction) or not 0 < abs(inexact(value)) < _TINY:
+        return value
+    with MP.workdps(2 * DIGITS):
+        again = _evaluate(node, values)
+        return Fraction(0) if abs(inexact(again)) < abs(inexact(value)) * _TINY else again
+
+
 def _settled(value: Value) -> Value:
+    """A value without the part, real or imaginary, that only rounding left."""
     if isinstance(value, Fraction):
         return value
     number = inexact(value)
     if MP.isnan(number):
         raise UnreadableError("not a number")
-    if isinstance(number, MP.mpc) and abs(number.imag) <= max(abs(number.real), 1) * _NOTHING:
+    if not isinstance(number, MP.mpc):
+        return number
+    real, imaginary = abs(number.real), abs(number.imag)
+    if imaginary <= real * _NOTHING:
         return number.real
-    return number
+    return MP.mpc(0, number.imag) if real <= imaginary * _NOTHING else number
 
 
 def _evaluate(node: Node, values: Mapping[str, Value]) -> Value:
@@ -142,5 +156,5 @@ def _bounded(value: Value) -> Value:
     if isinstance(value, int):
         value = Fraction(value)
     if isinstance(value, Fraction) and max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
-        return inexact(value)
+        raise UnreadableError("too long a number")
     return value

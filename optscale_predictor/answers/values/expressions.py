@@ -8,8 +8,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from optscale_predictor.answers.values.commands import FUNCTIONS, GREEK, OPENERS, PAIRS, Commands
-from optscale_predictor.answers.values.nodes import Call, Node, Number, Symbol, negated
-from optscale_predictor.answers.values.tokens import NAME, NUMBER, SIGN, SYMBOL, WORD, Token, UnreadableError
+from optscale_predictor.answers.values.nodes import Call, Node, Number, Symbol, negated, product
+from optscale_predictor.answers.values.tokens import (
+    NAME,
+    NUMBER,
+    SHORT_WORDS,
+    SIGN,
+    SYMBOL,
+    WORD,
+    Token,
+    UnreadableError,
+)
+from optscale_predictor.answers.values.units import is_unit
 
 _DEEPEST = 40  # nested brackets, powers and functions
 
@@ -67,7 +77,7 @@ class _Parser(Commands):
             elif self._sign("/"):
                 node = self.joined("div", node)
             elif self.starts_factor():
-                node = Call("mul", (node, self.power()))
+                node = product(node, self.power())
             else:
                 return negated(node) if negative else node
 
@@ -77,7 +87,8 @@ class _Parser(Commands):
         while self._sign("-") or self._sign("+"):
             negative ^= self._take() == "-"
         right = self.power()
-        return Call(name, (node, negated(right) if negative else right))
+        right = negated(right) if negative else right
+        return product(node, right) if name == "mul" else Call(name, (node, right))
 
     def starts_factor(self) -> bool:
         token = self._peek()
@@ -85,7 +96,7 @@ class _Parser(Commands):
             return False
         if token.kind == SIGN:
             following = self._tokens[self.place + 1 : self.place + 2]
-            if following and following[0].kind == WORD:  # a remark
+            if token.spaced and following and following[0].kind == WORD:  # a remark
                 return False
             return token.text in "([{" or (token.text == "|" and not self._bars)
         if token.kind == NUMBER:
@@ -110,7 +121,7 @@ class _Parser(Commands):
         return negated(node) if negative else node
 
     def _postfix(self, node: Node) -> Node:
-        while True:
+        for _ in range(_DEEPEST):
             if self._sign("!"):
                 node = Call("factorial", (node,))
             elif self._sign("°"):
@@ -120,6 +131,7 @@ class _Parser(Commands):
             else:
                 return node
             self._take()
+        raise UnreadableError("too many signs behind a number")
 
     def atom(self, short: bool = False) -> Node:
         token = self._peek()
@@ -175,7 +187,8 @@ class _Parser(Commands):
 
 def _is_product(token: Token) -> bool:
     """Whether letters that look like a word may be variables side by side."""
-    return not token.quoted and token.text.isalpha() and len(token.text) <= 4
+    word = token.quoted or token.text.lower() in SHORT_WORDS or is_unit(token.text)
+    return not word and token.text.isalpha() and len(token.text) <= 4
 
 
 def _is_proper(node: Node) -> bool:

@@ -24,6 +24,7 @@ from optscale_predictor.answers.values.kinds import (
 )
 from optscale_predictor.answers.values.matrices import is_matrix, read_matrix, read_nested
 from optscale_predictor.answers.values.measured import read_measured, read_scalar
+from optscale_predictor.answers.values.naming import is_name
 from optscale_predictor.answers.values.nodes import Call
 from optscale_predictor.answers.values.phrases import choice, phrase, spelt_form, wording
 from optscale_predictor.answers.values.real_sets import as_real_set, united, without
@@ -48,9 +49,12 @@ LONGEST = 1000
 _KEPT = 2**13
 _ALL_BUT = re.compile(rf"\\mathbb ?\{{? ?R ?\}}? ?(?:∖|-) ?({SET_OPENS}.*{SET_CLOSES})$")
 _LABEL = re.compile(
-    rf"^(?:{WORD_OPENS}?(?:the|final|answers?|result|is|approximately|about|exactly|roughly){WORD_CLOSES}?[\s:]*)+(?=\S)",
+    rf"^(?:{WORD_OPENS}?(?:the|final|answers?|result|is|approximately|about|exactly|roughly){WORD_CLOSES}?[\s:]*)+(?=\S)"
+    rf"|^(?:{WORD_OPENS}?[A-Za-z]{{3,}}{WORD_CLOSES}?\s*){{1,3}}:\s*(?=[\d\\¤(-])",
     re.IGNORECASE,
 )
+#: What a text may say behind its value.
+_REMARK = re.compile(f"{' is the answer'.replace(' ', f'{WORD_CLOSES}? {WORD_OPENS}?')}{WORD_CLOSES}?$")
 
 
 @lru_cache(maxsize=_KEPT)
@@ -59,14 +63,17 @@ def read_value(text: str) -> tuple[Value, ...]:
     if len(text) > LONGEST:
         return (Unread(text),)
     cleaned = clean(text)
-    told = phrase(cleaned) or choice(cleaned, read_value)
+    told = choice(cleaned, read_value) or phrase(cleaned)
     if told is not None:
         return (told,)
-    cleaned = _LABEL.sub("", cleaned)
-    readings = [_tried(cleaned), read_measured(cleaned)]
-    if re.search(r"\d,\d{3}(?!\d)", cleaned):
-        readings += [_tried(cleaned, grouped=False), _tried(cleaned, inside=True)]
-    found = tuple(dict.fromkeys(one for one in readings if one is not None))
+    cleaned = _REMARK.sub("", _LABEL.sub("", cleaned))
+    try:
+        readings = [_tried(cleaned), read_measured(cleaned)]
+        if re.search(r"\d,\d{3}(?!\d)", cleaned):
+            readings += [_tried(cleaned, grouped=False), _tried(cleaned, inside=True)]
+        found = tuple(dict.fromkeys(one for one in readings if one is not None))
+    except RecursionError:  # of a tree too deep to be hashed
+        found = ()
     return found or (wording(cleaned),)
 
 
@@ -168,12 +175,17 @@ def _single(tokens: Sequence[Token]) -> Value:
         return _enclosed(tokens)
     if tokens[-1].text in CLOSES and (scaled := _scaled(tokens)) is not None:
         return scaled
+    tokens = [Token(SIGN, ":") if _is_to(token) else token for token in tokens]
     parts = split(tokens, ":")
     if len(parts) > 1:
         return Ratio(tuple(Scalar(parse_expression(part)) for part in parts))
     if all(token.kind == WORD for token in tokens) or (len(tokens) == 1 and _is_letter(tokens[0])):
         return _worded(tokens)
     return read_scalar(tokens)
+
+
+def _is_to(token: Token) -> bool:
+    return token.kind == WORD and token.text == "to"
 
 
 def _is_letter(token: Token) -> bool:
@@ -198,6 +210,9 @@ def _enclosed(tokens: Sequence[Token]) -> Value:
     opens, closes, inner = tokens[0].text, tokens[-1].text, tokens[1:-1]
     parts = [part for sign in ",;" if len(split(inner, sign)) > 1 for part in split(inner, sign)]
     if opens == SET_OPENS:
+        described = [split(inner, sign) for sign in "|:" if len(split(inner, sign)) == 2]
+        if described and is_name(described[0][0]):  # all x with a property
+            return _answer(described[0][1])
         value = _answer(inner)
         return SetOf(value.items if isinstance(value, Listing) else (value,))
     if not parts:

@@ -40,9 +40,10 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Percent:
-    """So many hundredths; people write 50% where 50, and where 0.5 is asked."""
+    """So many hundredths, of ``noun`` where one is named; people write 50% where 50, and where 0.5 is asked."""
 
     scalar: Scalar
+    noun: str = ""
 
 
 @dataclass(frozen=True)

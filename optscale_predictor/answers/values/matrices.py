@@ -37,7 +37,7 @@ def read_matrix(tokens: Sequence[Token], read: Callable[[Sequence[Token]], Value
         UnreadableError: Its rows are of different lengths, or an entry is of no known form.
     """
     start = 1 + _find(tokens, "}")
-    if _environment(tokens) == "array" and tokens[start].text == "{":
+    if _environment(tokens) == "array" and [one.text for one in tokens[start : start + 1]] == ["{"]:
         start += 1 + _find(tokens[start:], "}")
     end = len(tokens) - 1 - _find(tokens[::-1], "end")
     rows = [row for row in split(tokens[start:end], ROW_END) if row]

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 from optscale_predictor.answers.values.expressions import parse_expression, parse_prefix
 from optscale_predictor.answers.values.kinds import Percent, Quantity, Scalar, Value
-from optscale_predictor.answers.values.nodes import Call
+from optscale_predictor.answers.values.nodes import Call, Number, product
 from optscale_predictor.answers.values.tokens import NAME, NUMBER, SIGN, WORD, Token, UnreadableError, tokenize
-from optscale_predictor.answers.values.units import dimensions
+from optscale_predictor.answers.values.units import dimensions, is_noun_phrase
+from optscale_predictor.answers.values.words import MULTIPLES, spelt_number
 
 #: Signs and names of money that stand before the number.
 CURRENCIES = {
@@ -15,6 +17,7 @@ CURRENCIES = {
     "€": "euro",
     "£": "sterling",
     "¥": "yen",
+    "₹": "rupee",
     "USD": "dollar",
     "EUR": "euro",
     "GBP": "sterling",
@@ -33,23 +36,41 @@ def read_scalar(tokens: Sequence[Token]) -> Value:
         if isinstance(inner, Scalar | Quantity):
             return Quantity(inner if isinstance(inner, Scalar) else inner.scalar, CURRENCIES[currency.text])
     node, rest = parse_prefix(tokens)
-    scalar = Scalar(node)
     if isinstance(node, Call) and node.name == "degree":
-        scalar = Scalar(node.arguments[0])
-        rest = [Token(WORD, "degree"), *rest]
-    if not rest or _is_remark(rest):
+        node, rest = node.arguments[0], [Token(WORD, "degree"), *rest]
+    while rest and rest[0].kind == WORD and rest[0].text.lower() in MULTIPLES:
+        node, rest = product(node, Number(Fraction(MULTIPLES[rest[0].text.lower()]))), rest[1:]
+    return _measured(Scalar(node), rest)
+
+
+def _measured(scalar: Scalar, rest: Sequence[Token]) -> Value:
+    """A number with the tokens that follow it."""
+    if not rest:
         return scalar
     if rest[0].text == "%" or (rest[0].kind == WORD and rest[0].text.lower() in ("percent", "pct")):
-        return Percent(scalar)
-    if rest[0].kind == WORD and _is_unit_phrase(rest):
-        return Quantity(scalar, " ".join(token.text for token in rest).replace("^ ", "^"))
+        noun = " ".join(token.text for token in rest[1:]).casefold()
+        if not noun or re.fullmatch(r"(?:of )?[a-z ]{1,40}", noun):
+            return Percent(scalar, noun)
+        raise UnreadableError("after a percentage")
+    if rest[0].text == "(" and rest[-1].text == ")":
+        return _remarked(scalar, rest[1:-1])
+    if rest[0].text in CURRENCIES:
+        return Quantity(scalar, CURRENCIES[rest[0].text])
+    unit = " ".join(token.text for token in rest).replace("^ ", "^")
+    if rest[0].kind == WORD and _is_unit_phrase(rest) and (dimensions(unit) is not None or is_noun_phrase(unit)):
+        return Quantity(scalar, unit)
     raise UnreadableError(f"after a number: {rest[0].text!r}")
 
 
-def _is_remark(rest: Sequence[Token]) -> bool:
-    words = any(token.kind == WORD for token in rest)
-    numbers = any(token.kind == NUMBER for token in rest)
-    return rest[0].text == "(" and rest[-1].text == ")" and words and not numbers and len(rest) < 12
+def _remarked(scalar: Scalar, remark: Sequence[Token]) -> Value:
+    """A number with a remark in brackets: itself in words, or its unit."""
+    words = " ".join(token.text for token in remark)
+    number = spelt_number(words)
+    if number is not None and not scalar.names and scalar.value == number:
+        return scalar
+    if number is None and all(token.kind == WORD for token in remark) and is_noun_phrase(words):
+        return Quantity(scalar, words)
+    raise UnreadableError("a remark that is none")
 
 
 def _is_unit_phrase(rest: Sequence[Token]) -> bool:

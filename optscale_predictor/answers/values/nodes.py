@@ -32,3 +32,9 @@ Node = Number | Symbol | Call
 def negated(node: Node) -> Node:
     """Minus an expression."""
     return Number(-node.value) if isinstance(node, Number) else Call("mul", (Number(Fraction(-1)), node))
+
+
+def product(left: Node, right: Node) -> Node:
+    """Their product; a chain of factors is one node, so that a long one is no deep tree."""
+    factors = left.arguments if isinstance(left, Call) and left.name == "mul" else (left,)
+    return Call("mul", (*factors, right))

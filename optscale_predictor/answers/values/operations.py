@@ -1,4 +1,4 @@
-"""Operations on values: exact on fractions as far as that goes, else to 40 digits.
+"""Operations on values: exact on fractions as far as that goes, else to 60 digits.
 
 Every one has a bound, so that no tower of powers takes long: what is beyond it has no value.
 """
@@ -17,8 +17,8 @@ from optscale_predictor.answers.values.tokens import UnreadableError
 
 Value = Any  # a Fraction, or mpmath's mpf or mpc
 
-DIGITS = 40
-MOST_BITS = 50_000  # of an exact number
+DIGITS = 60
+MOST_BITS = 200_000  # of an exact number
 _LARGEST = 1e9  # of an exponent, in powers of two
 _FACTORIALS = 2_000
 

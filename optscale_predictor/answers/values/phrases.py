@@ -16,9 +16,12 @@ _LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
 _CONSTANTS = ("e", "i", "pi", "inf", "infinity", "oo")
 _SHORT_WORDS = ("no", "up", "in", "on", "am", "pm")
 _CHOICE = re.compile(
-    r"^(?:option )?(?:\( ?(?P<a>[A-Z]) ?\)[.:]?|(?P<b>[A-Z])[).:](?= |$)|(?P<c>[A-Z])$) ?(?P<rest>.*)$", re.IGNORECASE
+    r"^(?:[Oo]ption |[Cc]hoice )?"
+    r"(?:\( ?(?P<a>[A-J]) ?\)[.:]?|(?P<b>[A-J])(?:[).:](?= |$)| - )|(?P<c>[A-Z])$)(?P<rest>.*)$"
 )
-_TIME = re.compile(r"^(\d\d?):(\d\d)(?: ?([ap])\.? ?m\.?)?$", re.IGNORECASE)
+#: What follows a letter that is no label of what follows: a sum, a list, a sentence about it.
+_NO_CONTENT = re.compile(r"\s*[+*/^=_,;!]|-|\s*(?:and|or|is|not|nor|but|are)\b|.*(?:\([A-J]\)|\b[A-J]\)|\b[A-Z]+:)")
+_TIME = re.compile(r"^(\d\d?):(\d\d)(?: ?([ap])\.? ?m\.?)?$|^(\d\d?) ?([ap])\.? ?m\.?$", re.IGNORECASE)
 _BASED = re.compile(
     r"^\(?([0-9A-Fa-f]+)\)? ?(?:_ ?(?:\{ ?(?P<braced>\w+) ?\}|(?P<bare>\w+))|\(?(?:in )?base[ -](?P<said>\w+)\)?)$",
     re.IGNORECASE,
@@ -34,11 +37,11 @@ def spelt_form(text: str) -> Value | None:
     """The value of a cleaned text that its spelling tells; None of another."""
     bare = _unmarked(text)
     if found := _TIME.match(bare):
-        return Time(int(found[1]), int(found[2]), (found[3] or "").lower())
+        return Time(int(found[1] or found[4]), int(found[2] or 0), (found[3] or found[5] or "").lower())
     if found := _BASED.match(bare):
         base = found["braced"] or found["bare"] or found["said"]
-        number = int(base) if base.isdecimal() and len(base) < 4 else spelt_number(base)
-        return None if number is None else Based(found[1].upper().lstrip("0") or "0", number)
+        number = Fraction(base) if base.isdecimal() and len(base) < 4 else spelt_number(base)
+        return None if number is None else _numeral(found[1], int(number))
     if found := _ORDINAL.match(bare):
         return Scalar(Number(Fraction(found[1])))
     if found := _DOLLARS_AND_CENTS.match(bare):
@@ -48,6 +51,13 @@ def spelt_form(text: str) -> Value | None:
     if _REALS.fullmatch(bare):
         return ALL_REALS
     return EMPTY if _EMPTY.fullmatch(bare) else None
+
+
+def _numeral(digits: str, base: int) -> Based | None:
+    """A numeral whose digits are of its base; ``a_2`` is a variable."""
+    if (digits.isalpha() and digits.islower()) or any(int(digit, 16) >= base for digit in digits):
+        return None
+    return Based(digits.upper().lstrip("0") or "0", base)
 
 
 def phrase(text: str) -> Value | None:
@@ -62,7 +72,7 @@ def phrase(text: str) -> Value | None:
         return ALL_REALS
     number = spelt_number(words)
     if number is not None:
-        return Scalar(Number(Fraction(number)))
+        return Scalar(Number(number))
     if not words or _is_variables(text) or re.match(r"(?:approximately|about|exactly)\b", words):
         return None
     return Choice(words.upper()) if len(words) == 1 else Word(words)
@@ -71,13 +81,15 @@ def phrase(text: str) -> Value | None:
 def choice(text: str, read: Callable[[str], tuple[Value, ...]]) -> Value | None:
     """A letter, alone or with what it stands for, which ``read`` reads; None where the text is none."""
     found = _CHOICE.match(_unmarked(text))
-    if not found or (found["c"] and found["c"].islower()):
+    if not found:
         return None
     rest, letter = found["rest"].strip(), found["a"] or found["b"] or found["c"]
-    if rest and letter.islower() and not re.match(r"[\dA-Za-z\\]", rest):
+    if not rest:
+        return Choice(letter)
+    if _NO_CONTENT.match(found["rest"]):
         return None
     marked = text[len(text) - len(rest) :] if text.endswith(rest) else rest
-    return Choice(letter.upper(), read(marked)) if rest else Choice(letter.upper())
+    return Choice(letter, read(marked))
 
 
 def wording(text: str) -> Word | Unread:

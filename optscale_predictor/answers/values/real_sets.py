@@ -6,7 +6,7 @@ from functools import cmp_to_key
 import mpmath
 
 from optscale_predictor.answers.values.evaluation import less, same
-from optscale_predictor.answers.values.kinds import Bracketed, Piece, RealSet, Scalar, SetOf, Value
+from optscale_predictor.answers.values.kinds import Bracketed, Listing, Piece, RealSet, Scalar, SetOf, Value
 from optscale_predictor.answers.values.operations import is_real
 from optscale_predictor.answers.values.tokens import UnreadableError
 
@@ -55,6 +55,9 @@ def as_real_set(value: Value) -> RealSet | None:
     """An interval or a set of numbers as a set of real numbers; None where the value is none."""
     if isinstance(value, RealSet):
         return value
+    if isinstance(value, Listing):  # x < 1, x > 3
+        sets = [one for one in value.items if isinstance(one, RealSet)]
+        return united(sets) if len(sets) == len(value.items) else None
     try:
         if isinstance(value, Bracketed) and value.opens in "([" and value.closes in ")]":
             numbers = [one.value for one in value.items if isinstance(one, Scalar) and not one.names]

@@ -49,7 +49,7 @@ _CHARACTERS = str.maketrans(
     }
 )
 _COMMANDS = {
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), r"\frac"),
+    **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"), r"\frac"),
     **dict.fromkeys(("dbinom", "tbinom"), r"\binom"),
     **dict.fromkeys(("le", "leq", "leqslant", "leqq"), "≤"),
     **dict.fromkeys(("ge", "geq", "geqslant", "geqq"), "≥"),
@@ -97,7 +97,8 @@ _GROUPED = re.compile(rf"\\({'|'.join((*_STYLED, *_WORDED))})\*?\s*\{{")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SIZED = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _SPACE = re.compile(r"\\[,;:! ]|~|\\hspace\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}")
-_DIGIT_GROUPS = re.compile(r"(?<![\d.])(?<!\d,)\d{1,3}(?:(?:\{,\}|,\\! ?|\{,\\!\}|\\!, ?|\\,|,\\,|\\ )\d{3})+(?!\d)")
+_DIGIT_GROUPS = re.compile(r"(?<![\d.])(?<!\d,)\d{1,3}(?:(?:\{,\}|,\\! ?|\{,\\!\}|\\!, ?|\\,|\\ )\d{3})+(?!\d)")
+_REPEATING = re.compile(r"(?<![\d.])(\d*\.\d*?)(\d{1,6}?)\2{2,}(?:\.\.\.|…|\\l?dots(?![A-Za-z]))")
 _BASIS = re.compile(r"\\(?:mathbf|boldsymbol|bm|hat|vec|widehat)\s*\{?\s*(?:\\)?([ijk])(?:math)?\s*\}?(?![A-Za-z])")
 
 
@@ -105,8 +106,13 @@ def clean(text: str) -> str:
     """``text`` in the one spelling; at most a few times as long."""
     text = _unicode(text).strip()
     text = unwrapped(text)
+    text = re.sub(r"\\(?:text)?color\s*\{[^{}]*\}", "", text).replace("{}", "")
+    text = re.sub(r"(?<=\d)\s*x\s*(?=10\s*\^)", r"\\times ", text)
+    text = _REPEATING.sub(r"\1\\overline{\2}", text)
+    text = re.sub(r"^(?:negative|minus)\s+(?=[\d$\\])", "-", text, flags=re.IGNORECASE)
     # Two backslashes end a row of a matrix; elsewhere they are one that was escaped once too often.
     text = text.replace("\\\\", ROW_END if "\\begin" in text else "\\")
+    text = re.sub(rf"{ROW_END}\s*\[[\d.]*\s*[a-z]+\]", ROW_END, text)
     text = _DIGIT_GROUPS.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     text = text.replace("\\$", "¤").replace("US$", "¤").replace("$", " ")
     text = re.sub(r"\\[()\[\]]", " ", text) if not re.search(r"\\\[\d*(pt|em|ex|mm)\]", text) else text
@@ -156,7 +162,11 @@ def _vulgar(character: str) -> str:
 
 def _trimmed(text: str) -> str:
     """Without the sentence's own punctuation at the end, also just within a group; a factorial's is not its own."""
-    return re.sub(r"(?<!\\)[\s.,;:]+(?=\}?$)", "", text.strip())
+    if text.endswith(r"\,"):  # a thin space, whose comma is no stop
+        text = text[:-2]
+    if text.rstrip().endswith(("...", r"\dots", r"\ldots")):  # more was to come
+        return text.strip()
+    return re.sub(r"(?<!\\)[\s.,;:]+(?=\}?$)|\\\\\s*$", "", text.strip())
 
 
 def _words(text: str) -> str:

@@ -20,7 +20,7 @@ NAMES = frozenset(
     ).split()
 )
 _CALLED = re.compile(r"(?:sqrt|cbrt|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|ln|exp)$")
-_SHORT_WORDS = frozenset("am pm or no is to of by an at on we it up if so as th st nd rd".split())
+SHORT_WORDS = frozenset("am pm or no is to of by an at on we it up if so as th st nd rd".split())
 
 _NUMBER = re.compile(
     r"""(?P<repeated>\d*\.\d*(?:\\(?:overline|bar|dot)\s*\{?\s*\d+\s*\}?|\(\d+\)(?!\s*[\d(])))
@@ -86,7 +86,8 @@ def tokenize(text: str, grouped: bool = True, inside: bool = False) -> list[Toke
 
 def _next(text: str, place: int, spaced: bool, grouped: bool) -> tuple[list[Token], int]:
     number = _NUMBER.match(text, place)
-    if number and (number["grouped"] and not grouped):
+    apart = number is not None and number["grouped"] and not grouped and not re.search(r",0\d\d", number[0])
+    if apart:  # a list has no item 000
         number = re.compile(r"(?P<plain>\d+)").match(text, place)
     if number:
         return [Token(NUMBER, number[0], _value(number), spaced)], number.end()
@@ -103,7 +104,7 @@ def _next(text: str, place: int, spaced: bool, grouped: bool) -> tuple[list[Toke
 def _sign(text: str, place: int, spaced: bool) -> tuple[list[Token], int]:
     if text.startswith("...", place):
         raise UnreadableError("an ellipsis")
-    if text[place] in "+-*/^_!=<>≤≥≠≈∈∪∩∖,;:|()[]{}&%°±∓'¤€£¥⟨⟩" + SET_OPENS + SET_CLOSES + ROW_END:
+    if text[place] in "+-*/^_!=<>≤≥≠≈∈∪∩∖,;:|()[]{}&%°±∓'¤€£¥₹⟨⟩" + SET_OPENS + SET_CLOSES + ROW_END:
         return [Token(SIGN, text[place], None, spaced)], place + 1
     raise UnreadableError(f"{text[place]!r}")
 
@@ -120,7 +121,7 @@ def _letters(run: str, text: str, place: int, spaced: bool) -> list[Token]:
         return [Token(SYMBOL, run, None, spaced)]
     glued = text[place - 1 : place].isalnum() or text[place - 1 : place] in ("^", "_", ")", "}")
     glued = glued or text[end : end + 1] in ("^", "_", "(")
-    if is_unit(run) or run.lower() in _SHORT_WORDS or (len(run) > 2 and not glued):
+    if is_unit(run) or run.lower() in SHORT_WORDS or (len(run) > 2 and not glued):
         return [Token(WORD, run, None, spaced)]
     return _symbols(run, spaced)
 

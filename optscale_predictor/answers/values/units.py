@@ -43,7 +43,7 @@ _OTHERS = {
     "euro": "€ EUR",
     "sterling": "£ GBP",
     "yen": "¥ JPY",
-    "rupee": "INR Rs",
+    "rupee": "₹ INR Rs",
     "cent": "¢",
     "newton": "N",
     "joule": "J",
@@ -65,13 +65,15 @@ def _plurals(names: list[str]) -> list[str]:
 _KNOWN: dict[str, str] = {
     **{form: unit for unit, others in (_LENGTHS | _OTHERS).items() for form in _plurals([unit, *others.split()])},
     "centimetre": "centimeter",
+    "C": "celsius",
+    "F": "fahrenheit",
     "centimetres": "centimeter",
     "millimetre": "millimeter",
     "kilometre": "kilometer",
     "kilometres": "kilometer",
 }
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cubed": 3, "cu": 3}
-_FACTOR = re.compile(r"(?P<word>[A-Za-z]+\.?|[¤$€£¥¢°])|\^\s*\{?\s*(?P<power>-?\d+)\s*\}?|(?P<over>/)|(?P<times>\*)")
+_FACTOR = re.compile(r"(?P<word>[A-Za-z]+\.?|[¤$€£¥₹¢°])|\^\s*\{?\s*(?P<power>-?\d+)\s*\}?|(?P<over>/)|(?P<times>\*)")
 _SAID = {"mph": {"mile": 1, "hour": -1}, "kph": {"kilometer": 1, "hour": -1}}
 
 
@@ -86,6 +88,8 @@ def dimensions(phrase: str) -> tuple[tuple[str, int], ...] | None:
     ``square centimeters``, ``cm^2`` and ``cm²`` are all ``(("centimeter", 2),)``; ``km/h`` and ``kilometers per hour``
     are equal.
     """
+    if _FACTOR.sub("", phrase).strip(" ()"):
+        return None
     found: dict[str, int] = {}
     sign, pending, last = 1, 1, ""
     for factor in _FACTOR.finditer(phrase):
@@ -116,3 +120,20 @@ def compatible(left: str, right: str) -> bool:
     """Whether quantities of these units may be the same: one has none, one is a noun, or both are alike."""
     one, other = dimensions(left), dimensions(right)
     return not one or not other or one == other
+
+
+#: Words that say more of a number than what it counts.
+_TELLING = frozenset(
+    (
+        "is are was were be has have the because since if then when while which who that this of to from by with for "
+        "plus minus times divided more less fewer than below above over under before after between not no so and or "
+        "but as out left right increase decrease increased decreased squared cubed sum product difference am pm"
+    ).split()
+)
+_MOST_NOUNS = 4
+
+
+def is_noun_phrase(phrase: str) -> bool:
+    """Whether words behind a number only say what is counted: ``eggs``, ``slices per person``."""
+    words = re.findall(r"[^\W\d_]+", phrase.casefold())
+    return 0 < len(words) <= _MOST_NOUNS and not _TELLING & {*words}

@@ -1,6 +1,8 @@
 """Answers in words: numbers spelt out, phrases with a meaning in mathematics, and the plain word."""
 
 import re
+from collections.abc import Sequence
+from fractions import Fraction
 
 from optscale_predictor.answers.values.spelling import WORD_CLOSES, WORD_OPENS
 
@@ -13,6 +15,12 @@ _SMALL = {word: number for number, word in enumerate(_ONES)} | {
     word: number for number, word in zip(range(20, 100, 10), _TENS, strict=True)
 }
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_PARTS = {
+    **{"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4},
+    **{"fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10},
+}
+#: Words behind a number that multiply it.
+MULTIPLES = {**_LARGE, "trillion": 10**12, "dozen": 12}
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join((*_SMALL, *_LARGE))})\b", re.IGNORECASE)
 
 _NOTHING = {
@@ -35,7 +43,7 @@ _REALS = {
     "any real number",
     "all real x",
 }
-_SAYING = re.compile(r"^(?P<subject>\w[\w' ]*?) (?:is|are|was|were|has|have|had|will|wins|won|finishes|finished) \w")
+_SAYING = re.compile(r"^(?P<subject>\w[\w' ]*?) (?:is|are|was|were) (?:the )?(?:\w+est|first|winner|answer|one)$")
 
 
 def plain_words(text: str) -> str:
@@ -46,17 +54,32 @@ def plain_words(text: str) -> str:
     return re.sub(r"\b(?:the|an?) (?=\w{2})(?!(?:and|or) )", "", " ".join(word for word in words if word))
 
 
-def spelt_number(phrase: str) -> int | None:
-    """The whole number that a phrase spells, as ``twenty-one`` does; None where it spells none."""
-    total = group = 0
+def spelt_number(phrase: str) -> Fraction | None:
+    """The number that a phrase spells, as ``twenty-one`` and ``two thirds`` do; None where it spells none."""
     words = re.split(r"[\s-]+", phrase.casefold().strip())
+    if len(words) > 1 and words[0] in ("negative", "minus"):
+        positive = spelt_number(" ".join(words[1:]))
+        return None if positive is None else -positive
+    part = _PARTS.get(words[-1].removesuffix("s")) if len(words) > 1 else None
+    if part is not None:
+        count = Fraction(1) if words[:-1] == ["a"] else spelt_number(" ".join(words[:-1]))
+        return None if count is None else count / part
+    whole = _spelt_whole(words)
+    return None if whole is None else Fraction(whole)
+
+
+def _spelt_whole(words: Sequence[str]) -> int | None:
+    total = group = 0
+    last = 1000  # the size of the word before: in a number they get smaller
     for word in words:
         if word == "and" and (total or group):
             continue
         if word in _SMALL:
-            group += _SMALL[word]
+            if last <= 10 or (last < 100 and _SMALL[word] >= 10) or (_SMALL[word] == 0 and len(words) > 1):
+                return None
+            group, last = group + _SMALL[word], 10 if _SMALL[word] < 20 else 20
         elif word in _LARGE:
-            group = max(group, 1) * _LARGE[word]
+            group, last = max(group, 1) * _LARGE[word], 1000
             if _LARGE[word] > 100:
                 total, group = total + group, 0
         else:
