@@ -4,11 +4,12 @@ Both are read as typed values first (``forms``); what they are decides how they 
 no form known here does math-verify decide (``symbolic``), told that it compares mathematics.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from optscale_predictor.answers.reading import extract_answer, normalise
+from optscale_predictor.answers.reading import marked_answer, normalise
 from optscale_predictor.answers.symbolic import WORKERS, symbolically_equal
 from optscale_predictor.answers.values import Unread
 from optscale_predictor.answers.values.equality import judge
@@ -54,7 +55,7 @@ def are_equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
 
 def read_gold(gold: str) -> str:
     """The bare answer of a gold text, by the rule that reads samples; a text without a mark is the answer itself."""
-    return extract_answer(gold, ended=False) or normalise(gold, grouped=False)
+    return marked_answer(gold) or normalise(gold, grouped=False)
 
 
 def _judged(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
@@ -81,6 +82,11 @@ def _typed(answer: str, target: str) -> bool | None:
     if any(judge(one, theirs[0]) for one in ours) or any(judge(ours[0], one) for one in theirs[1:]):
         return True  # at most one of the two is read in another than its likeliest way
     unread = [one for one in (*ours, *theirs) if isinstance(one, Unread)]
-    if any(one.worded for one in unread):
-        return "".join(clean(answer).split()) == "".join(clean(target).split())
-    return None if unread else False
+    if unread and _letters(answer) == _letters(target):
+        return True
+    return None if unread and not any(one.worded for one in unread) else False
+
+
+def _letters(answer: str) -> str:
+    """What is left of an answer without spaces and groups."""
+    return re.sub(r"[\s{}]+", "", clean(answer))

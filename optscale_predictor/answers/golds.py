@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from optscale_predictor.answers.comparing import read_gold
-from optscale_predictor.answers.reading import extract_answer
+from optscale_predictor.answers.reading import marked_answer
 from optscale_predictor.errors import InputError
 
 
@@ -58,7 +58,7 @@ def final_gold(value: object, place: str, worked: bool = False) -> str | None:
     if text is None:
         return None
     if worked or "\n" in text:
-        return extract_answer(text, ended=False)
+        return marked_answer(text)
     return read_gold(text) or None
 
 

@@ -4,6 +4,6 @@
 ``marks`` (where an answer is marked), ``last_value`` (where it is not).
 """
 
-from optscale_predictor.answers.reading.extracting import extract_answer, normalise
+from optscale_predictor.answers.reading.extracting import extract_answer, marked_answer, normalise
 
-__all__ = ["extract_answer", "normalise"]
+__all__ = ["extract_answer", "marked_answer", "normalise"]

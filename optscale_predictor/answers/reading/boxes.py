@@ -12,7 +12,7 @@ BOX = "box"
 _LONGEST = 4000  # characters of a box
 _TRIED = 100  # boxes, from the last one
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*")
 _MINUS = re.compile(r"(?:^|[=$(\[:≈]|\\approx|\\[(\[])\s*[-−]\s*$")
 _UNBRACED = re.compile(
     r"\\[dt]?frac\s*(?:\d|\{[^{}]*\})\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\[\d+\])?\s*(?:\d+|\{[^{}]*\})|\\text\{[^{}]*\}"
@@ -45,7 +45,7 @@ def last_box(text: str) -> Span | None:
     boxes: list[Span] = []
     for mark in reversed(list(_BOX.finditer(text))[-_TRIED:]):
         box = _content(text, mark)
-        if box is None or not (box.content.strip(" $.,;:{}\\") or "\\{" in box.content):
+        if box is None or not re.search(r"[^\W_]|\\[A-Za-z{]|[∞∅]", box.content):
             continue
         if boxes and not _are_one_list(text, box, boxes[-1]):
             break
@@ -78,9 +78,9 @@ def _content(text: str, mark: re.Match[str]) -> Span | None:
     if end < 0:
         return None
     content, after = text[mark.end() + 1 : end], end + 1
-    percent = re.match(r"\s*\\?%", text[after:])
-    if percent:
-        content, after = content + r"\%", after + percent.end()
+    goes_on = re.compile(r"\s*(\\?%|\\pi(?![A-Za-z])|\\sqrt\{[^{}]*\})").match(text, after)
+    if goes_on:  # 70\%, 3\pi
+        content, after = content + goes_on[1].replace("\\%", "%").replace("%", r"\%"), goes_on.end()
     return Span(mark.start(), after, content)
 
 

@@ -9,11 +9,11 @@ import re
 from optscale_predictor.answers.reading.boxes import BOX, Span, last_box
 from optscale_predictor.answers.reading.continuation import own_part
 from optscale_predictor.answers.reading.last_value import last_value
-from optscale_predictor.answers.reading.marks import last_hashes, last_said, last_tagged
+from optscale_predictor.answers.reading.marks import last_chosen, last_hashes, last_said, last_tagged
 from optscale_predictor.answers.reading.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.answers.values.forms import read_value
-from optscale_predictor.answers.values.kinds import Unread, Word
+from optscale_predictor.answers.values.kinds import Choice, Unread, Word
 from optscale_predictor.answers.values.spelling import unwrapped
 
 _SHORT = 60  # characters of a text that may be an answer as it stands
@@ -37,6 +37,12 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
     return (normalise(value) or None) if value else None
 
 
+def marked_answer(text: str) -> str | None:
+    """The answer that a whole text marks, a gold solution for example; None where it marks none."""
+    marked = _marked(text, ended=True)
+    return None if marked is None else normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
+
+
 def normalise(answer: str, grouped: bool = True) -> str:
     """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling.
 
@@ -54,7 +60,7 @@ def normalise(answer: str, grouped: bool = True) -> str:
 def _marked(text: str, ended: bool) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
     box = last_box(text)
-    marks = [one for one in (box, last_hashes(text, ended), last_tagged(text)) if one is not None]
+    marks = [one for one in (box, last_hashes(text, ended), last_tagged(text), last_chosen(text)) if one is not None]
     said = last_said(text, ended)
     if said is not None and (not marks or not isinstance(read_value(said.content)[0], Unread | Word)):
         marks.append(said)
@@ -66,6 +72,9 @@ def _marked(text: str, ended: bool) -> Span | None:
 def _bare(text: str) -> str | None:
     """A short text that is an answer as it stands: ``B``, ``(3, 4)`` or ``Yes``."""
     text = text.strip()
+    line = text.partition("\n")[0].strip()
+    if isinstance(read_value(line)[0], Choice):  # and its explanation
+        return line
     if len(text) > _SHORT or "\n" in text:
         return None
     value = read_value(text)[0]
@@ -76,5 +85,5 @@ def _bare(text: str) -> str | None:
 
 def _inner(content: str) -> str:
     """What a box holds that stands inside another mark."""
-    box = last_box(content)
-    return content if box is None else _inner(box.content)
+    inner = last_box(content) or last_said(content, ended=True)
+    return content if inner is None or inner.content == content else _inner(inner.content)

@@ -3,7 +3,7 @@
 import re
 
 from optscale_predictor.answers.values.forms import read_value
-from optscale_predictor.answers.values.kinds import Bracketed, Unread, Word
+from optscale_predictor.answers.values.kinds import Bracketed, Listing, RealSet, Unread, Word
 from optscale_predictor.answers.values.spelling import clean
 from optscale_predictor.answers.values.words import last_spelt_number, spelt_number
 
@@ -38,6 +38,7 @@ _REFUSES = re.compile(
     r"[^.\n]{0,40}\b(?:solve|determine|answer|find|compute|calculate|help|provide|be solved|be determined|know)\b",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
 _GROUP = re.compile(r"[(\[][^()\[\]\n]{1,40},[^()\[\]\n]{1,40}[)\]]")
 _JOINED = re.compile(r"[:^*+]|[A-Za-z]\(|\d[-/]\w")
 _LONGEST = 4000  # characters at the end that are looked at
@@ -56,10 +57,22 @@ def last_value(text: str) -> str | None:
     last = values[-1] if values else None
     if formula and (last is None or last.start() < formula.end()):
         content = next(part for part in formula.groups() if part is not None)
-        return _right_side(content) or (_shown(last) if last else None)
+        return _joined_formulas(text) or _right_side(content) or (_shown(last) if last else None)
     if last is not None:
         return _bracketed(text, last) or _whole(text, last) or _shown(last)
     return _spelt(text)
+
+
+def _joined_formulas(text: str) -> str | None:
+    """Formulas that a list joins at the end: ``$x = 3$ or $x = 5$``."""
+    found = list(_MATH.finditer(text))
+    first = len(found) - 1
+    while first > 0 and _BETWEEN.fullmatch(text[found[first - 1].end() : found[first].start()]):
+        first -= 1
+    if first == len(found) - 1:
+        return None
+    joined = text[found[first].start() : found[-1].end()]
+    return joined if isinstance(read_value(joined)[0], Listing | RealSet) else None
 
 
 def _bracketed(text: str, found: re.Match[str]) -> str | None:
@@ -111,7 +124,7 @@ def _last_formula(text: str) -> re.Match[str] | None:
     found = None
     for formula in _MATH.finditer(text):
         content = formula[0]
-        money = re.match(r"\$\s?\d", content) and re.search(r"[a-z]{2,}\s+[a-z]{2,}", content)
+        money = "\\" not in content and re.match(r"\$\s?\d[\d.,]*[,;.]?\s+[a-z]{2,}", content)
         if not money and re.search(r"[\w\\]", content):
             found = formula
     return found

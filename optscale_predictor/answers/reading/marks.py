@@ -10,8 +10,8 @@ from optscale_predictor.answers.reading.boxes import Span
 from optscale_predictor.answers.reading.last_value import last_value
 from optscale_predictor.answers.reading.stated import first_sentence, is_complete, stated_value
 from optscale_predictor.answers.values.forms import read_value
-from optscale_predictor.answers.values.kinds import Quantity, Unread, Word
-from optscale_predictor.answers.values.units import dimensions
+from optscale_predictor.answers.values.kinds import Percent, Quantity, Unread, Word
+from optscale_predictor.answers.values.units import is_measure
 
 _TRIED = 100  # marks of a kind, from the last one
 _AFTER = 600  # characters behind a mark that are looked at
@@ -27,17 +27,21 @@ _HEADING = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_IS = r"(?:is|are|equals|becomes|must be|should be|will be|would be)\b"
+_IS = (
+    r"(?:(?:is|are|equals|becomes|must be|should be|will be|would be|comes? out to(?: be)?|turns? out to be"
+    r"|works? out to(?: be)?)\b(?!\s+not\b))"
+)
 _SAID = re.compile(
     rf"""
         (?P<final>\b(?:final|correct|right)\s(?:numerical\s)?(?:answers?|result|option|choice)\b)
             [*_\s]{{0,6}}(?:{_IS}|[:=]|\n)
-      | (?P<plain>\b(?:the|my|our|so|best|thus|hence|therefore,?)\s(?:answers?|option|choice)\b)
+      | (?P<plain>\b(?:the|my|our|so|best|thus|hence|therefore,?|required|desired)\s(?:answers?|option|choice)\b)
             (?:\sto\s(?:the|this)\s(?:problem|question))?[*_\s]{{0,6}}{_IS}
-      | (?:^|\n)[ \t*_>#]{{0,8}}(?:answers?|respuesta(?:\sfinal)?|antwort|réponse|ответ)[ \t*_]{{0,4}}[::]
+      | \b(?:my|best)\s(?:answer|choice)[*_]{{0,4}}:
+      | (?:^|\n)[ \t*_>#]{{0,8}}(?:answers?|respuesta(?:\sfinal)?|antwort|réponse|ответ)[ \t*_]{{0,4}}[:：]
       | \b(?:la\srespuesta(?:\sfinal)?\ses|die\santwort\s(?:ist|lautet)|antwort\sist|la\sréponse(?:\sfinale)?\sest)\b
-      | (?:最终)?答案(?:是|为|[::])|故选[::]?|因此选
-      | \bI\s(?:choose|pick|select)\b(?:\soption)?
+      | (?:最终)?答案(?:是|为|[:：])|故选(?:项)?[:：]?|因此选
+      | \bI\s(?:would\s)?(?:choose|pick|select)\b(?:\soption)?
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -46,6 +50,11 @@ _SUPPOSED = re.compile(
     r"\b(?:if|suppose|assume|assuming|think|thought|guess|whether|claim\w*|say|says|check|verify|verifying|unless|each|every)\b"
     r"[^.\n:]{0,60}$",
     re.IGNORECASE,
+)
+_CHOSEN = re.compile(
+    r"\b[Oo]ption \(?([A-J])\)? is (?:the )?(?:correct|right|best)\b"
+    r"|(?<![\w(])\(?([A-J])\)? is (?:the )?(?:correct|right|best)(?: answer| option| choice)?\b"
+    r"|\boption \(?([A-J])\)?[.!]?\s*$"
 )
 #: How a sentence begins that says something of the answer, or comes before it.
 _NO_ANSWER = re.compile(
@@ -67,14 +76,21 @@ def last_hashes(text: str, ended: bool) -> Span | None:
 def _hashed(line: str, after: str) -> str | None:
     bare = line.strip().rstrip("#").strip()
     plain = bare.strip("*_ ")
-    if not plain or plain.endswith(":") or _HEADING.match(plain) or re.match(r"\d+[.)]\s+[A-Za-z]", plain):
+    if (
+        not plain
+        or plain.endswith(":")
+        or _HEADING.match(plain)
+        or re.match(r"\d+(?:[.)]\s+[A-Za-z]|(?:st|nd|rd|th)\s)", plain)
+    ):
         return None
     if re.match(r"(?:the\s)?(?:final\s|correct\s)?answer\b", plain, re.IGNORECASE):
         return None  # ``last_said`` reads what follows
     value = read_value(bare)[0]
     if not isinstance(value, Unread | Word):
-        counted = isinstance(value, Quantity) and dimensions(value.unit) is None
-        return None if counted and after.strip() and _HASHES.search(after) else bare
+        counted = (isinstance(value, Quantity) and not is_measure(value.unit)) or (
+            isinstance(value, Percent) and value.noun
+        )
+        return None if counted and after.strip() else bare
     stated = stated_value(bare)
     if stated:
         return _computed(bare) or stated
@@ -86,6 +102,12 @@ def _hashed(line: str, after: str) -> str | None:
 def _computed(line: str) -> str | None:
     """The result of a computation that a line shows: 18 of ``9*2 = 18 dollars``."""
     return stated_value(line.rpartition("=")[2]) if "=" in line else None
+
+
+def last_chosen(text: str) -> Span | None:
+    """The last letter that a sentence calls right."""
+    found = next(reversed(list(_CHOSEN.finditer(text))), None)
+    return Span(found.start(), found.end(), found[1] or found[2] or found[3]) if found else None
 
 
 def last_tagged(text: str) -> Span | None:
@@ -121,4 +143,5 @@ def _announced(rest: str, heading: bool) -> str | None:
     sentence = first_sentence(rest)
     if heading:
         return last_value(sentence)
-    return sentence if 0 < len(sentence.split()) <= 4 and not _NO_ANSWER.match(sentence) else None
+    said = 0 < len(sentence.split()) <= 4 and not _NO_ANSWER.match(sentence) and not re.search(r"\d", sentence)
+    return sentence if said else None

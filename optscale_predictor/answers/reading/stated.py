@@ -16,7 +16,11 @@ _FILLERS = re.compile(
 )
 #: A letter before these words is an article or a pronoun, or part of a sentence.
 _LETTER = re.compile(r"\(?[A-J]\)?(?=[\s.,;:)*]|$)(?!\s+(?!because|since|as|and|or|is|with|from|by|due|for)[a-z]+\b)")
-_TRUTH = re.compile(r"(?:yes|no|true|false|none|undefined|even|odd|infinite|valid|invalid)\b", re.IGNORECASE)
+#: A colon that ends something, where a ratio's has the same space on both sides.
+_LABELLED = re.compile(r"\S:\s")
+_TRUTH = re.compile(
+    r"(?:yes|no|true|false|none|undefined|even|odd|infinite|valid|invalid)(?=\s*(?:[.,;:!*]|$))", re.IGNORECASE
+)
 
 
 def stated_value(text: str) -> str | None:
@@ -62,6 +66,8 @@ def _without_stops(candidate: str) -> str:
 
 
 def _is_value(candidate: str) -> bool:
+    if _LABELLED.search(candidate):
+        return False
     value = read_value(candidate)[0]
     if isinstance(value, Choice):
         return (value.content == () and _LETTER.match(candidate.strip("*_$ ")) is not None) or bool(value.content)

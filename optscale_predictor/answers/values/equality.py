@@ -123,9 +123,17 @@ def _time(other: Value, value: Value) -> bool:
     if isinstance(other, Time):
         if not other.half and not value.half and _ratio(_as_ratio(other), _as_ratio(value)):
             return True
+        if _minutes(other) == _minutes(value):
+            return True
         same_half = not other.half or not value.half or other.half == value.half
         return (other.hours, other.minutes) == (value.hours, value.minutes) and same_half
     return not value.half and _ratio(other, _as_ratio(value))
+
+
+def _minutes(value: Time) -> int:
+    """Minutes since midnight."""
+    hours = value.hours % 12 + (12 if value.half == "p" else 0) if value.half else value.hours
+    return 60 * hours + value.minutes
 
 
 def _as_ratio(value: Time) -> Ratio:
@@ -180,6 +188,8 @@ def _matrix(other: Value, value: Value) -> bool:
     if isinstance(other, Scalar):
         other = vector_of_sum(other) or other
     if not isinstance(value, Matrix) or not isinstance(other, Matrix | Bracketed):
+        return False
+    if isinstance(other, Bracketed) and other.opens + other.closes not in ("()", "[]", "⟨⟩"):
         return False
     if isinstance(other, Matrix) and len(other.rows) == len(value.rows) and len(other.rows[0]) == len(value.rows[0]):
         return all(_in_order(one, two) for one, two in zip(other.rows, value.rows, strict=True))

@@ -126,12 +126,17 @@ class _Parser(Commands):
                 node = Call("factorial", (node,))
             elif self._sign("°"):
                 node = Call("degree", (node,))
-            elif self._sign("%") and self.place + 1 < len(self._tokens):  # a final one is the answer's own
+            elif self._sign("%") and self._is_inner():  # a final one is the answer's own
                 node = Call("div", (node, Number(Fraction(100))))
             else:
                 return node
             self._take()
         raise UnreadableError("too many signs behind a number")
+
+    def _is_inner(self) -> bool:
+        """Whether something other than words follows the next sign."""
+        following = self._tokens[self.place + 1 : self.place + 2]
+        return bool(following) and following[0].kind != WORD
 
     def atom(self, short: bool = False) -> Node:
         token = self._peek()
@@ -188,7 +193,7 @@ class _Parser(Commands):
 def _is_product(token: Token) -> bool:
     """Whether letters that look like a word may be variables side by side."""
     word = token.quoted or token.text.lower() in SHORT_WORDS or is_unit(token.text)
-    return not word and token.text.isalpha() and len(token.text) <= 4
+    return not word and token.text.isalpha() and len(token.text) <= 3
 
 
 def _is_proper(node: Node) -> bool:

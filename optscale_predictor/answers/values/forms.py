@@ -7,7 +7,7 @@ answers are the same if they are in some reading.
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from optscale_predictor.answers.values.expressions import parse_expression
 from optscale_predictor.answers.values.kinds import (
@@ -27,7 +27,7 @@ from optscale_predictor.answers.values.measured import read_measured, read_scala
 from optscale_predictor.answers.values.naming import is_name
 from optscale_predictor.answers.values.nodes import Call
 from optscale_predictor.answers.values.phrases import choice, phrase, spelt_form, wording
-from optscale_predictor.answers.values.real_sets import as_real_set, united, without
+from optscale_predictor.answers.values.real_sets import as_real_set, intersected, united, without
 from optscale_predictor.answers.values.relations import RELATIONS, read_relation
 from optscale_predictor.answers.values.spelling import SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS, clean
 from optscale_predictor.answers.values.tokens import (
@@ -49,7 +49,7 @@ LONGEST = 1000
 _KEPT = 2**13
 _ALL_BUT = re.compile(rf"\\mathbb ?\{{? ?R ?\}}? ?(?:∖|-) ?({SET_OPENS}.*{SET_CLOSES})$")
 _LABEL = re.compile(
-    rf"^(?:{WORD_OPENS}?(?:the|final|answers?|result|is|approximately|about|exactly|roughly){WORD_CLOSES}?[\s:]*)+(?=\S)"
+    rf"^(?:{WORD_OPENS}?(?:the|final|answers?|result|is|approximately|about|around|nearly|exactly|roughly){WORD_CLOSES}?[\s:]*)+(?=\S)"
     rf"|^(?:{WORD_OPENS}?[A-Za-z]{{3,}}{WORD_CLOSES}?\s*){{1,3}}:\s*(?=[\d\\¤(-])",
     re.IGNORECASE,
 )
@@ -153,6 +153,8 @@ def _listed(items: Sequence[Sequence[Token]], word: str) -> Value:
     sets = [one for one in values if isinstance(one, RealSet)]
     if len(sets) == len(values) and word == "or":
         return united(sets)
+    if len(sets) == len(values) and word == "and":
+        return reduce(intersected, sets)
     return Listing(tuple(values))
 
 

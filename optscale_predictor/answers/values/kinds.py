@@ -156,7 +156,7 @@ class Unread:
 
     Attributes:
         text: As cleaned.
-        worded: Whether it has words in it, of which math-verify makes nothing.
+        worded: Whether it has words or an ellipsis in it, of which math-verify makes nothing.
     """
 
     text: str

@@ -8,7 +8,7 @@ from optscale_predictor.answers.values.expressions import parse_expression, pars
 from optscale_predictor.answers.values.kinds import Percent, Quantity, Scalar, Value
 from optscale_predictor.answers.values.nodes import Call, Number, product
 from optscale_predictor.answers.values.tokens import NAME, NUMBER, SIGN, WORD, Token, UnreadableError, tokenize
-from optscale_predictor.answers.values.units import dimensions, is_noun_phrase
+from optscale_predictor.answers.values.units import dimensions, is_measure, is_noun_phrase
 from optscale_predictor.answers.values.words import MULTIPLES, spelt_number
 
 #: Signs and names of money that stand before the number.
@@ -47,6 +47,8 @@ def _measured(scalar: Scalar, rest: Sequence[Token]) -> Value:
     """A number with the tokens that follow it."""
     if not rest:
         return scalar
+    if [token.text for token in rest[:2]] == ["per", "cent"]:
+        rest = [Token(SIGN, "%"), *rest[2:]]
     if rest[0].text == "%" or (rest[0].kind == WORD and rest[0].text.lower() in ("percent", "pct")):
         noun = " ".join(token.text for token in rest[1:]).casefold()
         if not noun or re.fullmatch(r"(?:of )?[a-z ]{1,40}", noun):
@@ -57,7 +59,7 @@ def _measured(scalar: Scalar, rest: Sequence[Token]) -> Value:
     if rest[0].text in CURRENCIES:
         return Quantity(scalar, CURRENCIES[rest[0].text])
     unit = " ".join(token.text for token in rest).replace("^ ", "^")
-    if rest[0].kind == WORD and _is_unit_phrase(rest) and (dimensions(unit) is not None or is_noun_phrase(unit)):
+    if rest[0].kind == WORD and _is_unit_phrase(rest) and (is_measure(unit) or is_noun_phrase(unit)):
         return Quantity(scalar, unit)
     raise UnreadableError(f"after a number: {rest[0].text!r}")
 
@@ -76,7 +78,9 @@ def _remarked(scalar: Scalar, remark: Sequence[Token]) -> Value:
 def _is_unit_phrase(rest: Sequence[Token]) -> bool:
     """Whether what follows a number is words, with the powers and strokes of units; no further value."""
     signs = all(token.text in "^/*{}()-.,'" for token in rest if token.kind == SIGN)
-    powers = all(n and rest[n - 1].text in "^{-" for n, token in enumerate(rest) if token.kind == NUMBER)
+    texts = ["", "", *(token.text for token in rest)]
+    before = [texts[n + 1] if texts[n + 1] != "-" else texts[n] for n, token in enumerate(rest) if token.kind == NUMBER]
+    powers = all(sign in ("^", "{") for sign in before)
     names = all(token.kind != NAME for token in rest)
     return signs and powers and names
 

@@ -21,6 +21,8 @@ def is_name(side: Sequence[Token]) -> bool:
         node = parse_expression(side)
     except UnreadableError:
         return _is_marked(side)
+    if side[0].text in ("f", "g", "h") and side[-1].text == ")":
+        return True
     return isinstance(node, Symbol) or _is_segment(side) or _is_function(node) or _is_derivative(side)
 
 
@@ -43,7 +45,9 @@ def is_dependent(name: str) -> bool:
 
 
 def _is_segment(side: Sequence[Token]) -> bool:
-    """``AB``: letters of points side by side."""
+    """``AB``, ``|AB|``: letters of points side by side."""
+    if len(side) > 3 and side[0].text == side[-1].text == "|":
+        side = side[1:-1]
     return 1 < len(side) < 5 and all(token.kind == SYMBOL and token.text.isupper() for token in side)
 
 
@@ -60,6 +64,7 @@ def _is_derivative(side: Sequence[Token]) -> bool:
 def _is_marked(side: Sequence[Token]) -> bool:
     r"""``m\angle ABC``, ``P(A|B)``: what has no value by itself, without a sum or a power in it."""
     marked = any(token.kind == NAME and token.text in _MARKS for token in side)
+    applied = side[0].text in ("f", "g", "h") and side[-1].text == ")"
     chance = [token.text for token in side[:2]] in (["P", "("], ["E", "["], ["E", "("])
     plain = not any(token.kind == NUMBER or (token.kind == SIGN and token.text in "+-*/^") for token in side)
-    return (marked or chance) and plain
+    return applied or ((marked or chance) and plain)

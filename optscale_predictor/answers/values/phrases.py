@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from optscale_predictor.answers.values.kinds import Based, Choice, Quantity, Scalar, Time, Unread, Value, Word
+from optscale_predictor.answers.values.kinds import Based, Choice, Percent, Quantity, Scalar, Time, Unread, Value, Word
 from optscale_predictor.answers.values.nodes import Number
 from optscale_predictor.answers.values.real_sets import ALL_REALS, EMPTY
 from optscale_predictor.answers.values.spelling import OPERATORS, SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
@@ -16,7 +16,7 @@ _LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
 _CONSTANTS = ("e", "i", "pi", "inf", "infinity", "oo")
 _SHORT_WORDS = ("no", "up", "in", "on", "am", "pm")
 _CHOICE = re.compile(
-    r"^(?:[Oo]ption |[Cc]hoice )?"
+    r"^(?:[Oo]ption |[Cc]hoice |[Aa]nswer )?"
     r"(?:\( ?(?P<a>[A-J]) ?\)[.:]?|(?P<b>[A-J])(?:[).:](?= |$)| - )|(?P<c>[A-Z])$)(?P<rest>.*)$"
 )
 #: What follows a letter that is no label of what follows: a sum, a list, a sentence about it.
@@ -70,9 +70,9 @@ def phrase(text: str) -> Value | None:
         return EMPTY
     if means_all_reals(words):
         return ALL_REALS
-    number = spelt_number(words)
+    number = spelt_number(words.removesuffix(" percent"))
     if number is not None:
-        return Scalar(Number(number))
+        return Percent(Scalar(Number(number))) if words.endswith(" percent") else Scalar(Number(number))
     if not words or _is_variables(text) or re.match(r"(?:approximately|about|exactly)\b", words):
         return None
     return Choice(words.upper()) if len(words) == 1 else Word(words)
@@ -98,7 +98,7 @@ def wording(text: str) -> Word | Unread:
     worded = re.search(rf"{WORD_OPENS}[^\W\d_]{{2,}}|(?<![\\A-Za-z])(?!(?:{'|'.join(NAMES)})\b)[A-Za-z]{{3,}}", text)
     if worded and words and not re.search(r"[\\^_{}=<>]", text):
         return Word(words)
-    return Unread(text, worded is not None)
+    return Unread(text, worded is not None or "..." in text)
 
 
 def _is_variables(text: str) -> bool:

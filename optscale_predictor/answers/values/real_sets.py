@@ -27,6 +27,25 @@ def united(sets: Iterable[RealSet]) -> RealSet:
     return RealSet(tuple(joined))
 
 
+def intersected(left: RealSet, right: RealSet) -> RealSet:
+    """What two sets have in common."""
+    return united(interval(*_later(one, other), *_earlier(one, other)) for one in left.pieces for other in right.pieces)
+
+
+def _later(left: Piece, right: Piece) -> tuple[object, bool]:
+    if same(left.low, right.low):
+        return left.low, left.low_closed and right.low_closed
+    later = right if less(left.low, right.low) else left
+    return later.low, later.low_closed
+
+
+def _earlier(left: Piece, right: Piece) -> tuple[object, bool]:
+    if same(left.high, right.high):
+        return left.high, left.high_closed and right.high_closed
+    earlier = left if less(left.high, right.high) else right
+    return earlier.high, earlier.high_closed
+
+
 def without(numbers: Sequence[object]) -> RealSet:
     """All real numbers but these."""
     pieces, low = [], -INFINITY

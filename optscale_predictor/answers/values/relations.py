@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from optscale_predictor.answers.values.evaluation import evaluate, symbols
 from optscale_predictor.answers.values.expressions import parse_expression
+from optscale_predictor.answers.values.functions import equal_scalars
 from optscale_predictor.answers.values.kinds import Equation, Inequality, Listing, RealSet, Scalar, Value
 from optscale_predictor.answers.values.naming import is_name, is_point, name_of
 from optscale_predictor.answers.values.nodes import Node, Symbol
@@ -55,14 +56,23 @@ def _equation(sides: Sequence[Sequence[Token]], read: _Reader) -> Value:
     if not all(sides):
         raise UnreadableError("an equation with an empty side")
     first, last = sides[0], sides[-1]
-    if is_name(first):
+    if is_name(first) and (len(sides) == 2 or _is_computation(sides[1:])):
         return _named(first, last, read)
     nodes = [parse_expression(side) for side in sides]
     if not any(symbols(node) for node in nodes):
         return read(last)  # a computation
     if len(sides) > 2:
         return Listing(tuple(Equation(*pair) for pair in pairwise(nodes)))
-    return Equation(nodes[1], nodes[0], name_of(last)) if is_name(last) else Equation(*nodes)
+    return Equation(nodes[1], nodes[0], name_of(last)) if is_name(last) else Equation(nodes[0], nodes[1])
+
+
+def _is_computation(sides: Sequence[Sequence[Token]]) -> bool:
+    """Whether all sides have one value, as steps to a result have."""
+    try:
+        values = [Scalar(parse_expression(side)) for side in sides]
+    except UnreadableError:
+        return False
+    return all(equal_scalars(value, values[-1]) for value in values)
 
 
 def _named(name: Sequence[Token], last: Sequence[Token], read: _Reader) -> Value:

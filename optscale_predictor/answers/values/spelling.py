@@ -98,6 +98,7 @@ _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SIZED = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _SPACE = re.compile(r"\\[,;:! ]|~|\\hspace\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}")
 _DIGIT_GROUPS = re.compile(r"(?<![\d.])(?<!\d,)\d{1,3}(?:(?:\{,\}|,\\! ?|\{,\\!\}|\\!, ?|\\,|\\ )\d{3})+(?!\d)")
+_LAYERS = 16  # of bold, dollars and braces around one answer
 _REPEATING = re.compile(r"(?<![\d.])(\d*\.\d*?)(\d{1,6}?)\2{2,}(?:\.\.\.|…|\\l?dots(?![A-Za-z]))")
 _BASIS = re.compile(r"\\(?:mathbf|boldsymbol|bm|hat|vec|widehat)\s*\{?\s*(?:\\)?([ijk])(?:math)?\s*\}?(?![A-Za-z])")
 
@@ -109,7 +110,8 @@ def clean(text: str) -> str:
     text = re.sub(r"\\(?:text)?color\s*\{[^{}]*\}", "", text).replace("{}", "")
     text = re.sub(r"(?<=\d)\s*x\s*(?=10\s*\^)", r"\\times ", text)
     text = _REPEATING.sub(r"\1\\overline{\2}", text)
-    text = re.sub(r"^(?:negative|minus)\s+(?=[\d$\\])", "-", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(?:\\text\{)?(?:negative|minus) ?\}? ?(?=[\d$\\])", "-", text, flags=re.IGNORECASE)
+    text = re.sub(r"^<([^<>=]+,[^<>=]+)>$", r"⟨\1⟩", text)
     # Two backslashes end a row of a matrix; elsewhere they are one that was escaped once too often.
     text = text.replace("\\\\", ROW_END if "\\begin" in text else "\\")
     text = re.sub(rf"{ROW_END}\s*\[[\d.]*\s*[a-z]+\]", ROW_END, text)
@@ -123,6 +125,7 @@ def clean(text: str) -> str:
     text = _SPACE.sub(" ", text)
     text = _words(text)
     text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1], found[0]), text)
+    text = re.sub(rf"(?<=[a-z]{{2}})(?P<closes>{WORD_CLOSES}?)\.(?=\s|\^)", r"\g<closes>", text)
     text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z])|\{\s*°\s*\})", "°", text)
     text = re.sub(rf"(?<=[)\]}}{SET_CLOSES}])\s*U\s*(?=[(\[{SET_OPENS}])", "∪", unwrapped(text))
     text = text.replace("**", "^").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
@@ -131,9 +134,17 @@ def clean(text: str) -> str:
 
 def unwrapped(text: str) -> str:
     """``text`` without Markdown's bold, the dollars or brackets of mathematics, and a final stop around the whole."""
-    while True:
+    for _ in range(_LAYERS):
         before = text
-        for opens, closes in (("**", "**"), ("__", "__"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+        for opens, closes in (
+            ("**", "**"),
+            ("__", "__"),
+            ("*", "*"),
+            ("$$", "$$"),
+            ("$", "$"),
+            (r"\(", r"\)"),
+            (r"\[", r"\]"),
+        ):
             if len(text) > len(opens) + len(closes) and text.startswith(opens) and text.endswith(closes):
                 inner = text[len(opens) : -len(closes)]
                 text = text if opens in inner or closes in inner else inner.strip()
@@ -141,7 +152,8 @@ def unwrapped(text: str) -> str:
             text = text[1:-1]
         text = _trimmed(text)
         if text == before:
-            return text
+            break
+    return text
 
 
 def _unicode(text: str) -> str:
@@ -166,7 +178,7 @@ def _trimmed(text: str) -> str:
         text = text[:-2]
     if text.rstrip().endswith(("...", r"\dots", r"\ldots")):  # more was to come
         return text.strip()
-    return re.sub(r"(?<!\\)[\s.,;:]+(?=\}?$)|\\\\\s*$", "", text.strip())
+    return re.sub(r"(?<!\\)[\s.,;:]+(?=\}?$)|(?:\\\\)+\s*$", "", text.strip())
 
 
 def _words(text: str) -> str:

@@ -111,6 +111,8 @@ def _sign(text: str, place: int, spaced: bool) -> tuple[list[Token], int]:
 
 def _letters(run: str, text: str, place: int, spaced: bool) -> list[Token]:
     """A run of letters: a name, a word, or variables side by side."""
+    if run in ("Pi", "PI"):
+        run = "pi"
     if run in NAMES:
         return [Token(NAME, run, None, spaced)]
     end = place + len(run)

@@ -79,7 +79,9 @@ _SAID = {"mph": {"mile": 1, "hour": -1}, "kph": {"kilometer": 1, "hour": -1}}
 
 def is_unit(word: str) -> bool:
     """Whether a word of two letters or more is a unit's name or sign."""
-    return len(word) > 1 and (word in _KNOWN or word.lower() in _KNOWN or word.lower() in _POWERS)
+    return len(word) > 1 and (
+        word in ("unit", "units") or word in _KNOWN or word.lower() in _KNOWN or word.lower() in _POWERS
+    )
 
 
 def dimensions(phrase: str) -> tuple[tuple[str, int], ...] | None:
@@ -97,7 +99,7 @@ def dimensions(phrase: str) -> tuple[tuple[str, int], ...] | None:
         if factor["over"] or word in ("per", "an", "a", "each"):
             sign = -1
         elif factor["power"] and last:
-            found[last] = found[last] // abs(found[last]) * int(factor["power"])
+            found[last] = (1 if found[last] > 0 else -1) * int(factor["power"])
         elif word and word.lower() in _POWERS:
             if last and word.lower() in ("squared", "cubed"):
                 found[last] *= _POWERS[word.lower()]
@@ -127,7 +129,10 @@ _TELLING = frozenset(
     (
         "is are was were be has have the because since if then when while which who that this of to from by with for "
         "plus minus times divided more less fewer than below above over under before after between not no so and or "
-        "but as out left right increase decrease increased decreased squared cubed sum product difference am pm"
+        "but as out left right increase decrease increased decreased squared cubed sum product difference am pm in up "
+        "down off north south east west wrong negative factorial half halves thirds fourths fifths sixths sevenths "
+        "eighths ninths tenths hundredths thousandths hundreds thousands millions score gross mod modulo "
+        "third fourth fifth sixth seventh eighth ninth tenth hundredth thousandth tens ago later earlier mille"
     ).split()
 )
 _MOST_NOUNS = 4
@@ -137,3 +142,11 @@ def is_noun_phrase(phrase: str) -> bool:
     """Whether words behind a number only say what is counted: ``eggs``, ``slices per person``."""
     words = re.findall(r"[^\W\d_]+", phrase.casefold())
     return 0 < len(words) <= _MOST_NOUNS and not _TELLING & {*words}
+
+
+def is_measure(phrase: str) -> bool:
+    """Whether a phrase is of units, or of the word ``units`` itself."""
+    return (
+        bool(dimensions(phrase))
+        or re.fullmatch(r"(?:sq|square|cu|cubic)?\s*units?(?:\s*\^.*)?", phrase.strip()) is not None
+    )

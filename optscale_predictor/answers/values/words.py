@@ -26,6 +26,8 @@ _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join((*_SMALL, *_LARGE))})\b", re.IGNOREC
 _NOTHING = {
     "no solution",
     "no solutions",
+    "no solution exists",
+    "no solutions exist",
     "no real solution",
     "no real solutions",
     "there is no solution",
@@ -43,15 +45,21 @@ _REALS = {
     "any real number",
     "all real x",
 }
+_SYNONYMS = {
+    "dne": "does not exist",
+    "not possible": "impossible",
+    "infinite": "infinitely many",
+    "infinitely many solutions": "infinitely many",
+}
 _SAYING = re.compile(r"^(?P<subject>\w[\w' ]*?) (?:is|are|was|were) (?:the )?(?:\w+est|first|winner|answer|one)$")
 
 
 def plain_words(text: str) -> str:
     """A cleaned text as a phrase: small letters, one space between words, no article, no punctuation."""
     text = text.replace(WORD_OPENS, " ").replace(WORD_CLOSES, " ").replace("¤", " $")
-    words = re.sub(r"[^\w%$'+./-]+", " ", text.casefold()).split()
-    words = [word.strip(".'") for word in words]
-    return re.sub(r"\b(?:the|an?) (?=\w{2})(?!(?:and|or) )", "", " ".join(word for word in words if word))
+    found = [word.strip(".'") for word in re.sub(r"[^\w%$'+./-]+", " ", text.casefold()).split()]
+    words = re.sub(r"\b(?:the|an?) (?=\w{2})(?!(?:and|or) )", "", " ".join(word for word in found if word))
+    return _SYNONYMS.get(words, words)
 
 
 def spelt_number(phrase: str) -> Fraction | None:
