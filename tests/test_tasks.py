@@ -165,7 +165,7 @@ def test_gsm8k_has_three_verdicts(tmp_path):
     assert verdicts("so\n#### 19") == [1, 1, 1]
     assert verdicts("It is 19.") == [1, 0, 1]
     assert verdicts("#### 20 but 19") == [1, 0, 0]  # whatever number comes last, what follows the mark, ours
-    assert verdicts("It is 38/2") == [0, 0, 0]
+    assert verdicts("It is 38/2") == [0, 0, 1]  # 19, to a mathematician
     assert verdicts("\\boxed{\\frac{38}{2}}") == [0, 0, 1]
     assert verdicts("nothing") == [0, 0, 0]
 

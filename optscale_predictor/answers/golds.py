@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from optscale_predictor.answers.comparing import read_gold
-from optscale_predictor.answers.reading import marked_answer
+from optscale_predictor.answers.reading import marked_answer, normalise
 from optscale_predictor.errors import InputError
 
 
@@ -70,7 +70,7 @@ def _of_list(values: Sequence[object], place: str) -> str:
         raise InputError(f"{place}: the gold answer is a list {'with a gap in it' if texts else 'of nothing'}")
     known = [text for text in texts if text is not None]
     # One by one, so that no comma but those between the elements is left: 1,000 and 2 are two, not three.
-    return known[0] if len(known) == 1 else ", ".join(map(read_gold, known))
+    return known[0] if len(known) == 1 else ", ".join(normalise(read_gold(text)) for text in known)
 
 
 def number_text(value: int | float | Decimal) -> str | None:

@@ -30,7 +30,7 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
         The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
     """
     text = own_part(strip_thinking(text))
-    marked = _marked(text, ended)
+    marked = _marked(text)
     if marked is not None:
         return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
     value = (_bare(text) or last_value(text)) if ended else None
@@ -39,7 +39,7 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
 
 def marked_answer(text: str) -> str | None:
     """The answer that a whole text marks, a gold solution for example; None where it marks none."""
-    marked = _marked(text, ended=True)
+    marked = _marked(text)
     return None if marked is None else normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
 
 
@@ -57,11 +57,11 @@ def normalise(answer: str, grouped: bool = True) -> str:
     return answer[1:].strip() if answer.startswith("$") and answer.count("$") == 1 else answer
 
 
-def _marked(text: str, ended: bool) -> Span | None:
+def _marked(text: str) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
     box = last_box(text)
-    marks = [one for one in (box, last_hashes(text, ended), last_tagged(text), last_chosen(text)) if one is not None]
-    said = last_said(text, ended)
+    marks = [one for one in (box, last_hashes(text), last_tagged(text), last_chosen(text)) if one is not None]
+    said = last_said(text)
     if said is not None and (not marks or not isinstance(read_value(said.content)[0], Unread | Word)):
         marks.append(said)
     # What is said in a box is the box's.
@@ -85,5 +85,5 @@ def _bare(text: str) -> str | None:
 
 def _inner(content: str) -> str:
     """What a box holds that stands inside another mark."""
-    inner = last_box(content) or last_said(content, ended=True)
+    inner = last_box(content) or last_said(content)
     return content if inner is None or inner.content == content else _inner(inner.content)

@@ -8,7 +8,7 @@ import re
 
 from optscale_predictor.answers.reading.boxes import Span
 from optscale_predictor.answers.reading.last_value import last_value
-from optscale_predictor.answers.reading.stated import first_sentence, is_complete, stated_value
+from optscale_predictor.answers.reading.stated import first_sentence, stated_value
 from optscale_predictor.answers.values.forms import read_value
 from optscale_predictor.answers.values.kinds import Percent, Quantity, Unread, Word
 from optscale_predictor.answers.values.units import is_measure
@@ -64,11 +64,11 @@ _NO_ANSWER = re.compile(
 )
 
 
-def last_hashes(text: str, ended: bool) -> Span | None:
-    """The last line after hashes that is an answer and no heading; of a text that was cut off, the line must end."""
+def last_hashes(text: str) -> Span | None:
+    """The last line after hashes that is an answer and no heading."""
     for mark in reversed(list(_HASHES.finditer(text))[-_TRIED:]):
         content = _hashed(mark["line"], text[mark.end() :])
-        if content and (ended or mark.end() < len(text)):
+        if content:
             return Span(mark.start(), mark.end(), content)
     return None
 
@@ -118,11 +118,11 @@ def last_tagged(text: str) -> Span | None:
     return Span(start, end, content) if content else None
 
 
-def last_said(text: str, ended: bool) -> Span | None:
-    """The last answer that words announce; of a text that was cut off, the sentence must end."""
+def last_said(text: str) -> Span | None:
+    """The last answer that words announce."""
     for mark in reversed(list(_SAID.finditer(text))[-_TRIED:]):
         rest = text[mark.end() : mark.end() + _AFTER]
-        if _SUPPOSED.search(text[max(mark.start() - 80, 0) : mark.start()]) or not (ended or is_complete(rest)):
+        if _SUPPOSED.search(text[max(mark.start() - 80, 0) : mark.start()]):
             continue
         content = _announced(rest, heading=mark[0].endswith("\n"))
         if content:

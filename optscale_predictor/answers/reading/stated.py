@@ -50,12 +50,6 @@ def first_sentence(text: str) -> str:
     return re.sub(r"\*\*(?![\w(])|(?<![\w)])\*\*", "", text[: end.start() if end else len(text)]).strip()
 
 
-def is_complete(text: str) -> bool:
-    """Whether the first sentence ends within the text, so that its value is whole."""
-    filler = _FILLERS.match(text)
-    return _SENTENCE_END.search(text[filler.end() if filler else 0 :][:_LONGEST].rstrip(" ")) is not None
-
-
 def _unspaced(sentence: str) -> str:
     """The sentence with formulas as single words, so that none is cut."""
     return _MATHEMATICS.sub(lambda found: "x" * len(found[0]), sentence)

@@ -180,7 +180,7 @@ class _Parser(Commands):
         except UnreadableError:
             self.place = before
             return None
-        if _is_proper(fraction):
+        if _is_of_whole_numbers(fraction):
             return Call("add", (Number(whole), fraction))
         self.place = before
         return None
@@ -196,9 +196,9 @@ def _is_product(token: Token) -> bool:
     return not word and token.text.isalpha() and len(token.text) <= 3
 
 
-def _is_proper(node: Node) -> bool:
-    if not (isinstance(node, Call) and node.name == "div"):
+def _is_of_whole_numbers(node: Node) -> bool:
+    """Whether a fraction is one of positive whole numbers."""
+    if not isinstance(node, Call) or node.name != "div":
         return False
-    above, below = node.arguments
-    numbers = isinstance(above, Number) and isinstance(below, Number)
-    return numbers and above.value.denominator == below.value.denominator == 1 and 0 < above.value < below.value  # type: ignore[union-attr]
+    parts = [part.value for part in node.arguments if isinstance(part, Number)]
+    return len(parts) == 2 and all(part.denominator == 1 and part > 0 for part in parts)

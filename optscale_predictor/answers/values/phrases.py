@@ -54,10 +54,8 @@ def spelt_form(text: str) -> Value | None:
 
 
 def _numeral(digits: str, base: int) -> Based | None:
-    """A numeral whose digits are of its base; ``a_2`` is a variable."""
-    if (digits.isalpha() and digits.islower()) or any(int(digit, 16) >= base for digit in digits):
-        return None
-    return Based(digits.upper().lstrip("0") or "0", base)
+    """A numeral; ``a_2`` is a variable."""
+    return None if digits.isalpha() and digits.islower() else Based(digits.upper().lstrip("0") or "0", base)
 
 
 def phrase(text: str) -> Value | None:
