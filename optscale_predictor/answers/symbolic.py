@@ -14,7 +14,10 @@ import sys
 import threading
 from functools import lru_cache
 
-_SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds, the first one seconds of imports
+_SECONDS = 5.0  # per comparison, generous: a normal one takes milliseconds
+_STARTING = 120.0  # seconds of imports, on a machine that is busy otherwise
+_DEEPEST = 25  # brackets within one another; its grammar takes exponential time for more
+_LONGEST = 400  # characters
 _KEPT = 2**16
 _AFTER = 10_000  # comparisons after which a process is replaced: sympy's caches grow
 
@@ -24,8 +27,19 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 @lru_cache(maxsize=_KEPT)
 def symbolically_equal(answer: str, target: str) -> bool:
-    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes too long."""
-    return _workers.ask(answer, target)
+    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes too long.
+
+    It is not asked about texts that are no formulas: too long ones, and those whose brackets do not close.
+    """
+    return _is_formula(answer) and _is_formula(target) and _workers.ask(answer, target)
+
+
+def _is_formula(text: str) -> bool:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return len(text) <= _LONGEST and deepest <= _DEEPEST and abs(depth) <= 1  # [0, 1) closes none of its own
 
 
 class Worker:
@@ -38,16 +52,20 @@ class Worker:
     def ask(self, answer: str, target: str) -> bool:
         """The verdict; False where the process dies or takes too long over it."""
         process = self._started()
+        return self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS) == "true"
+
+    def _exchange(self, process: "subprocess.Popen[str]", line: str, seconds: float) -> str:
+        """What the process answers to a line; nothing where it dies or has to be killed."""
         if process.stdin is None or process.stdout is None:
-            return False
-        timer = threading.Timer(_SECONDS, process.kill)
+            return ""
+        timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
-            process.stdin.write(json.dumps([answer, target]) + "\n")
+            process.stdin.write(line)
             process.stdin.flush()
-            return process.stdout.readline().strip() == "true"
+            return process.stdout.readline().strip()
         except OSError:
-            return False
+            return ""
         finally:
             timer.cancel()
 
@@ -59,6 +77,7 @@ class Worker:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             self._asked = 1
+            self._exchange(self._process, json.dumps(["1", "1"]) + "\n", _STARTING)
         return self._process
 
     def stop(self) -> None:
