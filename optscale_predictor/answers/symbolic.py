@@ -16,7 +16,7 @@ from functools import lru_cache
 
 _SECONDS = 5.0  # per comparison, generous: a normal one takes milliseconds
 _STARTING = 120.0  # seconds of imports, on a machine that is busy otherwise
-_DEEPEST = 25  # brackets within one another; its grammar takes exponential time for more
+_DEEPEST = 25  # brackets within one another; no answer has more
 _LONGEST = 400  # characters
 _KEPT = 2**16
 _AFTER = 10_000  # comparisons after which a process is replaced: sympy's caches grow
