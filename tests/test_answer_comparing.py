@@ -182,6 +182,8 @@ UNEQUAL = {
     "word": [("CAB", "ABC"), ("silent", "listen"), ("tap", "pat"), ("No", "Yes"), ("Briana is fastest", "Evelyn")],
     "choice": [("C", "12"), ("(A)", "(B)"), ("C. 12", "13")],
     "based": [("2516_9", "2516_8"), ("10_2", "10_3"), ("1358", "2516_8")],
+    "congruence": [(r"x \equiv 3 \pmod{5}", r"x \equiv 3 \pmod{7}")],
+    "ellipsis": [("1,2", r"1,2,\ldots"), ("1,2,10", r"1,2,\ldots,10")],
     "equation": [("x^2+y^2=4", "4"), ("2x+y+3=0", "2x-y+3=0"), ("x = 5", "x = 6"), ("x=1, y=2", "2")],
     "expression": [("y^2+1", "x^2+1"), ("p - q", "q - p"), ("18 x", "18"), ("18 e", "18"), ("5m", "5"), ("x^2", "x^3")],
     "quantity": [

@@ -156,7 +156,7 @@ class Unread:
 
     Attributes:
         text: As cleaned.
-        worded: Whether it has words or an ellipsis in it, of which math-verify makes nothing.
+        worded: Whether it has words, an ellipsis or a modulus in it, which math-verify leaves out.
     """
 
     text: str

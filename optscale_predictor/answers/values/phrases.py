@@ -96,7 +96,7 @@ def wording(text: str) -> Word | Unread:
     worded = re.search(rf"{WORD_OPENS}[^\W\d_]{{2,}}|(?<![\\A-Za-z])(?!(?:{'|'.join(NAMES)})\b)[A-Za-z]{{3,}}", text)
     if worded and words and not re.search(r"[\\^_{}=<>]", text):
         return Word(words)
-    return Unread(text, worded is not None or "..." in text)
+    return Unread(text, worded is not None or re.search(r"\.\.\.|\\pmod|\\equiv", text) is not None)
 
 
 def _is_variables(text: str) -> bool:
