@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from optscale_predictor.answers import answers_equal, extract_answer, is_correct
     from optscale_predictor.bound import num_samples
     from optscale_predictor.distributions import TruncatedNormal
     from optscale_predictor.estimators import Prior, fit_map, fit_mle
@@ -21,8 +22,11 @@ _HOMES = {
     "OptScalePredictor": "predictor",
     "Prior": "estimators",
     "TruncatedNormal": "distributions",
+    "answers_equal": "answers",
+    "extract_answer": "answers",
     "fit_map": "estimators",
     "fit_mle": "estimators",
+    "is_correct": "answers",
     "num_samples": "bound",
 }
 
@@ -32,8 +36,11 @@ __all__ = [
     "Prior",
     "TruncatedNormal",
     "__version__",
+    "answers_equal",
+    "extract_answer",
     "fit_map",
     "fit_mle",
+    "is_correct",
     "num_samples",
 ]
 
