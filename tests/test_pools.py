@@ -59,8 +59,8 @@ def test_killed_at_any_moment_nothing_is_lost_or_twice(tmp_path):
     command = [sys.executable, "-m", "optscale_predictor", "generate", str(tmp_path / "pool")]
     command += ["--questions", "embedded:train:300", "--num_samples", "4", "--batch_size", "32", "--max_tokens", "160"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "pool").glob("samples-*.parquet")) and time.monotonic() < deadline:
+    while not list((tmp_path / "pool").glob("samples-*.parquet")):
+        assert process.poll() is None  # however long a busy machine takes, it is at work
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -14,7 +14,7 @@ import sys
 import threading
 from functools import lru_cache
 
-_SECONDS = 5.0  # per comparison, generous: a normal one takes milliseconds
+_SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds
 _STARTING = 120.0  # seconds of imports, on a machine that is busy otherwise
 _DEEPEST = 25  # brackets within one another; no answer has more
 _LONGEST = 400  # characters
@@ -52,7 +52,10 @@ class Worker:
     def ask(self, answer: str, target: str) -> bool:
         """The verdict; False where the process dies or takes too long over it."""
         process = self._started()
-        return self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS) == "true"
+        verdict = self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS)
+        if not verdict:  # it is ended for good, so that the next question does not go to what is left of it
+            self.stop()
+        return verdict == "true"
 
     def _exchange(self, process: "subprocess.Popen[str]", line: str, seconds: float) -> str:
         """What the process answers to a line; nothing where it dies or has to be killed."""
@@ -77,7 +80,7 @@ class Worker:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             self._asked = 1
-            self._exchange(self._process, json.dumps(["1", "1"]) + "\n", _STARTING)
+            self._exchange(self._process, json.dumps(["x+1", "1+x"]) + "\n", _STARTING)
         return self._process
 
     def stop(self) -> None:

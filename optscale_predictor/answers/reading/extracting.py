@@ -75,7 +75,7 @@ def _bare(text: str) -> str | None:
     line = text.partition("\n")[0].strip()
     if isinstance(read_value(line)[0], Choice):  # and its explanation
         return line
-    if len(text) > _SHORT or "\n" in text:
+    if len(text) > _SHORT or "\n" in text or "=" in text:
         return None
     value = read_value(text)[0]
     if isinstance(value, Word):
