@@ -211,3 +211,51 @@ def test_numbers_are_read_however_they_are_written(number):
 )
 def test_golds(gold):
     assert read_gold(gold) == "72"
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        (r"We get \boxed{44}\pmod{83}. We may check our answer: $17\cdot 44 = 748$.", "44"),
+        (r"\boxed{5} The answer is reasonable since 5 < 6.", "5"),
+        (r"\boxed{5} The final answer is rounded to 2 decimal places.", "5"),
+        (r"\boxed{5} The answer is 100% correct, and 2 more than 3.", "5"),
+        (r"\boxed{5} The correct answer is the one above.", "5"),
+        (r"\boxed{5} Option B is correct since it says so.", "5"),
+        ("#### 5\n\nSo the answer is verified: 5 + 8 = 13.", "5"),
+        ("The answer is 5, as required.", "5"),
+        ("The answer is B, by symmetry.", "B"),
+        ("The answer must be 5, after 3 steps.", "5"),
+        ("Hence the required answer is 5 (using 3 cases).", "5"),
+        ("The final answer is 15 gallons * 8 pints / gallon = 120 pints", "120"),
+        ("The answers are $3$ and $5$.", "3, 5"),
+        ("The answer is sqrt(3)/2.", r"\frac{\sqrt3}{2}"),
+        ("The answer is A because it has 3 legs.", "A"),
+        ("The correct option is (C).", "C"),
+        ("答案是42。共3步", "42"),
+        ("B", "B"),
+        ("(3, 4)", "(3, 4)"),
+        ("We have\n\\begin{align*}\nz &= (4 - 2i) + 2 - 3i \\\\\n&= 6 - 5i.\n\\end{align*}", "6-5i"),
+        (r"x = -\boxed{5}", "-5"),
+        (r"\boxed{15\frac{39}{40}}, or \boxed{\frac{639}{40}}", r"\frac{639}{40}"),
+        ("So 18.</s> 55", "18"),
+        ("Green grapes = G\nThere are 67 red grapes.", "67"),
+        ("#### 10% discount\n90 dollars\nThe final price is 90.", "90"),
+    ],
+)
+def test_a_remark_about_the_answer_is_none(text, gold):
+    assert reads(text, gold)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If the answer is 5, then 2*5 =",
+        "One might think the answer is 6, but",
+        "**Answer:**\n\nFirst, there are 3 boxes with",
+        "The answer is (",
+        r"The final answer is $\sqrt{",
+    ],
+)
+def test_a_cut_off_supposition_has_no_answer(text):
+    assert extract_answer(text, ended=False) is None

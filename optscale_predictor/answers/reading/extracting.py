@@ -9,13 +9,14 @@ import re
 from optscale_predictor.answers.reading.boxes import BOX, Span, last_box
 from optscale_predictor.answers.reading.continuation import own_part
 from optscale_predictor.answers.reading.last_value import last_value
-from optscale_predictor.answers.reading.marks import last_chosen, last_hashes, last_said, last_tagged
+from optscale_predictor.answers.reading.marks import LOOSE, last_chosen, last_hashes, last_said, last_tagged
 from optscale_predictor.answers.reading.plain_numbers import plain_number
 from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.answers.values.forms import read_value
 from optscale_predictor.answers.values.kinds import Choice, Unread, Word
 from optscale_predictor.answers.values.spelling import unwrapped
 
+_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
 _SHORT = 60  # characters of a text that may be an answer as it stands
 
 
@@ -29,7 +30,7 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
     Returns:
         The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
     """
-    text = own_part(strip_thinking(text))
+    text = _DRAWING.sub("", own_part(strip_thinking(text)))
     marked = _marked(text)
     if marked is not None:
         return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
@@ -59,21 +60,29 @@ def normalise(answer: str, grouped: bool = True) -> str:
 
 def _marked(text: str) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
-    box = last_box(text)
-    marks = [one for one in (box, last_hashes(text), last_tagged(text), last_chosen(text)) if one is not None]
-    said = last_said(text)
-    if said is not None and (not marks or not isinstance(read_value(said.content)[0], Unread | Word)):
+    box, said = last_box(text), last_said(text)
+    marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
+    if said is not None and (not marks or _overrules(said)):
         marks.append(said)
+    if not marks:
+        return last_chosen(text)
     # What is said in a box is the box's.
     outside = [one for one in marks if box is None or one is box or not box.start < one.start < box.end]
     return max(outside, key=lambda one: one.start, default=None)
+
+
+def _overrules(said: Span) -> bool:
+    """Whether words that announce an answer count although one is marked otherwise: they must give a value."""
+    plain = re.search(r"\d|\\[A-Za-z]|^\W*[A-J]\W*$", said.content) is not None
+    return plain and said.kind != LOOSE and not isinstance(read_value(said.content)[0], Unread | Word)
 
 
 def _bare(text: str) -> str | None:
     """A short text that is an answer as it stands: ``B``, ``(3, 4)`` or ``Yes``."""
     text = text.strip()
     line = text.partition("\n")[0].strip()
-    if isinstance(read_value(line)[0], Choice):  # and its explanation
+    first = read_value(line)[0]
+    if isinstance(first, Choice) and not first.content and "=" not in line:  # and its explanation
         return line
     if len(text) > _SHORT or "\n" in text or "=" in text:
         return None

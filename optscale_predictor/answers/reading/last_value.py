@@ -2,12 +2,16 @@
 
 import re
 
+from optscale_predictor.answers.values.equality import judge
 from optscale_predictor.answers.values.forms import read_value
-from optscale_predictor.answers.values.kinds import Bracketed, Listing, RealSet, Unread, Word
+from optscale_predictor.answers.values.kinds import Bracketed, Equation, Listing, RealSet, Unread, Word
 from optscale_predictor.answers.values.spelling import clean
 from optscale_predictor.answers.values.words import last_spelt_number, spelt_number
 
-_DIGITS = r"(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,|\\!,)\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+)"
+_DIGITS = (
+    r"(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,|\\!,)\d{3})+(?!\d)(?:\.\d+)?"
+    r"|\d{1,3}(?: \d{3})+(?!\d)|\d+(?:\.\d+)?|(?<![\d.])\.\d+)"
+)
 _REPEATED = r"\d*\.\d*\\overline\s*\{?\d+\}?"
 _FRACTION = r"\\[dtc]?frac\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d)\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d)"
 _ROOT = r"(?:\\sqrt|√)\s*(?:\[\d+\]\s*)?(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\(\s*\d+\s*\)|\d+)"
@@ -24,7 +28,12 @@ _VALUE = re.compile(
     rf"(?P<value>{_SCIENCE}|{_MIXED}|{_REPEATED}|{_PRODUCT}|{_RANGE}|{_PLAIN_FRACTION}|{_DIGITS}[eE][-+]?\d+(?!\w)|{_DIGITS})"
     rf"(?P<after>\s?\\?%|\^\s*\{{?\\circ\}}?|°)?"
 )
-_MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_DISPLAYS = r"(?:align|equation|gather|multline|split|eqnarray)(?:ed)?\*?"
+_MATH = re.compile(
+    r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]"
+    rf"|\\begin\{{{_DISPLAYS}\}}(.+?)\\end\{{{_DISPLAYS}\}}",
+    re.DOTALL,
+)
 #: Numbers that name something, and so are no values: a step, a horse, the first so many.
 _NAMING = re.compile(
     r"(?:#|\b(?:steps?|case|part|problem|question|equations?|eq\.?|page|chapter|figure|fig\.?|table|line|item|number|no\.|"
@@ -34,8 +43,10 @@ _NAMING = re.compile(
 _OF = re.compile(r"\s*(?:of|out of|/)\s*\d+\s*\)")
 _OUT_OF = re.compile(r"\(\d+ (?:of|out of)$")
 _REFUSES = re.compile(
+    r"\b(?:I|we|I'm|it is|this)\b[^.\n]{0,20}"
     r"\b(?:cannot|can't|can not|could not|couldn't|unable to|not able to|impossible to|do not know|don't know)\b"
-    r"[^.\n]{0,40}\b(?:solve|determine|answer|find|compute|calculate|help|provide|be solved|be determined|know)\b",
+    r"[^.\n]{0,40}"
+    r"\b(?:solve|determine|answer|find|compute|calculate|help|provide|be solved|be determined|know)\b",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"\s*(?:,|,?\s*(?:and|or))\s*")
@@ -72,7 +83,11 @@ def _joined_formulas(text: str) -> str | None:
     if first == len(found) - 1:
         return None
     joined = text[found[first].start() : found[-1].end()]
-    return joined if isinstance(read_value(joined)[0], Listing | RealSet) else None
+    value = read_value(joined)[0]
+    if isinstance(value, Listing):
+        names = {one.name if isinstance(one, Equation) else "" for one in value.items}
+        return joined if len(names) == 1 and not judge(value.items[0], value.items[-1]) else None
+    return joined if isinstance(value, RealSet) else None
 
 
 def _bracketed(text: str, found: re.Match[str]) -> str | None:
@@ -131,8 +146,10 @@ def _last_formula(text: str) -> re.Match[str] | None:
 
 
 def _right_side(content: str) -> str | None:
-    side = re.split(r"(?<![<>!\\])=|\\approx|≈", content)[-1].strip().rstrip(".,;").strip()
-    if not re.search(r"[\w∞]", side) or "\\begin{align" in content:
+    content = re.sub(rf"\\(?:begin|end)\{{{_DISPLAYS}\}}", "", content)
+    side = re.split(r"(?<![<>!\\])=|\\approx|≈|\\equiv", content)[-1].strip().lstrip("&").rstrip(".,;\\ ").strip()
+    side = re.sub(r"\s*\\pmod\s*\{?\d+\}?$", "", side)
+    if re.fullmatch(r"[A-Za-z]", side) or not re.search(r"[\w∞]", side):
         return None
     return side if len(clean(side).split()) < 30 else None
 

@@ -8,10 +8,13 @@ import re
 
 from optscale_predictor.answers.reading.boxes import Span
 from optscale_predictor.answers.reading.last_value import last_value
-from optscale_predictor.answers.reading.stated import first_sentence, stated_value
+from optscale_predictor.answers.reading.stated import first_sentence, is_followed_by_words, is_value, stated_value
 from optscale_predictor.answers.values.forms import read_value
-from optscale_predictor.answers.values.kinds import Percent, Quantity, Unread, Word
+from optscale_predictor.answers.values.kinds import Listing, Percent, Quantity, Unread, Word
 from optscale_predictor.answers.values.units import is_measure
+
+#: The kind of an announcement that may say something of the answer instead: "the answer is 2 more than 3".
+LOOSE = "loose"
 
 _TRIED = 100  # marks of a kind, from the last one
 _AFTER = 600  # characters behind a mark that are looked at
@@ -28,8 +31,8 @@ _HEADING = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _IS = (
-    r"(?:(?:is|are|equals|becomes|must be|should be|will be|would be|comes? out to(?: be)?|turns? out to be"
-    r"|works? out to(?: be)?)\b(?!\s+not\b))"
+    r"(?:(?:is|are|equals|becomes|(?:must|should|will|would)\sbe|(?:comes?|works?)\sout\sto(?:\sbe)?"
+    r"|turns?\sout\sto\sbe)\b(?!\s+not\b))"
 )
 _SAID = re.compile(
     rf"""
@@ -86,7 +89,7 @@ def _hashed(line: str, after: str) -> str | None:
     if re.match(r"(?:the\s)?(?:final\s|correct\s)?answer\b", plain, re.IGNORECASE):
         return None  # ``last_said`` reads what follows
     value = read_value(bare)[0]
-    if not isinstance(value, Unread | Word):
+    if is_value(bare) or not isinstance(value, Unread | Word | Listing):
         counted = (isinstance(value, Quantity) and not is_measure(value.unit)) or (
             isinstance(value, Percent) and value.noun
         )
@@ -126,7 +129,7 @@ def last_said(text: str) -> Span | None:
             continue
         content = _announced(rest, heading=mark[0].endswith("\n"))
         if content:
-            return Span(mark.start(), mark.end(), content)
+            return Span(mark.start(), mark.end(), content, LOOSE if is_followed_by_words(rest, content) else "")
     return None
 
 
@@ -143,5 +146,6 @@ def _announced(rest: str, heading: bool) -> str | None:
     sentence = first_sentence(rest)
     if heading:
         return last_value(sentence)
-    said = 0 < len(sentence.split()) <= 4 and not _NO_ANSWER.match(sentence) and not re.search(r"\d", sentence)
-    return sentence if said else None
+    worded = isinstance(read_value(sentence)[0], Word) and re.search(r"\d", sentence) is None
+    short = 0 < len(sentence.split()) <= 4 and sentence.count("$") % 2 == 0
+    return sentence if worded and short and not _NO_ANSWER.match(sentence) else None

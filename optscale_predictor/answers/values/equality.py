@@ -229,6 +229,8 @@ def _listing(other: Value, value: Value) -> bool:
         return False
     if any(isinstance(one, Word | Choice) for one in (*other.items, *value.items)):
         return _in_order(other.items, value.items)  # who came first, second and third
+    if len({one.unit for one in value.items if isinstance(one, Quantity)}) > 1:
+        return _in_order(other.items, value.items)  # 5 apples and 6 oranges
     return _in_any_order(other.items, value.items)
 
 

@@ -37,7 +37,8 @@ def read_scalar(tokens: Sequence[Token]) -> Value:
             return Quantity(inner if isinstance(inner, Scalar) else inner.scalar, CURRENCIES[currency.text])
     node, rest = parse_prefix(tokens)
     if isinstance(node, Call) and node.name == "degree":
-        node, rest = node.arguments[0], [Token(WORD, "degree"), *rest]
+        scale = [Token(WORD, one.text) if one.text in ("C", "F", "K") else one for one in rest]
+        node, rest = node.arguments[0], [Token(WORD, "degree"), *scale]
     while rest and rest[0].kind == WORD and rest[0].text.lower() in MULTIPLES:
         node, rest = product(node, Number(Fraction(MULTIPLES[rest[0].text.lower()]))), rest[1:]
     return _measured(Scalar(node), rest)
@@ -51,7 +52,7 @@ def _measured(scalar: Scalar, rest: Sequence[Token]) -> Value:
         rest = [Token(SIGN, "%"), *rest[2:]]
     if rest[0].text == "%" or (rest[0].kind == WORD and rest[0].text.lower() in ("percent", "pct")):
         noun = " ".join(token.text for token in rest[1:]).casefold()
-        if not noun or re.fullmatch(r"(?:of )?[a-z ]{1,40}", noun):
+        if not noun or re.fullmatch(r"(?:of )?(?!of$)[a-z ]{1,40}", noun):
             return Percent(scalar, noun)
         raise UnreadableError("after a percentage")
     if rest[0].text == "(" and rest[-1].text == ")":

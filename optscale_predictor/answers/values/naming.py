@@ -23,7 +23,7 @@ def is_name(side: Sequence[Token]) -> bool:
         return _is_marked(side)
     if side[0].text in ("f", "g", "h") and side[-1].text == ")":
         return True
-    return isinstance(node, Symbol) or _is_segment(side) or _is_function(node) or _is_derivative(side)
+    return isinstance(node, Symbol) or _is_sum(node) or _is_segment(side) or _is_function(node) or _is_derivative(side)
 
 
 def name_of(side: Sequence[Token]) -> str:
@@ -36,7 +36,8 @@ def is_point(side: Sequence[Token]) -> bool:
     inner = side[1:-1]
     names, commas = inner[::2], inner[1::2]
     brackets = len(side) > 4 and side[0].text == "(" and side[-1].text == ")"
-    return brackets and all(one.kind == SYMBOL for one in names) and all(one.text == "," for one in commas)
+    texts = [one.text for one in names if one.kind == SYMBOL]
+    return brackets and len(texts) == len(names) and all(one.text == "," for one in commas)
 
 
 def is_dependent(name: str) -> bool:
@@ -49,6 +50,11 @@ def _is_segment(side: Sequence[Token]) -> bool:
     if len(side) > 3 and side[0].text == side[-1].text == "|":
         side = side[1:-1]
     return 1 < len(side) < 5 and all(token.kind == SYMBOL and token.text.isupper() for token in side)
+
+
+def _is_sum(node: Node) -> bool:
+    """``m+n``: what contests ask for."""
+    return isinstance(node, Call) and node.name == "add" and all(isinstance(one, Symbol) for one in node.arguments)
 
 
 def _is_function(node: Node) -> bool:

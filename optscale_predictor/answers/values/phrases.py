@@ -11,7 +11,7 @@ from optscale_predictor.answers.values.spelling import OPERATORS, SET_CLOSES, SE
 from optscale_predictor.answers.values.tokens import NAMES
 from optscale_predictor.answers.values.words import means_all_reals, means_nothing, plain_words, spelt_number
 
-_LETTERS = re.compile(r"^(?:[A-Za-z '.!]|(?<=[A-Za-z]{2})-(?=[A-Za-z]{2}))+$")
+_LETTERS = re.compile(r"^(?:[A-Za-z .]|(?<=[A-Za-z])'(?=[a-z])|(?<=[A-Za-z]{2})-(?=[A-Za-z]{2}))+$")
 _LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
 _CONSTANTS = ("e", "i", "pi", "inf", "infinity", "oo")
 _SHORT_WORDS = ("no", "up", "in", "on", "am", "pm")
@@ -26,6 +26,7 @@ _BASED = re.compile(
     r"^\(?([0-9A-Fa-f]+)\)? ?(?:_ ?(?:\{ ?(?P<braced>\w+) ?\}|(?P<bare>\w+))|\(?(?:in )?base[ -](?P<said>\w+)\)?)$",
     re.IGNORECASE,
 )
+_DATE = re.compile(r"^(?:\d{4}-\d\d?-\d\d?|\d\d?/\d\d?/(?:\d\d){1,2})$")
 _ORDINAL = re.compile(r"^(-?\d+) ?\^? ?\{? ?(?:st|nd|rd|th) ?\}?$")
 _DOLLARS_AND_CENTS = re.compile(r"^(?:¤ ?)?(\d+)(?: dollars?)? and (\d\d?) cents?$")
 _AND_A_HALF = re.compile(r"^(\d+) and a half$")
@@ -42,6 +43,8 @@ def spelt_form(text: str) -> Value | None:
         base = found["braced"] or found["bare"] or found["said"]
         number = Fraction(base) if base.isdecimal() and len(base) < 4 else spelt_number(base)
         return None if number is None else _numeral(found[1], int(number))
+    if _DATE.match(bare):
+        return Word(bare)
     if found := _ORDINAL.match(bare):
         return Scalar(Number(Fraction(found[1])))
     if found := _DOLLARS_AND_CENTS.match(bare):

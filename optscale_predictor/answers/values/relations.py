@@ -1,12 +1,13 @@
 """Equations and inequalities: what they say of a variable, or the relation itself where they say no more."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from optscale_predictor.answers.values.evaluation import evaluate, symbols
 from optscale_predictor.answers.values.expressions import parse_expression
 from optscale_predictor.answers.values.functions import equal_scalars
-from optscale_predictor.answers.values.kinds import Equation, Inequality, Listing, RealSet, Scalar, Value
+from optscale_predictor.answers.values.kinds import Bracketed, Equation, Inequality, Listing, RealSet, Scalar, Value
 from optscale_predictor.answers.values.naming import is_name, is_point, name_of
 from optscale_predictor.answers.values.nodes import Node, Symbol
 from optscale_predictor.answers.values.real_sets import INFINITY, interval, without
@@ -81,6 +82,12 @@ def _named(name: Sequence[Token], last: Sequence[Token], read: _Reader) -> Value
     if isinstance(value, Scalar) and not is_point(name):
         left = Symbol(name_of(name)) if _is_opaque(name) else parse_expression(name)
         return Equation(left, value.node, name_of(name))
+    if is_point(name) and isinstance(value, Bracketed):
+        names = [token.text for token in name[1:-1:2]]
+        if len(names) == len(value.items):  # (y, x) = (1, 2) is the point (2, 1)
+            return replace(
+                value, items=tuple(value.items[place] for place in sorted(range(len(names)), key=names.__getitem__))
+            )
     return value
 
 

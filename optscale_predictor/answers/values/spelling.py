@@ -128,7 +128,7 @@ def clean(text: str) -> str:
     text = re.sub(rf"(?<=[a-z]{{2}})(?P<closes>{WORD_CLOSES}?)\.(?=\s|\^)", r"\g<closes>", text)
     text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z])|\{\s*°\s*\})", "°", text)
     text = re.sub(rf"(?<=[)\]}}{SET_CLOSES}])\s*U\s*(?=[(\[{SET_OPENS}])", "∪", unwrapped(text))
-    text = text.replace("**", "^").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
+    text = re.sub(r"(?<=\s)!=", "≠", text).replace("**", "^").replace("<=", "≤").replace(">=", "≥")
     return _trimmed(re.sub(r"\s+", " ", text))
 
 

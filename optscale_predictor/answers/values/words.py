@@ -20,7 +20,7 @@ _PARTS = {
     **{"fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10},
 }
 #: Words behind a number that multiply it.
-MULTIPLES = {**_LARGE, "trillion": 10**12, "dozen": 12}
+MULTIPLES = {**_LARGE, "trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7, "grand": 1000}
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join((*_SMALL, *_LARGE))})\b", re.IGNORECASE)
 
 _NOTHING = {
