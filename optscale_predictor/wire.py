@@ -125,7 +125,7 @@ class JsonService:
                     async with self._places:
                         url = self._idlest()
                         reply = await self._once(url, path, payload)
-                    return read_or_retry(read, reply)
+                    return read_or_retry(read, reply, shown(url))
         except _TransientError as error:
             times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
             kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
@@ -200,12 +200,18 @@ class JsonService:
         self.retries += 1
 
 
-def read_or_retry(read: Callable[[Any], T], reply: Any) -> T:
-    """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on."""
+def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
+    """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on.
+
+    Raises:
+        ServiceError: ``read`` says that no other reply is worth asking for; names the server.
+    """
     try:
         return read(reply)
     except UnreadableReplyError as error:
         raise _TransientError(str(error)) from error
+    except ServiceError as error:
+        raise ServiceError(f"{server}: {error}") from error
     except InputError:
         raise
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served_world import serving
 from synthetic_pool import write_pool
+from vendor_server import counted, reply
 from vllm_server import serving_vllm
 
 from optscale_predictor.cli import main
@@ -29,7 +30,7 @@ SHORT = Rubric("Q: {question}\nA: {answer}\n")
 
 
 class Judge:
-    """A chat server; ``says`` makes a reply's text of a prompt, or a (status, body) instead of a reply.
+    """A chat server; ``says`` makes a reply's text of a prompt, or a whole reply, or a (status, body).
 
     Attributes:
         bodies: Every request's body.
@@ -62,6 +63,8 @@ class Judge:
         said = self.says(body["messages"][-1]["content"], body["seed"])
         if isinstance(said, tuple):
             return web.json_response(said[1], status=said[0])
+        if isinstance(said, dict):
+            return web.json_response(said)
         ended = "length" if said.endswith("<cut>") else "stop"
         usage = {"prompt_tokens": len(body["messages"][-1]["content"]), "completion_tokens": len(said)}
         self.spent += sum(usage.values())
@@ -155,6 +158,23 @@ def test_what_is_no_score_refuses_the_sample(reply, reason):
 def test_ways_of_writing_a_score(reply, score):
     scores, _ = judged(lambda *_: reply, ["a sample"])
     assert scores.values[0] == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("content", "ended", "usage", "score", "tokens"),
+    [
+        ("Score: 8", "stop", None, 0.8, 0),
+        ("Score: 8", "eos_token", counted(20), 0.8, 30),
+        ("Score: 8", None, {**counted(20), "total_tokens": 60}, 0.8, 60),
+        ([{"type": "thinking", "thinking": "Score: 1"}, {"type": "text", "text": "Score: 8"}], "stop", None, 0.8, 0),
+        ("Score: 8 or rather", "max_tokens", counted(20), "the judge's reply was cut off at 1024 tokens", 30),
+        (None, "MAX_TOKENS", None, "the judge's reply was cut off at 1024 tokens", 0),
+    ],
+)
+def test_replies_are_read_as_servers_in_use_write_them_and_paid_once(content, ended, usage, score, tokens):
+    scores, judge = judged(lambda *_: reply(content, usage, ended), ["a sample"], max_retries=0)
+    assert (scores.refusals or {0: scores.values[0]}) == {0: score}
+    assert len(judge.bodies) == 1 and scores.tokens.tolist() == [tokens]
 
 
 @given(number=st.decimals(0, 10, places=3), before=st.text(max_size=20))

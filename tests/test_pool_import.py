@@ -168,6 +168,24 @@ class TestJsonLines:
         import_pool(tmp_path / "whole", [path])
         assert rows_of(tmp_path / "pool") == rows_of(tmp_path / "whole")
 
+    @pytest.mark.parametrize(
+        ("said", "read", "answer"),
+        [
+            ("eos_token", "stop", "3"),
+            ("MAX_TOKENS", "length", None),
+            ("max_new_tokens", "length", None),
+            ("abort", "length", None),
+            ("of another world", "of another world", "3"),
+            (None, None, "3"),
+        ],
+    )
+    def test_finish_reasons_are_read_in_the_words_of_servers(self, tmp_path, said, read, answer):
+        row = {"id": "a", "question": "1+1=", "text": "we add 3", "finish_reason": said, "score": 0.9, "num_tokens": 4}
+        import_pool(tmp_path / "pool", [lines(tmp_path / "a.jsonl", row)])
+        found = rows_of(tmp_path / "pool")["a", 0]
+        assert (found["finish_reason"], found["answer"]) == (read, answer)
+        assert RecordedSamples.from_pool(Pool(tmp_path / "pool")).usable.tolist() == [[answer is not None]]
+
     def test_a_sample_without_a_text_is_refused_by_verifiers(self, tmp_path):
         path = lines(tmp_path / "a.jsonl", {"id": "a", "question": "1+1=", "answers": ["2", "3"], "texts": ["2", None]})
         import_pool(tmp_path / "pool", [path])

@@ -5,6 +5,8 @@ from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, 
 
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.generators import Request
+from optscale_predictor.pools import Pool
+from optscale_predictor.pools.info import pool_info
 from optscale_predictor.preparation import generate_pool
 from optscale_predictor.questions import Question
 
@@ -61,11 +63,13 @@ def test_samples_without_text_are_counted_and_said(content, tmp_path, capsys):
     assert capsys.readouterr().err.count("warning: 8 samples have no text") == 1
 
 
-def test_a_part_that_is_no_text_is_an_error_that_is_paid_once():
+def test_a_part_that_is_no_text_is_an_error_that_is_paid_once_and_names_the_server(tmp_path):
     server = VendorServer(lambda _: reply([{"type": "image_url", "image_url": {"url": "x"}}], counted(20)))
-    with connected(server) as generator, pytest.raises(ServiceError, match=r"part that is no text \(image_url\)"):
-        list(generator.generate([Request("q", "7+5=", 1)]))
+    said = r"^http://127.0.0.1:\d+/v1: the server's reply has a part that is no text \(image_url\)$"
+    with connected(server) as generator, pytest.raises(ServiceError, match=said):
+        generate_pool(tmp_path / "pool", [Question("q", "7+5=")], generator, 1, progress=False)
     assert len(server.bodies) == 1 and generator.usage.discarded_tokens == 20
+    assert pool_info(Pool(tmp_path / "pool")).discarded_tokens == 20  # though there is no sample
 
 
 ENDED = [

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, reply
 
+from optscale_predictor.cli import main
 from optscale_predictor.generators import Request
-from optscale_predictor.generators._token_counts import least_tokens, told_tokens
 from optscale_predictor.pools import Pool
 from optscale_predictor.preparation import generate_pool
 from optscale_predictor.questions import Question
+from optscale_predictor.server_replies.token_counts import least_tokens, told_tokens
 from optscale_predictor.world.tokenizer import make_tokenizer
 
 
@@ -116,6 +117,8 @@ def test_a_pool_says_at_its_end_how_many_tokens_are_estimates(tmp_path, capsys):
     (run,) = map(json.loads, (tmp_path / "pool" / "runs.jsonl").read_text().splitlines())
     assert run["estimated_samples"] == 4 and run["samples"] == 4
     assert all(tokens > 20 for tokens in Pool(tmp_path / "pool").read()["num_tokens"].to_pylist())
+    main(["pool", "info", str(tmp_path / "pool")])
+    assert " generated (an estimate for 4 samples), 0 discarded\n" in capsys.readouterr().out
 
 
 @given(st.text(max_size=300))

@@ -37,7 +37,8 @@ def _lines(found: "PoolInfo") -> list[str]:
     if found.judged:
         lines.append(f"correct    {found.correct} of {found.judged} ({found.correct / found.judged:.1%})")
     lines.append(f"cut off    {found.cut_off} by the token limit")
-    tokens = f"tokens     {found.tokens} generated, {found.discarded_tokens} discarded"
+    estimates = f" (an estimate for {found.estimated} samples)" if found.estimated else ""
+    tokens = f"tokens     {found.tokens} generated{estimates}, {found.discarded_tokens} discarded"
     lines.append(tokens + (f", {found.uncounted} samples without a count" if found.uncounted else ""))
     width = max(map(len, found.scores)) + 2 if found.scores else 0
     for name, score in found.scores.items():

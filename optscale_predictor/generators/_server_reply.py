@@ -9,12 +9,12 @@ from typing import Any
 
 from optscale_predictor.answers.thinking import reopen_thinking
 from optscale_predictor.errors import ServiceError
-from optscale_predictor.generators._finish_reasons import read_finish_reason
 from optscale_predictor.generators._generator import Sample, SamplingParams
-from optscale_predictor.generators._message_text import read_message
 from optscale_predictor.generators._server_facts import TOKEN_IDS, USAGE, ServerFacts
-from optscale_predictor.generators._token_counts import estimated_tokens, least_tokens, prompt_tokens, told_tokens
 from optscale_predictor.generators._usage import Usage
+from optscale_predictor.server_replies.finish_reasons import read_finish_reason
+from optscale_predictor.server_replies.message_text import read_message
+from optscale_predictor.server_replies.token_counts import estimated_tokens, least_tokens, prompt_tokens, told_tokens
 from optscale_predictor.wire import UnreadableReplyError
 
 

@@ -49,6 +49,7 @@ class PoolInfo:
         cut_off: Samples that ran into their token limit.
         tokens: Tokens of all samples; of those without a count nothing is known.
         uncounted: Samples without a count of tokens.
+        estimated: Samples whose tokens are estimated from their text, as the runs tell.
         discarded_tokens: Tokens that were generated and could not be used, as the runs tell.
         scores: Every score column.
         settings: What made the samples.
@@ -66,6 +67,7 @@ class PoolInfo:
     cut_off: int
     tokens: int
     uncounted: int
+    estimated: int
     discarded_tokens: int
     scores: dict[str, ScoreInfo]
     settings: Mapping[str, Any]
@@ -95,6 +97,7 @@ def pool_info(pool: Pool) -> PoolInfo:
         cut_off=int(sums.get("cut_off", 0)),
         tokens=int(sums.get("tokens", 0)),
         uncounted=samples - int(sums.get("counted", 0)),
+        estimated=sum(int(run.get("estimated_samples", 0)) for run in runs),
         discarded_tokens=sum(int(run.get("discarded_tokens", 0)) for run in runs),
         scores={one.name: _score_info(one, sums, samples, pool.scores.get(one.name)) for one in names},
         settings=pool.manifest["settings"],

@@ -79,7 +79,7 @@ class _Run:
         self.spent_before = replace(self.generator.usage)
 
     def draw(self, requests: Sequence[Request], already: int, progress: bool) -> None:
-        """Draws all requests; what was drawn is written down as a run, however it ends."""
+        """Draws all requests; what was drawn or thrown away is written down as a run, however it ends."""
         total = already + sum(request.num_samples for request in requests)
         watch = RepeatWatch(self.generator.sampling.temperature)
         try:
@@ -91,8 +91,7 @@ class _Run:
                     if doubt is not None:
                         say(doubt)
         finally:
-            if self.samples:
-                self._record()
+            self._record()
 
     def _take(self, request: Request, samples: Sequence[Sample]) -> None:
         self.writer.append(request.question_id, request.first_index, samples)
@@ -104,7 +103,8 @@ class _Run:
         facts = {"stage": "generate", "started": self.started.isoformat(timespec="seconds")}
         spent = {"seconds": round(time.monotonic() - self.clock, 3), "samples": self.samples, "tokens": self.tokens}
         usage = self.generator.usage.since(self.spent_before)
-        record_run(self.writer.pool.folder, {**facts, **spent, **vars(usage)})
+        if self.samples or usage.discarded_tokens:
+            record_run(self.writer.pool.folder, {**facts, **spent, **vars(usage)})
 
 
 def _require_counts(**counts: int) -> None:

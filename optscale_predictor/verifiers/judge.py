@@ -14,16 +14,19 @@ from optscale_predictor.answers.thinking import strip_thinking
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.event_loop import Emit, iterate, together
 from optscale_predictor.served_model import served_model
+from optscale_predictor.server_replies.finish_reasons import read_finish_reason
+from optscale_predictor.server_replies.message_text import read_message
+from optscale_predictor.server_replies.token_counts import prompt_tokens, told_tokens
 from optscale_predictor.verifiers._first_failures import FirstFailures
 from optscale_predictor.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.verifiers.rubric import Rubric
-from optscale_predictor.wire import JsonService, UnreadableReplyError
+from optscale_predictor.wire import JsonService
 
 _PART = 64  # samples whose scores are handed on together
 
 
 class _Verdict(NamedTuple):
-    """A score in [0, 1], or why there is none; and the tokens that it took, read and written."""
+    """A score in [0, 1], or why there is none; and the tokens it took, read and written, as far as the server tells."""
 
     score: float | str
     tokens: int
@@ -138,13 +141,11 @@ class JudgeVerifier(Verifier):
         return vote
 
     def _read(self, reply: Any) -> _Verdict:
-        usage, choice = reply["usage"], reply["choices"][0]
-        text = choice["message"].get("content") or ""
-        tokens = usage["prompt_tokens"] + usage["completion_tokens"]
-        if not isinstance(text, str) or not isinstance(tokens, int) or tokens < 0:
-            raise UnreadableReplyError("its reply is no text with a count of tokens")
-        if choice["finish_reason"] == "length":
+        choice, usage = reply["choices"][0], reply.get("usage")
+        tokens = prompt_tokens(usage) + (told_tokens(usage)[0] or 0)
+        if read_finish_reason(choice.get("finish_reason")) == "length":
             return _Verdict(f"the judge's reply was cut off at {self._rubric.max_tokens} tokens", tokens)
+        text = read_message(choice["message"], cut_off=False)
         return _Verdict(self._rubric.read(strip_thinking(text)), tokens)
 
 

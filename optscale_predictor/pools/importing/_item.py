@@ -6,6 +6,8 @@ from typing import Any
 
 from optscale_predictor.answers.golds import number_text
 from optscale_predictor.errors import InputError
+from optscale_predictor.server_replies.finish_reasons import read_finish_reason
+from optscale_predictor.wire import UnreadableReplyError
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def _kind(column: str) -> tuple[Any, str]:
         return _truth, "true or false"
     if column == "answer":
         return _answer, "a text or a finite number"
+    if column == "finish_reason":
+        return _finish_reason, "a text"
     return (lambda value: value if isinstance(value, str) else None), "a text"
 
 
@@ -72,6 +76,16 @@ def _answer(value: Any) -> str | None:
     if isinstance(value, str | bool):
         return str(value)
     return number_text(value) if isinstance(value, int | float) else None
+
+
+def _finish_reason(value: Any) -> str | None:
+    """``stop`` or ``length`` in whatever words; a word that is not known stays as it is."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return read_finish_reason(value) or value
+    except UnreadableReplyError:  # given up by its server, and nobody to ask again
+        return "length"
 
 
 def _shown(value: Any) -> str:

@@ -9,8 +9,8 @@ One question a line::
     {"id": "q1", "question": "1+1=", "gold": "2", "texts": ["It is 2.", "3"], "num_tokens": [5, 1], "scores": [0.9, 0]}
 
 A gold answer is a text, a number or a list of those. ``question``, ``gold``, ids and everything but one of text and
-answer may be missing. A sample's own ``answer`` is extracted from its text where it is not given. Keys of other names
-are renamed by the caller or ignored.
+answer may be missing. A sample's own ``answer`` is extracted from its text where it is not given; its ``finish_reason``
+may be in the words of any server. Keys of other names are renamed by the caller or ignored.
 """
 
 from collections.abc import Iterator, Mapping
