@@ -90,6 +90,7 @@ def assess(
         MissingExtraError: scikit-learn is not installed.
     """
     from optscale_predictor.assessment.provenance import of_source, provenance_notes, read_sides
+    from optscale_predictor.predictor.base_place import folder_name
 
     settings = settings or Settings()
     # What can be said at once is said before a model is loaded.
@@ -113,8 +114,6 @@ def assess(
     called = predictor if isinstance(predictor, str) else ""
     called = Path(called).name if Path(called).is_dir() else called
     place = Path(targets).name
-    from optscale_predictor.predictor.base_place import folder_name
-
     base = folder_name(config.base_model)
     return replace(found, predictor=called, targets=place, split=split, base_model=base, notes=notes)
 

@@ -100,43 +100,36 @@ def import_pool(
     if shard_samples < 1:
         raise InputError(f"shard_samples must be >= 1, got {shard_samples}")
     ScoreColumns(column)
-    readers = {Path(path): _reader(Path(path), form, rename or {}, where or {}, verdict) for path in files}
-    names = {name for name, _ in readers.values()}
-    if len(names) > 1:
-        raise InputError(f"the files are of several formats: {', '.join(sorted(names))}; import them one by one")
+    name, readers = _readers([Path(path) for path in files], form, rename or {}, where or {}, verdict)
     described: dict[str, object] = {
-        "format": names.pop(),
+        "format": name,
         "files": _described(list(readers)),
         "questions": None if questions is None else _described([Path(questions)]),
         "rename": dict(rename or {}),
         "where": dict(where or {}),
         "generator": generator,
     }
-    if described["format"] == "lm_eval":
+    if name == "lm_eval":
         described["verdict"] = verdict
-    rows = partial(_rows, [(path, read) for path, (_, read) in readers.items()], column)
+    rows = partial(_rows, list(readers.items()), column)
     asked, found = ImportedQuestions(None if questions is None else read_asked(questions)), _Found()
     for samples in rows(asked):
         found.samples += len(samples)
         found.scores |= {key: None for row in samples for key in row if key.startswith("score")}
     if not found.samples:
         raise InputError(f"{files[0]}: no samples in it")
-    made = {name: {"adapter": "import", "verifier": verifier} for name in found.scores}
+    made = {score: {"adapter": "import", "verifier": verifier} for score in found.scores}
     with PoolWriter(folder, asked.questions, {"import": described}, shard_samples, made) as writer:
         for samples in _together(rows(asked.again())):
             new = [row for row in samples if not writer.drawn.has(row["question_id"], row["sample_index"])]
-            given = [row for row in new if row.get("correct") is not None] if "verdict" in described else []
+            if name == "lm_eval":
+                _compare(new, asked.gold, found)
             judged = judge(new, asked.gold)
             for start in range(0, len(judged), shard_samples):
                 writer.append_rows(judged[start : start + shard_samples])
             found.added += len(new)
-            found.verdicts += len(given)
-            ours = verdicts(given, asked.gold)
-            found.differing += sum(
-                one is not None and one != row["correct"] for row, one in zip(given, ours, strict=True)
-            )
     return Imported(
-        form=str(described["format"]),
+        form=name,
         questions=len(asked.questions),
         samples=found.samples,
         added=found.added,
@@ -144,6 +137,14 @@ def import_pool(
         verdicts=found.verdicts,
         differing=found.differing,
     )
+
+
+def _compare(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None], found: _Found) -> None:
+    """Counts the verdicts that came with the rows, and those that the gold answers contradict."""
+    given = [row for row in rows if row.get("correct") is not None]
+    ours = verdicts(judge(given, golds), golds)
+    found.verdicts += len(given)
+    found.differing += sum(one is not None and one != row["correct"] for row, one in zip(given, ours, strict=True))
 
 
 def _together(parts: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
@@ -169,6 +170,17 @@ def _described(paths: Sequence[Path]) -> list[dict[str, str]]:
             raise InputError(f"{path}: holds the same as {known[sha256]}")
         known[sha256] = path
     return [{"name": path.name, "sha256": sha256} for sha256, path in known.items()]
+
+
+def _readers(
+    paths: Sequence[Path], form: str, rename: Mapping[str, str], where: Mapping[str, str], verdict: str
+) -> tuple[str, dict[Path, Reader]]:
+    """The one format that all files have, and how each is read."""
+    readers = {path: _reader(path, form, rename, where, verdict) for path in paths}
+    names = {name for name, _ in readers.values()}
+    if len(names) > 1:
+        raise InputError(f"the files are of several formats: {', '.join(sorted(names))}; import them one by one")
+    return names.pop(), {path: read for path, (_, read) in readers.items()}
 
 
 def _reader(
