@@ -16,7 +16,6 @@ _REPEATED = r"\d*\.\d*\\overline\s*\{?\d+\}?"
 _FRACTION = r"\\[dtc]?frac\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d)\s*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\d)"
 _ROOT = r"(?:\\sqrt|√)\s*(?:\[\d+\]\s*)?(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\(\s*\d+\s*\)|\d+)"
 _PI = r"(?:\\pi(?![A-Za-z])|π)"
-_POWER = r"(?:\s*\^\s*(?:\{[^{}]*\}|-?\d+)|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?"
 _SIGN = r"(?:(?<![\w)}\]])[-+−]\s?|(?<=\s)[-−](?=[\d.\\√$]))?"
 _SCIENCE = rf"{_DIGITS}\s*(?:\\times|\\cdot|×|\*|x)\s*10\s*\^\s*(?:\{{\s*[-−+]?\d+\s*\}}|[-−+]?\d+)"
 _MIXED = rf"\d+\s+\d+/\d+|\d+\s*{_FRACTION}"
@@ -101,9 +100,10 @@ def _bracketed(text: str, found: re.Match[str]) -> str | None:
 
 def _whole(text: str, found: re.Match[str]) -> str | None:
     """What a value is part of without a space, where that is an answer: ``3:2``, ``2^10``, ``x^2+1``."""
-    start = found.start("value") - len(re.search(r"[^\s$]{0,40}$", text[: found.start("value")])[0])  # type: ignore[index]
-    end = re.compile(r"[^\s$]{0,40}").match(text, found.end())
-    run = text[start : end.end() if end else found.end()].strip("\"'*_`,;:!?")
+    start, end = found.start("value"), found.end()
+    before = re.split(r"[\s$]", text[max(start - 40, 0) : start])[-1]
+    after = re.split(r"[\s$]", text[end : end + 40], maxsplit=1)[0]
+    run = f"{before}{text[start:end]}{after}".strip("\"'*_`,;:!?")
     run = run.rpartition("=")[2].rstrip(".")
     if not _JOINED.search(run) or len(run) < len(found["value"]) or "\\" in run:
         return None
