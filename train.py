@@ -3,7 +3,7 @@
 The same as ``optscale train``; ``python train.py fit --help`` lists every setting.
 """
 
-from optscale_predictor.predictor.training import main
+from optscale_predictor.predictor.training.train_command import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from optscale_predictor.models import resolve_model
+from optscale_predictor.backends.model_loading import resolve_model
 
 #: Flags for a small model on a CPU. The CPU build fails where it splits a seeded prompt over two steps.
 ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-num-batched-tokens", "32768")

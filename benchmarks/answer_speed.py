@@ -31,7 +31,7 @@ from typing import Any
 from _data import read_rows
 from answers_graders import Process, Sample
 
-from optscale_predictor.answers import are_correct, extract_answer
+from optscale_predictor.questions.answers import are_correct, extract_answer
 
 WAYS = ("pair by pair", "ours")
 RIGHT, RESPELLED = 0.4, 0.58

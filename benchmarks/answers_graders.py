@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optscale_predictor.answers import are_correct, extract_answer
+from optscale_predictor.questions.answers import are_correct, extract_answer
 
 Verdict = Callable[[str, str, bool], bool]
 GRADERS = ("ours", "math-verify", "hendrycks_math", "minerva_math", "gsm8k strict", "gsm8k flexible")

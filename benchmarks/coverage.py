@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from optscale_predictor import Prior, fit_map, fit_mle, num_samples
-from optscale_predictor.distributions import ScoreDistribution
-from optscale_predictor.estimators import fit_moments, fit_posterior
+from optscale_predictor.stats.distributions import ScoreDistribution
+from optscale_predictor.stats.estimators import fit_moments, fit_posterior
 from optscale_predictor.targets import constant_prior
 
 Floats = NDArray[np.float64]

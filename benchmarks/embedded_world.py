@@ -9,12 +9,12 @@ easy ones does not help to choose among one question's samples.
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from optscale_predictor.answers import extract_answer
-from optscale_predictor.engines import make_verifier
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.world.arithmetic import make_questions, terms_of
+from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.arithmetic import make_questions, terms_of
 
 QUESTIONS, SAMPLES = 100, 32
 

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from optscale_predictor.answers import extract_answer
-from optscale_predictor.engine_specs import GeneratorSpec
-from optscale_predictor.generators import Generator, Request, SamplingParams, VLLMOptions
-from optscale_predictor.questions import Question
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.engine_specs import GeneratorSpec
+from optscale_predictor.backends.generators import Generator, Request, SamplingParams, VLLMOptions
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
 
 MODEL = "embedded:generator"
 SAMPLING = SamplingParams(max_tokens=160)
@@ -115,9 +115,8 @@ def behind_a_server(python: str, questions: Sequence[Question], samples: int) ->
 
 def over_ray(questions: Sequence[Question], samples: int, actors: int) -> Measured:
     """Actors with a transformers generator each."""
-    from optscale_predictor.over_ray.generator import RayGenerator
-    from optscale_predictor.over_ray.options import RayOptions, StageResources
-    from optscale_predictor.over_ray.session import ray_session
+    from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources, ray_session
+    from optscale_predictor.pools.preparation.ray.ray_backends import RayGenerator
 
     os.environ.setdefault("RAY_ADDRESS", "local")
     batch = max(SAMPLES_PER_REQUEST, len(questions) * samples // (8 * actors))

@@ -26,7 +26,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor.generators import (
+from optscale_predictor.backends.generators import (
     DrawSession,
     Generator,
     ImmediateSession,
@@ -35,12 +35,12 @@ from optscale_predictor.generators import (
     SamplingParams,
     Usage,
 )
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import GO_ON, Policy
 from optscale_predictor.policies._policy import Decision, Draws
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, Scores, Verifier
+from optscale_predictor.questions.question import Question
 
 TEXT = "First 3 + 4 = 7, then 7 + 5 = 12, and that is all that was asked for. #### 12"
 TOKENS = 40

@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 from _vllm import serving
 
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.http_client import JsonService
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
 from optscale_predictor.inference.deciding import DecidingStation
-from optscale_predictor.inference.keeping import Keeper
+from optscale_predictor.inference.sample_store import Keeper
 from optscale_predictor.inference.scoring import ScoringStation
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.verifiers import Answered, Scores, Verifier
-from optscale_predictor.wire import JsonService
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
 
 
 class Free(Verifier):

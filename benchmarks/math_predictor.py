@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from optscale_predictor.assessment import assess, write_assessment
-from optscale_predictor.predictor.publishing import Publication, publish_predictor
-from optscale_predictor.predictor.training import CONFIGS
-from optscale_predictor.progress import say
+from optscale_predictor._support.progress import say
+from optscale_predictor.evaluation.assessment import assess, write_assessment
+from optscale_predictor.predictor.checkpoint.publish_predictor import Publication, publish_predictor
+from optscale_predictor.predictor.training.train_command import CONFIGS
 
 Content = dict[str, Any]
 TRAIN = Path(__file__).parent.parent / "train.py"

@@ -22,16 +22,16 @@ from zlib import crc32
 
 import numpy as np
 
-from optscale_predictor.generators import Sample
+from optscale_predictor.backends.generators import Sample
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.exporting import export_pool
 from optscale_predictor.pools.info import pool_info
 from optscale_predictor.pools.merging import merge_pools
+from optscale_predictor.pools.preparation import score_pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.preparation import score_pool
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 from optscale_predictor.targets import make_targets
-from optscale_predictor.verifiers import Answered, Scores, Verifier
 
 PER_QUESTION, PER_REQUEST = 64, 16
 MOST_BYTES = 1e9  # of peak memory

@@ -22,13 +22,14 @@ from _data import read_rows
 from numpy.typing import NDArray
 
 from optscale_predictor import Prior
-from optscale_predictor.answers import group_questions
-from optscale_predictor.calibration import fit_isotonic, reliability
-from optscale_predictor.choice import choose
+from optscale_predictor.evaluation.report import markdown_table
 from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
-from optscale_predictor.replay import Entry, ReplayRow, replay
-from optscale_predictor.report import markdown_table
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.questions.answers import group_questions
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
+from optscale_predictor.replay.tuning import choose
+from optscale_predictor.stats.calibration import fit_isotonic
+from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets import constant_prior
 
 Floats = NDArray[np.float64]

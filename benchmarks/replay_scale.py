@@ -59,8 +59,8 @@ def run(questions: int, samples: int, settings: int) -> dict[str, float]:
     """Replays that many settings, once over every question."""
     from optscale_predictor import TruncatedNormal
     from optscale_predictor.policies import parse_policy
-    from optscale_predictor.replay import Entry, replay
-    from optscale_predictor.sources import RecordedSamples
+    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.replay.replaying import Entry, replay
 
     rng = np.random.default_rng(0)
     family = TruncatedNormal(rng.uniform(0.3, 1.1, questions), rng.uniform(0.05, 0.4, questions))

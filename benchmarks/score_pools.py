@@ -17,10 +17,10 @@ from _data import read_rows
 from numpy.typing import NDArray
 
 from optscale_predictor import Prior
-from optscale_predictor.estimators import fit_moments
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay import Entry, ReplayRow, replay
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
+from optscale_predictor.stats.estimators import fit_moments
 
 Floats = NDArray[np.float64]
 DEPTH = 64

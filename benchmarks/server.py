@@ -24,12 +24,12 @@ from pathlib import Path
 
 from _vllm import CONTEXT, ENGINE, environment, metric, serving
 
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
-from optscale_predictor.models import resolve_model
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
 
 MAX_TOKENS = 160
 SMALL = 8  # questions of the small batch

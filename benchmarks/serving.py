@@ -23,7 +23,7 @@ from _vllm import CONTEXT, metric
 from _vllm import serving as serving_vllm
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
 
 ONE = {"policy": "best_of_n:max_samples=1"}
 _START = 120.0  # seconds

@@ -22,12 +22,12 @@ import numpy as np
 from _data import read_rows
 from numpy.typing import NDArray
 
-from optscale_predictor.answers import group_questions
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay import Entry, ReplayRow, replay
-from optscale_predictor.sources import RecordedSamples, scored_rows
+from optscale_predictor.questions.answers import group_questions
+from optscale_predictor.replay.recorded_samples import RecordedSamples, scored_rows
+from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
 
 ORDERS = 4
 POLICIES = ("asc_beta", "asc_dirichlet", "esc", "self_consistency")

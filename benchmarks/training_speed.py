@@ -108,7 +108,7 @@ def share_of_peak(places_per_second: float) -> float | None:
 
 def write_questions(data: str | None, folder: Path) -> None:
     """Questions of a file, or made up, as JSON lines without a split but for a few held-out ones."""
-    from optscale_predictor.predictor.targets import read_targets
+    from optscale_predictor.predictor.training.training_targets import read_targets
 
     if data:
         rows = [{"question": one.question, "mean": one.mean, "std": one.std} for one in read_targets(data)]
@@ -258,11 +258,11 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
     import pytorch_lightning as pl
 
     from optscale_predictor.predictor.backbone import LoraSettings
-    from optscale_predictor.predictor.data import TargetData
     from optscale_predictor.predictor.losses import SquaredError
-    from optscale_predictor.predictor.module import PredictorModule
-    from optscale_predictor.predictor.throughput import Throughput
-    from optscale_predictor.predictor.training import quiet
+    from optscale_predictor.predictor.training.data_module import TargetData
+    from optscale_predictor.predictor.training.module import PredictorModule
+    from optscale_predictor.predictor.training.throughput import Throughput
+    from optscale_predictor.predictor.training.train_command import quiet
 
     quiet()
     clock = Clock(flags)

@@ -20,9 +20,12 @@ from typing import Any
 
 import torch
 
-from optscale_predictor.generators import Generator, Request, SamplingParams
-from optscale_predictor.generators.continuous_batching import ContinuousBatchingGenerator, flash_attention_ready
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.generators import Generator, Request, SamplingParams
+from optscale_predictor.backends.generators.continuous_batching import (
+    ContinuousBatchingGenerator,
+    flash_attention_ready,
+)
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 
 #: hidden size, layers, heads, vocabulary
 SIZES = {"tiny": (64, 2, 2, 512), "small": (256, 4, 4, 2048), "large": (1024, 12, 16, 32000)}

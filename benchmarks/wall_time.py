@@ -16,12 +16,12 @@ from statistics import median
 
 from _vllm import serving
 
-from optscale_predictor.engines import make_generator, make_verifier
-from optscale_predictor.generators import SamplingParams
+from optscale_predictor.backends.engines import make_generator, make_verifier
+from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Policy, parse_policy
-from optscale_predictor.questions import Question
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser
 
-from optscale_predictor.commands import COMMANDS
+from optscale_predictor.cli.verbs import COMMANDS
 from optscale_predictor.errors import InputError
 
 STEPS = ("generate", "score", "targets")

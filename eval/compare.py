@@ -10,7 +10,7 @@ was interrupted goes on where it was.
 import argparse
 from pathlib import Path
 
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 
 
 def compare(tasks: str, policies: str, seeds: int, output: Path, rest: list[str]) -> None:

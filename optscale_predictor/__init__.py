@@ -8,26 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from optscale_predictor.answers import answers_equal, extract_answer, is_correct
-    from optscale_predictor.bound import num_samples
-    from optscale_predictor.distributions import TruncatedNormal
-    from optscale_predictor.estimators import Prior, fit_map, fit_mle
     from optscale_predictor.inference import OptScale
     from optscale_predictor.predictor import OptScalePredictor
+    from optscale_predictor.questions.answers import answers_equal, extract_answer, is_correct
+    from optscale_predictor.stats.bound import num_samples
+    from optscale_predictor.stats.distributions import TruncatedNormal
+    from optscale_predictor.stats.estimators import Prior, fit_map, fit_mle
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "OptScale": "inference",
     "OptScalePredictor": "predictor",
-    "Prior": "estimators",
-    "TruncatedNormal": "distributions",
-    "answers_equal": "answers",
-    "extract_answer": "answers",
-    "fit_map": "estimators",
-    "fit_mle": "estimators",
-    "is_correct": "answers",
-    "num_samples": "bound",
+    "Prior": "stats.estimators",
+    "TruncatedNormal": "stats.distributions",
+    "answers_equal": "questions.answers",
+    "extract_answer": "questions.answers",
+    "fit_map": "stats.estimators",
+    "fit_mle": "stats.estimators",
+    "is_correct": "questions.answers",
+    "num_samples": "stats.bound",
 }
 
 __all__ = [

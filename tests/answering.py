@@ -15,12 +15,12 @@ import numpy as np
 from aiohttp import web
 from served_world import serving
 
-from optscale_predictor.generators import Sample, SamplingParams, ServerOptions
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.generators import Sample, SamplingParams, ServerOptions
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.questions import Question
-from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
-from optscale_predictor.verifiers import Scores, Verifier
+from optscale_predictor.questions.question import Question
+from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
 
 VERIFIER = {"adapter": "made up", "model": "org/verifier"}
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from optscale_predictor import TruncatedNormal
-from optscale_predictor.distributions._quadrature import expectation
-from optscale_predictor.estimators.natural import fit_moments
+from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+from optscale_predictor.stats.quadrature import expectation
 
 
 def draw_members(mu, sigma, strength, count, rng, steps=400):

@@ -17,13 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.generators import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.pools import Pool
+from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, Scores, Verifier
+from optscale_predictor.questions.question import Question
 
 QUESTIONS = [Question(f"q{number}", f"{number}+{number}=", str(2 * number)) for number in range(5)]
 SAMPLES, SHARD, FIRST = 4, 8, 3  # FIRST questions are there from the beginning, the others join the pool

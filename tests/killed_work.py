@@ -9,11 +9,11 @@ prints the process's id, and when it ended its exit code (-9 where it was killed
 import os
 import sys
 
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.questions.arithmetic import make_questions
 
 QUESTIONS, SAMPLES, SHARD = 150, 32, 100
 

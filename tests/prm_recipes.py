@@ -20,8 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.questions.question import Question
 
 Recipe = Callable[[str, str, list[str]], list[float]]
 

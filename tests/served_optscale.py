@@ -20,7 +20,7 @@ from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.serving import ServeSettings, bind
 from optscale_predictor.serving.application import Application
-from optscale_predictor.serving.running import address_of, opened
+from optscale_predictor.serving.server import address_of, opened
 
 #: Nothing here is encrypted, and to read the system's certificates for every client takes most of a test's time.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

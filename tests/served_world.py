@@ -13,9 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.embedded.train_generator import make_tokenizer
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 import pytest
 
-from optscale_predictor.cli import main
-from optscale_predictor.generators import Sample
+from optscale_predictor.backends.generators import Sample
+from optscale_predictor.cli.main import main
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 
 VERIFIER = {"adapter": "made up", "model": "org/verifier"}
 

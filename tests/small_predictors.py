@@ -5,7 +5,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.predictor.backbone import LoraSettings
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes

@@ -3,7 +3,7 @@
 import numpy as np
 
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 
 SETTINGS = {"generator": {"adapter": "made_up", "model": "org/generator", "temperature": 0.7}, "prompt": "{question}"}
 VERIFIER = {"adapter": "made_up", "model": "org/verifier", "aggregation": "min"}

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.answers import answer_key, answers_equal, are_correct, is_correct, symbolic
-from optscale_predictor.answers.symbolic import _workers, symbolically_equal
-from optscale_predictor.answers.values import evaluation, operations, read_value
-from optscale_predictor.answers.values.evaluation import evaluate
-from optscale_predictor.answers.values.tokens import UnreadableError
+from optscale_predictor.questions.answers import answer_key, answers_equal, are_correct, is_correct, symbolic
+from optscale_predictor.questions.answers.symbolic import _workers, symbolically_equal
+from optscale_predictor.questions.answers.values import evaluation, operations, read_value
+from optscale_predictor.questions.answers.values.evaluation import evaluate
+from optscale_predictor.questions.answers.values.tokens import UnreadableError
 
 EQUAL = {
     "number": [

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from respelling import kind_of, mutations, respellings
 
-from optscale_predictor.answers import (
+from optscale_predictor.questions.answers import (
     AnswerGroups,
     answer_key,
     answers_equal,

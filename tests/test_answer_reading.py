@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.answers import extract_answer, is_correct, normalise, read_gold
+from optscale_predictor.questions.answers import extract_answer, is_correct, normalise, read_gold
 
 
 def reads(text, gold, ended=True):

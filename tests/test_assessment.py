@@ -14,24 +14,23 @@ from small_pools import refused, shown
 from synthetic_pool import write_pool
 
 from optscale_predictor import OptScalePredictor, Prior
-from optscale_predictor.assessment import Settings, as_json, assess, assess_prior, fit_baselines, two_sides
-from optscale_predictor.assessment.accuracy import (
+from optscale_predictor.errors import InputError, MissingExtraError
+from optscale_predictor.evaluation.assessment import Settings, as_json, assess, assess_prior, fit_baselines, two_sides
+from optscale_predictor.evaluation.assessment.accuracy import (
     difference,
     estimate,
+    evidence,
     log_likelihood,
     r_squared,
     resampling_weights,
     spearman,
 )
-from optscale_predictor.assessment.baselines import LABELS, MEAN, WORDS, grouped_folds
-from optscale_predictor.assessment.comparison import baseline_priors, compare
-from optscale_predictor.assessment.embeddings import embed
-from optscale_predictor.assessment.in_parts import evidence
-from optscale_predictor.assessment.strength import best_strength
-from optscale_predictor.errors import InputError, MissingExtraError
-from optscale_predictor.estimators import ScoreStatistics, fit_moments
+from optscale_predictor.evaluation.assessment.baseline_table import baseline_priors, compare
+from optscale_predictor.evaluation.assessment.baselines import LABELS, MEAN, WORDS, embed, grouped_folds
+from optscale_predictor.evaluation.assessment.samples_saved import best_strength
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.targets import Target
+from optscale_predictor.predictor.training.training_targets import Target
+from optscale_predictor.stats.estimators import ScoreStatistics, fit_moments
 
 WORDS_OF = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen"]
 
@@ -116,7 +115,7 @@ def test_no_difference_is_better_half_of_the_time():
 
 
 def test_evidence_in_parts_is_the_evidence():
-    from optscale_predictor.estimators.evidence import log_evidence
+    from optscale_predictor.stats.estimators.evidence import log_evidence
 
     rng = np.random.default_rng(0)
     prior, observed = Prior(rng.uniform(0.2, 0.8, 150), 0.15, 4.0), statistics(rng.uniform(0.2, 0.8, 150), 0.2)

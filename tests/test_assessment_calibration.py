@@ -5,9 +5,9 @@ import pytest
 from conjugate_world import draw_members, draw_scores
 
 from optscale_predictor import Prior
-from optscale_predictor.assessment.calibration import calibrate, mean_interval, mean_pit, score_pit
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics
+from optscale_predictor.stats.estimators import ScoreStatistics
+from optscale_predictor.stats.interval_coverage import calibrate, mean_interval, mean_pit, score_pit
 
 PRIORS = ((0.93, 0.07, 2.5), (0.6, 0.25, 5.0), (0.98, 0.02, 1.5))
 LEVELS = (0.5, 0.8, 0.95)

@@ -7,16 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor import Prior
-from optscale_predictor.assessment.accuracy import resampling_weights
-from optscale_predictor.assessment.runs import BETA, TRUNCATED_NORMAL, Runs, simulate
-from optscale_predictor.assessment.savings import CERTAIN, CLAIRVOYANT, NONE, ORACLE, TRUE, measure_savings
-from optscale_predictor.assessment.settings import Settings
-from optscale_predictor.assessment.stopping import Curve, clairvoyant, fewest_at, follow, know, trace
-from optscale_predictor.assessment.strength import LEARNED, compare_strengths
-from optscale_predictor.estimators import ScoreStatistics, fit_moments
-from optscale_predictor.loop import run_policy
+from optscale_predictor.evaluation.assessment.accuracy import resampling_weights
+from optscale_predictor.evaluation.assessment.assessment_settings import Settings
+from optscale_predictor.evaluation.assessment.samples_saved import (
+    CERTAIN,
+    CLAIRVOYANT,
+    LEARNED,
+    NONE,
+    ORACLE,
+    TRUE,
+    compare_strengths,
+    measure_savings,
+)
+from optscale_predictor.evaluation.assessment.simulated_runs import BETA, TRUNCATED_NORMAL, Runs, simulate
+from optscale_predictor.evaluation.assessment.stopping_grid import Curve, clairvoyant, fewest_at, follow, know, trace
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.stats.estimators import ScoreStatistics, fit_moments
 
 TARGETS = (0.7, 0.9)
 

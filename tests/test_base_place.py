@@ -10,11 +10,11 @@ from huggingface_hub import ModelCard
 from small_predictors import make_predictor, priors, refusal_of, write_encoder
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor.cli import main
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.models import resolve_model
-from optscale_predictor.predictor.base_place import FILE
-from optscale_predictor.predictor.checkpoint import FILES
+from optscale_predictor.predictor.checkpoint.base_folder import FILE
+from optscale_predictor.predictor.checkpoint.save_load import FILES
 
 
 def published(folder):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor import TruncatedNormal, num_samples
-from optscale_predictor.bound import reach_probability
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.bound import reach_probability
 
 
 @given(

@@ -9,13 +9,13 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from optscale_predictor.calibration import Calibration, draw_reliability, fit_isotonic, fit_platt, reliability
-from optscale_predictor.calibration.platt import platt_parameters
 from optscale_predictor.errors import InputError
-from optscale_predictor.loop import run_policy
+from optscale_predictor.evaluation.promise import check_promise
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.promise import check_promise
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.stats.calibration import Calibration, fit_isotonic, fit_platt, platt_parameters
+from optscale_predictor.stats.reliability import draw_reliability, reliability
 
 
 def labelled(seed=0, size=600):
@@ -141,12 +141,12 @@ def test_broken_files_are_named(tmp_path, text):
 
 def test_the_command_writes_a_map_that_a_policy_reads(tmp_path, capsys):
     """Over a real pool: the embedded generator's samples, scored by the embedded verifier."""
-    from optscale_predictor.cli import main
-    from optscale_predictor.engines import make_verifier
-    from optscale_predictor.generators import SamplingParams
-    from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-    from optscale_predictor.preparation import generate_pool, score_pool
-    from optscale_predictor.world.arithmetic import make_questions
+    from optscale_predictor.backends.engines import make_verifier
+    from optscale_predictor.backends.generators import SamplingParams
+    from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+    from optscale_predictor.cli.main import main
+    from optscale_predictor.pools.preparation import generate_pool, score_pool
+    from optscale_predictor.questions.arithmetic import make_questions
 
     generator = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=96))
     generate_pool(tmp_path / "pool", make_questions(6, 0, "test"), generator, 4)

@@ -13,13 +13,13 @@ from small_predictors import DECODER, QUESTIONS, make_gaussian_process, make_pre
 from transformers import AutoModel
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor.cli import main
+from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.models import load_pretrained
 from optscale_predictor.predictor.backbone import LoraSettings
+from optscale_predictor.predictor.checkpoint.checked_files import base_fingerprint
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.fingerprint import base_fingerprint
-from optscale_predictor.predictor.sources import ScoreSource
+from optscale_predictor.predictor.provenance.score_source import ScoreSource
 
 SOURCES = [ScoreSource("one", "org/generator", {"temperature": 0.7, "stop": ["\n"]}, "org/judge"), ScoreSource("two")]
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from optscale_predictor.cli import main
-from optscale_predictor.commands import COMMANDS
+from optscale_predictor.cli.main import main
+from optscale_predictor.cli.verbs import COMMANDS
 
 BAD = {
     "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'; known:"),
@@ -59,7 +59,7 @@ def files(tmp_path):
 def test_bad_input_is_one_line_and_exit_code_2(mistake, files, capsys, monkeypatch):
     # lm-eval's log handler keeps the stream of the test that imported it, which is closed by now.
     monkeypatch.setattr("logging.raiseExceptions", False)
-    from optscale_predictor.predictor.training import CONFIGS
+    from optscale_predictor.predictor.training.train_command import CONFIGS
 
     command, says = BAD[mistake]
     filled = [part.format(tmp=files, train=CONFIGS / "arithmetic.yaml", question="{question}") for part in command]

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from optscale_predictor.estimators import ScoreStatistics
-from optscale_predictor.estimators.conjugate_integral import integrate_conjugate
-from optscale_predictor.estimators.conjugate_table import log_integral, log_integral_gradient
-from optscale_predictor.estimators.conjugate_table_build import log_integrals
-from optscale_predictor.estimators.natural import fit_moments
+from optscale_predictor.stats.estimators import ScoreStatistics
+from optscale_predictor.stats.estimators.build_conjugate_table import log_integrals
+from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
+from optscale_predictor.stats.estimators.conjugate_table import log_integral, log_integral_gradient
+from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
 
 
 def statistics(count, mean, variance):
@@ -51,7 +51,7 @@ def test_small_variances_scale_as_a_normals():
 
 def test_large_counts_have_laplaces_integral():
     """Log H of 100,000 scores, by the fit and the information at it."""
-    from optscale_predictor.distributions._quadrature import expectation
+    from optscale_predictor.stats.quadrature import expectation
 
     mean, variance = np.array([0.3, 0.5, 0.9]), np.array([0.01, 0.08, 0.01])
     fit = fit_moments(mean, variance)

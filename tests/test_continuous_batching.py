@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from optscale_predictor.answers import extract_answer
+from optscale_predictor.backends.generators import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Request, Sample, SamplingParams
-from optscale_predictor.generators.continuous_batching import ContinuousBatchingGenerator
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.world.arithmetic import make_questions
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.arithmetic import make_questions
 
 PROMPTS = ["7+5=", "23+4+58=", "91+8+64+13+77=", "12+34+56+78+90+11+22+33+44=", "7"]
 REQUESTS = [Request(str(index), prompt, 1 + index) for index, prompt in enumerate(PROMPTS)]
@@ -63,7 +63,7 @@ def test_samples_of_one_question_are_independent_draws(engine: ContinuousBatchin
     """Shares of the first character against the model's own probabilities, and of pairs against their products."""
     from transformers import AutoModelForCausalLM
 
-    from optscale_predictor.models import load_pretrained
+    from optscale_predictor.backends.model_loading import load_pretrained
 
     model = load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu")
     tokenizer, prompt, num = make_tokenizer(), PROMPTS[3] + "\n", 1024

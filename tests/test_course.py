@@ -3,15 +3,15 @@
 import pytest
 from answering import WrittenScores, WrittenServer, connect, questions_of, serving, tokens_of, written
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.errors import InputError, RequestRefusedError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Scores, Verifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
 
 #: Sums whose answers mostly fit into 40 tokens.
 QUESTIONS = [question for question in make_questions(60, 0, "test") if len(question.text) <= 10][:6]

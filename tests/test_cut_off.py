@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from optscale_predictor import Prior
-from optscale_predictor.generators import Sample
+from optscale_predictor.backends.generators import Sample
+from optscale_predictor.evaluation.promise import check_promise
+from optscale_predictor.evaluation.report.best_of_k import best_of_k
+from optscale_predictor.evaluation.report.replays import replay_pool
 from optscale_predictor.inference import OptScale
-from optscale_predictor.loop import run_policy
 from optscale_predictor.policies import Draws, parse_policy
+from optscale_predictor.policies.selection import select
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.promise import check_promise
-from optscale_predictor.questions import Question
-from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
-from optscale_predictor.replay import Entry, replay
-from optscale_predictor.report.best_of_k import best_of_k
-from optscale_predictor.report.replaying import replay_pool
-from optscale_predictor.selection import select
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.questions.question import Question
+from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, replay
+from optscale_predictor.replay.run_policy import run_policy
 
 CUT, ENDED, MARKED = ("</think> so it must be", "length"), ("</think> I do not know", "stop"), ("#### 4", "length")
 RIGHT, WRONG = ("#### 4", "stop"), ("#### 5", "stop")

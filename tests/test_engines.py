@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from optscale_predictor.engine_specs import GeneratorSpec, VerifierSpec
-from optscale_predictor.engines import choose_engine, make_generator
+from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
+from optscale_predictor.backends.engines import choose_engine, make_generator
+from optscale_predictor.backends.generators import SamplingParams, VLLMOptions
+from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers import RewardVerifier
+from optscale_predictor.embedded.train_generator import make_config, make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams, VLLMOptions
-from optscale_predictor.generators.continuous_batching import ContinuousBatchingGenerator
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.over_ray.options import RayOptions, StageResources
-from optscale_predictor.verifiers import RewardVerifier
-from optscale_predictor.world.tokenizer import make_tokenizer
-from optscale_predictor.world.train_generator import make_config
+from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources
 
 
 def test_auto_is_the_server_where_there_is_one_and_transformers_elsewhere() -> None:

@@ -5,19 +5,19 @@ import re
 import pytest
 from synthetic_pool import VERIFIER, write_pool
 
-from optscale_predictor.cli import main
+from optscale_predictor.backends.generators import Generator, Sample, SamplingParams, Usage
+from optscale_predictor.backends.verifiers import Scores, Verifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Generator, Sample, SamplingParams, Usage
-from optscale_predictor.pools.runs import record_run
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.preparation.estimate import (
+from optscale_predictor.pools.manifest import record_run
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.pools.preparation.cost_estimate import (
     Estimate,
     Refinement,
     estimate_generation,
     estimate_scoring,
 )
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Scores, Verifier
+from optscale_predictor.questions.question import Question
 
 QUESTIONS = [Question(f"q{number}", f"question {number}") for number in range(40)]
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics, fit_map_gaussian, fit_moments
+from optscale_predictor.stats.estimators import ScoreStatistics, fit_map_gaussian, fit_moments
 
 score_sets = st.lists(st.floats(0, 1), min_size=2, max_size=40)
 

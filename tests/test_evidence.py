@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 
 from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics
-from optscale_predictor.estimators.conjugate_integral import integrate_conjugate
-from optscale_predictor.estimators.evidence import evidence_gradient, log_evidence, recalibrating_factor
-from optscale_predictor.estimators.natural import fit_moments
+from optscale_predictor.stats.estimators import ScoreStatistics
+from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
+from optscale_predictor.stats.estimators.evidence import evidence_gradient, log_evidence, recalibrating_factor
+from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
 
 # Nodes on [0, 1] that crowd at both ends, where U-shaped members have their mass.
 POINT, WEIGHT = np.polynomial.legendre.leggauss(400)

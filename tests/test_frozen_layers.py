@@ -5,12 +5,12 @@ import torch
 from training_runs import make_encoder
 from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
 
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.backbone import LoraSettings
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.frozen_layers import FrozenLayers, cache_size, fill_cache, first_check
 from optscale_predictor.predictor.model import OptScalePredictor
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, cache_size, fill_cache, first_check
 
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from synthetic_pool import write_pool
 
-from optscale_predictor.cli import main
-from optscale_predictor.engines import make_verifier
+from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers.function import FunctionVerifier
+from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
-from optscale_predictor.preparation import score_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.verifiers.function import FunctionVerifier
-from optscale_predictor.verifiers.gold import GoldVerifier
+from optscale_predictor.pools.preparation import score_pool
+from optscale_predictor.questions.question import Question
 
 MODULE = """
 import numpy as np

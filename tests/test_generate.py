@@ -2,13 +2,13 @@
 
 import pytest
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.pools.runs import read_runs
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.world.arithmetic import make_questions
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.pools.manifest import read_runs
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.arithmetic import make_questions
 
 QUESTIONS = make_questions(4, 0, "train")
 

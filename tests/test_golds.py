@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_pools import refused, rows_of
 
-from optscale_predictor.answers import extract_answer, is_correct
-from optscale_predictor.answers.golds import final_gold, gold_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.importing import import_pool
-from optscale_predictor.questions import read_questions
+from optscale_predictor.questions.answers import extract_answer, is_correct
+from optscale_predictor.questions.golds import final_gold, gold_text
+from optscale_predictor.questions.question import read_questions
 
 
 def lines(path, *rows):
@@ -184,7 +184,7 @@ def test_samples_are_labelled_alike_however_many_are_judged_together(tmp_path, m
     rows = [{"question": f"{n}?", "gold": str(n) if n % 3 else None, "text": f"#### {n + n % 2}"} for n in range(60)]
     path = lines(tmp_path / "in.jsonl", *rows)
     import_pool(tmp_path / "one", [path])
-    monkeypatch.setattr("optscale_predictor.pools.importing.importing._TOGETHER", 7)
+    monkeypatch.setattr("optscale_predictor.pools.importing.import_pool._TOGETHER", 7)
     import_pool(tmp_path / "seven", [path])
     for folder in ("one", "seven"):
         labels = [row["correct"] for row in rows_of(tmp_path / folder).values()]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optscale_predictor.answers import AnswerGroups, group_answers, group_questions
+from optscale_predictor.questions.answers import AnswerGroups, group_answers, group_questions
 
 #: Numbers in several spellings: for them equality is an equivalence.
 SPELLINGS = {

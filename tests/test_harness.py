@@ -13,25 +13,25 @@ from lm_eval.api.registry import get_model
 from lm_eval.tasks import TaskManager
 from tiny_prms import make_skywork
 
-from optscale_predictor.cli import main
+from optscale_predictor.backends.generators import Sample, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Sample, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.harness.chosen_text import ChosenText
-from optscale_predictor.harness.model import OptScaleLM
-from optscale_predictor.harness.run import TASKS, with_defaults, with_ours
+from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText
+from optscale_predictor.evaluation.lm_eval.eval_command import TASKS, with_defaults, with_ours
+from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
+from optscale_predictor.evaluation.run_record import RunRecord
 from optscale_predictor.inference import OptScale
-from optscale_predictor.loop import run_policy
-from optscale_predictor.models import resolve_model
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import PoolWriter
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
-from optscale_predictor.run_record import RunRecord
-from optscale_predictor.sources import RecordedSamples
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
+from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
 
 # lm-eval 0.4.13 itself: a deprecated call, and database handles left to the garbage collector.
 pytestmark = [

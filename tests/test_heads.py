@@ -9,10 +9,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_ridge import KernelRidge
 
 from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
-from optscale_predictor.predictor.heads._head import from_logits
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes
-from optscale_predictor.predictor.heads.labels import agreements, label_codes
-from optscale_predictor.predictor.heads.ngrams import NGramVocabulary
+from optscale_predictor.predictor.heads.linear import from_logits
+from optscale_predictor.predictor.heads.question_features import NGramVocabulary, agreements, label_codes
 from optscale_predictor.predictor.heads.solving import FOLDS, solve_head
 from optscale_predictor.predictor.losses import Observed
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from optscale_predictor.backends.generators import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Request, Sample, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.world.tokenizer import make_tokenizer
 
 PROMPTS = ["7+5=", "23+4+58=", "91+8+64+13+77=", "12+34+56+78+90+11+22+33+44="]
 HOT = SamplingParams(temperature=2.0)  # samples vary however sure the model is
@@ -83,7 +83,7 @@ def test_padding_changes_no_greedy_sample() -> None:
 def test_greedy_agrees_with_transformers_own_generate() -> None:
     from transformers import AutoModelForCausalLM
 
-    from optscale_predictor.models import load_pretrained
+    from optscale_predictor.backends.model_loading import load_pretrained
 
     model = load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu")
     tokenizer = make_tokenizer()
@@ -100,7 +100,7 @@ def test_greedy_agrees_with_transformers_own_generate() -> None:
 def test_sampled_first_characters_follow_the_models_probabilities() -> None:
     from transformers import AutoModelForCausalLM
 
-    from optscale_predictor.models import load_pretrained
+    from optscale_predictor.backends.model_loading import load_pretrained
 
     model = load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu")
     tokenizer = make_tokenizer()
@@ -173,7 +173,7 @@ def test_thinking_is_stripped_from_the_text_and_counted(tmp_path: Path) -> None:
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    from optscale_predictor.models import load_pretrained
+    from optscale_predictor.backends.model_loading import load_pretrained
 
     load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu").save_pretrained(tmp_path)
     written = make_tokenizer().backend_tokenizer.to_str()
@@ -252,7 +252,7 @@ def test_greedy_agrees_with_generate_whatever_the_model_remembers_by(kind: str, 
 def test_chat_puts_the_prompt_into_the_models_template(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    from optscale_predictor.models import load_pretrained
+    from optscale_predictor.backends.model_loading import load_pretrained
 
     load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu").save_pretrained(tmp_path)
     tokenizer = make_tokenizer()

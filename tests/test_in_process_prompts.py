@@ -6,17 +6,17 @@ import shutil
 
 import pytest
 
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.backends.verifiers.gold import GoldVerifier
 from optscale_predictor.errors import RequestRefusedError
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.generators.continuous_batching import ContinuousBatchingGenerator
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import OptScale
-from optscale_predictor.models import resolve_model
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers.gold import GoldVerifier
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.question import Question
 
 SAMPLING = SamplingParams(max_tokens=12, temperature=0.0)
 LONG, EMPTY = Request("long", "1+" * 300, 2), Request("empty", "", 2)

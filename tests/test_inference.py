@@ -21,18 +21,18 @@ from answering import (
     serving,
 )
 
-from optscale_predictor.answers import AnswerGroups, extract_answer
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.errors import EngineError, InputError, ServiceError
-from optscale_predictor.estimators import Prior
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import OptScale
-from optscale_predictor.loop import run_policy
 from optscale_predictor.policies import POLICIES, BestOfN, parse_policy
-from optscale_predictor.selection import SELECTIONS
-from optscale_predictor.sources import RecordedSamples
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.policies.selection import SELECTIONS
+from optscale_predictor.questions.answers import AnswerGroups, extract_answer
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.stats.estimators import Prior
 
 PRIOR = Prior(0.5, 0.25, 2.0)
 SETTINGS = {

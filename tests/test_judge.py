@@ -17,14 +17,14 @@ from synthetic_pool import write_pool
 from vendor_server import counted, reply
 from vllm_server import serving_vllm
 
-from optscale_predictor.cli import main
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers.judge import JudgeVerifier
+from optscale_predictor.backends.verifiers.rubric import DEFAULT, Rubric
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.pools import Pool
-from optscale_predictor.preparation import score_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.verifiers.judge import JudgeVerifier
-from optscale_predictor.verifiers.rubric import DEFAULT, Rubric
+from optscale_predictor.pools.preparation import score_pool
+from optscale_predictor.questions.question import Question
 
 SHORT = Rubric("Q: {question}\nA: {answer}\n")
 

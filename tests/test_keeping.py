@@ -14,7 +14,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool
-from optscale_predictor.prompts import PromptTemplate
+from optscale_predictor.questions.prompts import PromptTemplate
 
 POLICIES = ["optscale:score_min=0.9", "best_of_n:max_samples=4"]
 COLUMNS = ["question_id", "sample_index", "text", "num_tokens", "score", "refusal", "verifier_tokens", "answer", "seed"]

@@ -14,7 +14,7 @@ import pytest
 from killed_work import QUESTIONS, SAMPLES
 
 from optscale_predictor.pools import Pool
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
 
 KILLS = 25  # of each stage
 #: Longest time before a kill, seconds: less than a KILLS-th of what the stage takes, so that it is not done before.

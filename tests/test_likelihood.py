@@ -6,12 +6,12 @@ import torch
 from scipy.special import expit
 from transformers import AutoModelForCausalLM
 
+from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.backends.verifiers import Answered, require_scores
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier, fit_score_map
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.models import load_pretrained
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, require_scores
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier, fit_score_map
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.questions.question import Question
 
 ITEMS = [
     Answered(Question("a", "7+5="), "\n7+5=12\n#### 12"),

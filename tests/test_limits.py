@@ -8,8 +8,8 @@ from answering import WrittenScores, WrittenServer, connect, graded_pool, questi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.inference.limits import Spending
 from optscale_predictor.policies import BestOfN, parse_policy

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from optscale_predictor.assessment.member_moments import member_moments
-from optscale_predictor.distributions import TruncatedNormal
-from optscale_predictor.distributions._quadrature import expectation
+from optscale_predictor.stats.distributions import TruncatedNormal
+from optscale_predictor.stats.interval_coverage import member_moments
+from optscale_predictor.stats.quadrature import expectation
 
 
 def by_hand(a, b):

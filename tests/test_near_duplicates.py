@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.near_duplicates import NearDuplicates, group_near_duplicates
+from optscale_predictor.questions.near_duplicates import NearDuplicates, group_near_duplicates
 
 
 def shingles(text):

@@ -14,13 +14,13 @@ from faulty_proxy import FaultyProxy
 from served_world import ServedWorld, serving
 from vllm_server import serving_vllm
 
+from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.generators import Request, SamplingParams, ServerOptions
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
-from optscale_predictor.models import resolve_model
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.world.arithmetic import make_questions
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.arithmetic import make_questions
 
 REQUESTS = [Request(str(index), prompt, 6) for index, prompt in enumerate(["7+5=", "23+4+58=", "91+8+64+13+77="])]
 

@@ -8,21 +8,21 @@ from small_pools import settings_of, write_scored
 from small_predictors import DECODER, make_predictor, priors
 
 from optscale_predictor import OptScale
-from optscale_predictor.cli import main
-from optscale_predictor.engines import make_generator, make_verifier
+from optscale_predictor.backends.engines import make_generator, make_verifier
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.verifiers import LogisticMap, RewardVerifier, Scores
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
 from optscale_predictor.policies import BestOfN
 from optscale_predictor.pools import Pool
+from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.pairing import first_difference, lend_score_map, require_pairing
-from optscale_predictor.predictor.source_records import source_of_engines, source_of_pool, source_of_targets
-from optscale_predictor.predictor.sources import ScoreSource
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.prompts import PromptTemplate
-from optscale_predictor.questions import Question
+from optscale_predictor.predictor.provenance.pairing import first_difference, lend_score_map, require_pairing
+from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.provenance.source_records import source_of_engines, source_of_pool, source_of_targets
+from optscale_predictor.questions.prompts import PromptTemplate
+from optscale_predictor.questions.question import Question
 from optscale_predictor.targets import write_dataset
-from optscale_predictor.verifiers import LogisticMap, RewardVerifier, Scores
 
 LEARNT = ScoreSource(
     "default",
@@ -220,7 +220,7 @@ def test_lm_evals_model_pairs_and_does_not_compare_a_prompt_that_it_does_not_kno
     pytest.importorskip("lm_eval")
     from lm_eval.api.instance import Instance
 
-    from optscale_predictor.harness.model import OptScaleLM
+    from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
 
     settings = {"until": [], "max_gen_toks": 8}
     asked = [Instance("generate_until", {"question": "1+1="}, ("Q: 1+1=", settings), 0, ("task", 0, 1))]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.inference.places import Places
+from optscale_predictor.inference.priority_semaphore import Places
 
 
 def test_the_most_urgent_gets_the_next_place():

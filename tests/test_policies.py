@@ -10,13 +10,13 @@ from scipy.integrate import quad
 from scipy.stats import t as student_t
 
 from optscale_predictor import Prior, TruncatedNormal, fit_mle, num_samples
-from optscale_predictor.calibration import Calibration
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics
-from optscale_predictor.loop import run_policy
 from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, parse_policy
-from optscale_predictor.policies._h_index import Z_GRID, expected_improvement, h_index
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, h_index
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.stats.calibration import Calibration
+from optscale_predictor.stats.estimators import ScoreStatistics
 
 
 def simulated(num_questions=60, depth=32, seed=0):

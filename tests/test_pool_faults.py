@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from small_pools import bytes_of, questions_of, refused, rows_of, settings_of, shown, write_pool, write_scored
 
+from optscale_predictor._support.atomic_files import append_line, write_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter, lock_pool
-from optscale_predictor.pools._files import append_line, write_text
 from optscale_predictor.pools.validation import validate_pool
 
 

@@ -6,12 +6,12 @@ import json
 import pytest
 from small_pools import refused, rows_of, shown
 
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.importing import _objects, import_pool
+from optscale_predictor.pools.preparation import score_pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.preparation import score_pool
-from optscale_predictor.sources import RecordedSamples
-from optscale_predictor.verifiers import Scores, Verifier
+from optscale_predictor.replay.recorded_samples import RecordedSamples
 
 
 def lines(path, *rows):

@@ -12,7 +12,7 @@ from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 from small_pools import refused, rows_of
 
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.importing import import_pool
 

@@ -8,8 +8,8 @@ from small_pools import VERIFIER, bytes_of, questions_of, refused, rows_of, sett
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.pools.manifest import record_run
 from optscale_predictor.pools.merging import merge_pools
-from optscale_predictor.pools.runs import record_run
 from optscale_predictor.pools.validation import validate_pool
 
 

@@ -8,13 +8,13 @@ import pytest
 from crashing_work import CountingGenerator, LengthVerifier
 from small_pools import bytes_of, questions_of, refused, rows_of, settings_of, shown, write_pool, write_scored
 
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.pools.card import write_card
-from optscale_predictor.pools.drawn import Drawn
 from optscale_predictor.pools.info import pool_info
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.verifiers import Scores, Verifier
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.pools.publishing import write_card
+from optscale_predictor.pools.schema import Drawn
 
 
 @pytest.fixture(autouse=True)

@@ -13,15 +13,15 @@ import datasets
 import numpy as np
 import pytest
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.targets import constant_prior, make_targets
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
 
 QUESTIONS = make_questions(6, 0, "train")
 

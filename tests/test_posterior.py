@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, num_samples
-from optscale_predictor.bound import expected_best, marginal_gain, reach_probability, reachable_score
-from optscale_predictor.distributions._quadrature import expectation
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import fit_posterior
-from optscale_predictor.estimators.natural import believed_statistics
+from optscale_predictor.stats.bound import expected_best, marginal_gain, reach_probability, reachable_score
+from optscale_predictor.stats.estimators import fit_posterior
+from optscale_predictor.stats.estimators.truncated_normal_fit import believed_statistics
+from optscale_predictor.stats.quadrature import expectation
 
 SETS = ([0.9], [0.85, 0.93], [0.7, 0.75, 0.9, 0.8], [0.99, 0.98, 0.2, 0.1], [0.1, 0.1, 0.05])
 PRIORS = (Prior(0.5, np.sqrt(1 / 12), 1.0), Prior(0.93, 0.07, 2.0), Prior(0.8, 0.2, 4.0))

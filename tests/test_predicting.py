@@ -9,7 +9,7 @@ import pytest
 from small_pools import shown
 from small_predictors import make_predictor, priors, refusal_of
 
-from optscale_predictor.predictor.sources import ScoreSource
+from optscale_predictor.predictor.provenance.score_source import ScoreSource
 
 ASKED = [f"{number}+{number % 9}=" for number in range(75)]
 
@@ -62,7 +62,7 @@ def test_every_form_of_output_says_the_same(checkpoint, questions, expected, tmp
 
 def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, capsys):
     command = [str(part) for part in ("predict", checkpoint, questions, "--source", "one", "--batch_size")]
-    from optscale_predictor.cli import main
+    from optscale_predictor.cli.main import main
 
     main([*command, "2"])
     long = capsys.readouterr()

@@ -12,15 +12,15 @@ import torch
 from prm_recipes import CASES, ITEMS, STEPS, SUM, by_hand_qwen_tokens, numbers, softmax
 from safetensors.torch import load_file
 
-from optscale_predictor.cli import main
-from optscale_predictor.engines import make_verifier
+from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers.layouts import LAYOUTS
+from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.reward_model import RewardModel
+from optscale_predictor.backends.verifiers.steps import StepSettings
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions import Question, format_questions
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.verifiers.layouts import LAYOUTS
-from optscale_predictor.verifiers.process_reward_model import ProcessRewardModel
-from optscale_predictor.verifiers.reward_model import RewardModel
-from optscale_predictor.verifiers.steps import StepSettings
+from optscale_predictor.questions.question import Question, format_questions
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_tokenizers_without_the_tokens_are_refused() -> None:
 
 
 def test_unknown_tokens_are_no_markers() -> None:
-    from optscale_predictor.world.tokenizer import make_tokenizer
+    from optscale_predictor.embedded.train_generator import make_tokenizer
 
     with pytest.raises(InputError, match="'math_shepherd' needs ' ки'"):
         LAYOUTS["math_shepherd"](make_tokenizer(), "tiny")

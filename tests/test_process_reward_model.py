@@ -22,14 +22,14 @@ from prm_recipes import (
 )
 from transformers import AutoTokenizer
 
-from optscale_predictor import models
-from optscale_predictor.engines import make_verifier
+from optscale_predictor.backends import model_loading as models
+from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers._batches import by_length
+from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.steps import StepSettings, split_steps
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.verifiers._batches import by_length
-from optscale_predictor.verifiers.process_reward_model import ProcessRewardModel
-from optscale_predictor.verifiers.steps import StepSettings, split_steps
+from optscale_predictor.questions.question import Question
 
 
 @dataclass
@@ -88,7 +88,7 @@ def test_a_score_does_not_depend_on_its_batch(case: Case, monkeypatch: pytest.Mo
     assert [one.tokens[0] for one in alone] == together.tokens.tolist()
     np.testing.assert_allclose(verifier.score(ITEMS[::-1]).values[::-1], together.values, atol=2e-6)
     np.testing.assert_allclose(verifier_of(case, batch_size=2).score(ITEMS).values, together.values, atol=2e-6)
-    monkeypatch.setattr("optscale_predictor.verifiers.process_reward_model.BATCH_TOKENS", 150)
+    monkeypatch.setattr("optscale_predictor.backends.verifiers.process_reward_model.BATCH_TOKENS", 150)
     np.testing.assert_allclose(verifier.score(ITEMS).values, together.values, atol=2e-6)
     assert verifier.score([]).values.shape == (0,)
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from optscale_predictor.answers import is_correct
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
-from optscale_predictor.question_sets import PUBLIC, load_question_set
-from optscale_predictor.questions import Question
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.answers import is_correct
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question import Question
+from optscale_predictor.questions.question_sets import PUBLIC, load_question_set
 
 GSM8K = {
     "question": ["Two and two?", "How much is a thousand and a half?"],

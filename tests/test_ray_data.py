@@ -15,18 +15,17 @@ import numpy as np
 import psutil
 import pytest
 
-from optscale_predictor.engine_specs import GeneratorSpec, VerifierSpec
+from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import EngineError, InputError
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.over_ray.generator import RayGenerator
-from optscale_predictor.over_ray.options import RayOptions, StageResources
-from optscale_predictor.over_ray.preparing import generate_pool_over_ray, score_pool_over_ray
-from optscale_predictor.over_ray.session import ray_session
 from optscale_predictor.pools import Pool
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources, ray_session
+from optscale_predictor.pools.preparation.ray.ray_backends import RayGenerator
+from optscale_predictor.pools.preparation.ray.run_over_ray import generate_pool_over_ray, score_pool_over_ray
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.world.arithmetic import make_questions
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.questions.arithmetic import make_questions
 
 # Ray warns of its own settings.
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*")]

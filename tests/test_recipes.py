@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from optscale_predictor.answers import extract_answer
 from optscale_predictor.pools import Pool
-from optscale_predictor.prompts import PromptTemplate
-from optscale_predictor.question_sets import PUBLIC
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.prompts import PromptTemplate
+from optscale_predictor.questions.question_sets import PUBLIC
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "data_prep").glob("*.yaml"))

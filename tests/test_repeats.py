@@ -1,9 +1,9 @@
 """An engine that does not sample is noticed; one that does is not suspected."""
 
-from optscale_predictor.generators import Request, Sample, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.preparation.repeats import RepeatWatch
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.generators import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.pools.preparation.fill_pool import RepeatWatch
+from optscale_predictor.questions.arithmetic import make_questions
 
 
 def said(temperature: float, asked: float) -> list[str]:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from optscale_predictor import Prior
-from optscale_predictor.bootstrap import Bootstrap, Estimate
-from optscale_predictor.choice import choose
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay import Entry, ReplayRow, replay
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
+from optscale_predictor.replay.tuning import choose
+from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 
 
 def pool(questions=40, depth=16, seed=0):
@@ -56,7 +56,7 @@ def test_orders_in_chunks_are_the_orders_at_once(monkeypatch):
     texts = ("optscale:score_min=0.8", "shared_budget")
     entries = [Entry(parse_policy(text), text, Prior(0.5, 0.3, 2.0)) for text in texts]
     whole = replay(entries, recorded, num_orders=6)
-    monkeypatch.setattr("optscale_predictor.replay._PREFIXES_AT_ONCE", 16 * 40 * 2)
+    monkeypatch.setattr("optscale_predictor.replay.replaying._PREFIXES_AT_ONCE", 16 * 40 * 2)
     again = replay(entries, recorded, num_orders=6)
     assert [row.samples for row in again] == [row.samples for row in whole]
     assert [row.accuracy for row in again] == [row.accuracy for row in whole]
@@ -101,6 +101,6 @@ def test_settings_are_chosen_on_one_split_and_reported_on_the_other():
 
 
 def test_a_missing_prior_is_said_before_anything_is_replayed(monkeypatch):
-    monkeypatch.setattr("optscale_predictor.replay.run_policy", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("optscale_predictor.replay.replaying.run_policy", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(InputError, match="policy 'oracle' needs a prior"):
         replay([Entry(parse_policy(text), "x") for text in ("best_of_n", "oracle")], pool())

@@ -9,23 +9,22 @@ import pytest
 from recorded_runs import OURS, REFERENCE, VOTES, record_run, sums_pool
 from synthetic_pool import write_pool
 
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report import FILES, compare, read_record, replay_pool
+from optscale_predictor.evaluation.report.best_of_k import expected_best
+from optscale_predictor.evaluation.report.coverage import promises
+from optscale_predictor.evaluation.report.difficulty import choose, difficulty
+from optscale_predictor.evaluation.report.formatting import answer, first_answer, second_answer
+from optscale_predictor.evaluation.report.policy_names import labels
+from optscale_predictor.evaluation.report.report_tables import latex_text, policies_table, savings_table
+from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k, against_reference
+from optscale_predictor.evaluation.report.wall_time import paces, speed_ups
 from optscale_predictor.policies import Draws, parse_policy
+from optscale_predictor.policies.selection import select
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay import Entry, replay
-from optscale_predictor.report import FILES, compare, read_record, replay_pool
-from optscale_predictor.report.best_of_k import expected_best
-from optscale_predictor.report.difficulty import difficulty
-from optscale_predictor.report.instructive import choose
-from optscale_predictor.report.labels import labels
-from optscale_predictor.report.promises import promises
-from optscale_predictor.report.savings import against_best_of_k, against_reference
-from optscale_predictor.report.tables import latex_text, policies_table, savings_table
-from optscale_predictor.report.wall_time import paces, speed_ups
-from optscale_predictor.report.wording import answer, first_answer, second_answer
-from optscale_predictor.selection import select
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, replay
 
 
 @pytest.fixture(scope="module")

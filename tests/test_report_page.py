@@ -11,17 +11,17 @@ from browsing import look
 from parsed_page import Page
 from recorded_runs import OURS, REFERENCE, VOTES, record_run, sums_pool
 
-from optscale_predictor.charts import shared_style
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.evaluation.report import compare, read_record, replay_pool
+from optscale_predictor.evaluation.report.report_page import _TEMPLATES, render_page
+from optscale_predictor.pages.templating import shared_style
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.report import compare, read_record, replay_pool
-from optscale_predictor.report.page import _TEMPLATES, render_page
-from optscale_predictor.sources import RecordedSamples
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.replay.recorded_samples import RecordedSamples
 
 HOSTILE = (
     "<script>alert(1)</script>",

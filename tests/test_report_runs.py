@@ -6,12 +6,12 @@ import pytest
 from parsed_page import Page
 from recorded_runs import OURS, REFERENCE, VOTES, record_run, split_run, sums_pool
 
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.report import compare, read_record
-from optscale_predictor.report.comparison import short_names
-from optscale_predictor.report.page import render_page
-from optscale_predictor.report.provenance import model_of, prior_of, provenance
+from optscale_predictor.evaluation.report import compare, read_record
+from optscale_predictor.evaluation.report.comparison import short_names
+from optscale_predictor.evaluation.report.report_page import render_page
+from optscale_predictor.evaluation.report.run_provenance import model_of, prior_of, provenance
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ import pytest
 from parsed_page import Page
 from recorded_runs import record_run, sums_pool
 
-from optscale_predictor.charts import CURVE
+from optscale_predictor.evaluation.report import compare, read_record
+from optscale_predictor.evaluation.report.difficulty import difficulty
+from optscale_predictor.evaluation.report.pictures import draw_comparison
+from optscale_predictor.evaluation.report.policy_series import kinds, series_of, shown_singly
+from optscale_predictor.evaluation.report.report_charts import accuracy_against, by_difficulty, legend, single_legend
+from optscale_predictor.evaluation.report.report_page import render_page
+from optscale_predictor.evaluation.report.report_tables import policies_table, savings_table
+from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k
+from optscale_predictor.pages.chart_geometry import CURVE
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.report import compare, read_record
-from optscale_predictor.report.difficulty import difficulty
-from optscale_predictor.report.figures import accuracy_against, by_difficulty, legend, single_legend
-from optscale_predictor.report.page import render_page
-from optscale_predictor.report.pictures import draw_comparison
-from optscale_predictor.report.savings import against_best_of_k
-from optscale_predictor.report.series import kinds, series_of, shown_singly
-from optscale_predictor.report.tables import policies_table, savings_table
 
 TARGETS = ("0.8", "0.9", "0.5", "0.7")
 POLICIES = (

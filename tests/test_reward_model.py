@@ -8,12 +8,11 @@ import torch
 from tiny_prms import make_reward_model
 from transformers import AutoTokenizer, LlamaForSequenceClassification
 
+from optscale_predictor.backends.verifiers import Answered, require_scores
+from optscale_predictor.backends.verifiers.reward_model import RewardModel
+from optscale_predictor.embedded.train_generator import make_config, make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, require_scores
-from optscale_predictor.verifiers.reward_model import RewardModel
-from optscale_predictor.world.tokenizer import make_tokenizer
-from optscale_predictor.world.train_generator import make_config
+from optscale_predictor.questions.question import Question
 
 ITEMS = [
     Answered(Question("easy", "7+5="), "\n7+5=12\n#### 12"),

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optscale_predictor.engines import make_verifier
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers import Answered, Scores
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.pools import Pool
+from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.preparation import generate_pool, score_pool
-from optscale_predictor.verifiers import Answered, Scores
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
 
 
 class Scattered(LikelihoodVerifier):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Draws
-from optscale_predictor.selection import SELECTIONS, is_usable, select
+from optscale_predictor.policies.selection import SELECTIONS, is_usable, select
 
 #: Answer, score and finish reason; scores add up without rounding, so that ties are ties.
 SAMPLES = st.tuples(st.integers(-1, 3), st.integers(0, 8).map(lambda eighths: eighths / 8), st.sampled_from("es"))

@@ -9,15 +9,15 @@ from served_optscale import client_of, command
 from served_world import serving
 from vendor_server import THIRTY_WORDS, VendorServer, reply
 
-from optscale_predictor.cli import main
-from optscale_predictor.engine_specs import GeneratorSpec
+from optscale_predictor.backends.engine_specs import GeneratorSpec
+from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import RequestRefusedError
-from optscale_predictor.generators import Request, SamplingParams, ServerOptions
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers.gold import GoldVerifier
+from optscale_predictor.questions.question import Question
 
 ESTIMATES = "warning: the tokens of {} samples are estimated from their text"
 

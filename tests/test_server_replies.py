@@ -3,12 +3,12 @@
 import pytest
 from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, reply
 
+from optscale_predictor.backends.generators import Request
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.generators import Request
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.info import pool_info
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.questions import Question
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.question import Question
 
 THOUGHT = "<think>\n7 and 5 make\n</think>\n\n12"
 PARTS = [{"type": "text", "text": "It is "}, {"type": "text", "text": "12."}]

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, reply
 
-from optscale_predictor.cli import main
-from optscale_predictor.generators import Request
+from optscale_predictor.backends.generators import Request
+from optscale_predictor.backends.server_replies import least_tokens, told_tokens
+from optscale_predictor.cli.main import main
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.pools import Pool
-from optscale_predictor.preparation import generate_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.server_replies.token_counts import least_tokens, told_tokens
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.pools.preparation import generate_pool
+from optscale_predictor.questions.question import Question
 
 
 @pytest.mark.parametrize(

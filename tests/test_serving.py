@@ -14,17 +14,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from served_optscale import plain, scaler_of, served, until
 from served_world import ServedWorld
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.verifiers.function import FunctionVerifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.questions import Question
-from optscale_predictor.serving.entrance import Entrance
-from optscale_predictor.serving.refusals import Refusal
+from optscale_predictor.questions.question import Question
+from optscale_predictor.serving.admission import Entrance
+from optscale_predictor.serving.api_errors import Refusal
 from optscale_predictor.serving.replies import split
-from optscale_predictor.serving.wishes import require_servable
-from optscale_predictor.verifiers.function import FunctionVerifier
+from optscale_predictor.serving.request_options import require_servable
 
 OPENAI_FIELDS = {"id", "object", "created", "model", "choices", "usage"}
 
@@ -567,7 +567,7 @@ def test_a_whole_conversation_reaches_the_generator_and_the_verifier_reads_its_l
 
 
 def _scores(items, score):
-    from optscale_predictor.verifiers import Scores
+    from optscale_predictor.backends.verifiers import Scores
 
     return Scores.of([score(item.question.text, item.text) for item in items])
 

@@ -15,9 +15,9 @@ from _vllm import CONTEXT, ENGINE, environment, metric
 from answering import WrittenServer, serving
 from served_optscale import async_client_of, client_of, command, scaler_of, served, until
 
-from optscale_predictor.cli import main
-from optscale_predictor.models import resolve_model
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.cli.main import main
+from optscale_predictor.questions.arithmetic import make_questions
 
 #: One sample a question, whatever it is worth: what a generator behind another server should do. Loads no model.
 PLAIN = ("--verifier", "null", "--policy", "self_consistency:max_samples=1", "--chat", "false")

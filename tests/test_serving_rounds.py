@@ -7,13 +7,13 @@ import time
 import pytest
 from served_optscale import plain, served
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.errors import EngineError, InputError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import BestOfN
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Scores, Verifier
+from optscale_predictor.questions.question import Question
 
 
 class WatchedGenerator(HuggingFaceGenerator):

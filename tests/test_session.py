@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from answering import WrittenScores, WrittenServer, connect, graded_pool, questions_of, recorded, said, serving
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.errors import InputError, ServiceError
-from optscale_predictor.estimators import Prior
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import BestOfN, parse_policy
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.stats.estimators import Prior
 
 
 @pytest.fixture(scope="module")

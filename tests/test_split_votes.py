@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optscale_predictor.generators import Sample
+from optscale_predictor.backends.generators import Sample
 from optscale_predictor.inference import OptScale
-from optscale_predictor.loop import run_policy
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.questions import Question
-from optscale_predictor.recorded import RecordedGenerator, RecordedVerifier
-from optscale_predictor.replay import Entry, replay
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.questions.question import Question
+from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, replay
+from optscale_predictor.replay.run_policy import run_policy
 
 HALVES = [r"\frac12", "0.5", r"\dfrac12", "1/2"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.inference.stations import Rounds, Station
+from optscale_predictor.inference.batch_worker import Rounds, Station
 
 
 def test_what_comes_while_it_works_is_the_next_batch():

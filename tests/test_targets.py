@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from synthetic_pool import SETTINGS, VERIFIER, rows_of, write_pool
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics, fit_beta, fit_mle
-from optscale_predictor.predictor.targets import read_targets
+from optscale_predictor.predictor.training.training_targets import read_targets
+from optscale_predictor.stats.estimators import ScoreStatistics, fit_mle
+from optscale_predictor.stats.families.beta import fit_beta
 from optscale_predictor.targets import (
     MEANING,
     SCHEMA,
@@ -25,8 +26,8 @@ from optscale_predictor.targets import (
     tabulate,
     write_targets,
 )
-from optscale_predictor.targets.standard_errors import mean_error, share_error, std_error
 from optscale_predictor.targets.summary import auc_within, summarise
+from optscale_predictor.targets.target_columns import mean_error, share_error, std_error
 
 
 def ragged(seed, questions=12, most=40):

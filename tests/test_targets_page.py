@@ -13,17 +13,18 @@ import yaml
 from parsed_page import Page
 from synthetic_pool import write_pool
 
-from optscale_predictor.charts import bin_names, histogram, nice_step, whole_number_edges
-from optscale_predictor.cli import main
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.preparation import generate_pool, score_pool
+from optscale_predictor.pages.chart_geometry import bin_names, nice_step, whole_number_edges
+from optscale_predictor.pages.score_charts import histogram
+from optscale_predictor.pools.preparation import generate_pool, score_pool
+from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.targets import SplitRule, gather, tabulate, write_dataset
-from optscale_predictor.targets.card import PLACE, render_card
-from optscale_predictor.targets.page import render_page
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.targets.dataset_card import PLACE, render_card
+from optscale_predictor.targets.histogram_page import render_page
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -9,8 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.data import observe
-from optscale_predictor.predictor.targets import DataSplit, Target, data_summary, fingerprint, read_targets
+from optscale_predictor.predictor.training.data_module import observe
+from optscale_predictor.predictor.training.training_targets import (
+    DataSplit,
+    Target,
+    data_summary,
+    fingerprint,
+    read_targets,
+)
 
 ROW = {"question": "Why?", "mean": 0.5, "std": 0.1}
 

@@ -10,7 +10,7 @@ from lm_eval.config.task import TaskConfig
 from lm_eval.models.huggingface import HFLM
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from optscale_predictor.models import resolve_model
+from optscale_predictor.backends.model_loading import resolve_model
 
 # lm-eval 0.4.13 itself: deprecated calls, and files left to the garbage collector.
 pytestmark = [

@@ -11,10 +11,11 @@ from lm_eval.api.model import LM
 from lm_eval.utils import make_table
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.harness import documents, metrics
-from optscale_predictor.harness.tasks.own_tasks import own_settings
-from optscale_predictor.question_sets import PUBLIC
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.evaluation.lm_eval import task_metrics as metrics
+from optscale_predictor.evaluation.lm_eval.tasks.own_tasks import own_settings
+from optscale_predictor.questions import documents
+from optscale_predictor.questions.arithmetic import make_questions
+from optscale_predictor.questions.question_sets import PUBLIC
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # lm-eval 0.4.13 itself
 

@@ -7,19 +7,19 @@ import pytest
 from answering import WrittenServer, connect, questions_of, recorded, serving
 from tiny_prms import make_qwen, make_reward_model
 
+from optscale_predictor.backends.generators import Sample
+from optscale_predictor.backends.verifiers import Answered, score_samples, stream_samples
+from optscale_predictor.backends.verifiers.function import FunctionVerifier
+from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.reward_model import RewardModel
+from optscale_predictor.backends.verifiers.steps import StepSettings
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Sample
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import BestOfN
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.preparation import score_pool
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, score_samples, stream_samples
-from optscale_predictor.verifiers.function import FunctionVerifier
-from optscale_predictor.verifiers.gold import GoldVerifier
-from optscale_predictor.verifiers.process_reward_model import ProcessRewardModel
-from optscale_predictor.verifiers.reward_model import RewardModel
-from optscale_predictor.verifiers.steps import StepSettings
+from optscale_predictor.pools.preparation import score_pool
+from optscale_predictor.questions.question import Question
 
 SUM = Question("sum", "What is 7 + 5?", "12")
 THOUGHT = "<think>\nIs it 13?\n\nOr \\boxed{14}?\n</think>\n\n"

@@ -15,15 +15,15 @@ import pytest
 import torch
 
 import optscale_predictor
-from optscale_predictor.answers import extract_answer
+from optscale_predictor.backends.generators import Request, SamplingParams, VLLMOptions
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Request, SamplingParams, VLLMOptions
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.models import load_pretrained
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.world.arithmetic import make_questions
-from optscale_predictor.world.tokenizer import make_tokenizer
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.arithmetic import make_questions
 
 PROMPTS = ["7+5=", "23+4+58=", "91+8+64+13+77=", "12+34+56+78+90+11+22+33+44=", "7"]
 QUESTIONS, SAMPLES = 60, 16
@@ -31,7 +31,7 @@ QUESTIONS, SAMPLES = 60, 16
 SCRIPT = """
 import json, sys
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Request, SamplingParams, VLLMOptions
+from optscale_predictor.backends.generators import Request, SamplingParams, VLLMOptions
 from optscale_predictor.generators.vllm_engine import VLLMGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
@@ -251,7 +251,7 @@ def test_the_command_fills_a_pool(found: dict[str, Any], tmp_path: Path) -> None
 def test_without_vllm_the_extra_is_named() -> None:
     from importlib.util import find_spec
 
-    from optscale_predictor.engines import make_generator
+    from optscale_predictor.backends.engines import make_generator
 
     if find_spec("vllm") is not None:
         pytest.skip("vLLM is installed here")

@@ -13,14 +13,12 @@ from scipy.integrate import quad
 
 from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
-from optscale_predictor.loop import run_policy
-from optscale_predictor.policies._consistency import beats_runner_up
-from optscale_predictor.policies._votes import vote_counts
-from optscale_predictor.policies.asc_beta import AscBeta
-from optscale_predictor.policies.asc_dirichlet import AscDirichlet, largest_share
+from optscale_predictor.policies._agreement import beats_runner_up, vote_counts
+from optscale_predictor.policies.adaptive_consistency import AscBeta, AscDirichlet, largest_share
 from optscale_predictor.policies.dsc import Dsc
 from optscale_predictor.policies.esc import Esc
-from optscale_predictor.sources import RecordedSamples
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import run_policy
 
 RULES = (AscBeta, AscDirichlet, Esc, Dsc)
 HARD = Prior(0.5, 0.2, 3.0)

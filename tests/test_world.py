@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from optscale_predictor.answers import extract_answer
+from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.model_loading import EMBEDDED
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.embedded.build import build
+from optscale_predictor.embedded.train_generator import CHARACTERS, IGNORED, make_batch, make_tokenizer, train_generator
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Request, SamplingParams
-from optscale_predictor.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.models import EMBEDDED
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered
-from optscale_predictor.verifiers.likelihood import LikelihoodVerifier
-from optscale_predictor.world.arithmetic import FEWEST_TERMS, MOST_TERMS, make_questions, solution, terms_of
-from optscale_predictor.world.build import build
-from optscale_predictor.world.tokenizer import CHARACTERS, make_tokenizer
-from optscale_predictor.world.train_generator import IGNORED, make_batch, train_generator
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.arithmetic import FEWEST_TERMS, MOST_TERMS, make_questions, solution, terms_of
+from optscale_predictor.questions.question import Question
 
 NUM_SAMPLES = 16
 

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from served_world import serving
 
-from optscale_predictor.generators import Request, SamplingParams, ServerOptions
-from optscale_predictor.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
+from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 
 #: Thirty-one words and five punctuation marks.
 THIRTY_WORDS = "Twelve apples cost nine euros, so one apple costs three quarters of a euro. " * 2 + "That is it."

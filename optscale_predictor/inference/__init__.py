@@ -8,7 +8,7 @@ same time and none waits for the slowest question.
 
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.limits import Limits
-from optscale_predictor.inference.scaler import OptScale
+from optscale_predictor.inference.optscale import OptScale
 from optscale_predictor.inference.session import Session
 
 __all__ = ["Answer", "Limits", "OptScale", "Session"]

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optscale_predictor._support.asyncio_bridge import Emit, first_failure
 from optscale_predictor.errors import InputError, RequestRefusedError
-from optscale_predictor.event_loop import Emit, first_failure
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.session import Session
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 
 #: Conversations or prompts, one a question.
 Prompts = Sequence[str | tuple[tuple[str, str], ...]]

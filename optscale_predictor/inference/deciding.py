@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optscale_predictor.estimators import Prior
-from optscale_predictor.inference.stations import Gate, Station
+from optscale_predictor.inference.batch_worker import Gate, Station
 from optscale_predictor.inference.votes import Votes
 from optscale_predictor.policies import GO_ON, Draws, Policy, StopReason
-from optscale_predictor.selection import select
+from optscale_predictor.policies.selection import select
+from optscale_predictor.stats.estimators import Prior
 
 
 @dataclass(frozen=True)

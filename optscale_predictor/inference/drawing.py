@@ -3,10 +3,10 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from optscale_predictor.generators import DrawSession, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators import DrawSession, Request, Sample, SamplingParams
+from optscale_predictor.inference.batch_worker import Gate
 from optscale_predictor.inference.limits import Spending
-from optscale_predictor.inference.places import Places
-from optscale_predictor.inference.stations import Gate
+from optscale_predictor.inference.priority_semaphore import Places
 
 
 class DrawingStation:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optscale_predictor.answers import extract_answer
-from optscale_predictor.generators import Sample
-from optscale_predictor.inference.stations import Station
-from optscale_predictor.questions import Question
-from optscale_predictor.verifiers import Answered, Scores, Verifier, score_samples
+from optscale_predictor.backends.generators import Sample
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
+from optscale_predictor.inference.batch_worker import Station
+from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.question import Question
 
 _PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
 

@@ -8,22 +8,22 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
+from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.errors import InputError, ServiceError
-from optscale_predictor.estimators import Prior
-from optscale_predictor.generators import SamplingParams
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.course import Asked, Course, Stations
+from optscale_predictor.inference.batch_worker import Rounds, Station
 from optscale_predictor.inference.deciding import DecidingStation
 from optscale_predictor.inference.drawing import DrawingStation
-from optscale_predictor.inference.keeping import Keeper
 from optscale_predictor.inference.limits import Limits, Spending
+from optscale_predictor.inference.question_run import Asked, Course, Stations
+from optscale_predictor.inference.sample_store import Keeper
 from optscale_predictor.inference.scoring import ScoringStation
-from optscale_predictor.inference.stations import Rounds, Station
 from optscale_predictor.policies import Policy
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.estimators import Prior
 
 if TYPE_CHECKING:
-    from optscale_predictor.inference.scaler import OptScale
+    from optscale_predictor.inference.optscale import OptScale
 
 _MOST_POLICIES = 64  # whose stations are remembered: clients may bring policies of their own
 _PRIORS_AT_ONCE = 64  # questions that a predictor reads together; the first need not wait for the last

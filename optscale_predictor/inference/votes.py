@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from optscale_predictor.answers import AnswerGroups
+from optscale_predictor.questions.answers import AnswerGroups
 
 
 class Votes:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import Prior
 from optscale_predictor.policies._memo import PrefixMemo
+from optscale_predictor.stats.estimators import Prior
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

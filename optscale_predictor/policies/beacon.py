@@ -1,4 +1,17 @@
-"""BEACON: Bayesian optimal stopping for sampling with recall (Wan et al. 2025, arXiv 2510.15945).
+"""The h-index of sequential search with recall: the highest cost at which another sample is still worth drawing.
+
+Rewards are normal with unknown mean and variance under a normal-inverse-gamma prior, so the next one, standardised by
+the posterior-predictive location and scale, is Student's t with 2 alpha0 + k degrees of freedom after k samples. With
+z the standardised best so far and c the standardised cost of a sample, the value of going on is
+
+    H_k(z, c) = E[(u - z)+] + E[s max(0, H_{k+1}(z', c / s) - c / s)],
+    s^2 = (1 - 1 / (nu0 + k + 1)^2) (2 alpha0 + k + u^2) / (2 alpha0 + k + 1),
+    z' = (max(z, u) - u / (nu0 + k + 1)) / s,
+
+and the second term is missing before the last sample. The index h_k(z) solves H_k(z, c) = c (BEACON, arXiv 2510.15945,
+theorem 1; Baucells and Zorc's search with recall). Solved backwards once for a horizon, and kept.
+
+BEACON: Bayesian optimal stopping for sampling with recall (Wan et al. 2025, arXiv 2510.15945).
 
 Rewards are taken for normal with unknown mean and variance; a question stops once the best so far, standardised by the
 posterior-predictive distribution, makes another sample worth less than its cost (theorem 1: go on while
@@ -7,17 +20,79 @@ of it; here both are the posterior's. Its variant that ignores low outliers is n
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.polynomial.legendre import leggauss
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RegularGridInterpolator
+from scipy.stats import t as student_t
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import ScoreStatistics
-from optscale_predictor.policies._h_index import Z_GRID, first_index, h_index
 from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.stats.estimators import ScoreStatistics
 
 Floats = NDArray[np.float64]
+
+_RANGE = np.linspace(-1, 1, 81)
+Z_GRID = 30 * (0.25 * _RANGE + 0.75 * _RANGE**3)  # standardised best so far, dense around 0
+_LOG_COST = np.linspace(np.log(1e-6), np.log(1e3), 70)
+_NODES, _WEIGHTS = (array / 2 for array in leggauss(64))
+_NODES = _NODES + 0.5
+
+
+def first_index(alpha0: float) -> int:
+    """Samples before the predictive distribution has a mean; 3 for the Jeffreys prior, alpha0 = -1/2."""
+    return max(int(np.floor(2 - 2 * alpha0)), 1)
+
+
+def expected_improvement(z: ArrayLike, freedom: float) -> Floats:
+    """E[(u - z)+] for u of Student's t with ``freedom`` > 1 degrees of freedom."""
+    z = np.asarray(z, np.float64)
+    density, tail = student_t.pdf(z, freedom), student_t.sf(z, freedom)
+    return np.asarray((freedom + z**2) / (freedom - 1) * density - z * tail)
+
+
+@lru_cache(maxsize=16)
+def h_index(horizon: int, nu0: float, alpha0: float) -> Floats:
+    """h_k on ``Z_GRID``, [horizon, len(Z_GRID)]: row k after k samples; 0 (stop) at and beyond the horizon."""
+    table = np.zeros((horizon + 1, len(Z_GRID)))
+    following = None
+    for drawn in range(horizon - 1, first_index(alpha0) - 1, -1):
+        value = _value(following, drawn, nu0, alpha0)
+        table[drawn] = _crossing(value)
+        following = RegularGridInterpolator((Z_GRID, _LOG_COST), value, bounds_error=False, fill_value=None)
+    return table
+
+
+def _value(following: RegularGridInterpolator | None, drawn: int, nu0: float, alpha0: float) -> Floats:
+    """H_k on the grids, [z, cost]."""
+    freedom = 2 * alpha0 + drawn
+    value = np.repeat(expected_improvement(Z_GRID, freedom)[:, None], len(_LOG_COST), 1)
+    if following is None:
+        return value
+    # Quantiles of u, closer together towards both tails, where t is heavy.
+    share, density = _NODES**2 * (3 - 2 * _NODES), 6 * _NODES * (1 - _NODES)
+    reward, weight = student_t.ppf(share, freedom), _WEIGHTS * density
+    pull = 1 / (nu0 + drawn + 1)
+    scale = np.sqrt((1 - pull**2) * (freedom + reward**2) / (freedom + 1))
+    best = (np.maximum(Z_GRID[:, None], reward) - reward * pull) / scale
+    log_cost = _LOG_COST[:, None] - np.log(scale)
+    points = np.broadcast_arrays(best[:, None, :], log_cost[None])
+    ahead = following(np.stack([np.clip(points[0], Z_GRID[0], Z_GRID[-1]), points[1]], -1))
+    worth = scale * np.maximum(ahead - np.exp(log_cost)[None], 0.0)
+    return np.asarray(value + worth @ weight)
+
+
+def _crossing(value: Floats) -> Floats:
+    """The cost at which H(z, cost) = cost, for every z; 0 where going on is worth less than the least cost."""
+    gap = value - np.exp(_LOG_COST)  # falls in the cost
+    last = (gap > 0).sum(-1) - 1
+    row, low = np.arange(len(value)), np.clip(last, 0, len(_LOG_COST) - 2)
+    share = gap[row, low] / (gap[row, low] - gap[row, low + 1])
+    cost = np.exp(_LOG_COST[low]) + share * (np.exp(_LOG_COST[low + 1]) - np.exp(_LOG_COST[low]))
+    return np.where(last >= 0, cost, 0.0)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._consistency import beats_runner_up
+from optscale_predictor.policies._agreement import beats_runner_up, vote_counts
 from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
-from optscale_predictor.policies._votes import vote_counts
 
 
 @dataclass(frozen=True)

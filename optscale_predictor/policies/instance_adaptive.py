@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._gain import read_calibration
+from optscale_predictor.policies._belief import read_calibration
 from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap
 
 

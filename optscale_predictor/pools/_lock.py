@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from optscale_predictor._support.atomic_files import naming
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import naming
 from optscale_predictor.pools.journal import confirm
 
 _LOG = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import MOST_SAMPLES, ScoreColumns
 from optscale_predictor.pools.shards import read_shard
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 
 Ints = NDArray[np.int64]
 

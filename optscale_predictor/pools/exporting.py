@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from optscale_predictor._support.atomic_files import naming, partial_of, put_in_place, removed_on_failure, sync
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import naming, partial_of, put_in_place, removed_on_failure, sync
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import ScoreColumns
 from optscale_predictor.pools.shards import read_shard

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from optscale_predictor.pools.manifest import read_runs
 from optscale_predictor.pools.pool import Pool
-from optscale_predictor.pools.runs import read_runs
 from optscale_predictor.pools.schema import ScoreColumns
 
 

@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from optscale_predictor._support.atomic_files import append_line, naming, write_text
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import append_line, naming, write_text
-from optscale_predictor.questions import Question, read_questions
+from optscale_predictor.questions.question import Question, read_questions
 
 NAME = "journal.jsonl"
 QUESTIONS = "questions.jsonl"

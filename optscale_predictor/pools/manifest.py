@@ -1,4 +1,9 @@
-"""A pool's manifest: what made its samples, so that nothing made differently is ever mixed in."""
+"""A pool's manifest: what made its samples, so that nothing made differently is ever mixed in.
+
+What each run that added to a pool did and cost: one JSON line a run, for people and for cost estimates.
+
+A run that was killed leaves no line; the samples' own token counts are in their rows all the same.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.atomic_files import append_line, write_json
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import write_json
 from optscale_predictor.pools.schema import ScoreColumns
 
 FORMAT = 2
@@ -103,3 +108,27 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix: settings}
     parts = (flatten(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())
     return {key: value for part in parts for key, value in part.items()}
+
+
+NAME = "runs.jsonl"
+
+
+def record_run(folder: Path, facts: Mapping[str, object]) -> None:
+    """Adds a line; JSON types."""
+    append_line(json.dumps(facts), folder / NAME)
+
+
+def read_runs(folder: Path) -> list[dict[str, Any]]:
+    """All lines, oldest first; one that cannot be read is left out: it is a note, and no sample depends on it."""
+    path = folder / NAME
+    if not path.is_file():
+        return []
+    runs = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            run = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(run, dict):
+            runs.append(run)
+    return runs

@@ -14,18 +14,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import write_text
 from optscale_predictor.pools._merge_plan import Merged, MergePlan
 from optscale_predictor.pools.journal import NAME as JOURNAL
 from optscale_predictor.pools.journal import digest
-from optscale_predictor.pools.manifest import flatten, name_differences, read_manifest, update_manifest
+from optscale_predictor.pools.manifest import NAME as RUNS
+from optscale_predictor.pools.manifest import flatten, name_differences, read_manifest, read_runs, update_manifest
 from optscale_predictor.pools.pool import Pool
-from optscale_predictor.pools.runs import NAME as RUNS
-from optscale_predictor.pools.runs import read_runs
 from optscale_predictor.pools.shards import list_shards
 from optscale_predictor.pools.writer import PoolWriter
-from optscale_predictor.questions import Question
+from optscale_predictor.questions.question import Question
 
 
 def merge_pools(

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.drawn import Drawn
-from optscale_predictor.pools.hub import is_hub_name, local_copy
 from optscale_predictor.pools.journal import Journal, read_pool_questions
 from optscale_predictor.pools.manifest import read_manifest
-from optscale_predictor.pools.schema import ScoreColumns, pool_schema
+from optscale_predictor.pools.pool_hub import is_hub_name, local_copy
+from optscale_predictor.pools.schema import Drawn, ScoreColumns, pool_schema
 from optscale_predictor.pools.shards import list_shards, read_shard, shard_columns
 
 if TYPE_CHECKING:

@@ -1,15 +1,93 @@
-"""Putting a pool on the hub."""
+"""A pool's card: the page that a hub shows, and the header by which ``load_dataset`` finds the samples.
 
+Putting a pool on the hub.
+"""
+
+import json
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._lock import lock_pool
-from optscale_predictor.pools.card import write_card
-from optscale_predictor.pools.hub import upload
+from optscale_predictor.pools.info import PoolInfo, pool_info
 from optscale_predictor.pools.pool import Pool
+from optscale_predictor.pools.pool_hub import upload
+from optscale_predictor.pools.schema import MEANING, ScoreColumns
 from optscale_predictor.pools.validation import validate_pool
+
+_SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
+
+# The questions have no config of their own: `datasets` reads all of a repository in the format of its first.
+_HEADER = """---
+configs:
+- config_name: samples
+  default: true
+  data_files:
+  - split: train
+    path: samples-*.parquet
+size_categories:
+- {size}
+tags:
+- best-of-n
+- inference-scaling
+- optscale
+---
+"""
+
+
+def pool_card(pool: Pool, repo_id: str | None = None) -> str:
+    """The card of a pool, as Markdown.
+
+    Args:
+        pool: The pool.
+        repo_id: Where it is going to be, for the lines that show how to read it.
+    """
+    info = pool_info(pool)
+    size = _SIZES[min(max(len(str(info.samples)) - 3, 0), len(_SIZES) - 1)]
+    return _HEADER.format(size=size) + "\n" + "\n".join(_lines(pool, info, repo_id or "REPO_ID")) + "\n"
+
+
+def write_card(pool: Pool, repo_id: str | None = None) -> Path:
+    """Writes the card into the pool's folder."""
+    path = pool.folder / "README.md"
+    write_text(pool_card(pool, repo_id), path)
+    return path
+
+
+def _lines(pool: Pool, info: PoolInfo, repo_id: str) -> Iterator[str]:
+    spread = str(info.fewest) if info.fewest == info.most else f"{info.fewest} to {info.most}"
+    yield f"# {info.samples:,} sampled answers to {info.questions:,} questions"
+    yield ""
+    yield f"Each question has {spread} independent samples of one generator: {info.tokens:,} generated tokens in all."
+    if info.judged:
+        yield f"{info.correct / info.judged:.1%} of the {info.judged:,} samples that could be judged are right."
+    for name, score in info.scores.items():
+        if score.made_by is not None:
+            refused = f", {score.refused:,} were refused" if score.refused else ""
+            yield f"Column `{name}` holds a verifier's score of {score.scored:,} samples{refused}."
+    yield ""
+    yield "```python"
+    yield "from datasets import load_dataset"
+    yield f'samples = load_dataset("{repo_id}", split="train")'
+    yield f'questions = load_dataset("json", data_files="hf://datasets/{repo_id}/questions.jsonl", split="train")'
+    yield ""
+    yield "from optscale_predictor.pools import Pool"
+    yield f'pool = Pool("hub:{repo_id}")'
+    yield "```"
+    yield ""
+    yield "| column | meaning |"
+    yield "| --- | --- |"
+    meaning = {**MEANING, **{key: text for name in info.scores for key, text in ScoreColumns(name).meaning.items()}}
+    yield from (f"| `{name}` | {meaning[name]} |" for name in pool.schema.names)
+    yield ""
+    yield "What made the samples, and each score:"
+    yield ""
+    yield "```json"
+    yield json.dumps({"settings": info.settings, "scores": pool.scores}, indent=2, ensure_ascii=False)
+    yield "```"
 
 
 def push_pool(folder: str | Path, repo_id: str, private: bool = False) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from optscale_predictor._support.atomic_files import naming
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import naming
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.journal import QUESTIONS, Entry, Journal, digest, rewrite, take_back
 from optscale_predictor.pools.schema import SAMPLE_FIELDS
 from optscale_predictor.pools.shards import read_shard
 from optscale_predictor.pools.validation import Fault, validate_pool
-from optscale_predictor.questions import read_questions
+from optscale_predictor.questions.question import read_questions
 
 
 def repair_pool(folder: str | Path) -> Iterator[str]:

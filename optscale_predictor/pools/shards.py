@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from optscale_predictor._support.atomic_files import naming, partial_of, put_in_place, removed_on_failure, sync
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._files import naming, partial_of, put_in_place, removed_on_failure, sync
 from optscale_predictor.pools.journal import Entry, digest, promise
 from optscale_predictor.pools.schema import SCHEMA, pool_schema
 

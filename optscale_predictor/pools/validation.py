@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.hub import is_hub_name, local_copy
 from optscale_predictor.pools.journal import NAME as JOURNAL
 from optscale_predictor.pools.journal import QUESTIONS, Journal
 from optscale_predictor.pools.manifest import read_manifest
+from optscale_predictor.pools.pool_hub import is_hub_name, local_copy
 from optscale_predictor.pools.schema import MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, pool_schema
 from optscale_predictor.pools.shards import list_shards
-from optscale_predictor.questions import read_questions
+from optscale_predictor.questions.question import read_questions
 
 _UNKNOWN, _UNASKED = -1, -2  # instead of a question's place
 

@@ -1,23 +1,51 @@
-"""Adding samples to a pool."""
+"""Labelling samples: their final answers, and whether those are right; many at a time, as one by one is slow.
+
+Adding samples to a pool.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 
+from optscale_predictor._support.atomic_files import put_in_place, write_json, write_partial
+from optscale_predictor.backends.generators import Sample
 from optscale_predictor.errors import InputError
-from optscale_predictor.generators import Sample
-from optscale_predictor.pools._files import put_in_place, write_json, write_partial
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.journal import QUESTIONS, Entry, digest, promise, read_pool_questions, take_back
-from optscale_predictor.pools.judging import judge
 from optscale_predictor.pools.manifest import new_manifest, register_scores, require_same
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import fit_table
 from optscale_predictor.pools.shards import list_shards, shard_name, shard_number, write_shard
-from optscale_predictor.questions import Question, format_questions
+from optscale_predictor.questions.answers import are_correct, extract_answer
+from optscale_predictor.questions.question import Question, format_questions
+
+
+def judge(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None]) -> Sequence[dict[str, Any]]:
+    """The rows with ``answer`` and ``correct`` filled in, where they do not say and it can be known.
+
+    Args:
+        rows: Of the pool's columns. A sample whose ``finish_reason`` is ``length`` has an answer only where it is
+            marked; one of which that is not known is taken to have ended.
+        golds: Gold answers by question; None where they are not known.
+    """
+    for row in rows:
+        if row.get("answer") is None and row.get("text") is not None:
+            row["answer"] = extract_answer(row["text"], ended=row.get("finish_reason") != "length")
+    open_ = [row for row in rows if row.get("correct") is None]
+    for row, right in zip(open_, verdicts(open_, golds), strict=True):
+        row["correct"] = right
+    return rows
+
+
+def verdicts(rows: Sequence[Mapping[str, Any]], golds: Mapping[str, str | None]) -> list[bool | None]:
+    """Whether each row's answer is right; None where its question has no gold answer."""
+    known = [(row.get("answer"), gold) for row in rows if (gold := golds.get(row["question_id"])) is not None]
+    right = iter(are_correct(known))
+    return [None if golds.get(row["question_id"]) is None else next(right) for row in rows]
+
 
 _SHARD_BYTES = 2**26  # a shard is read as a whole: what it takes in memory does not depend on how long answers are
 

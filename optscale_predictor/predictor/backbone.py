@@ -1,4 +1,6 @@
-"""The language model under a predictor: any transformers encoder or decoder, with LoRA updates by PEFT.
+"""The stack of layers of a transformers model, wherever an architecture keeps it.
+
+The language model under a predictor: any transformers encoder or decoder, with LoRA updates by PEFT.
 
 A question's hidden states must not depend on its neighbours in a batch: attention is masked, and where a batch is
 padded on the left, positions are counted from each question's own first token.
@@ -10,10 +12,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
+from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
-from optscale_predictor.models import load_pretrained
-from optscale_predictor.predictor.layer_stack import top_linear_names
+
+
+def layer_stack(model: Any) -> nn.ModuleList:
+    """The one list of as many layers as the model's config says.
+
+    Args:
+        model: A transformers model, not wrapped by PEFT.
+
+    Raises:
+        InputError: There is none, or there are several.
+    """
+    count = int(model.config.num_hidden_layers)
+    found = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
+    # Lists inside a layer (of experts, say) may happen to be as long.
+    inside = {id(part) for stack in found for layer in stack for part in layer.modules()}
+    outer = [stack for stack in found if id(stack) not in inside]
+    if len(outer) != 1:
+        raise InputError(f"{type(model).__name__}: it has no one stack of {count} layers, so none can be told apart")
+    return outer[0]
+
+
+def top_linear_names(model: Any, top_layers: int) -> list[str]:
+    """Full names of the linear modules in the last layers of a model.
+
+    Args:
+        model: See :func:`layer_stack`.
+        top_layers: How many layers, >= 1; all where there are no more.
+
+    Raises:
+        InputError: See :func:`layer_stack`.
+    """
+    top = {id(part) for layer in list(layer_stack(model))[-top_layers:] for part in layer.modules()}
+    return [name for name, part in model.named_modules() if id(part) in top and isinstance(part, nn.Linear)]
 
 
 @dataclass(frozen=True)

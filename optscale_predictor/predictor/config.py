@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.base_place import published_name, record_place
-from optscale_predictor.predictor.sources import ScoreSource
-from optscale_predictor.predictor.untrusted import own_file, read_json
+from optscale_predictor.predictor.checkpoint.base_folder import published_name, record_place
+from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json
+from optscale_predictor.predictor.provenance.score_source import ScoreSource
 
 FILE = "optscale_config.json"
 FORMAT = 2

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators import Prior
 from optscale_predictor.predictor.backbone import LoraSettings, hidden_layers, load_base, num_layers, tune
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
-from optscale_predictor.predictor.heads.labels import label_codes
+from optscale_predictor.predictor.heads.question_features import label_codes
 from optscale_predictor.predictor.losses import Predicted
-from optscale_predictor.predictor.pooling import make_pooling
-from optscale_predictor.questions import Question
+from optscale_predictor.predictor.token_pooling import make_pooling
+from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.estimators import Prior
 
 
 class OptScalePredictor(nn.Module):
@@ -58,13 +58,13 @@ class OptScalePredictor(nn.Module):
         Raises:
             InputError: There is no such checkpoint, or a part of it is missing or does not fit.
         """
-        from optscale_predictor.predictor.checkpoint import load
+        from optscale_predictor.predictor.checkpoint.save_load import load
 
         return cast(Self, load(cls, path_or_hub_id, revision, base_model))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes a checkpoint folder; see ``predictor.checkpoint``."""
-        from optscale_predictor.predictor.checkpoint import save
+        from optscale_predictor.predictor.checkpoint.save_load import save
 
         save(self, Path(folder))
 
@@ -82,7 +82,7 @@ class OptScalePredictor(nn.Module):
         Raises:
             InputError: The hub refuses; or the base model is a folder of this machine, which nobody else has.
         """
-        from optscale_predictor.predictor.publishing import push_predictor
+        from optscale_predictor.predictor.checkpoint.publish_predictor import push_predictor
 
         return push_predictor(self, repo_id, private, message, revision)
 

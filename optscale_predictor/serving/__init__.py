@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise MissingExtraError(error.name or "aiohttp", "server") from None
 
-from optscale_predictor.serving.running import bind, serve
-from optscale_predictor.serving.settings import ServeSettings
+from optscale_predictor.serving.serve_settings import ServeSettings
+from optscale_predictor.serving.server import bind, serve
 
 __all__ = ["ServeSettings", "bind", "serve"]

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from optscale_predictor.inference import Answer
-from optscale_predictor.serving.desk import Desk
-from optscale_predictor.serving.fields import parse_body
-from optscale_predictor.serving.metrics import Metrics
-from optscale_predictor.serving.reading import Asked, Reader
-from optscale_predictor.serving.refusals import Refusal, refusal_of
+from optscale_predictor.serving.api_errors import Refusal, refusal_of
 from optscale_predictor.serving.replies import Reply
-from optscale_predictor.serving.settings import ServeSettings
+from optscale_predictor.serving.request_fields import parse_body
+from optscale_predictor.serving.request_handler import Desk
+from optscale_predictor.serving.request_parser import Asked, Reader
+from optscale_predictor.serving.serve_settings import ServeSettings
+from optscale_predictor.serving.server_metrics import Metrics
 from optscale_predictor.serving.streaming import EventStream
 
 _SLOWEST = 60.0  # seconds in which a request's body must have come

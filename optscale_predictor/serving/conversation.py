@@ -3,8 +3,8 @@
 The generator reads all of them. Verifier and predictor read the last user's turn, which is the question.
 """
 
-from optscale_predictor.serving.fields import Fields, shown
-from optscale_predictor.serving.refusals import bad_field
+from optscale_predictor.serving.api_errors import bad_field
+from optscale_predictor.serving.request_fields import Fields, shown
 
 #: Roles that clients may use, and what generators' templates call them.
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}

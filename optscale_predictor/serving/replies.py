@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from optscale_predictor.inference import Answer
-from optscale_predictor.serving.reading import Asked
+from optscale_predictor.serving.request_parser import Asked
 
 _PIECE = 24  # characters of a piece of a stream, at least
 _WORDS = re.compile(r"\S*\s*")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from aiohttp import web
 
 from optscale_predictor.inference import Answer
-from optscale_predictor.serving.refusals import Refusal
+from optscale_predictor.serving.api_errors import Refusal
 from optscale_predictor.serving.replies import Reply, event
 
 _ALIVE = b": keep-alive\n\n"

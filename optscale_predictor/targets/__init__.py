@@ -6,12 +6,17 @@ beside the Parquet file stand a dataset card (:mod:`card`) and a page of histogr
 :mod:`writing`.
 """
 
-from optscale_predictor.targets.columns import MEANING, SCHEMA
-from optscale_predictor.targets.constant import constant_prior
 from optscale_predictor.targets.gathering import Gathered, gather
 from optscale_predictor.targets.splitting import SplitRule, split_questions
-from optscale_predictor.targets.table import make_targets, read_provenance, tabulate, write_targets
-from optscale_predictor.targets.writing import Written, write_dataset
+from optscale_predictor.targets.target_columns import MEANING, SCHEMA
+from optscale_predictor.targets.target_table import (
+    constant_prior,
+    make_targets,
+    read_provenance,
+    tabulate,
+    write_targets,
+)
+from optscale_predictor.targets.write_targets import Written, write_dataset
 
 __all__ = [
     "MEANING",

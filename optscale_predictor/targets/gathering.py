@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
-from optscale_predictor.questions import Question
-from optscale_predictor.targets.scores import Floats, Ints, QuestionScores
+from optscale_predictor.questions.question import Question
+from optscale_predictor.targets.question_scores import Floats, Ints, QuestionScores
 
 UNKNOWN = -1
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.near_duplicates import NearDuplicates
+from optscale_predictor.questions.near_duplicates import NearDuplicates
 
 TRAIN, VALIDATION, LEFT_OUT = "train", "validation", "left_out"
 

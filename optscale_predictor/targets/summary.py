@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from optscale_predictor.targets.gathering import UNKNOWN, Gathered
-from optscale_predictor.targets.scores import Floats
+from optscale_predictor.targets.question_scores import Floats
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _aucs(gathered: Gathered) -> tuple[float | None, float | None]:
-    from optscale_predictor.calibration import reliability  # loads scipy.stats
+    from optscale_predictor.stats.reliability import reliability
 
     score, label = labels(gathered)
     if not 0 < label.sum() < label.size:

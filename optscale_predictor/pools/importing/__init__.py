@@ -3,7 +3,7 @@
 One module a format; each turns a file into :class:`Item` after :class:`Item`, a question with its samples.
 """
 
-from optscale_predictor.pools.importing._item import Item
-from optscale_predictor.pools.importing.importing import FORMATS, Imported, import_pool
+from optscale_predictor.pools.importing._objects import Item
+from optscale_predictor.pools.importing.import_pool import FORMATS, Imported, import_pool
 
 __all__ = ["FORMATS", "Imported", "Item", "import_pool"]

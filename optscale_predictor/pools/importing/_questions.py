@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from optscale_predictor.answers.golds import gold_text
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.drawn import Drawn
-from optscale_predictor.pools.importing._item import Item
-from optscale_predictor.pools.importing._objects import read_objects
-from optscale_predictor.questions import Question, parse_questions, require_encodable
+from optscale_predictor.pools.importing._objects import Item, read_objects
+from optscale_predictor.pools.schema import Drawn
+from optscale_predictor.questions.golds import gold_text
+from optscale_predictor.questions.question import Question, parse_questions, require_encodable
 
 
 def read_asked(path: str | Path) -> list[Question]:

@@ -16,9 +16,8 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from optscale_predictor.predictor.heads._head import EDGE, Features, strength_from_log
-from optscale_predictor.predictor.heads.labels import UNKNOWN, agreements
-from optscale_predictor.predictor.heads.ngrams import NGramVocabulary
+from optscale_predictor.predictor.heads.linear import EDGE, Features, strength_from_log
+from optscale_predictor.predictor.heads.question_features import UNKNOWN, NGramVocabulary, agreements
 from optscale_predictor.predictor.losses import Predicted
 
 OUTPUTS = 3  # mean, standard deviation, log of the strength beyond one sample

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma
 
-from optscale_predictor.estimators.evidence import log_evidence
-from optscale_predictor.estimators.posterior import LEAST_COUNT
-from optscale_predictor.estimators.prior import Prior
-from optscale_predictor.estimators.statistics import ScoreStatistics
 from optscale_predictor.predictor.heads.gaussian_process import GaussianProcessHead
 from optscale_predictor.predictor.losses import Observed
+from optscale_predictor.stats.estimators.evidence import log_evidence
+from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
+from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
 Floats = NDArray[np.float64]
 

@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.estimators.evidence import evidence_gradient
-from optscale_predictor.estimators.prior import Prior
-from optscale_predictor.estimators.statistics import ScoreStatistics
+from optscale_predictor.predictor.losses._gradients import Evaluated, apply_numpy, doubles, possible_moments
 from optscale_predictor.predictor.losses._loss import Loss, Observed, Predicted
-from optscale_predictor.predictor.losses._moment_map import possible_moments
-from optscale_predictor.predictor.losses._numpy_gradient import Evaluated, apply_numpy, doubles
+from optscale_predictor.stats.estimators.evidence import evidence_gradient
+from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
 Floats = NDArray[np.float64]
 

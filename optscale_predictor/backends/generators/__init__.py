@@ -1,0 +1,18 @@
+"""Generators: adapters that draw samples, one provider a file."""
+
+from optscale_predictor.backends.generators._draw_session import DrawSession, ImmediateSession
+from optscale_predictor.backends.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators._server_options import ServerOptions
+from optscale_predictor.backends.generators._vllm_options import VLLMOptions
+
+__all__ = [
+    "DrawSession",
+    "Generator",
+    "ImmediateSession",
+    "Request",
+    "Sample",
+    "SamplingParams",
+    "ServerOptions",
+    "Usage",
+    "VLLMOptions",
+]

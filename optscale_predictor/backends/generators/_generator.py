@@ -1,0 +1,253 @@
+"""The generator interface: something that draws independent samples (answers) to a prompt.
+
+One adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
+
+What an engine spent and what is doubtful about it: counters that add up over engines, actors and runs.
+
+Seeds of requests: distinct for every question and first sample index, the same on every run and machine.
+
+What is doubtful about the samples of a run, said when it ends, however it does.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Self
+
+from optscale_predictor._support.progress import say
+from optscale_predictor.backends.generators._draw_session import DrawSession, RoundsSession
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions.answers.thinking import strip_thinking
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How samples are drawn. The same for every sample of a pool.
+
+    Attributes:
+        temperature: Softmax temperature, >= 0; 0 is greedy.
+        top_p: Nucleus mass, in (0, 1].
+        max_tokens: Most tokens a sample may have, > 0.
+        stop: Strings that end a sample; not part of its text.
+        seed: Base seed, >= 0; every request derives its own from it (``_seeds.request_seed``).
+        thinking: ``keep`` or ``strip`` what a reasoning model writes up to ``</think>``; it is counted either way.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = field(default=())
+    seed: int = 0
+    thinking: str = "keep"
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        if not self.temperature >= 0:
+            raise InputError(f"temperature must be >= 0, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p must lie in (0, 1], got {self.top_p}")
+        if self.max_tokens < 1:
+            raise InputError(f"max_tokens must be >= 1, got {self.max_tokens}")
+        if self.seed < 0:
+            raise InputError(f"seed must be >= 0, got {self.seed}")
+        if self.thinking not in ("keep", "strip"):
+            raise InputError(f"thinking must be keep or strip, got {self.thinking!r}")
+
+    def shown(self, text: str) -> str:
+        """A sample's text as it is kept."""
+        return strip_thinking(text) if self.thinking == "strip" else text
+
+
+@dataclass(frozen=True)
+class Request:
+    """Ask for ``num_samples`` further samples of one question.
+
+    Attributes:
+        question_id: Whose samples these are.
+        prompt: The whole prompt, ready for the model.
+        num_samples: How many to draw, >= 1.
+        first_index: The pool index of the first of them: samples already drawn, >= 0.
+        messages: A whole conversation, pairs of role and content, for a chat model; in place of ``prompt`` where there
+            are any. Where the last is the ``assistant``'s, the samples go on from it.
+    """
+
+    question_id: str
+    prompt: str
+    num_samples: int
+    first_index: int = 0
+    messages: tuple[tuple[str, str], ...] = ()
+
+    def turns(self) -> list[dict[str, str]]:
+        """The conversation in the form that chat models take; the prompt is a user's turn."""
+        return [{"role": role, "content": content} for role, content in self.messages or (("user", self.prompt),)]
+
+    @property
+    def own_end(self) -> str:
+        """What the model's prompt ends with, as far as no chat template is put around it: else it is empty."""
+        return self.messages[-1][1] if self.continues else ""
+
+    @property
+    def continues(self) -> bool:
+        """Whether the samples go on from an assistant's turn."""
+        return bool(self.messages) and self.messages[-1][0] == "assistant"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated answer.
+
+    Attributes:
+        text: The completion alone, stop string removed; a ``<think>`` that the prompt ends with is put back in front.
+        num_tokens: Tokens the model generated for it (the end-of-sequence token counts); 0 for a copy of a greedy
+            sample that was drawn once for all.
+        finish_reason: ``stop``, or ``length`` where it was cut off.
+        seed: Seed of the request it was drawn by; None where none was sent.
+        columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
+        prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
+        discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
+    """
+
+    text: str
+    num_tokens: int
+    finish_reason: str
+    seed: int | None
+    columns: tuple[tuple[str, object], ...] = ()
+    prompt_tokens: int = field(default=0, compare=False)
+    discarded_tokens: int = field(default=0, compare=False)
+
+
+def copies(drawn: Sample, count: int) -> list[Sample]:
+    """A greedy sample that was drawn once and stands for ``count`` of them; only the first one has cost its tokens."""
+    return [drawn, *[replace(drawn, num_tokens=0)] * (count - 1)]
+
+
+@dataclass
+class Usage:
+    """What an engine spent so far, beside its samples' own tokens.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompts, one count a request, as the engine reads them.
+        discarded_tokens: Tokens of samples that came and could not be used, as far as their replies tell.
+        retries: Requests that were sent again; what the lost tries cost, their server knows.
+        cancelled: Requests under way when the caller left.
+        estimated_samples: Samples whose tokens are estimated from their text: their server did not tell the number, or
+            told one that cannot be.
+        empty_samples: Samples without any text.
+    """
+
+    prompt_tokens: int = 0
+    discarded_tokens: int = 0
+    retries: int = 0
+    cancelled: int = 0
+    estimated_samples: int = 0
+    empty_samples: int = 0
+
+    def add(self, other: "Usage") -> None:
+        """Adds what was counted elsewhere."""
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
+    def since(self, before: "Usage") -> "Usage":
+        """What was spent after ``before`` was copied from it."""
+        return Usage(**{name: count - getattr(before, name) for name, count in vars(self).items()})
+
+    def note(self, samples: "Iterable[Sample]") -> None:
+        """Counts those of new samples that have no text."""
+        self.empty_samples += sum(not sample.text.strip() for sample in samples)
+
+    def warnings(self) -> list[str]:
+        """What a user should know of these samples, a line each; nothing where all is well."""
+        lines = []
+        if self.estimated_samples:
+            lines.append(
+                f"warning: the tokens of {self.estimated_samples} samples are estimated from their text: the server "
+                "told no number of them, or one too small for the text"
+            )
+        if self.empty_samples:
+            lines.append(
+                f"warning: {self.empty_samples} samples have no text: the model wrote none, or nothing is left of a "
+                "thought that was cut off (max_tokens)"
+            )
+        return lines
+
+
+class Generator(ABC):
+    """Draws samples; see the adapters in this folder.
+
+    Attributes:
+        sampling: How samples are drawn.
+        usage: What was spent so far.
+        scored_by: What makes the scores that come with the samples, by their columns; most bring none.
+    """
+
+    sampling: SamplingParams
+    usage: Usage
+    scored_by: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+
+    def with_sampling(self, sampling: SamplingParams) -> Self:
+        """The same engine, drawing otherwise; nothing is loaded anew."""
+        other = copy(self)
+        other.sampling = sampling
+        return other
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
+        """Draws ``num_samples`` independent samples for each request.
+
+        Yields:
+            Each request once, with all its samples, in whatever order they finish. The adapter batches as it
+            sees fit, so callers hand over many requests at once.
+
+        Raises:
+            RequestRefusedError: Some requests cannot be drawn for; raised when all others are done.
+            ServiceError: A server or engine failed for good.
+        """
+
+    def session(self) -> DrawSession:
+        """This generator held open on an event loop, for questions that come one by one."""
+        return RoundsSession(self)
+
+    def takes_conversations(self) -> bool:
+        """Whether there is a chat template for a request's ``messages``; of a server, its endpoint will tell."""
+        return True
+
+    def check(self, request: Request) -> None:  # noqa: B027 - a server judges for itself
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
+
+    def interrupt(self) -> None:  # noqa: B027 - most engines have nothing to do
+        """Asks a :meth:`generate` under way on another thread to end soon, with whatever error; by default nothing."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, object]:
+        """What a pool's manifest records: adapter, model and sampling parameters; JSON types, no secrets."""
+
+
+def request_seed(base_seed: int, request: Request) -> int:
+    """The seed of one request, in [0, 2**31): what every engine accepts as a seed."""
+    key = f"{base_seed}\0{request.question_id}\0{request.first_index}".encode()
+    return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
+
+
+def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
+    """The one seed of a call with these requests, in [0, 2**31), for engines that do not take a seed a request."""
+    parts = [f"{base_seed}", *(f"{one.question_id}\0{one.first_index}\0{one.num_samples}" for one in requests)]
+    return int.from_bytes(blake2b("\0\0".join(parts).encode(), digest_size=4).digest(), "big") >> 1
+
+
+@contextmanager
+def warning_at_end(generator: Generator) -> Iterator[None]:
+    """Says, when what it is around has ended, what a user should know of the samples drawn meanwhile."""
+    before = replace(generator.usage)
+    try:
+        yield
+    finally:
+        for line in generator.usage.since(before).warnings():
+            say(line)

@@ -1,0 +1,186 @@
+"""What one request found out about a server, and all others go by.
+
+A reply of an OpenAI-compatible server, every part of it checked, as samples.
+
+A reply was paid for: what is merely unusual about it is read and said, and not asked for again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optscale_predictor._support.progress import say
+from optscale_predictor.backends.generators._generator import Sample, SamplingParams, Usage
+from optscale_predictor.backends.http_client import UnreadableReplyError
+from optscale_predictor.backends.server_replies import (
+    estimated_tokens,
+    least_tokens,
+    prompt_tokens,
+    read_finish_reason,
+    read_message,
+    told_tokens,
+)
+from optscale_predictor.errors import ServiceError
+from optscale_predictor.questions.answers.thinking import reopen_thinking
+
+#: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
+TOKEN_IDS, LOGPROBS, ONE_BY_ONE = "token ids", "logprobs", "one by one"
+#: The way of a request for one sample: ``usage`` tells.
+USAGE = ""
+
+MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
+
+
+@dataclass
+class ServerFacts:
+    """A server's ways; shared by a generator's copies, whatever their sampling.
+
+    Attributes:
+        way: How the tokens of several samples in one reply are counted.
+        limit: The field that limits a sample's tokens.
+    """
+
+    way: str
+    limit: str = MAX_TOKENS
+    _doubted: bool = False
+    _unasked: list[str] = field(init=False)
+    _strange: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """What to ask a server for whose ``usage`` is not believed."""
+        self._unasked = [TOKEN_IDS, LOGPROBS] if self.way == TOKEN_IDS else [LOGPROBS]
+
+    @property
+    def way_of_one(self) -> str:
+        """How the tokens of a reply with one sample are counted."""
+        return self._unasked[0] if self._doubted and self._unasked else USAGE
+
+    def doubt(self, way: str) -> None:
+        """A reply told no number of tokens, or one that cannot be, though it was asked for in this way."""
+        self._doubted = True
+        if way in self._unasked:
+            self._unasked.remove(way)
+
+    def wonder(self, reason: str) -> None:
+        """Says once that a finish reason is not known."""
+        if reason not in self._strange:
+            self._strange.add(reason)
+            say(f"warning: finish_reason {reason!r} of the server is not known; taken as ended before max_tokens")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a reply answers.
+
+    Attributes:
+        count: Samples asked for, >= 1.
+        seed: The request's; None where none was sent.
+        way: How their tokens are counted; see ``_server_facts``.
+        chat: Whether it was asked of the chat endpoint.
+        opened: The ``<think>`` that the prompt ends with, as far as it is ours.
+    """
+
+    count: int
+    seed: int | None
+    way: str
+    chat: bool
+    opened: str = ""
+
+
+@dataclass(frozen=True)
+class ReplyReader:
+    """Reads replies.
+
+    Attributes:
+        sampling: How the samples were drawn.
+        usage: Gets what the replies cost.
+        facts: Gets what they tell of the server.
+    """
+
+    sampling: SamplingParams
+    usage: Usage
+    facts: ServerFacts
+
+    def read(self, reply: Any, asked: Asked) -> list[Sample] | None:
+        """A reply's samples; None where it does not tell each one's tokens.
+
+        Raises:
+            UnreadableReplyError: It is not what was asked for.
+            ServiceError: It is, and cannot be used all the same.
+        """
+        told, beyond = told_tokens(reply.get("usage"))
+        try:
+            samples = self._samples(reply, asked, told, beyond)
+        except Exception:
+            self.usage.discarded_tokens += told or 0
+            raise
+        if samples is None:
+            self.usage.discarded_tokens += told or 0
+            return None
+        self.usage.prompt_tokens += samples[0].prompt_tokens
+        self.usage.note(samples)
+        return samples
+
+    def _samples(self, reply: Any, asked: Asked, told: int | None, beyond: int) -> list[Sample] | None:
+        choices = reply["choices"]
+        if len(choices) != asked.count:
+            if asked.count > 1 and len(choices) == 1:  # a server that does not know `n`
+                return None
+            raise UnreadableReplyError(f"asked for {asked.count} samples, got {len(choices)}")
+        endings = [self._ending(choice.get("finish_reason")) for choice in choices]
+        texts = [_text(choice, asked.chat, end == "length") for choice, end in zip(choices, endings, strict=True)]
+        tokens = self._counted(choices, texts, asked, told)
+        if tokens is None:
+            return None
+        if max(tokens) - beyond > self.sampling.max_tokens:
+            raise ServiceError(f"the server's sample has {max(tokens)} tokens, more than were asked for")
+        read = prompt_tokens(reply.get("usage"))
+        shown = [self.sampling.shown(reopen_thinking(asked.opened, text)) for text in texts]
+        used_up = ["length" if count >= self.sampling.max_tokens else "stop" for count in tokens]
+        return [
+            Sample(text, count, end or guess, asked.seed, prompt_tokens=read)
+            for text, count, end, guess in zip(shown, tokens, endings, used_up, strict=True)
+        ]
+
+    def _ending(self, reason: object) -> str | None:
+        known = read_finish_reason(reason)
+        if known is None:
+            self.facts.wonder(str(reason)[:40])
+        return known
+
+    def _counted(
+        self, choices: Sequence[Any], texts: Sequence[str], asked: Asked, told: int | None
+    ) -> list[int] | None:
+        """Each sample's tokens; None where they cannot be told from the whole's."""
+        listed = [_listed(choice, asked.way, asked.chat) for choice in choices]
+        credible = sum(listed) > 0 and all(map(_can_be, listed, texts))
+        if len(choices) > 1:
+            return listed if credible and sum(listed) >= (told or 0) else None
+        most = max(told or 0, listed[0])
+        if credible or (told is not None and _can_be(told, texts[0])):
+            return [most]
+        self.facts.doubt(asked.way)
+        self.usage.estimated_samples += 1
+        return [min(max(most, estimated_tokens(texts[0])), self.sampling.max_tokens)]
+
+
+def _can_be(tokens: int, text: str) -> bool:
+    """Whether a text can have so few tokens."""
+    return tokens >= max(least_tokens(text), int(text != ""))
+
+
+def _listed(choice: Any, way: str, chat: bool) -> int:
+    """Tokens that a choice lists; 0 where it lists none."""
+    if way == USAGE:
+        return 0
+    if way == TOKEN_IDS:
+        return len(choice.get("token_ids") or ())
+    listed = choice.get("logprobs") or {}
+    return len(listed.get("content" if chat else "tokens") or ())
+
+
+def _text(choice: Any, chat: bool, cut_off: bool) -> str:
+    text = read_message(choice["message"], cut_off) if chat else choice["text"]
+    if not isinstance(text, str | None):
+        raise UnreadableReplyError("a sample's text is not text")
+    return text or ""

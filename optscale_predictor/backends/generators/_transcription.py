@@ -1,0 +1,147 @@
+"""Requests that cannot be drawn for: the others are drawn first, then these are named.
+
+Between text and tokens, for engines that run in this process: prompts in, samples out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optscale_predictor.backends.generators._generator import Request, Sample, SamplingParams
+from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.questions.answers.thinking import opened_thinking, reopen_thinking
+
+
+class Refusals:
+    """The refused ones of several requests.
+
+    Args:
+        asked: How many there are in all.
+    """
+
+    def __init__(self, asked: int) -> None:
+        self._asked, self._said = asked, list[str]()
+
+    def add(self, request: Request, error: RequestRefusedError) -> None:
+        """One more."""
+        name, said = f"question {request.question_id!r}", str(error)
+        self._said.append(said if said.startswith(name) else f"{name}: {said}")
+
+    def tell(self) -> None:
+        """Names the first of them, once all others are done.
+
+        Raises:
+            RequestRefusedError: There are any.
+        """
+        if self._said:
+            raise RequestRefusedError(f"{len(self._said)} of {self._asked} requests were refused; {self._said[0]}")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A request as the model reads it.
+
+    Attributes:
+        request: The request.
+        tokens: Its prompt's, at least one and fewer than the model's context.
+        opened: The ``<think>`` that the prompt ends with: where a template puts it there, the model does not write it.
+    """
+
+    request: Request
+    tokens: list[int]
+    opened: str = ""
+
+
+@dataclass(frozen=True)
+class Transcriber:
+    """Reads prompts and writes samples with a model's tokenizer.
+
+    Attributes:
+        model: The model's name, for errors.
+        tokenizer: A transformers tokenizer.
+        chat: Whether a prompt is a user's turn, put into the tokenizer's chat template.
+        context: Tokens that the model can hold, prompt and sample together.
+    """
+
+    model: str
+    tokenizer: Any
+    chat: bool
+    context: int
+
+    def __post_init__(self) -> None:
+        """Checks that there is a template where one is asked for."""
+        if self.chat and not self.has_template:
+            raise InputError(f"model {self.model!r}: its tokenizer has no chat template; leave chat off")
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the tokenizer knows how a conversation is written."""
+        return bool(getattr(self.tokenizer, "chat_template", None))
+
+    def prompts(self, requests: Sequence[Request]) -> tuple[list[Prompt], Refusals]:
+        """The requests that can be drawn for, in their order, and those that cannot."""
+        prompts, refusals = [], Refusals(len(requests))
+        for request in requests:
+            try:
+                prompts.append(self.prompt(request))
+            except RequestRefusedError as error:
+                refusals.add(request, error)
+        return prompts, refusals
+
+    def prompt(self, request: Request) -> Prompt:
+        """A request's prompt.
+
+        Raises:
+            RequestRefusedError: It is empty, leaves no room for a sample, or the chat template refuses it; names its
+                question.
+            InputError: It is a conversation, and there is no chat template.
+        """
+        text, tokens = self._rendered(request)
+        if not tokens:
+            raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
+        if len(tokens) >= self.context:
+            raise RequestRefusedError(
+                f"question {request.question_id!r}: its prompt has {len(tokens)} tokens, "
+                f"the model's context {self.context}"
+            )
+        return Prompt(request, tokens, opened_thinking(text))
+
+    def room(self, prompt: Prompt, sampling: SamplingParams) -> int:
+        """Most tokens that a sample of this prompt may have, >= 1."""
+        return min(sampling.max_tokens, self.context - len(prompt.tokens))
+
+    def has_stop(self, tokens: Sequence[int], sampling: SamplingParams) -> bool:
+        """Whether the last token completed a stop string."""
+        if not sampling.stop:
+            return False
+        # A stop string has at most as many tokens as bytes; only the tail can have completed one just now.
+        tail = self.text(tokens[-max(len(stop.encode()) for stop in sampling.stop) - 1 :])
+        return any(stop in tail for stop in sampling.stop)
+
+    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: Prompt) -> Sample:
+        """A finished sample of a prompt: its text without the stop string, every token counted."""
+        text = self.text(tokens)
+        cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=len(text))
+        shown = sampling.shown(reopen_thinking(prompt.opened, text[:cut]))
+        return Sample(shown, len(tokens), "stop" if ended else "length", seed, prompt_tokens=len(prompt.tokens))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What these tokens say, special ones left out."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def _rendered(self, request: Request) -> tuple[str, list[int]]:
+        """The prompt's text and tokens."""
+        if not self.chat and not request.messages:
+            return request.prompt, list(self.tokenizer(request.prompt)["input_ids"])
+        from jinja2 import TemplateError
+
+        if not self.has_template:
+            raise InputError(f"model {self.model!r}: its tokenizer has no chat template for a conversation")
+        ending = {"continue_final_message": True} if request.continues else {"add_generation_prompt": True}
+        try:
+            text = str(self.tokenizer.apply_chat_template(request.turns(), tokenize=False, **ending))
+        except TemplateError as error:
+            name = f"question {request.question_id!r}: model {self.model!r}"
+            raise RequestRefusedError(f"{name}: its chat template fails: {error}") from error
+        # Templates write the special tokens themselves.
+        return text, list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

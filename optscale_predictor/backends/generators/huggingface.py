@@ -1,0 +1,263 @@
+"""Choosing rows of a transformers cache: to share a prompt among its samples, and to let finished samples leave.
+
+Any transformers causal language model, in process.
+
+A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples; rows that have
+ended leave the batch, so a batch costs what its samples cost and not its longest sample times its size; and the random
+numbers come from a generator that belongs to the batch, so nothing global is seeded.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from threading import Event
+from typing import Any
+
+import torch
+
+from optscale_predictor.backends.generators._generator import (
+    Generator,
+    Request,
+    Sample,
+    SamplingParams,
+    Usage,
+    request_seed,
+)
+from optscale_predictor.backends.generators._transcription import Prompt, Transcriber
+from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.errors import EngineError, InputError
+
+
+def can_choose_rows(cache: Any) -> bool:
+    """Whether :func:`choose_rows` works on this cache; some models have none, or one that cannot be taken apart."""
+    return hasattr(cache, "reorder_cache")
+
+
+def choose_rows(cache: Any, rows: torch.Tensor) -> None:
+    """Makes ``rows`` (indices, in any order, any number of times) the rows of the cache.
+
+    Beam search's ``reorder_cache`` is what every kind of layer implements, recurrent states included;
+    ``batch_select_indices`` moves only keys and values in hybrid layers, and is asked for only where a cache brings
+    its own.
+    """
+    if "batch_select_indices" in vars(type(cache)) and "reorder_cache" not in vars(type(cache)):
+        cache.batch_select_indices(rows)
+    else:
+        cache.reorder_cache(rows)
+
+
+@dataclass
+class _Row:
+    """One sample in the making; it may have ``limit`` tokens."""
+
+    request: int
+    seed: int
+    limit: int
+    tokens: list[int] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass
+class _Batch:
+    """What the model has read so far, [rows, tokens], padded on the left; ``cache`` is None where it cannot be kept."""
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    cache: Any = None
+
+    def choose(self, rows: torch.Tensor) -> None:
+        self.tokens, self.mask = self.tokens[rows], self.mask[rows]
+        if self.cache is not None:
+            choose_rows(self.cache, rows)
+
+    def append(self, new: torch.Tensor) -> None:
+        self.tokens = torch.cat([self.tokens, new[:, None]], -1)
+        self.mask = torch.cat([self.mask, torch.ones_like(new)[:, None]], -1)
+
+
+class HuggingFaceGenerator(Generator):
+    """Samples with a transformers model in this process.
+
+    The same requests, in the same order and batches, give the same samples on the same machine.
+
+    Args:
+        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        sampling: How samples are drawn.
+        batch_size: Samples in one batch, >= 1.
+        device: A torch device; ``auto`` takes CUDA where there is one.
+        trust_remote_code: Whether to run code that the model's repository brings.
+        chat: Whether to put prompts into the tokenizer's chat template.
+
+    Raises:
+        InputError: There is no such model, or no chat template.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        sampling: SamplingParams,
+        batch_size: int = 512,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+        chat: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size must be >= 1, got {batch_size}")
+        self.sampling, self.usage, self._batch_size = sampling, Usage(), batch_size
+        self._model, self._transcriber = load_causal_model(model, device, trust_remote_code, chat)
+        self._ends = torch.tensor(end_tokens(self._model), dtype=torch.long, device=self._model.device)
+        taken = inspect.signature(self._model.forward).parameters
+        self._interrupted = Event()  # shared by all that ``with_sampling`` gives
+        self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Generator`."""
+        return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
+
+    def takes_conversations(self) -> bool:
+        """See :class:`Generator`."""
+        return self._transcriber.has_template
+
+    def check(self, request: Request) -> None:
+        """See :class:`Generator`."""
+        self._transcriber.prompt(request)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
+        """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths.
+
+        Raises:
+            EngineError: It was interrupted.
+            RequestRefusedError: Some prompts are empty or too long; raised when all others are done.
+        """
+        self._interrupted.clear()
+        prompts, refusals = self._transcriber.prompts(requests)
+        waiting: dict[int, list[_Row]] = {}
+        batch: list[_Row] = []
+        # The longest first: what does not fit into memory fails at once, and the time left is not told too short.
+        for index in sorted(range(len(prompts)), key=lambda one: -len(prompts[one].tokens)):
+            request = prompts[index].request
+            seed = request_seed(self.sampling.seed, request)
+            limit = self._transcriber.room(prompts[index], self.sampling)
+            waiting[index] = [_Row(index, seed, limit) for _ in range(request.num_samples)]
+            batch += waiting[index]
+            # A request stays within one batch (unless it alone is larger), and is done when its batch is.
+            if len(batch) >= self._batch_size:
+                self._run(batch, prompts)
+                yield from self._finished(waiting, prompts)
+                waiting, batch = {}, []
+        self._run(batch, prompts)
+        yield from self._finished(waiting, prompts)
+        refusals.tell()
+
+    def _run(self, rows: list[_Row], prompts: list[Prompt]) -> None:
+        rng = torch.Generator(self._model.device)
+        for start in range(0, len(rows), self._batch_size):
+            chunk = rows[start : start + self._batch_size]
+            # A request larger than a batch goes on with its random numbers; seeded again it would repeat its samples.
+            if start == 0 or chunk[0].request != rows[start - 1].request:
+                rng.manual_seed(chunk[0].seed)
+            self._decode(chunk, prompts, rng)
+
+    @torch.inference_mode()
+    def _decode(self, rows: list[_Row], prompts: list[Prompt], rng: torch.Generator) -> None:
+        """Samples every row to its end."""
+        asked = {request: place for place, request in enumerate(dict.fromkeys(row.request for row in rows))}
+        batch = self._left_padded([prompts[one].tokens for one in asked])
+        self.usage.prompt_tokens += int(batch.mask.sum())
+        # Each prompt is read once; its samples share what was read.
+        rows_of = self._indices([asked[row.request] for row in rows])
+        logits = self._read(batch)[rows_of]
+        batch.choose(rows_of)
+        live = rows
+        while not self._interrupted.is_set():
+            new = self._choose(logits, rng)
+            going = self._note(live, new)
+            if not going:
+                return
+            batch.append(new)
+            if len(going) < len(live):
+                batch.choose(self._indices(going))
+                live = [live[index] for index in going]
+            logits = self._read(batch)
+        raise EngineError(f"model {self._transcriber.model!r}: interrupted")
+
+    def interrupt(self) -> None:
+        """See :class:`Generator`: the batch under way ends at its next token."""
+        self._interrupted.set()
+
+    def _read(self, batch: _Batch) -> torch.Tensor:
+        """Logits of the next token, [rows, vocabulary]; reads all that the cache does not hold yet."""
+        unread = slice(None) if batch.cache is None else slice(-1, None)
+        inputs: dict[str, Any] = {"input_ids": batch.tokens[:, unread], "attention_mask": batch.mask}
+        if self._takes_positions:
+            inputs["position_ids"] = (batch.mask.cumsum(-1) - 1).clamp(min=0)[:, unread]
+        if self._takes_keep:
+            inputs["logits_to_keep"] = 1
+        if batch.cache is not None:
+            inputs["past_key_values"] = batch.cache
+        output = self._model(**inputs, use_cache=True)
+        cache = getattr(output, "past_key_values", None)
+        batch.cache = cache if can_choose_rows(cache) else None
+        return output.logits[:, -1].float()  # type: ignore[no-any-return]
+
+    def _left_padded(self, prompts: list[list[int]]) -> _Batch:
+        longest = max(map(len, prompts))
+        tokens = [[0] * (longest - len(prompt)) + prompt for prompt in prompts]
+        mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        return _Batch(self._indices(tokens), self._indices(mask))
+
+    def _indices(self, numbers: Any) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=torch.long, device=self._model.device)
+
+    def _choose(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """The next token of every row, [rows]."""
+        if self.sampling.temperature == 0:
+            return logits.argmax(-1)
+        probability = torch.softmax(logits / self.sampling.temperature, -1)
+        if self.sampling.top_p < 1:
+            ordered, order = probability.sort(-1, descending=True)
+            beyond = ordered.cumsum(-1) - ordered >= self.sampling.top_p
+            probability = torch.zeros_like(probability).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
+        return torch.multinomial(probability, 1, generator=rng)[:, 0]
+
+    def _note(self, live: list[_Row], new: torch.Tensor) -> list[int]:
+        """Adds each row's new token; returns which rows go on."""
+        ended = torch.isin(new, self._ends).tolist()
+        for row, token, end in zip(live, new.tolist(), ended, strict=True):
+            row.tokens.append(token)
+            row.ended = end or self._transcriber.has_stop(row.tokens, self.sampling)
+        return [index for index, row in enumerate(live) if not row.ended and len(row.tokens) < row.limit]
+
+    def _finished(
+        self, waiting: dict[int, list[_Row]], prompts: list[Prompt]
+    ) -> Iterator[tuple[Request, list[Sample]]]:
+        write = self._transcriber.sample
+        for index, rows in waiting.items():
+            samples = [write(row.tokens, row.ended, row.seed, self.sampling, prompts[index]) for row in rows]
+            self.usage.note(samples)
+            yield prompts[index].request, samples
+
+
+def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:
+    """A causal language model, ready to run, and what turns its tokens into text.
+
+    Raises:
+        InputError: There is no such model, or no chat template.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = load_pretrained(AutoTokenizer, model, trust_remote_code=trust_remote_code)
+    loaded = load_pretrained(AutoModelForCausalLM, model, device, trust_remote_code).eval()
+    context = int(getattr(loaded.config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
+    return loaded, Transcriber(model, tokenizer, chat, context)
+
+
+def end_tokens(model: Any) -> list[int]:
+    """The tokens that end a sample."""
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> Mapping[str, object]:
+    """What a manifest records of a transformers model; how its samples are batched is left out: it changes nothing."""
+    return {"adapter": "transformers", "model": model, "chat": chat, **asdict(sampling)}

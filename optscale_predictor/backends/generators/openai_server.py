@@ -1,0 +1,264 @@
+"""Any OpenAI-compatible server, at one or several URLs: vLLM, SGLang, llama.cpp, ``transformers serve``, vendors' own.
+
+Several samples of a question are one request with ``n``, so that the server reads their prompt once. How many tokens
+each took is not in the reply's ``usage``, which is their sum. In order of preference the tokens' ids tell (vLLM), or
+their log-probabilities; the counts must not fall short of ``usage``. Where a server offers neither, samples are asked
+for one by one, and ``usage`` tells. A ``usage`` that cannot be is not believed: the tokens are then those that the
+server lists, and where it lists none they are an estimate, counted as such (``Usage.estimated_samples``).
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from types import TracebackType
+from typing import Self
+
+from optscale_predictor._support.asyncio_bridge import Emit, iterate, together
+from optscale_predictor.backends.generators._draw_session import DrawSession
+from optscale_predictor.backends.generators._generator import (
+    Generator,
+    Request,
+    Sample,
+    SamplingParams,
+    Usage,
+    copies,
+    request_seed,
+)
+from optscale_predictor.backends.generators._server_options import ServerOptions
+from optscale_predictor.backends.generators._server_reply import (
+    LOGPROBS,
+    MAX_COMPLETION_TOKENS,
+    MAX_TOKENS,
+    ONE_BY_ONE,
+    TOKEN_IDS,
+    USAGE,
+    Asked,
+    ReplyReader,
+    ServerFacts,
+)
+from optscale_predictor.backends.generators._transcription import Refusals
+from optscale_predictor.backends.http_client import JsonService
+from optscale_predictor.backends.served_model import served_model
+from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.questions.answers.thinking import opened_thinking
+
+_Result = tuple[Request, list[Sample]]
+
+
+class OpenAIServerGenerator(Generator):
+    """Samples from servers of one model.
+
+    Args:
+        base_url: For example ``http://127.0.0.1:8000/v1``, or several, separated by spaces.
+        model: The served model's name; the server's only model by default.
+        sampling: How samples are drawn.
+        chat: Whether to ask the chat endpoint (the server applies the model's chat template).
+        concurrency: Requests under way at once, >= 1, over all servers together.
+        options: How they are asked.
+
+    Raises:
+        InputError: A number is out of its range.
+        ServiceError: A server does not answer, or serves no such model.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str | None,
+        sampling: SamplingParams,
+        chat: bool = False,
+        concurrency: int = 32,
+        options: ServerOptions | None = None,
+    ) -> None:
+        if concurrency < 1:
+            raise InputError(f"concurrency must be >= 1, got {concurrency}")
+        self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
+        self._options = options or ServerOptions()
+        self._urls = base_url.split()
+        if not self._urls:
+            raise InputError("base_url is empty")
+        self._model, owners = served_model(self._urls, model, self._options.timeout)
+        self._facts = ServerFacts(TOKEN_IDS if owners == {"vllm"} else LOGPROBS)
+
+    def session(self) -> DrawSession:
+        """See :class:`Generator`: every request is sent as it comes."""
+        return _ServerSession(self)
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
+        extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
+        return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **asdict(self.sampling)}
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
+        """See :class:`Generator`. Leaving the iterator cancels what is under way.
+
+        Raises:
+            RequestRefusedError: The server refused some requests for good; raised when all others are done.
+        """
+        return iterate(lambda emit: self._run(requests, emit))
+
+    async def _run(self, requests: Sequence[Request], emit: Emit[_Result]) -> None:
+        waiting = iter(requests)
+        refusals = Refusals(len(requests))
+
+        async def work() -> None:
+            for request in waiting:  # shared by all workers: each takes the next one
+                try:
+                    samples = await self.samples(service, request)
+                except RequestRefusedError as error:
+                    refusals.add(request, error)
+                else:
+                    await self._hand_over(emit, request, samples)
+
+        service = self.service()
+        try:
+            async with service, asyncio.TaskGroup() as group:
+                # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
+                for _ in range(min(2 * self._concurrency, len(requests))):
+                    group.create_task(work())
+        finally:
+            self.take_over(service)
+        refusals.tell()
+
+    def service(self) -> JsonService:
+        """The way to the servers, for one event loop."""
+        asked = self._options
+        return JsonService(self._urls, asked.timeout, asked.max_retries, self._concurrency, asked.longest_wait)
+
+    def take_over(self, service: JsonService) -> None:
+        """Adds what a service counted to what was spent."""
+        self.usage.retries += service.retries
+        self.usage.cancelled += service.cancelled
+        service.retries = service.cancelled = 0
+
+    @property
+    def concurrency(self) -> int:
+        """Requests under way at once."""
+        return self._concurrency
+
+    async def _hand_over(self, emit: Emit[_Result], request: Request, samples: list[Sample]) -> None:
+        try:
+            await emit((request, samples))
+        except asyncio.CancelledError:  # the caller left before taking them
+            self.usage.discarded_tokens += sum(sample.num_tokens for sample in samples)
+            raise
+
+    async def samples(self, service: JsonService, request: Request) -> list[Sample]:
+        """One request's samples; see :meth:`generate`."""
+        seed = request_seed(self.sampling.seed, request)
+        if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
+            return copies(await self._one(service, request, seed), request.num_samples)
+        return await self._draw(service, request, request.num_samples, seed)
+
+    async def _draw(self, service: JsonService, request: Request, count: int, seed: int) -> list[Sample]:
+        if count == 1:
+            return [await self._one(service, request, seed)]
+        for way in (TOKEN_IDS, LOGPROBS):
+            if self._facts.way == way:
+                samples = await self._together(service, request, count, seed, way)
+                if samples is not None:
+                    return samples
+                if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
+                    self._facts.way = LOGPROBS
+        each = await together(self._one(service, request, (seed + one) % (1 << 31)) for one in range(count))
+        self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
+        return each
+
+    async def _one(self, service: JsonService, request: Request, seed: int) -> Sample:
+        way = self._facts.way_of_one
+        if way != USAGE:
+            samples = await self._together(service, request, 1, seed, way)
+            if samples is not None:
+                return samples[0]
+        samples = await self._ask(service, request, 1, seed, USAGE)
+        if way != USAGE:  # it was the way of asking that was refused, not the request
+            self._facts.doubt(way)
+        return (samples or [])[0]
+
+    async def _together(
+        self, service: JsonService, request: Request, count: int, seed: int, way: str
+    ) -> list[Sample] | None:
+        try:
+            return await self._ask(service, request, count, seed, way)
+        except RequestRefusedError as error:
+            if way == LOGPROBS and error.field in ("", "logprobs"):  # some servers refuse the option itself
+                return None
+            raise
+
+    async def _ask(
+        self, service: JsonService, request: Request, count: int, seed: int, way: str
+    ) -> list[Sample] | None:
+        """Samples of one request; None where the server does not offer ``way`` of counting their tokens."""
+        limit = self._facts.limit
+        try:
+            return await self._post(service, request, count, seed, way, limit)
+        except RequestRefusedError as error:
+            if error.field == MAX_TOKENS == limit and self._is_chat(request):
+                samples = await self._post(service, request, count, seed, way, MAX_COMPLETION_TOKENS)
+                self._facts.limit = MAX_COMPLETION_TOKENS
+                return samples
+            if error.field == "seed":
+                hint = "--server.send_seed false (send_seed=False in lm-eval's model_args) leaves the seed out"
+                raise RequestRefusedError(f"{error}; {hint}", error.field) from error
+            raise
+
+    async def _post(
+        self, service: JsonService, request: Request, count: int, seed: int, way: str, limit: str
+    ) -> list[Sample] | None:
+        chat = self._is_chat(request)
+        payload = {**self._options.extra_body, **self._payload(request, count), limit: self.sampling.max_tokens}
+        if self._options.send_seed:
+            payload["seed"] = seed
+        if way == TOKEN_IDS:
+            payload["return_token_ids"] = True
+        elif way == LOGPROBS:
+            payload["logprobs"] = True if chat else 0
+        opened = opened_thinking(request.own_end if chat else request.prompt)
+        asked = Asked(count, seed if self._options.send_seed else None, way, chat, opened)
+        reader = ReplyReader(self.sampling, self.usage, self._facts)
+        path = "/chat/completions" if chat else "/completions"
+        return await service.ask(path, payload, lambda reply: reader.read(reply, asked))
+
+    def _is_chat(self, request: Request) -> bool:
+        return self._chat or bool(request.messages)
+
+    def _payload(self, request: Request, count: int) -> dict[str, object]:
+        sampling = self.sampling
+        asked: dict[str, object] = {"prompt": request.prompt}
+        if self._is_chat(request):
+            asked = {"messages": request.turns()}
+        if request.continues:
+            asked |= {"add_generation_prompt": False, "continue_final_message": True}
+        if sampling.stop:
+            asked["stop"] = list(sampling.stop)
+        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        return {"model": self._model, "n": count, **drawn, **asked}
+
+
+class _ServerSession(DrawSession):
+    """The servers, for one event loop."""
+
+    def __init__(self, generator: OpenAIServerGenerator) -> None:
+        self._generator = generator
+        # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
+        self.at_once = 2 * generator.concurrency
+        self._service = generator.service()
+
+    async def __aenter__(self) -> Self:
+        await self._service.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._service.__aexit__(kind, error, trace)
+        self._generator.take_over(self._service)
+
+    async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
+        drawing = self._generator.with_sampling(sampling)
+        drawing.usage = Usage()  # this draw's own
+        try:
+            samples = await drawing.samples(self._service, request)
+        finally:
+            self._generator.usage.add(drawing.usage)
+        return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]

@@ -1,0 +1,226 @@
+"""JSON over HTTP to one or several servers, on an event loop: every reply is read and checked, or asked for again.
+
+A server that is busy (429), broken (5xx), slow (time-out), cut off, or that answers what cannot be read, is asked again
+after a growing, jittered wait. Where there are several servers, one that just failed rests while others are asked. What
+a server refuses for good (any other 4xx) is an error of that request alone. An error in a reply of status 200 counts as
+what its code or type says.
+
+The API key comes from the environment (``OPTSCALE_API_KEY``, else ``OPENAI_API_KEY``) and goes nowhere else: errors
+show neither it nor a password in a URL.
+"""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from optscale_predictor.backends.server_errors import refused_field, said, status_within
+from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
+
+T = TypeVar("T")
+
+_AGAIN = (408, 409, 425, 429)  # and every 5xx
+LONGEST_WAIT = 60.0  # seconds
+_REST = 1.0  # seconds for which a server that failed is asked only if all did
+
+
+class UnreadableReplyError(ValueError):
+    """A reply that came, and is not what was asked for: worth asking again."""
+
+
+class _TransientError(Exception):
+    """What may go away by itself; ``retry_after`` is the server's own word on when, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class _NoConnectionError(_TransientError):
+    """Nobody answers."""
+
+
+class JsonService:
+    """One service at one or several base URLs; an asynchronous context manager, one an event loop.
+
+    Args:
+        urls: Base URLs, for example ``http://127.0.0.1:8000/v1``; requests go to the one with the fewest under way.
+        timeout: Seconds that one try may take, > 0.
+        max_retries: How often a request is sent again, >= 0.
+        concurrency: Most requests under way at once, >= 1, over all servers together; one that waits to be sent again
+            leaves its place to another.
+        longest_wait: Seconds between two tries at most, > 0.
+
+    Attributes:
+        retries: Requests sent again so far.
+        cancelled: Requests under way when their caller left.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        timeout: float = 600.0,
+        max_retries: int = 8,
+        concurrency: int = 1024,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:
+        try:
+            import aiohttp
+            import tenacity
+        except ImportError as error:
+            raise MissingExtraError(error.name or "aiohttp", "server") from None
+        self._aiohttp, self._tenacity = aiohttp, tenacity
+        self._urls = [url.rstrip("/") for url in urls]
+        self._timeout, self._max_retries, self._longest_wait = timeout, max_retries, longest_wait
+        self._under_way = dict.fromkeys(self._urls, 0)
+        self._rests_until = dict.fromkeys(self._urls, 0.0)
+        self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
+        self._places = asyncio.Semaphore(concurrency)
+        self._session: Any = None
+        self.retries = self.cancelled = 0
+
+    async def __aenter__(self) -> Self:
+        """Opens the connections' pool."""
+        self._session = self._aiohttp.ClientSession(
+            connector=self._aiohttp.TCPConnector(limit=0),
+            timeout=self._aiohttp.ClientTimeout(total=self._timeout),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes them."""
+        await self._session.close()
+
+    async def ask(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
+        """Posts ``payload`` (gets, where it is None) and returns what ``read`` makes of the reply.
+
+        Raises:
+            RequestRefusedError: The server refuses this request for good (400, 404, 422 and so on).
+            UnreachableError: Every try failed, at last because nothing answers there.
+            ServiceError: The server refuses the key, or every try failed otherwise.
+        """
+        tries = self._tenacity.AsyncRetrying(
+            stop=self._tenacity.stop_after_attempt(self._max_retries + 1),
+            wait=self._wait,
+            retry=self._tenacity.retry_if_exception_type(_TransientError),
+            before_sleep=self._count,
+            reraise=True,
+        )
+        url = self._urls[0]
+        try:
+            async for attempt in tries:
+                with attempt:
+                    async with self._places:
+                        url = self._idlest()
+                        reply = await self._once(url, path, payload)
+                    return read_or_retry(read, reply, shown(url))
+        except _TransientError as error:
+            times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
+            kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
+            raise kind(f"{shown(url)}: {error}{times}") from error
+        raise ServiceError(f"{shown(url)}: was not asked")
+
+    def _idlest(self) -> str:
+        """The URL with the fewest requests under way, of those that do not rest (of all, where all do)."""
+        now = time.monotonic()
+        awake = [url for url in self._urls if self._rests_until[url] <= now]
+        return min(awake or self._urls, key=lambda one: self._under_way[one])
+
+    async def _once(self, url: str, path: str, payload: Mapping[str, object] | None) -> Any:
+        """One try: the parsed reply."""
+        try:
+            status, body, retry_after = await self._exchange(url, path, payload)
+            self._require_answer(url, status, f"{status}", body, payload, retry_after)
+            reply = _parsed(body)
+            within = status_within(reply)
+            self._require_answer(url, within, f"{status} with an error", body, payload, retry_after)
+            return reply
+        except _TransientError as error:
+            self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
+            raise
+
+    async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> tuple[int, bytes, str]:
+        """One try's status, body and ``Retry-After``."""
+        self._under_way[url] += 1
+        try:
+            method = "GET" if payload is None else "POST"
+            async with self._session.request(
+                method, f"{url}{path}", json=payload, headers=self._headers(url)
+            ) as response:
+                return response.status, await response.read(), response.headers.get("Retry-After", "")
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        except TimeoutError:
+            raise _TransientError(f"no answer within {self._timeout:g} s") from None
+        except self._aiohttp.ClientConnectorError:
+            raise _NoConnectionError("cannot connect; is the server up?") from None
+        except self._aiohttp.InvalidURL:
+            raise ServiceError(f"{shown(url)}: not a URL") from None
+        except self._aiohttp.ClientError as error:
+            raise _TransientError(f"the connection broke ({type(error).__name__})") from None
+        finally:
+            self._under_way[url] -= 1
+
+    def _headers(self, url: str) -> dict[str, str]:
+        """The key, unless the URL brings a user's name and password of its own."""
+        return {"Authorization": f"Bearer {self._key}"} if self._key and shown(url) == url else {}
+
+    def _require_answer(
+        self, url: str, status: int, shown_status: str, body: bytes, payload: Mapping[str, object] | None, wait: str
+    ) -> None:
+        if status < 400:
+            return
+        message = f"the server answered {shown_status}{said(body, self._key)}"
+        if status in (401, 403):
+            raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
+        if status in _AGAIN or status >= 500:
+            raise _TransientError(message, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0)
+        raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(body, payload or ()))
+
+    def _wait(self, state: Any) -> float:
+        """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so."""
+        backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=self._longest_wait)(state)
+        asked = getattr(state.outcome.exception(), "retry_after", 0.0)
+        return float(max(backed_off, min(asked, LONGEST_WAIT)))
+
+    def _count(self, _: Any) -> None:
+        self.retries += 1
+
+
+def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
+    """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on.
+
+    Raises:
+        ServiceError: ``read`` says that no other reply is worth asking for; names the server.
+    """
+    try:
+        return read(reply)
+    except UnreadableReplyError as error:
+        raise _TransientError(str(error)) from error
+    except ServiceError as error:
+        raise ServiceError(f"{server}: {error}") from error
+    except InputError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise _TransientError(
+            f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
+        ) from error
+
+
+def shown(url: str) -> str:
+    """A URL as errors may show it: without a user's name and password."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise _TransientError("its reply is not JSON; is this an OpenAI-compatible server?") from None

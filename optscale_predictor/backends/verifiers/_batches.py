@@ -1,0 +1,51 @@
+"""Batches of neighbouring lengths, for verifiers that run a model: padding is waste, so it is kept small.
+
+Rows of token ids as one padded batch with its mask.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+
+
+def by_length(
+    lengths: Sequence[int], batch_size: int, skip: Mapping[int, str] | None = None, max_tokens: int | None = None
+) -> Iterator[list[int]]:
+    """Indices into ``lengths``, shortest first, at most ``batch_size`` at a time; those in ``skip`` are left out.
+
+    Where ``max_tokens`` is given, a batch of several holds no more tokens than that, padding included.
+    """
+    order = sorted((one for one in range(len(lengths)) if one not in (skip or {})), key=lambda one: lengths[one])
+    batch: list[int] = []
+    for one in order:
+        too_many = max_tokens is not None and (len(batch) + 1) * lengths[one] > max_tokens
+        if batch and (too_many or len(batch) == batch_size):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def too_long(lengths: Sequence[int], context: int) -> dict[int, str]:
+    """Why some inputs cannot be read: nothing is cut off, because what is cut off is the end, where the score is."""
+    return {
+        index: f"a sample with its question has {length} tokens, the verifier's context is {context}"
+        for index, length in enumerate(lengths)
+        if not 0 < length <= context
+    }
+
+
+#: Most tokens in one batch, padding included: what a 7B model's activations take on one large GPU.
+BATCH_TOKENS = 65536
+
+
+def padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and mask, each [rows, longest], padded on the right with ``filler``."""
+    longest = max(map(len, rows))
+    tokens = torch.full((len(rows), longest), filler, dtype=torch.long)
+    mask = torch.zeros_like(tokens)
+    for index, row in enumerate(rows):
+        tokens[index, : len(row)] = torch.tensor(row)
+        mask[index, : len(row)] = 1
+    return tokens.to(device), mask.to(device)

@@ -1,0 +1,173 @@
+"""The verifier interface: something that gives a sampled answer a score in [0, 1], or says why it cannot.
+
+One adapter a kind lives beside this file; its heavy imports happen when it is built.
+
+Samples of which nothing is left without their thinking: they answer nothing, so they score 0 and nobody reads them.
+
+A reward model would give them some score, a process reward model has no step to score and refuses, and a live run draws
+a refused sample again, up to giving its question up.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions.answers import strip_thinking
+from optscale_predictor.questions.question import Question
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question together with one sample: what a verifier reads.
+
+    Attributes:
+        question: The question.
+        written: The sample as it was drawn, thinking and all.
+        ended: Whether it ended by itself; False where it was cut off.
+    """
+
+    question: Question
+    written: str
+    ended: bool = True
+
+    @property
+    def text(self) -> str:
+        """The sample without its thinking, which is no part of the answer; empty where it never got to one."""
+        return strip_thinking(self.written)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a verifier says of some samples.
+
+    Attributes:
+        values: [items], in [0, 1]; NaN where the sample was refused.
+        tokens: [items], tokens that the verifier read and wrote for each; 0 where it has no tokens.
+        refusals: Why there is no score, by the item's index.
+    """
+
+    values: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    refusals: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: ArrayLike, tokens: ArrayLike = 0, refusals: Mapping[int, str] | None = None) -> "Scores":
+        """Scores with every number checked: what is not finite or not in [0, 1] becomes a refusal that says so."""
+        given = np.array(values, np.float64)
+        refused = dict(refusals or {})
+        with np.errstate(invalid="ignore"):
+            bad = ~((given >= 0) & (given <= 1))
+        for index in np.flatnonzero(bad).tolist():
+            refused.setdefault(index, f"its score is {given[index]}, not in [0, 1]")
+        given[list(refused)] = np.nan
+        return cls(given, np.broadcast_to(np.asarray(tokens, np.int64), given.shape), dict(sorted(refused.items())))
+
+    def take(self, items: NDArray[np.int64]) -> "Scores":
+        """Those of some of the items, which have distinct indices."""
+        refusals = {place: self.refusals[item] for place, item in enumerate(items.tolist()) if item in self.refusals}
+        return Scores(self.values[items], self.tokens[items], refusals)
+
+    @classmethod
+    def joined(cls, parts: "Iterable[tuple[Sequence[int], Scores]]", number: int) -> "Scores":
+        """One whole of what :meth:`Verifier.stream` yields for ``number`` items."""
+        values, tokens, refusals = np.full(number, np.nan), np.zeros(number, np.int64), dict[int, str]()
+        for where, part in parts:
+            values[where], tokens[where] = part.values, part.tokens
+            refusals |= {where[index]: reason for index, reason in part.refusals.items()}
+        return cls.of(values, tokens, refusals)
+
+
+class Verifier(ABC):
+    """Scores samples; see the adapters in this folder.
+
+    Attributes:
+        reads_tokens: Whether it is a model, whose work is counted in tokens.
+        samples_at_once: How many samples it is best asked to score at once, >= 0; 0 where that does not matter.
+        served: Whether servers do its work, so that it may be asked again while it answers.
+    """
+
+    reads_tokens: bool = True
+    samples_at_once: int = 0
+    served: bool = False
+
+    @abstractmethod
+    def score(self, items: Sequence[Answered]) -> Scores:
+        """Scores of ``items`` in their order; batches are the adapter's affair, so callers hand over many at once."""
+
+    def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
+        """As :meth:`score`, in parts as they come, each with the indices of its items.
+
+        A part that was yielded is kept, whatever happens after it, so adapters whose scores take long or cost money
+        yield early. By default there is one part.
+        """
+        yield range(len(items)), self.score(items)
+
+    def blank_score(self, item: Answered) -> float | None:
+        """The score, in [0, 1], of a sample whose text is blank; None where the verifier is to be asked anyway."""
+        return 0.0
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, object]:
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
+
+
+def require_scores(scores: Scores, items: Sequence[Answered]) -> NDArray[np.float64]:
+    """The values, one an item, where none was refused.
+
+    Raises:
+        InputError: The first refusal, with its question's id; or there is not one score an item.
+    """
+    if scores.values.shape != (len(items),):
+        raise InputError(f"the verifier returned shape {scores.values.shape} for {len(items)} samples")
+    for index, reason in scores.refusals.items():
+        raise InputError(f"question {items[index].question.id!r}: the verifier refuses a sample: {reason}")
+    return scores.values
+
+
+def score_samples(verifier: Verifier, items: Sequence[Answered]) -> Scores:
+    """The verifier's scores of ``items``, in their order, blank samples scored without it.
+
+    Raises:
+        InputError: It returned not one score a sample.
+    """
+    blank, rest = _parted(verifier, items)
+    parts = [(list(blank), Scores.of(list(blank.values())))]
+    if rest:
+        scores = verifier.score([items[index] for index in rest])
+        if scores.values.shape != (len(rest),):
+            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(rest)} samples")
+        parts.append((rest, scores))
+    return Scores.joined(parts, len(items))
+
+
+def stream_samples(verifier: Verifier, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
+    """As :func:`score_samples`, in parts as they come, each with the indices of its items.
+
+    Raises:
+        InputError: It returned not one score a sample.
+    """
+    blank, rest = _parted(verifier, items)
+    if blank:
+        yield list(blank), Scores.of(list(blank.values()))
+    seen = 0
+    for where, scores in verifier.stream([items[index] for index in rest]) if rest else ():
+        if scores.values.shape != (len(where),):
+            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(where)} samples")
+        seen += len(where)
+        yield np.asarray(rest, np.int64)[np.asarray(where, np.int64)].tolist(), scores
+    if seen != len(rest):
+        raise InputError(f"the verifier returned {seen} scores for {len(rest)} samples")
+
+
+def _parted(verifier: Verifier, items: Sequence[Answered]) -> tuple[dict[int, float], list[int]]:
+    """The scores of blank samples by index, and the indices of what the verifier is to read."""
+    given = {
+        index: score
+        for index, item in enumerate(items)
+        if not item.text.strip() and (score := verifier.blank_score(item)) is not None
+    }
+    return given, [index for index in range(len(items)) if index not in given]

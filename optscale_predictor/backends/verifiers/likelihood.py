@@ -1,0 +1,145 @@
+"""Likelihood verifiers: a language model that reads an answer, and a fitted map from how it read to a score.
+
+A wrong step is a token that a good reader did not expect. The score is a logistic function of the sample's least and
+total token log-probability, fitted on labelled samples (:func:`fit_score_map`). The folder holds a causal language
+model and, in ``score_map.json``, the three numbers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
+from optscale_predictor.backends.verifiers._batches import by_length, too_long
+from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
+from optscale_predictor.errors import InputError
+
+FILE = "score_map.json"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ScoreMap:
+    """score = sigmoid(intercept + lowest * (least log-probability) + total * (sum of log-probabilities))."""
+
+    intercept: float = 0.0
+    lowest: float = 1.0
+    total: float = 0.0
+
+    def __call__(self, features: Floats) -> Floats:
+        """Scores of features [samples, 2], in [0, 1]."""
+        return np.asarray(expit(self.intercept + features @ np.array([self.lowest, self.total])))
+
+    def save(self, folder: Path) -> None:
+        """Writes the map beside its model."""
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads the map of a folder.
+
+        Raises:
+            InputError: It cannot be read, or is not three finite numbers.
+        """
+        try:
+            numbers = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            loaded = cls(**{key: float(value) for key, value in numbers.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{folder / FILE}: cannot read the score map: {error}") from error
+        if not np.isfinite(list(asdict(loaded).values())).all():
+            raise InputError(f"{folder / FILE}: the score map must be finite")
+        return loaded
+
+
+def fit_score_map(features: Floats, correct: NDArray[np.bool_]) -> ScoreMap:
+    """Logistic regression of ``correct`` [samples] on features [samples, 2]; more likely never scores lower."""
+    sign = np.where(correct, 1.0, -1.0)
+
+    def loss(point: Floats) -> float:
+        return float(np.logaddexp(0, -sign * (point[0] + features @ point[1:])).mean() + 1e-4 * (point[1:] ** 2).sum())
+
+    # Neither slope may be negative: a map that rewards unlikely text would score long nonsense near 1.
+    bounds = [(None, None), (0, None), (0, None)]
+    return ScoreMap(*minimize(loss, np.array([0.0, 1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x.tolist())
+
+
+class LikelihoodVerifier(Verifier):
+    """Scores samples by how likely a language model finds them.
+
+    Args:
+        model: Folder, or a name that ``models.resolve_model`` knows, with a model and ``score_map.json``.
+        batch_size: Samples in one batch, >= 1.
+        device: A torch device; ``auto`` takes CUDA where there is one.
+        score_map: Used in place of the folder's.
+
+    Raises:
+        InputError: There is no such model, or no map.
+    """
+
+    def __init__(
+        self, model: str, batch_size: int = 256, device: str = "auto", score_map: ScoreMap | None = None
+    ) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        if batch_size < 1:
+            raise InputError(f"batch_size must be >= 1, got {batch_size}")
+        self._name, self._batch_size = model, batch_size
+        self._map = score_map or ScoreMap.load(Path(resolve_model(model)))
+        self._tokenizer: Any = load_pretrained(AutoTokenizer, model)
+        self._model: Any = load_pretrained(AutoModelForCausalLM, model, device).eval()
+        self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Verifier`."""
+        return {"adapter": "likelihood", "model": self._name, "score": asdict(self._map)}
+
+    def score(self, items: Sequence[Answered]) -> Scores:
+        """See :class:`Verifier`. Batches hold texts of neighbouring lengths."""
+        asked, written = self._tokens(items)
+        lengths = [len(question) + len(sample) for question, sample in zip(asked, written, strict=True)]
+        refusals = too_long(lengths, self._context)
+        return Scores.of(self._map(self._features(asked, written, lengths, refusals)), lengths, refusals)
+
+    def features(self, items: Sequence[Answered]) -> Floats:
+        """Least and total log-probability of each sample's tokens, its end included, [samples, 2]."""
+        asked, written = self._tokens(items)
+        return self._features(
+            asked, written, [len(one) + len(two) for one, two in zip(asked, written, strict=True)], {}
+        )
+
+    def _tokens(self, items: Sequence[Answered]) -> tuple[list[list[int]], list[list[int]]]:
+        asked = [self._tokenizer(item.question.text)["input_ids"] for item in items]
+        end = [self._tokenizer.eos_token_id]
+        return asked, [self._tokenizer(item.text, add_special_tokens=False)["input_ids"] + end for item in items]
+
+    @torch.inference_mode()
+    def _features(
+        self, asked: list[list[int]], written: list[list[int]], lengths: list[int], refusals: Mapping[int, str]
+    ) -> Floats:
+        found = np.full((len(lengths), 2), np.nan)
+        for batch in by_length(lengths, self._batch_size, refusals):
+            found[batch] = self._read([asked[index] for index in batch], [written[index] for index in batch])
+        return found
+
+    def _read(self, asked: list[list[int]], written: list[list[int]]) -> Floats:
+        rows = [question + sample for question, sample in zip(asked, written, strict=True)]
+        longest = max(map(len, rows))
+        # Causal: what is padded on the right is after everything that is read.
+        tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self._model.device)
+        start, stop = (
+            torch.tensor(part, device=tokens.device)[:, None]
+            for part in ([len(question) for question in asked], [len(row) for row in rows])
+        )
+        position = torch.arange(1, longest, device=tokens.device)
+        inside = (position >= start) & (position < stop)
+        chance = torch.log_softmax(self._model(input_ids=tokens).logits[:, :-1].float(), -1)
+        chosen = chance.gather(-1, tokens[:, 1:, None])[..., 0].masked_fill(~inside, 0.0)
+        return torch.stack([chosen.min(-1).values, chosen.sum(-1)], -1).double().cpu().numpy()

@@ -1,0 +1,1 @@
+"""The command ``optscale``: one verb a file."""

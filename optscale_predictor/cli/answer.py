@@ -1,0 +1,229 @@
+"""The verb that answers questions with OptScale inference."""
+
+import json
+import sys
+from collections import Counter
+from contextlib import closing
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optscale_predictor.backends.generators import ServerOptions, VLLMOptions
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.inference import Answer, Limits, OptScale
+    from optscale_predictor.policies import Policy
+    from optscale_predictor.questions.question import Question
+
+
+def answer(
+    question: str,
+    generator: str | None = None,
+    verifier: str = "embedded:verifier",
+    verifier_url: str | None = None,
+    verifier_layout: str = "auto",
+    verifier_aggregate: str = "mean",
+    verifier_separator: str | None = None,
+    predictor: str | None = None,
+    policy: str | None = None,
+    score_min: float = 0.95,
+    alpha: float = 0.95,
+    max_samples: int = 32,
+    engine: str = "auto",
+    base_url: str | None = None,
+    chat: bool = False,
+    prompt_file: str | None = None,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    seed: int = 0,
+    concurrency: int = 32,
+    server: ServerOptions | None = None,
+    vllm: VLLMOptions | None = None,
+    json_lines: bool = False,
+    output: str | None = None,
+    pool: str | None = None,
+    in_flight: int = 1024,
+    limit_tokens: int | None = None,
+    limit_seconds: float | None = None,
+    question_seconds: float | None = None,
+    source: str | None = None,
+    unpaired: bool = False,
+) -> None:
+    """Answer one question, or a file of them, and say what it cost and why it stopped.
+
+    Answers are printed as they are found. With `output` they go to a file, and the same command run again goes on where
+    an interrupted one was; with `pool` every sample is kept, and none that is there is drawn again.
+
+    Args:
+        question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
+        generator: Model folder, hub id or `embedded:generator`; with base_url the served model's name.
+        verifier: Reward model or process reward model (folder, hub id or `embedded:verifier`), `judge:MODEL`, or your
+            own as `python:module:function`.
+        verifier_url: Server of the verifier; in this process by default.
+        verifier_layout: How a process reward model reads steps, as in `optscale score`.
+        verifier_aggregate: What its steps' scores become: their `mean`, `min` or `product`, or the `last` one.
+        verifier_separator: What stands between two steps, as in `optscale score`.
+        predictor: Predictor checkpoint; without one a vague prior.
+        policy: For example `best_of_n:max_samples=8`; by default `optscale` with the three numbers that follow.
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap on samples, >= 1.
+        engine: `transformers`, `continuous` (transformers with continuous batching), `vllm`, `server` or `auto`.
+        base_url: An OpenAI-compatible server, for example http://127.0.0.1:8000/v1.
+        chat: Whether to put prompts into the model's chat template.
+        prompt_file: Text file with {question} in it; the bare question by default.
+        temperature: Softmax temperature, >= 0.
+        max_tokens: Most tokens a sample may have, >= 1.
+        seed: Base seed, >= 0.
+        concurrency: Requests under way at once at a server, >= 1.
+        server: How a server is asked.
+        vllm: Options of an in-process vLLM.
+        json_lines: Print one JSON object a question instead of text.
+        output: File for one JSON object a question, in the order in which they are answered.
+        pool: Folder of a pool that keeps every sample, scored.
+        in_flight: Questions under way at once, >= 1.
+        limit_tokens: Generated tokens of all questions together at most, >= 1.
+        limit_seconds: Wall time of all questions together at most, > 0.
+        question_seconds: Wall time of one question at most, > 0.
+        source: Which of the predictor's sources; by default the one that generator and verifier are.
+        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+    """
+    from optscale_predictor.backends.engines import load_predictor, make_generator, make_verifier
+    from optscale_predictor.backends.generators import SamplingParams
+    from optscale_predictor.backends.generators._generator import warning_at_end
+    from optscale_predictor.inference import Limits, OptScale
+    from optscale_predictor.questions.prompts import PromptTemplate
+
+    questions = _read(question)
+    rule = _policy(policy, score_min, alpha, max_samples)
+    limits = Limits(limit_tokens, limit_seconds, question_seconds)
+    prompt = PromptTemplate.from_file(prompt_file)
+    sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    name = generator or (None if base_url else "embedded:generator")
+    drawing = make_generator(
+        name, sampling, base_url, chat, concurrency=concurrency, engine=engine, server=server, vllm=vllm
+    )
+    judge = make_verifier(
+        verifier,
+        base_url=verifier_url,
+        layout=verifier_layout,
+        aggregate=verifier_aggregate,
+        separator=verifier_separator,
+    )
+    learnt = load_predictor(predictor)
+    scaler = OptScale(
+        drawing, judge, learnt, rule, prompt=prompt, source=source, unpaired=unpaired, in_flight=in_flight
+    )
+    with warning_at_end(drawing):
+        if output is not None:
+            _answer_into(Path(output), questions, scaler, limits, pool)
+            return
+        texts = {one.id: one for one in questions}
+        with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
+            for result in answers:
+                print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+
+
+def _answer_into(
+    path: Path, questions: "list[Question]", scaler: "OptScale", limits: "Limits", pool: str | None
+) -> None:
+    """Adds to a file what it does not have yet, and says what it cost."""
+    from optscale_predictor._support.atomic_files import naming
+    from optscale_predictor._support.progress import progress_bar
+
+    there = _answered(path)
+    left = [one for one in questions if one.id not in there]
+    samples = tokens = 0
+    reasons: Counter[str] = Counter()
+    with naming(path), path.open("a", encoding="utf-8"):  # a place that takes nothing is found before anything is drawn
+        pass
+    answers = scaler.stream(left, limits=limits, pool=pool)
+    bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")
+    with path.open("a", encoding="utf-8") as file, closing(answers), bar:
+        for result in answers:
+            with naming(path):
+                file.write(_as_json(result) + "\n")
+                file.flush()
+            samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
+            reasons[result.stop_reason] += 1
+            bar.update()
+    stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    print(f"{len(left)} questions, {samples} samples, {tokens} tokens; {stopped or 'nothing was left to do'}: {path}")
+
+
+def _answered(path: Path) -> set[str]:
+    """Ids of the questions that a file of answers has; a line that a kill cut short is taken off it.
+
+    Raises:
+        InputError: It is not a file of answers.
+    """
+    from optscale_predictor._support.atomic_files import write_text
+    from optscale_predictor._support.json_lines import parse_object
+
+    if not path.exists():
+        return set()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read it: {error}") from error
+    whole = text[: text.rfind("\n") + 1]
+    rows = [parse_object(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)]
+    for number, row in enumerate(rows, start=1):
+        if "id" not in row or "stop_reason" not in row:
+            raise InputError(f"{path}:{number}: not an answer of `optscale answer`; name another file")
+    if whole != text:
+        write_text(whole, path)
+    return {str(row["id"]) for row in rows}
+
+
+def _policy(policy: str | None, score_min: float, alpha: float, max_samples: int) -> "Policy":
+    from optscale_predictor.policies import OptScalePolicy, parse_policy
+
+    if policy is not None:
+        return parse_policy(policy)
+    return OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
+
+
+def _read(question: str) -> "list[Question]":
+    from optscale_predictor.questions.question import Question, parse_questions, read_questions
+
+    if question == "-":
+        return parse_questions(sys.stdin, "standard input")
+    if question.endswith(".jsonl"):
+        return read_questions(Path(question))
+    if not question.strip():
+        raise InputError("the question is empty")
+    return [Question("0", question)]
+
+
+def _as_json(result: "Answer") -> str:
+    row = {
+        "id": result.question_id,
+        "answer": result.answer,
+        "text": result.text,
+        "score": None if isnan(result.score) else result.score,
+        "samples": result.samples,
+        "tokens": result.tokens,
+        "stop_reason": result.stop_reason,
+        "scores": result.scores,
+        "needed": None if isnan(result.needed) else result.needed,
+        "seconds": round(result.seconds, 3),
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
+    needed = {number: estimate for number, estimate in result.trace if not isnan(estimate)}
+    lines = [f"question  {question.text}", f"policy    {policy}", "", "sample  score   best    N*"]
+    best = 0.0
+    for number, value in enumerate(result.scores, start=1):
+        best = max(best, value)
+        estimate = f"{needed[number]:.0f}" if number in needed else ""
+        lines.append(f"{number:6d}  {value:.3f}   {best:.3f}   {estimate}")
+    lines += [
+        "",
+        f"answer    {result.answer}   (score {result.score:.3f})",
+        f"stopped   {result.stop_reason} after {result.samples} samples, {result.tokens} tokens",
+    ]
+    return "\n".join(lines)

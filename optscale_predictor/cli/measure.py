@@ -1,0 +1,114 @@
+"""The verbs that measure: calibrate, replay."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.stats.estimators import Prior
+
+
+def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | None = None) -> None:
+    """Fit the probability of a right answer to a labelled pool's scores; prints how reliable it is.
+
+    Args:
+        pool: Folder of a scored pool whose questions have gold answers.
+        output: JSON file to write; the policies cost_aware, shared_budget and instance_adaptive read it.
+        kind: `isotonic` or `platt`.
+        diagram: PNG file for the reliability diagram of the held-out questions.
+    """
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.stats.calibration import fit_isotonic, fit_platt
+    from optscale_predictor.stats.reliability import draw_reliability, reliability
+
+    fits = {"isotonic": fit_isotonic, "platt": fit_platt}
+    if kind not in fits:
+        raise InputError(f"kind must be one of {', '.join(fits)}, got {kind!r}")
+    recorded = RecordedSamples.from_pool(Pool(pool))
+    if recorded.num_questions < 2:
+        raise InputError(f"{pool}: calibration needs two questions at least, to hold one out")
+    held_out = recorded.take(np.arange(1, recorded.num_questions, 2))
+    fitted = recorded.take(np.arange(0, recorded.num_questions, 2))
+    found = reliability(fits[kind](fitted.scores, fitted.correct)(held_out.scores), held_out.correct)
+    fits[kind](recorded.scores, recorded.correct).save(output)
+    figures = f"calibration error {found.calibration_error:.3f}, Brier score {found.brier:.3f}, AUC {found.auc:.3f}"
+    print(f"on {held_out.num_questions} held-out questions: {figures}")
+    print(f"fitted to all {recorded.num_questions} questions: {output}")
+    if diagram is not None:
+        draw_reliability(found, diagram, f"{pool}, {kind}")
+
+
+def replay(
+    pool: str,
+    policies: str = "best_of_n self_consistency optscale_0 optscale",
+    predictor: str | None = None,
+    prior_pool: str | None = None,
+    output: str | None = None,
+    num_orders: int = 20,
+    seed: int = 0,
+    source: str | None = None,
+    unpaired: bool = False,
+) -> None:
+    """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
+
+    Args:
+        pool: Folder of a scored pool.
+        policies: Policies separated by spaces, for example "best_of_n:max_samples=8 optscale:score_min=0.9".
+        predictor: Predictor checkpoint whose priors the policies get.
+        prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
+            no predictor.
+        output: Folder for table.md, table.json and curve.png.
+        num_orders: Random orders of the samples to average over, >= 1.
+        seed: Which ones.
+        source: Which of the predictor's sources; by default the one that made the pool.
+        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+    """
+    from optscale_predictor.evaluation.report import markdown_table, write_replay
+    from optscale_predictor.policies import parse_policy
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.replay.replaying import Entry
+    from optscale_predictor.replay.replaying import replay as run
+
+    if num_orders < 1:
+        raise InputError(f"num_orders must be >= 1, got {num_orders}")
+    rules = [parse_policy(text) for text in policies.split()]
+    if not rules:
+        raise InputError("no policies named")
+    opened = Pool(pool)
+    recorded = RecordedSamples.from_pool(opened)
+    prior = prior_of(opened, predictor, prior_pool, source, unpaired)
+    rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
+    print(markdown_table(rows))
+    if output is not None:
+        write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")
+
+
+def prior_of(
+    pool: "Pool",
+    predictor: str | None,
+    prior_pool: str | None,
+    source: str | None = None,
+    unpaired: bool = False,
+) -> "Prior | None":
+    """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
+    from optscale_predictor.backends.engines import load_predictor
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.targets import constant_prior
+
+    model = load_predictor(predictor)
+    if model is not None:
+        from optscale_predictor.predictor.provenance.pairing import require_pairing
+        from optscale_predictor.predictor.provenance.source_records import source_of_pool
+
+        learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, unpaired)
+        return model.predict_questions(pool.questions, learnt)
+    if prior_pool is not None:
+        return constant_prior(RecordedSamples.from_pool(Pool(prior_pool)).scores)
+    return None

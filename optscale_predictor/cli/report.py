@@ -1,0 +1,93 @@
+"""The verb that reports: what runs found, as a page, pictures and tables."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.evaluation.report import Run
+
+
+def report(
+    runs: list[str],
+    output: str = "report",
+    title: str | None = None,
+    reference: str | None = None,
+    policies: str = "optscale best_of_n self_consistency",
+    predictor: str | None = None,
+    prior_pool: str | None = None,
+    orders: int = 20,
+    seed: int = 0,
+) -> None:
+    """Report on runs: one HTML page that needs nothing else, pictures, and tables in Markdown, LaTeX and JSON.
+
+    Runs of the same policies with other seeds are shown together; runs of other policies on the same questions are
+    compared. A scored pool may stand in place of a run: policies are replayed over it.
+
+    Args:
+        runs: Folders of run records, or of scored pools.
+        output: Folder for report.html, curve.png, tokens.png (both also .svg), table.md, table.tex and table.json.
+        title: Of the page; by default what was asked.
+        reference: Policy that savings are measured against, for example "best_of_n:max_samples=32"; by default the
+            Best-of-N with the most samples.
+        policies: For pools: policies separated by spaces, the first one primary.
+        predictor: For pools: checkpoint whose priors the policies get.
+        prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
+            there is no predictor.
+        orders: For pools: orders of the samples to replay, >= 1.
+        seed: Of those orders, and of the bootstrap.
+    """
+    from optscale_predictor.evaluation.report import compare, write_report
+    from optscale_predictor.evaluation.report.formatting import first_answer, second_answer
+
+    if not runs:
+        raise InputError("name a run's folder, or several")
+    found = [_read(name, policies, predictor, prior_pool, orders, seed) for name in runs]
+    comparison = compare(found, reference, seed)
+    named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
+    given = {
+        "title": title,
+        "reference": reference,
+        "policies": policies if any(run.facts is None for run in found) else None,
+        "predictor": predictor,
+        "prior-pool": prior_pool,
+        "orders": orders if any(run.facts is None for run in found) else None,
+        "seed": seed,
+    }
+    written = write_report(comparison, output, named, _command(runs, given))
+    print("\n".join((first_answer(comparison), second_answer(comparison))))
+    print("\n".join(f"{path}" for path in written))
+
+
+def _command(runs: list[str], given: Mapping[str, object]) -> str:
+    """What was typed, with folders by their names: a page need not say where on a machine they lie."""
+    from optscale_predictor.evaluation.report.comparison import short_names
+
+    places = {name: Path(str(given[name])).name for name in ("predictor", "prior-pool") if given[name] is not None}
+    options = [
+        piece for name, value in {**given, **places}.items() if value is not None for piece in (f"--{name}", str(value))
+    ]
+    return shlex.join(["optscale", "report", *short_names(runs), *options])
+
+
+def _read(name: str, policies: str, predictor: str | None, prior_pool: str | None, orders: int, seed: int) -> "Run":
+    from optscale_predictor.cli.measure import prior_of
+    from optscale_predictor.evaluation.report import read_record, replay_pool
+    from optscale_predictor.policies import parse_policy
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools.pool_hub import is_hub_name
+
+    folder = Path(name)
+    if (folder / "run.json").is_file():
+        return read_record(folder)
+    if not is_hub_name(name) and not (folder / "manifest.json").is_file():
+        raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json)")
+    rules = [parse_policy(text) for text in policies.split()]
+    if not rules:
+        raise InputError("no policies named")
+    pool = Pool(name)
+    prior = prior_of(pool, predictor, prior_pool)
+    return replay_pool(pool, rules, orders, seed, prior, predictor or prior_pool)

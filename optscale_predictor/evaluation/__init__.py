@@ -1,0 +1,1 @@
+"""Evaluation: lm-eval runs, reports on runs, and assessments of predictors."""

@@ -1,0 +1,194 @@
+"""How well predicted moments agree with those observed on held-out questions, with bootstrap intervals over questions.
+
+Every figure is a function of weights on the questions: equal weights give its value, the weights of a resample its
+value there. So one set of resamples serves all predictions, and differences between two of them are paired.
+
+Reliability of predicted means: do questions that are predicted alike have the mean score that is predicted?
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor._support.parallel_map import in_parts
+from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
+from optscale_predictor.stats.estimators import Prior, ScoreStatistics
+from optscale_predictor.stats.estimators.evidence import log_evidence
+from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+
+Floats = NDArray[np.float64]
+
+#: The figures of a prediction, and what each is called in a table.
+FIGURES = {
+    "r2_mean": "R² of mean",
+    "r2_std": "R² of std",
+    "spearman_mean": "Spearman of mean",
+    "spearman_std": "Spearman of std",
+    "log_likelihood": "log-likelihood a score",
+    "log_evidence": "log evidence a question",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one prediction is than another.
+
+    Attributes:
+        of: The difference, positive where the one is better.
+        better: Share of resamples in which it is, in [0, 1].
+    """
+
+    of: Estimate
+    better: float
+
+
+class Resampled:
+    """The figures of one prediction on held-out questions and on every resample of them.
+
+    Attributes:
+        values: By the figure's name, [1 + resamples]: on the questions as they are, then on the resamples.
+    """
+
+    def __init__(self, values: Mapping[str, Floats]) -> None:
+        self.values = dict(values)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Every figure with its bootstrap standard error and interval; NaN where it is not defined."""
+        return {name: estimate(values) for name, values in self.values.items()}
+
+    def better_than(self, other: "Resampled") -> dict[str, Difference]:
+        """Paired differences to another prediction on the same resamples, of the figures that both have."""
+        return {
+            name: difference(self.values[name] - other.values[name])
+            for name in self.values
+            if name in other.values and np.isfinite(other.values[name][0])
+        }
+
+
+def resampling_weights(num_questions: int, resamples: int = 1000, seed: int = 0) -> Floats:
+    """Weights of questions that sum to 1, [1 + resamples, questions]: equal ones first."""
+    drawn = Bootstrap(1, num_questions, resamples, seed).weights
+    return np.concatenate([np.full((1, num_questions), 1 / num_questions), drawn])
+
+
+def estimate(values: Floats) -> Estimate:
+    """The first of ``values`` [1 + resamples] with the spread of the others."""
+    rest = values[1:][np.isfinite(values[1:])]
+    if not np.isfinite(values[0]) or not rest.size:
+        return Estimate(float("nan"), float("nan"), float("nan"), float("nan"))
+    low, high = np.percentile(rest, [2.5, 97.5])
+    return Estimate(float(values[0]), float(rest.std()), float(low), float(high))
+
+
+def difference(values: Floats) -> Difference:
+    """A difference of figures [1 + resamples]; a resample in which both are equal counts as half."""
+    rest = values[1:][np.isfinite(values[1:])]
+    share = float((rest > 0).mean() + (rest == 0).mean() / 2) if rest.size else float("nan")
+    return Difference(estimate(values), share)
+
+
+def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -> Resampled:
+    """All figures of a prediction.
+
+    Args:
+        prior: Predicted mean and standard deviation of each question's scores, and how many samples they are worth.
+        observed: What the scores were.
+        weights: See :func:`resampling_weights`.
+    """
+    prior = prior.broadcast_to(observed.mean.size)
+    std = np.sqrt(observed.variance)
+    return Resampled(
+        {
+            "r2_mean": r_squared(prior.mu, observed.mean, weights),
+            "r2_std": r_squared(prior.within, std, weights),
+            "spearman_mean": spearman(prior.mu, observed.mean, weights),
+            "spearman_std": spearman(prior.within, std, weights),
+            "log_likelihood": weights @ log_likelihood(prior, observed),
+            "log_evidence": weights @ evidence(prior, observed),
+        }
+    )
+
+
+def r_squared(predicted: Floats, true: Floats, weights: Floats) -> Floats:
+    """Coefficient of determination under each set of weights, [sets]; at most 1, NaN where the truth does not vary."""
+    centred = true - true.mean()
+    variance = weights @ centred**2 - (weights @ centred) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(variance > 1e-15, 1 - weights @ (predicted - true) ** 2 / variance, np.nan)
+
+
+def spearman(predicted: Floats, true: Floats, weights: Floats) -> Floats:
+    """Spearman's rank correlation under each set of weights, [sets]; NaN where one side does not vary."""
+    one, other = weighted_ranks(predicted, weights), weighted_ranks(true, weights)
+    one, other = one - 0.5, other - 0.5  # mid-ranks have weighted mean 1/2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt((weights * one**2).sum(-1) * (weights * other**2).sum(-1))
+        return np.where(spread > 1e-12, (weights * one * other).sum(-1) / spread, np.nan)
+
+
+def weighted_ranks(values: Floats, weights: Floats) -> Floats:
+    """Mid-ranks of values as shares in (0, 1), [sets, values]: the weight below plus half of that at the same value."""
+    _, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(place[order]) > 0])
+    tied = np.add.reduceat(weights[:, order], starts, axis=1)
+    return np.asarray((tied.cumsum(-1) - tied / 2)[:, place])
+
+
+def log_likelihood(prior: Prior, observed: ScoreStatistics) -> Floats:
+    """Mean log density of each question's scores under the truncated normal of the predicted moments, [questions].
+
+    The density is exp(a x + b x^2) / Z: its mean log over scores is that at their mean, plus b times their variance.
+    """
+    fit = fit_moments(prior.mu, prior.within**2)
+    return np.asarray(fit.log_prob(observed.mean) + fit.b * observed.variance)
+
+
+_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ReliableMeans:
+    """Questions in bins of neighbouring predictions, about as many in each; arrays [bins].
+
+    Attributes:
+        count: Questions.
+        predicted: Mean of their predicted means.
+        observed: Mean of their observed means.
+        error: Its standard error over questions; 0 where a bin has one.
+    """
+
+    count: NDArray[np.int64]
+    predicted: Floats
+    observed: Floats
+    error: Floats
+
+
+def reliable_means(prior: Prior, observed: ScoreStatistics, bins: int = _BINS) -> ReliableMeans:
+    """Bins of the predicted means, and what was observed in them; equal predictions share a bin.
+
+    Args:
+        prior: One a question.
+        observed: The questions' scores.
+        bins: At most so many, >= 1.
+    """
+    order = np.argsort(prior.mu, kind="stable")
+    nominal = np.searchsorted(prior.mu[order], prior.mu[order]) * bins // len(order)
+    parts = np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
+    count = np.array([part.size for part in parts])
+    predicted, mean = (np.array([of[part].mean() for part in parts]) for of in (prior.mu, observed.mean))
+    spread = np.array([observed.mean[part].std(ddof=1) if part.size > 1 else 0.0 for part in parts])
+    return ReliableMeans(count, predicted, mean, spread / np.sqrt(count))
+
+
+def evidence(prior: Prior, observed: ScoreStatistics) -> Floats:
+    """Log evidence of each question, [questions], in nats."""
+    prior = prior.broadcast_to(observed.mean.size)
+
+    def work(part: slice) -> Floats:
+        some = Prior(prior.mu[part], prior.sigma[part], prior.strength[part])
+        return log_evidence(some, ScoreStatistics(observed.count[part], observed.mean[part], observed.variance[part]))
+
+    return np.concatenate(in_parts(work, observed.mean.size, 128))

@@ -1,0 +1,234 @@
+"""What counts in the end: the samples that ``optscale`` draws with a prior and without one, at an equal hit rate.
+
+Who knows a question's scores beforehand gives up sooner on what is out of reach, and later on what is not. A prior that
+only gives up sooner draws fewer samples and reaches the target less often, which is no saving. So every prior is given
+the settings (alpha and floor) that serve it best at one hit rate, a share of what all samples would reach.
+
+How many samples a prediction is worth: the fixed strength that serves it best, and the learned against fixed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.evaluation.assessment.accuracy import (
+    Difference,
+    difference,
+    estimate,
+    evidence,
+    resampling_weights,
+)
+from optscale_predictor.evaluation.assessment.assessment_settings import Settings
+from optscale_predictor.evaluation.assessment.simulated_runs import Runs
+from optscale_predictor.evaluation.assessment.stopping_grid import (
+    Beliefs,
+    Curve,
+    clairvoyant,
+    fewest_at,
+    follow,
+    grid,
+    know,
+    trace,
+)
+from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.estimators import Prior, ScoreStatistics
+from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
+
+Floats = NDArray[np.float64]
+
+NONE, CONSTANT, PREDICTOR, TRUE = "no prior", "constant prior", "predictor", "true moments"
+ORACLE, CLAIRVOYANT = "bound: oracle", "bound: clairvoyant"
+CERTAIN = 1e4  # samples that true moments are worth
+
+_SHOWN = 24  # points of a drawn curve
+
+
+@dataclass(frozen=True)
+class AtHitRate:
+    """One prior's samples at the common hit rate.
+
+    Attributes:
+        hit_rate: The common hit rate, in [0, 1].
+        samples: Samples a question there.
+        fewer: How many fewer than the first prior's, paired over questions.
+    """
+
+    hit_rate: float
+    samples: Estimate
+    fewer: Difference
+
+
+@dataclass(frozen=True)
+class Saving:
+    """One prior's trade-off of samples against hits, for one target score.
+
+    Attributes:
+        prior: Which.
+        kind: Where the scores come from; see ``Runs``.
+        score_min: Target score.
+        at: By share of the hit rate of all samples, what is drawn at that hit rate.
+        usual_hit_rate: Hit rate at the alpha and floor that were asked for; NaN for bounds, which have none.
+        usual_samples: Samples a question at these.
+        curve: Points (hit rate, samples a question) of the trade-off.
+    """
+
+    prior: str
+    kind: str
+    score_min: float
+    at: dict[float, AtHitRate]
+    usual_hit_rate: float
+    usual_samples: float
+    curve: tuple[tuple[float, float], ...]
+
+
+def measure_savings(
+    runs: Runs, priors: Mapping[str, Prior | None], settings: Settings, bounds: bool = True
+) -> list[Saving]:
+    """Samples at an equal hit rate with each prior.
+
+    Args:
+        runs: The scores.
+        priors: By name, each one for all questions or one each; the first is what others are compared with.
+        settings: Target scores, shares of the hit rate, alpha and floor.
+        bounds: Whether to add the policy that knows each distribution, and the one that knows each score.
+
+    Returns:
+        One a target and prior, bounds last.
+    """
+    weights = resampling_weights(runs.num_questions, settings.resamples, settings.seed)
+    swept = [(settings.alpha, settings.floor), *grid()]
+    followed = {name: _follow(runs, prior, settings.score_mins) for name, prior in priors.items()}
+    found = []
+    for place, target in enumerate(settings.score_mins):
+        beliefs = {name: one[place] for name, one in followed.items()}
+        curves = {name: trace(one, swept).over_runs(runs.num_questions) for name, one in beliefs.items()}
+        if bounds:
+            known = know(runs.flat, runs.truth.tile(runs.num_orders), target)
+            curves[ORACLE] = trace(known, grid()).over_runs(runs.num_questions)
+            curves[CLAIRVOYANT] = clairvoyant(known).over_runs(runs.num_questions)
+        found += _compare(curves, len(priors), runs.kind, target, settings.shares, weights)
+    return found
+
+
+def _follow(runs: Runs, prior: Prior | None, score_mins: Sequence[float]) -> list[Beliefs]:
+    tiled = None if prior is None else prior.broadcast_to(runs.num_questions).tile(runs.num_orders)
+    return follow(runs.flat, tiled, score_mins)
+
+
+def _compare(
+    curves: Mapping[str, Curve], num_priors: int, kind: str, target: float, shares: Sequence[float], weights: Floats
+) -> list[Saving]:
+    """Savings of each curve against the first; of the first ``num_priors`` the first setting is the usual one."""
+    names, first = list(curves), next(iter(curves.values()))
+    most = (first.hits @ weights.T).max(0)
+    at: dict[str, dict[float, AtHitRate]] = {name: {} for name in names}
+    for share in shares:
+        samples = {name: fewest_at(curve, share * most, weights) for name, curve in curves.items()}
+        for name in names:
+            fewer = difference(samples[names[0]] - samples[name])
+            at[name][share] = AtHitRate(float(share * most[0]), estimate(samples[name]), fewer)
+    usual = {name: (curve.hits[0].mean(), curve.samples[0].mean()) for name, curve in curves.items()}
+    usual |= dict.fromkeys(names[num_priors:], (np.nan, np.nan))
+    found = []
+    for name, curve in curves.items():
+        rate, drawn = map(float, usual[name])
+        found.append(Saving(name, kind, target, at[name], rate, drawn, _points(curve)))
+    return found
+
+
+def _points(curve: Curve) -> tuple[tuple[float, float], ...]:
+    """The trade-off as it would be drawn: attainable hit rates with the fewest samples there."""
+    rates = np.linspace(curve.hits.mean(-1).min(), curve.hits.mean(-1).max(), _SHOWN)
+    even = np.full((1, curve.hits.shape[1]), 1 / curve.hits.shape[1])
+    return tuple((float(rate), float(fewest_at(curve, np.array([rate]), even)[0])) for rate in rates)
+
+
+LEARNED = "learned"
+LEAST, MOST = 1.0, 512.0
+_STEP = 2.0  # ratio of the strengths that are tried
+_ENOUGH = 200  # questions; one number needs no more to be fitted to a tenth or so
+
+
+def best_strength(moments: Floats, observed: ScoreStatistics, seed: int = 0) -> float:
+    """The strength, in [1, 512], at which predictions have the greatest evidence.
+
+    Args:
+        moments: Predicted means and standard deviations of questions that were not used to predict them (out of fold),
+            [questions, 2].
+        observed: Their scores.
+        seed: Which questions are taken where there are very many.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(moments))[:_ENOUGH]
+    mean, std = moments[chosen].T
+    parts = ScoreStatistics(*(part[chosen] for part in (observed.count, observed.mean, observed.variance)))
+
+    @cache
+    def gain(step: int) -> float:
+        return float(evidence(Prior.expecting(mean, std, start * _STEP**step), parts).mean())
+
+    # As many samples as have a mean that errs as much: right but for what the spread and the shape add.
+    error = max(float(((mean - parts.mean) ** 2).mean()), RESOLUTION**2)
+    start = float(np.clip((std**2).mean() / error, LEAST, MOST))
+    low, high = (round(np.log(edge / start) / np.log(_STEP)) for edge in (LEAST, MOST))
+    best = 0
+    while low < best and gain(best - 1) > gain(best):
+        best -= 1
+    while best < high and gain(best + 1) > gain(best):
+        best += 1
+    # The top of a parabola through the three.
+    below, at, above = gain(best - 1), gain(best), gain(best + 1)
+    bend = 2 * at - below - above
+    offset = 0.5 * (above - below) / bend if bend > 0 else 0.0
+    return float(np.clip(start * _STEP ** (best + np.clip(offset, -0.5, 0.5)), LEAST, MOST))
+
+
+@dataclass(frozen=True)
+class StrengthRow:
+    """One way to trust the predicted moments.
+
+    Attributes:
+        name: ``learned``, or the fixed strength.
+        log_evidence: Predictive log evidence a question.
+        samples: By target score, samples a question at an equal hit rate.
+        learned_fewer: By target score, how many fewer the learned strength draws.
+    """
+
+    name: str
+    log_evidence: Estimate
+    samples: dict[float, Estimate]
+    learned_fewer: dict[float, Difference]
+
+
+def compare_strengths(runs: Runs, prior: Prior, observed: ScoreStatistics, settings: Settings) -> list[StrengthRow]:
+    """The predictor's own strength against the same moments with fixed ones.
+
+    Args:
+        runs: The scores that samples are saved on.
+        prior: The predictor's, one a question.
+        observed: Statistics of the same questions' scores.
+        settings: Target scores and fixed strengths; samples are compared at the greatest of its shares of the hit rate.
+    """
+    named = {
+        LEARNED: prior,
+        **{f"{strength:g}": Prior.expecting(prior.mu, prior.within, strength) for strength in settings.strengths},
+    }
+    saved = measure_savings(runs, named, settings, bounds=False)
+    weights = resampling_weights(len(prior), settings.resamples, settings.seed)
+    share = max(settings.shares)
+    rows = []
+    for name, one in named.items():
+        mean = estimate(weights @ evidence(one, observed))
+        mine = {saving.score_min: saving.at[share] for saving in saved if saving.prior == name}
+        samples = {target: found.samples for target, found in mine.items()}
+        fewer = {target: _reversed(found.fewer) for target, found in mine.items()}
+        rows.append(StrengthRow(name, mean, samples, fewer))
+    return rows
+
+
+def _reversed(of: Difference) -> Difference:
+    """The same difference seen from the other side."""
+    mean, error, low, high = of.of.mean, of.of.error, of.of.low, of.of.high
+    return Difference(Estimate(-mean, error, -high, -low), 1 - of.better)

@@ -1,0 +1,93 @@
+"""Conversations on their way through lm-eval, which carries prompts as strings.
+
+lm-eval hands a model the turns and takes back one string. Ours is the turns themselves as JSON, so that the engine, or
+its server, puts them into the model's own chat template.
+
+The answer that goes through lm-eval: a plain string that remembers what it cost.
+
+lm-eval hands a model's replies to the task as they are, so a string can carry more than its text. It survives pickling,
+and with it lm-eval's cache.
+"""
+
+import json
+from math import nan
+from typing import Any, Self
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.inference import Answer
+from optscale_predictor.questions.answers import strip_thinking
+
+_MARK = "optscale conversation: "
+
+
+def write_turns(turns: list[dict[str, str]]) -> str:
+    """A conversation as one string."""
+    return _MARK + json.dumps(turns, ensure_ascii=False)
+
+
+def read_turns(prompt: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of role and content in a string that :func:`write_turns` wrote; none in any other.
+
+    Raises:
+        InputError: Something was added to the string on its way.
+    """
+    if not prompt.startswith(_MARK):
+        return ()
+    try:
+        turns = json.loads(prompt.removeprefix(_MARK))
+    except ValueError:
+        raise InputError("lm-eval added text to a conversation; this task does not go with chat templates") from None
+    return tuple((str(turn["role"]), str(turn["content"])) for turn in turns)
+
+
+class ChosenText(str):
+    """The chosen sample's text, without its thinking, which no metric may take for an answer.
+
+    Made of a text alone, as lm-eval makes one of a gold answer, it cost nothing.
+
+    Attributes:
+        samples: Samples drawn for the question.
+        tokens: Tokens generated for them.
+        stop_reason: Why it got no more.
+        score: The chosen sample's score, in [0, 1]; NaN where there is none.
+        hit: Whether a sample reached the policy's ``score_min``; None where it has none.
+        others: What the further policies of the run chose, by policy.
+        ended: Whether it ended by itself; False where it was cut off.
+    """
+
+    samples: int
+    tokens: int
+    stop_reason: str | None
+    score: float
+    hit: bool | None
+    others: "tuple[tuple[str, ChosenText], ...]"
+    ended: bool
+
+    def __new__(
+        cls,
+        text: str = "",
+        samples: int = 0,
+        tokens: int = 0,
+        stop_reason: str | None = None,
+        score: float = nan,
+        hit: bool | None = None,
+        others: "tuple[tuple[str, ChosenText], ...]" = (),
+        ended: bool = True,
+    ) -> Self:
+        """A string with its costs."""
+        self = super().__new__(cls, text)
+        self.samples, self.tokens, self.stop_reason, self.score = samples, tokens, stop_reason, score
+        self.hit, self.others, self.ended = hit, others, ended
+        return self
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """The text of an answer, and of those that share its samples."""
+        others = tuple((other.policy, cls.of(other)) for other in answer.others)
+        costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.hit)
+        return cls(strip_thinking(answer.text), *costs, others, answer.finish_reason != "length")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How pickle remakes it."""
+        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.hit, self.others, self.ended)
+        return type(self), (str(self), *costs)

@@ -1,0 +1,118 @@
+"""``optscale eval``: lm-eval's own command line, with our model and tasks added and every flag handed on.
+
+Two flags are ours. ``--policies "A B C"`` compares policies in one run: they share each question's samples, so the
+whole costs what the greediest of them does. ``--record FOLDER`` says where the run's record goes, of which
+``optscale report`` makes a page; by default it goes below ``--output_path``, where there is one.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from optscale_predictor.errors import InputError, MissingExtraError
+
+TASKS = Path(__file__).parent / "tasks"
+
+RECORDS = "records"  # below --output_path
+
+
+def evaluate(args: list[str]) -> None:
+    """Runs lm-eval with ``args``; ``--model optscale`` where they name no model.
+
+    Raises:
+        InputError: Bad arguments of ours.
+        MissingExtraError: lm-eval is not installed.
+    """
+    try:
+        from lm_eval.__main__ import cli_evaluate
+    except ImportError:
+        raise MissingExtraError("lm-eval", "eval") from None
+
+    args, record = with_ours(args)
+    given = sys.argv
+    sys.argv = ["optscale eval", *with_defaults(args)]
+    try:
+        cli_evaluate()
+    except InputError:
+        raise
+    except TypeError as error:
+        # What lm-eval has a flag for (--batch_size, --device) cannot stand among the model's arguments as well.
+        if "multiple values for keyword argument" not in str(error):
+            raise
+        raise InputError(
+            f"--model_args: {str(error).rsplit(' ', 1)[-1]} is a flag of its own: --batch_size, --device"
+        ) from error
+    except (KeyError, ValueError, AssertionError) as error:
+        # What lm-eval raises for a task it does not know, or for more examples than there are.
+        said = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(f"lm-eval: {said}") from error
+    finally:
+        sys.argv = given
+    if record is not None:
+        _say_records(Path(record))
+
+
+def with_ours(args: Sequence[str]) -> tuple[list[str], str | None]:
+    """``args`` with our own flags turned into arguments of our model, and where the record goes.
+
+    Raises:
+        InputError: One of them has no value.
+    """
+    rest, policies = _taken(args, "--policies")
+    rest, record = _taken(rest, "--record")
+    if _value(rest, "--model", "-M") not in (None, "optscale"):
+        if policies is not None or record is not None:
+            raise InputError("--policies and --record are for --model optscale")
+        return rest, None
+    output = _value(rest, "--output_path", "-o")
+    if record is None and output is not None:
+        record = str(Path(output) / RECORDS)
+    ours = {"policies": policies and policies.replace(",", ";"), "record": record}
+    added = [f"{name}={value}" for name, value in ours.items() if value]
+    return [*rest, *(["--model_args", *added] if added else [])], record
+
+
+def with_defaults(args: list[str]) -> list[str]:
+    """``args`` with our task folder included and our model named."""
+    if not args or args[0] in ("ls", "validate", "-h", "--help"):
+        return [*args, "--include_path", str(TASKS)] if args and args[0] == "ls" else args or ["--help"]
+    added = args if args[0] == "run" else ["run", *args]
+    if _value(args, "--model", "-M") is None and _value(args, "--config", "-C") is None:
+        added = [*added, "--model", "optscale"]
+    if not any(one.startswith("--include_path") for one in args):
+        added = [*added, "--include_path", str(TASKS)]
+    return added
+
+
+def _taken(args: Sequence[str], flag: str) -> tuple[list[str], str | None]:
+    """``args`` without a flag of ours, and its value; the last one where there are several."""
+    rest: list[str] = []
+    found, coming = None, iter(args)
+    for one in coming:
+        if one == flag:
+            found = next(coming, None)
+            if found is None:
+                raise InputError(f"{flag} needs a value")
+        elif one.startswith(f"{flag}="):
+            found = one.partition("=")[2]
+        else:
+            rest.append(one)
+    return rest, found
+
+
+def _value(args: Sequence[str], *flags: str) -> str | None:
+    """The value that a flag of lm-eval's is given; None where it is not."""
+    found = None
+    for index, one in enumerate(args):
+        name, equals, value = one.partition("=")
+        if name in flags:
+            found = value if equals else next(iter(args[index + 1 :]), "")
+    return found
+
+
+def _say_records(folder: Path) -> None:
+    """Says what to do with what the run left behind."""
+    records = sorted(path.parent for path in folder.glob("*/run.json"))
+    if records:
+        print(f"record    {'  '.join(map(str, records))}")
+        print(f"report    optscale report {' '.join(map(str, records))} --output {folder.parent / 'report'}")

@@ -1,0 +1,92 @@
+"""The record of an lm-eval run: one folder a task, written as answers come."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isnan
+from pathlib import Path
+
+from optscale_predictor import __version__
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts
+from optscale_predictor.inference import Answer, OptScale
+from optscale_predictor.questions.answers import is_correct
+from optscale_predictor.questions.question import Question
+
+
+class Recording:
+    """Writes one task's record; a context manager.
+
+    Args:
+        folder: The record; made where it does not exist.
+        task: The task's name.
+        scaler: What answers.
+        questions: All questions.
+        predictor: The checkpoint's name; None where there is none.
+        seed: The base seed.
+
+    Raises:
+        InputError: The folder holds another run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        task: str,
+        scaler: OptScale,
+        questions: Sequence[Question],
+        predictor: str | None,
+        seed: int,
+    ) -> None:
+        self._gold: Mapping[str, str | None] = {question.id: question.gold for question in questions}
+        verifier = None if scaler.verifier is None else dict(scaler.verifier.describe())
+        facts = RunFacts(
+            task=task,
+            policies=[str(policy) for policy in scaler.policies],
+            generator=dict(scaler.generator.describe()),
+            verifier=verifier,
+            predictor=predictor,
+            seed=seed,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=__version__,
+        )
+        self._writer = RecordWriter(folder, facts)
+        self._clock = time.monotonic()
+        self._samples = self._tokens = 0
+
+    @property
+    def pool(self) -> Path:
+        """Where samples go."""
+        return self._writer.pool_folder
+
+    def __enter__(self) -> "Recording":
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Writes down what the run cost, however it ended."""
+        self._writer.spend(time.monotonic() - self._clock, self._samples, self._tokens)
+        self._writer.__exit__()
+
+    def add(self, answer: Answer) -> None:
+        """One question's answer, with those of the other policies."""
+        if answer.question_id in self._writer.finished:
+            return
+        self._samples += answer.generated_samples
+        self._tokens += answer.generated_tokens
+        self._writer.add([self._outcome(one) for one in (answer, *answer.others)])
+
+    def _outcome(self, answer: Answer) -> PolicyOutcome:
+        gold = self._gold[answer.question_id]
+        return PolicyOutcome(
+            question_id=answer.question_id,
+            policy=answer.policy,
+            answer=answer.answer,
+            correct=None if gold is None else is_correct(answer.answer, gold),
+            score=None if isnan(answer.score) else answer.score,
+            samples=answer.samples,
+            tokens=answer.tokens,
+            stop_reason=answer.stop_reason,
+            hit=answer.hit,
+            needed=None if isnan(answer.needed) else answer.needed,
+            seconds=round(answer.seconds, 4),
+        )

@@ -1,0 +1,264 @@
+"""What a report compares: every policy of every run, on the questions that all of them answered."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report.best_of_k import Curve, best_of_k
+from optscale_predictor.evaluation.report.merged_ranks import merge_ranks
+from optscale_predictor.evaluation.report.policy_names import labels
+from optscale_predictor.evaluation.report.read_runs import Cases, Run, normal, settings_of
+from optscale_predictor.evaluation.report.resampling import Resampled, Resamples
+from optscale_predictor.questions.question import Question
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+METRICS = ("correct", "samples", "tokens", "score", "hit")
+# What may differ between runs that are compared: who served the model, not which model and how it was asked.
+_INCIDENTAL = ("seed", "adapter", "served_model", "dtype", "max_model_len")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One policy over all its runs.
+
+    Attributes:
+        policy: In the form ``policies.parse_policy`` reads.
+        predictor: The checkpoint behind it; None where there was none.
+        label: What it is called here.
+        cases: Its cases on the questions compared, of all runs.
+        question: The place of each case's question, [cases].
+        resamples: Of the questions.
+    """
+
+    policy: str
+    predictor: str | None
+    label: str
+    cases: Cases
+    question: Ints
+    resamples: Resamples
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """Of the policy, as text."""
+        return settings_of(self.policy)
+
+    def setting(self, name: str) -> float | None:
+        """A setting that is a number; None where the policy has none of that name."""
+        try:
+            return float(self.settings[name])
+        except (KeyError, ValueError):
+            return None
+
+    @cached_property
+    def means(self) -> Mapping[str, Resampled]:
+        """By metric."""
+        return {name: self.mean(getattr(self.cases, name)) for name in METRICS}
+
+    def mean(self, values: Floats) -> Resampled:
+        """The mean of something over the cases, [cases]; NaN = not known."""
+        return self.resamples.mean(self.question, values)
+
+    @cached_property
+    def stops(self) -> Mapping[str, Resampled]:
+        """The share of its cases that stopped for each reason, the most frequent first."""
+        found, counts = np.unique(self.cases.reason, return_counts=True)
+        reasons = [str(found[place]) for place in np.argsort(-counts, kind="stable")]
+        return {reason: self.mean((self.cases.reason == reason).astype(np.float64)) for reason in reasons}
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What savings are measured against.
+
+    Attributes:
+        label: What it is called.
+        policy: In the form ``policies.parse_policy`` reads.
+        means: By metric: accuracy (``correct``), ``score``, ``samples`` and ``tokens``.
+        live: Whether it was run; else it is a point of the Best-of-k curve.
+    """
+
+    label: str
+    policy: str
+    means: Mapping[str, Resampled]
+    live: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything that a report is drawn from.
+
+    Attributes:
+        runs: As given, parts of one run put together.
+        questions: Ids of the questions compared.
+        left_out: Questions that some run has and that are not compared.
+        quality: What policies are compared by: ``correct``, or ``score`` where no gold answers are known.
+        results: One a policy and predictor; the first is the primary one.
+        curve: Best-of-k; None where no run has as many samples of every question.
+        reference: What savings are measured against; None where there is nothing.
+        resamples: Of the questions.
+    """
+
+    runs: Sequence[Run]
+    questions: Sequence[str]
+    left_out: int
+    quality: str
+    results: Sequence[Result]
+    curve: Curve | None
+    reference: Reference | None
+    resamples: Resamples
+
+    @property
+    def primary(self) -> Result:
+        """The policy that the report is about."""
+        return self.results[0]
+
+    @cached_property
+    def texts(self) -> Mapping[str, Question]:
+        """The questions whose texts are known, by id."""
+        return {name: question for run in reversed(self.runs) for name, question in run.questions.items()}
+
+
+def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) -> Comparison:
+    """Puts runs side by side.
+
+    Args:
+        runs: Of one task, generator and verifier; parts that several processes recorded become one run.
+        reference: The policy to measure savings against; by default the Best-of-N of most samples.
+        seed: Of the resampling.
+
+    Raises:
+        InputError: The runs are not alike, have no question in common, or lack the reference.
+    """
+    runs = merge_ranks(runs)
+    _require_alike(runs)
+    runs = _named_shortly(runs)
+    questions, quality, left_out = _common_questions(runs)
+    resamples = Resamples(len(questions), seed)
+    place = {question: number for number, question in enumerate(questions)}
+    found: dict[tuple[str, str | None], list[Cases]] = {}
+    for run in runs:
+        for policy, cases in run.cases.items():
+            found.setdefault((policy, run.predictor), []).append(_on(cases, place))
+    results = []
+    for (policy, predictor), label in zip(found, labels(list(found)), strict=True):
+        cases = Cases.concatenate(found[policy, predictor])
+        asked = np.array([place[question] for question in cases.question.tolist()], np.int64)
+        results.append(Result(policy, predictor, label, cases, asked, resamples))
+    curve = best_of_k(runs, questions) if quality == "score" or not _unlabelled(runs, questions) else None
+    chosen = _reference(results, curve, reference, resamples)
+    if chosen is not None and len(results) > 1 and results[0].policy == chosen.policy:
+        results = [*results[1:], results[0]]  # what is compared with is not what the report is about
+    return Comparison(runs, questions, left_out, quality, results, curve, chosen, resamples)
+
+
+def _named_shortly(runs: Sequence[Run]) -> list[Run]:
+    return [replace(run, name=name) for run, name in zip(runs, short_names([run.name for run in runs]), strict=True)]
+
+
+def short_names(given: Sequence[str]) -> list[str]:
+    """Folders by their names, and what lies above as far as they differ: not where on a machine they lie."""
+    names = [Path(name).name or name for name in given]
+    if len(set(names)) < len(names):
+        paths = [Path(name).resolve() for name in given]
+        shared = Path(os.path.commonpath(paths))
+        if shared not in paths:
+            names = [path.relative_to(shared).as_posix() for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return names
+
+
+def _require_alike(runs: Sequence[Run]) -> None:
+    if not runs:
+        raise InputError("no runs to report on")
+    first = runs[0]
+    for run in runs[1:]:
+        if run.task != first.task:
+            raise InputError(f"{run.name}: ran {run.task!r}, and {first.name} ran {first.task!r}; they do not compare")
+        for what in ("generator", "verifier"):
+            mine, its = _essence(getattr(run, what)), _essence(getattr(first, what))
+            if mine is None or its is None:
+                continue
+            for key in sorted(mine.keys() | its.keys()):
+                if mine.get(key) != its.get(key):
+                    raise InputError(
+                        f"{run.name}: its {what} has {key} {mine.get(key)!r}, that of {first.name} {its.get(key)!r}; "
+                        "they do not compare"
+                    )
+
+
+def _essence(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a generator or verifier is, without who served it; one that serves a pool is the one that made the pool."""
+    if described is None:
+        return None
+    if described.get("adapter") == "pool":
+        settings = described.get("settings")
+        inner = settings.get("generator") if isinstance(settings, Mapping) else described.get("made_by")
+        return _essence(inner if isinstance(inner, Mapping) else {})
+    return {key: value for key, value in described.items() if key not in _INCIDENTAL}
+
+
+def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
+    """The questions that every policy answered, what they are compared by, and how many are left out."""
+    every = [cases for run in runs for cases in run.cases.values()]
+    sets = [set(cases.question.tolist()) for cases in every]
+    common = set.intersection(*sets)
+    if not common:
+        raise InputError("the runs have no question in common")
+    unknown: set[str] = set()
+    for cases in every:
+        unknown |= set(cases.question[np.isnan(cases.correct)].tolist())
+    quality = "correct" if common - unknown else "score"
+    if quality == "score" and any(np.isnan(cases.score).any() for cases in every):
+        raise InputError("neither gold answers nor scores are known: there is nothing to compare policies by")
+    kept = common - unknown if quality == "correct" else common
+    # In the order of the first run, so that a report does not depend on how sets are laid out.
+    ordered = list(dict.fromkeys(one for one in every[0].question.tolist() if one in kept))
+    return ordered, quality, len(set.union(*sets)) - len(ordered)
+
+
+def _unlabelled(runs: Sequence[Run], questions: Sequence[str]) -> bool:
+    """Whether a sample of these questions is neither right nor wrong."""
+    for run in runs:
+        if run.samples is not None:
+            for question in questions:
+                start, end = run.samples.place.get(question, (0, 0))
+                if np.isnan(run.samples.correct[start:end]).any():
+                    return True
+    return False
+
+
+def _on(cases: Cases, place: Mapping[str, int]) -> Cases:
+    return cases.take(np.array([question in place for question in cases.question.tolist()], np.bool_))
+
+
+def _reference(
+    results: Sequence[Result], curve: Curve | None, wanted: str | None, resamples: Resamples
+) -> Reference | None:
+    if wanted is not None:
+        policy = normal(wanted)
+        live = next((one for one in results if one.policy == policy), None)
+    else:
+        fixed = [one for one in results if one.policy.startswith("best_of_n:")]
+        live = max(fixed, key=lambda one: one.setting("max_samples") or 0, default=None)
+        policy = f"best_of_n:max_samples={curve.depth}" if curve is not None else ""
+    if live is not None:
+        return Reference(live.label, live.policy, live.means, True)
+    number = settings_of(policy).get("max_samples", "")
+    if curve is not None and policy.startswith("best_of_n:") and int(number) <= curve.depth:
+        metrics = ("correct", "score", "samples", "tokens")
+        means = {metric: curve.at(int(number), metric, resamples) for metric in metrics}
+        return Reference(f"best_of_n (max_samples={number})", policy, means, False)
+    if wanted is not None:
+        known = ", ".join(one.policy for one in results)
+        raise InputError(f"no run has the reference {wanted!r}; there is: {known}")
+    return None

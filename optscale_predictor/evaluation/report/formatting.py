@@ -1,0 +1,163 @@
+"""How figures are written, and the answer in a few sentences."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
+from optscale_predictor.evaluation.report.policy_names import name_of
+from optscale_predictor.evaluation.report.resampling import Resampled
+from optscale_predictor.evaluation.report.tokens_saved import Saving, against_best_of_k, against_reference
+from optscale_predictor.stats.bootstrap import Estimate
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+DIGITS = {"correct": 3, "samples": 2, "tokens": 0, "score": 3, "hit": 3}
+NAMES = {"correct": "accuracy", "samples": "samples", "tokens": "tokens", "score": "score", "hit": "hit rate"}
+
+
+def figure(estimate: Estimate, digits: int) -> str:
+    """``0.785 ± 0.028``; empty where it is not known."""
+    if np.isnan(estimate.mean):
+        return ""
+    return f"{number(estimate.mean, digits)} ± {number(estimate.error, digits)}"
+
+
+def number(value: float, digits: int) -> str:
+    """With thousands told apart and a true minus; a dash where it is not known."""
+    if np.isnan(value):
+        return "\N{EN DASH}"
+    text = f"{value:,.{digits}f}"
+    return text.replace("-", MINUS) if float(text.replace(",", "")) else text.replace("-", "")
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share as per cent."""
+    return f"{number(100 * value, digits)}%"
+
+
+def saved(estimate: Estimate) -> str:
+    """A share saved with its interval; where several times as much is spent, how many times."""
+    if np.isnan(estimate.low):
+        return f"{share_saved(estimate.mean)} (no interval)"
+    ends = f"{share_saved(estimate.low)} to {share_saved(estimate.high)}"
+    return f"{share_saved(estimate.mean)} ({ends})"
+
+
+def share_saved(share: float) -> str:
+    """A share saved; where several times as much is spent, how many times."""
+    return f"{number(1 - share, 1)}{TIMES} spent" if share < -1 else percent(share)
+
+
+def percents(estimate: Estimate) -> str:
+    """A share with its interval, both as per cent."""
+    return f"{percent(estimate.mean)} ({interval(estimate)})"
+
+
+def interval(estimate: Estimate, scale: float = 100, digits: int = 1, unit: str = "%") -> str:
+    """``78.0% to 80.5%``; says so where there is none."""
+    if np.isnan(estimate.low):
+        return "no interval"
+    return f"{number(scale * estimate.low, digits)}{unit} to {number(scale * estimate.high, digits)}{unit}"
+
+
+def quality(value: float, metric: str) -> str:
+    """An accuracy as per cent, a score as it is."""
+    return percent(value) if metric == "correct" else number(value, 3)
+
+
+def answer(comparison: Comparison) -> str:
+    """The answer in short sentences: first at equal accuracy, then against the reference."""
+    return " ".join(filter(None, (first_answer(comparison), second_answer(comparison))))
+
+
+def first_answer(comparison: Comparison) -> str:
+    """What the primary policy spends, against the cheapest Best-of-k of equal accuracy where that is known."""
+    primary, curve = comparison.primary, comparison.curve
+    if curve is None or name_of(primary.policy) == "best_of_n":
+        return f"{_does(primary, comparison)}."
+    found, name = against_best_of_k(primary, comparison, curve), name_of(primary.policy)
+    reached = quality(primary.means[comparison.quality].point, comparison.quality)
+    less = _both_less(found.saved_tokens.estimate, found.saved_samples.estimate)
+    spends = f"{primary.label} spends {_spent(primary.means)} a question."
+    if found.beyond:
+        least = "as accurate" if comparison.quality == "correct" else "scored as high"
+        return (
+            f"{spends} No Best-of-k up to k = {curve.depth} is {least} ({reached}); {name} spends {less} than the last."
+        )
+    return (
+        f"{spends} At its {NAMES[comparison.quality]} ({reached}), Best-of-k needs k = {number(found.number.point, 1)} "
+        f"and {number(found.tokens.point, 0)} tokens: {name} spends {less}."
+    )
+
+
+def second_answer(comparison: Comparison) -> str:
+    """What the primary policy gains and costs against the reference."""
+    primary, reference = comparison.primary, comparison.reference
+    if reference is None:
+        return "No run is there to compare it with."
+    if primary.policy == reference.policy and reference.live:
+        return "It is what others would be compared with."
+    saving = against_reference(primary, reference, comparison.quality)
+    less = _both_less(saving.tokens.estimate, saving.samples.estimate)
+    return (
+        f"{_verdict(primary, reference, saving, comparison)} That one spends {_spent(reference.means)}; "
+        f"{name_of(primary.policy)} spends {less}."
+    )
+
+
+def _does(result: Result, comparison: Comparison) -> str:
+    own = result.means[comparison.quality].estimate
+    name = "accuracy" if comparison.quality == "correct" else "mean score"
+    shown = interval(own) if comparison.quality == "correct" else interval(own, 1, 3, "")
+    reached = f"{name} {quality(own.mean, comparison.quality)} (95% interval {shown})"
+    return f"{result.label} reaches {reached} with {_spent(result.means)} a question"
+
+
+def _spent(means: Mapping[str, Resampled]) -> str:
+    """``306 tokens and 4.3 samples``."""
+    samples = means["samples"].point
+    # A whole number of samples needs no decimals.
+    digits = 0 if float(samples).is_integer() else 1
+    return f"{number(means['tokens'].point, 0)} tokens and {number(samples, digits)} samples"
+
+
+def _both_less(tokens: Estimate, samples: Estimate) -> str:
+    return f"{_less(tokens, 'tokens')} and {_less(samples, 'samples')}"
+
+
+def _less(share: Estimate, what: str) -> str:
+    """``73% fewer tokens (60% to 83%)``."""
+    # 99.6% is not all of it.
+    digits = 1 if abs(share.mean) > 0.985 or abs(share.high) > 0.985 or abs(share.mean) < 0.01 else 0
+    said = f"{percent(abs(share.mean), digits)} {'fewer' if share.mean >= 0 else 'more'} {what}"
+    return f"{said} ({_signed(share, digits)})"
+
+
+def _verdict(primary: Result, reference: Reference, saving: Saving, comparison: Comparison) -> str:
+    """Whether it is as accurate, in one sentence; how much more or less, with both figures."""
+    metric, name = comparison.quality, name_of(primary.policy)
+    difference = saving.difference.estimate
+    mine, its = (quality(one.means[metric].point, metric) for one in (primary, reference))
+    scale, digits, unit = (100, 1, " points") if metric == "correct" else (1, 3, "")
+    more, less, equal = (
+        ("more accurate than", "less accurate than", "as accurate as")
+        if metric == "correct"
+        else ("better scored than", "worse scored than", "scored as high as")
+    )
+    if difference.high < 0 or difference.low > 0:
+        gap = f"{number(scale * abs(difference.mean), digits)}{unit}"
+        ends = sorted((abs(difference.low), abs(difference.high)))
+        shown = " to ".join(number(scale * end, digits) for end in ends)
+        word = less if difference.high < 0 else more
+        return f"{name} is {gap} (95% interval {shown}) {word} {reference.label}: {mine} against {its}."
+    count = f"{len(comparison.questions):,} question{'s' if len(comparison.questions) != 1 else ''}"
+    gap = f"{number(scale * difference.mean, digits)}{unit}, 95% interval {interval(difference, scale, digits, '')}"
+    return f"{name} is {equal} {reference.label}, as far as {count} can tell: {mine} against {its} ({gap})."
+
+
+def _signed(share: Estimate, digits: int) -> str:
+    """The interval of a share saved, in the direction of its mean."""
+    if share.mean < 0 and not np.isnan(share.low):
+        share = Estimate(-share.mean, share.error, -share.high, -share.low)
+    return interval(share, digits=digits)

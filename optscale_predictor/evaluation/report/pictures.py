@@ -1,0 +1,168 @@
+"""Pictures for papers and READMEs, PNG and SVG: accuracy against samples or tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import MissingExtraError
+from optscale_predictor.evaluation.report.comparison import Comparison
+from optscale_predictor.evaluation.report.formatting import NAMES
+from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, Series, series_of
+from optscale_predictor.stats.bootstrap import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+# Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7F7F7F")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MOST_INSIDE = 5  # series in a legend that stands among the points; a longer one stands beside them
+
+
+@dataclass(frozen=True)
+class Plotted:
+    """A policy's points.
+
+    Attributes:
+        label: In the legend.
+        x: Samples or tokens, of each point.
+        y: What they buy.
+        spread: Of each point, how far its bar goes down and up, [2, points].
+        strong: Which of the points stands out, larger and ringed; None where none does.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Floats
+    strong: int | None = None
+
+
+def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], title: str) -> None:
+    """Every series of policies with 95% intervals, and Best-of-k.
+
+    Args:
+        comparison: What to show.
+        metric: ``samples`` or ``tokens``.
+        paths: Files to write; their endings say the format.
+        title: Over the picture.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    points = [_plotted(one, comparison, metric) for one in series_of(comparison) if one.drawn]
+    line: tuple[Sequence[float], Sequence[float]] | None = None
+    if comparison.curve is not None:
+        curve = comparison.curve
+        number = np.arange(1, curve.depth + 1, dtype=np.float64)
+        values = curve.correct if comparison.quality == "correct" else curve.score
+        x = number if metric == "samples" else number * curve.tokens.mean()
+        line = (x.tolist(), values.mean(0).tolist())
+    labels = f"{metric} a question (mean)", NAMES[comparison.quality]
+    draw(points, line, labels, title, paths, 2 if metric == "samples" else 10)
+
+
+def _plotted(series: Series, comparison: Comparison, metric: str) -> Plotted:
+    results = [comparison.results[place] for place in series.places]
+    own = [result.means[comparison.quality].estimate for result in results]
+    x = [result.means[metric].point for result in results]
+    strong = series.places.index(0) if 0 in series.places and len(comparison.results) > 1 else None
+    return Plotted(series.label, x, [one.mean for one in own], interval_spread(own), strong)
+
+
+def interval_spread(estimates: Sequence[Estimate]) -> Floats:
+    """How far 95% intervals go down and up, [2, points]; nowhere where there is none."""
+    low = [max(one.mean - one.low, 0.0) for one in estimates]
+    high = [max(one.high - one.mean, 0.0) for one in estimates]
+    return np.asarray(np.nan_to_num(np.array([low, high])))
+
+
+def draw(
+    points: Sequence[Plotted],
+    line: tuple[Sequence[float], Sequence[float]] | None,
+    labels: tuple[str, str],
+    title: str,
+    paths: Sequence[Path],
+    base: int = 2,
+) -> None:
+    """Draws points that are joined where they have the same label, and Best-of-k as a dashed line.
+
+    Args:
+        points: The policies.
+        line: x and y of Best-of-k, or None.
+        labels: Of the axes.
+        title: Over the picture.
+        paths: Files to write.
+        base: Of the logarithmic axis, 2 or 10.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = new_figure()
+    axes = figure.add_subplot()
+    if line is not None:
+        axes.plot(*line, color="#7F7F7F", linestyle="--", linewidth=1.2, label=BEST_OF_K)
+    for index, one in enumerate(points):
+        axes.errorbar(
+            one.x,
+            one.y,
+            yerr=one.spread,
+            label=_literal(one.label),
+            color=_COLOURS[index % len(_COLOURS)],
+            marker=_marker(index),
+            linewidth=1.5,
+            elinewidth=0.8,
+            capsize=2,
+            alpha=0.9,
+        )
+        if one.strong is not None:
+            x, y, colour = one.x[one.strong], one.y[one.strong], _COLOURS[index % len(_COLOURS)]
+            axes.plot([x], [y], _marker(index), color=colour, markersize=11, markeredgecolor="black", zorder=4)
+    axes.set_xscale("log", base=base)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel=labels[0], ylabel=labels[1], title=_literal(title))
+    axes.grid(alpha=0.3)
+    if len(points) <= _MOST_INSIDE:
+        axes.legend(frameon=False, fontsize=9)
+    else:
+        figure.set_size_inches(10, 5)
+        figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    _save(figure, paths)
+
+
+def _marker(index: int) -> str:
+    """Eight colours with eight markers, and again with other ones."""
+    return _MARKERS[(index + 3 * (index // len(_COLOURS))) % len(_MARKERS)]
+
+
+def _save(figure: "Figure", paths: Sequence[Path]) -> None:
+    """Without a date and with names that are not drawn by lot, the same figures make the same files."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "optscale"}):
+        for path in paths:
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _literal(text: str) -> str:
+    """Text that means itself: dollars would begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def new_figure() -> "Figure":
+    """An empty figure.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot") from None
+    return Figure(figsize=(8, 5), layout="constrained", dpi=150)

@@ -1,0 +1,232 @@
+"""What a run leaves behind: what it was, what became of every question under every policy, and its samples.
+
+    run.json         what ran, and what it cost
+    outcomes.jsonl   one line a question and policy, written as questions finish
+    pool/            every sample that was drawn, scored; where the run kept them
+
+Samples of a question are shared by the policies of a run: a policy's samples are the first ones of the question.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from optscale_predictor._support.atomic_files import naming, write_json, write_text
+from optscale_predictor.errors import InputError
+from optscale_predictor.pools import Pool
+
+FORMAT = 1
+_RUN, _OUTCOMES, _POOL = "run.json", "outcomes.jsonl", "pool"
+
+
+@dataclass(frozen=True)
+class PolicyOutcome:
+    """What became of one question under one policy.
+
+    Attributes:
+        question_id: The question.
+        policy: The policy, in the form ``policies.parse_policy`` reads.
+        answer: The final answer in the chosen sample; None where it has none.
+        correct: Whether it is right; None where the gold answer is not known.
+        score: The chosen sample's score, in [0, 1]; None where no sample was drawn.
+        samples: Samples drawn for this policy.
+        tokens: Tokens generated for them.
+        stop_reason: Why it got no more.
+        hit: Whether one of them reached the policy's ``score_min``; None where it has none.
+        needed: The policy's last estimate of the samples needed; None where it makes none.
+        seconds: From asking to the last sample, >= 0.
+    """
+
+    question_id: str
+    policy: str
+    answer: str | None
+    correct: bool | None
+    score: float | None
+    samples: int
+    tokens: int
+    stop_reason: str
+    hit: bool | None
+    needed: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What ran, and what it cost.
+
+    Attributes:
+        task: What it was asked: a task's name, or the questions' file.
+        policies: In the form ``policies.parse_policy`` reads; the first is the primary one.
+        generator: As its ``describe`` says.
+        verifier: As its ``describe`` says; None where there was none.
+        predictor: The checkpoint; None where there was none.
+        seed: The base seed.
+        started: ISO time.
+        seconds: Wall time of answering, of all sessions of the run together, >= 0.
+        samples: Samples drawn.
+        tokens: Tokens generated for them, those of discarded samples included.
+        version: Of this package.
+    """
+
+    task: str
+    policies: list[str]
+    generator: Mapping[str, Any]
+    verifier: Mapping[str, Any] | None
+    predictor: str | None
+    seed: int
+    started: str
+    seconds: float = 0.0
+    samples: int = 0
+    tokens: int = 0
+    version: str = ""
+
+    def same_run(self, other: "RunFacts") -> bool:
+        """Whether ``other`` is this run, at another time."""
+        names = ("task", "policies", "generator", "verifier", "predictor", "seed")
+        # As JSON, which is what the record of an earlier session has been through.
+        mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
+        return mine == theirs
+
+
+class RecordWriter:
+    """Writes a run's record; a context manager. A folder that holds an earlier session of the same run is continued.
+
+    Args:
+        folder: Made where it does not exist.
+        facts: What runs.
+
+    Attributes:
+        finished: Question ids of which every policy's outcome was written before.
+
+    Raises:
+        InputError: The folder holds another run.
+    """
+
+    def __init__(self, folder: str | Path, facts: RunFacts) -> None:
+        self.folder, self.facts = Path(folder), facts
+        with naming(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.finished: set[str] = set()
+        if (self.folder / _RUN).exists():
+            self._continue(RunRecord.open(self.folder))
+        self._write_facts()
+        self._file = (self.folder / _OUTCOMES).open("a", encoding="utf-8")
+
+    @property
+    def pool_folder(self) -> Path:
+        """Where the samples go."""
+        return self.folder / _POOL
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def add(self, outcomes: list[PolicyOutcome]) -> None:
+        """Writes one question's outcomes, of every policy, together."""
+        lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in outcomes)
+        with naming(self.folder / _OUTCOMES):
+            self._file.write(lines)
+            self._file.flush()
+        self.finished.update(one.question_id for one in outcomes)
+
+    def spend(self, seconds: float, samples: int, tokens: int) -> None:
+        """Adds to what the run cost so far, and writes it down."""
+        now = self.facts
+        self.facts = replace(
+            now,
+            seconds=round(now.seconds + seconds, 3),
+            samples=now.samples + samples,
+            tokens=now.tokens + tokens,
+        )
+        self._write_facts()
+
+    def _continue(self, before: "RunRecord") -> None:
+        if not before.facts.same_run(self.facts):
+            raise InputError(f"{self.folder}: holds the record of another run; name another folder")
+        self.facts = before.facts
+        seen: dict[str, int] = {}
+        whole = []
+        for one in before.outcomes():
+            seen[one.question_id] = seen.get(one.question_id, 0) + 1
+            whole.append(one)
+        self.finished = {name for name, count in seen.items() if count == len(self.facts.policies)}
+        # A kill may have cut the last question's lines short: they are written anew, with the question.
+        kept = "".join(
+            json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in whole if one.question_id in self.finished
+        )
+        write_text(kept, self.folder / _OUTCOMES)
+
+    def _write_facts(self) -> None:
+        write_json({"format": FORMAT, **asdict(self.facts)}, self.folder / _RUN)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's record, for reading.
+
+    Attributes:
+        folder: Where it lies.
+        facts: What ran.
+    """
+
+    folder: Path
+    facts: RunFacts = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "RunRecord":
+        """The record in ``folder``.
+
+        Raises:
+            InputError: There is none, or it is damaged.
+        """
+        folder = Path(folder)
+        path = folder / _RUN
+        if not path.is_file():
+            raise InputError(f"{folder}: not a run's record (no {_RUN})")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot read it: {error}") from error
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise InputError(f"{path}: not a run's record of format {FORMAT}")
+        try:
+            return cls(folder, RunFacts(**content))
+        except TypeError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    @property
+    def pool(self) -> Pool | None:
+        """The samples; None where the run kept none."""
+        return Pool(self.folder / _POOL) if (self.folder / _POOL / "manifest.json").is_file() else None
+
+    def outcomes(self) -> Iterator[PolicyOutcome]:
+        """Every outcome; a last line that a kill cut short is left out.
+
+        Raises:
+            InputError: A line is not an outcome.
+        """
+        path = self.folder / _OUTCOMES
+        if not path.is_file():
+            return
+        names = {one.name for one in fields(PolicyOutcome)}
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith("\n"):
+                    return
+                yield _outcome(line, names, f"{path}:{number}")
+
+
+def _outcome(line: str, names: set[str], where: str) -> PolicyOutcome:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        raise InputError(f"{where}: not JSON") from None
+    if not isinstance(row, dict) or row.keys() != names:
+        raise InputError(f"{where}: not an outcome of a question")
+    return PolicyOutcome(**row)

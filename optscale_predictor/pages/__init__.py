@@ -1,0 +1,1 @@
+"""What pages and cards share: charts as geometry, templates, Markdown."""

@@ -1,0 +1,105 @@
+"""Histograms: bars over bins, several series on top of one another.
+
+Is a score a probability? The share of right answers among samples of about one score.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from optscale_predictor.pages.chart_geometry import Chart, Dot, Floats, Frame, Line, axis_ticks, bin_names, ticks
+
+
+def histogram(
+    id: str,
+    title: str,
+    edges: ArrayLike,
+    series: Mapping[str, ArrayLike],
+    x_label: str,
+    y_label: str,
+    note: str = "",
+    whole: bool = False,
+) -> Chart:
+    """Bars over bins, several series on top of one another.
+
+    Args:
+        id: See :class:`Chart`.
+        title: See :class:`Chart`.
+        edges: Of the bins, [bins + 1], increasing.
+        series: Counts [bins] by name; the first stands at the bottom.
+        x_label: What is counted by.
+        y_label: What is counted.
+        note: See :class:`Chart`.
+        whole: Whether the bins hold whole numbers.
+    """
+    ends = np.asarray(edges, np.float64)
+    counts = {name: np.asarray(values, np.int64) for name, values in series.items()}
+    total = sum(counts.values(), np.zeros(len(ends) - 1, np.int64))
+    frame = Frame((ends[0], ends[-1]), (0, max(int(total.max(initial=0)), 1) * 1.05))
+    names = bin_names(ends)
+    bars, base = [], np.zeros(len(total), np.int64)
+    for kind, (name, values) in zip(("one", "two"), counts.items(), strict=False):
+        for index in np.flatnonzero(values).tolist():
+            of = f" {name}" if len(counts) > 1 else ""
+            what = f"{names[index]}: {values[index]:,}{of} {y_label}"
+            height = int(base[index]), int(base[index] + values[index])
+            bars.append(frame.bar((ends[index], ends[index + 1]), height, what, kind))
+        base = base + values
+    most = int(total.argmax())
+    several = list(counts) if len(counts) > 1 else []
+    return Chart(
+        id,
+        title,
+        f"{title}: {int(total.sum()):,} {y_label} in {len(total)} bins by {x_label}; "
+        f"the fullest, {names[most]}, holds {int(total[most]):,}.",
+        frame,
+        x_label,
+        y_label,
+        axis_ticks(frame.x, frame.across, 6, whole),
+        axis_ticks(frame.y, frame.up, 5, whole=True),
+        [x_label, *(several or [y_label])],
+        [[name, *(f"{values[index]:,}" for values in counts.values())] for index, name in enumerate(names)],
+        note,
+        bars,
+        legend=tuple(zip(("one", "two"), several, strict=False)),
+    )
+
+
+def score_against_answer(score: Floats, label: Floats, bins: int = 10) -> Chart:
+    """Share of right answers among samples of about one score, with 95% intervals; the diagonal is calibrated."""
+    from optscale_predictor.stats.reliability import wilson
+
+    edges = np.linspace(0, 1, bins + 1)
+    count, right = np.histogram(score, edges)[0], np.histogram(score[label == 1], edges)[0]
+    filled = np.flatnonzero(count)
+    place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
+    middle = np.bincount(place, score, bins)[filled] / count[filled]
+    share = right[filled] / count[filled]
+    low, high = wilson(share, count[filled])
+    frame, names = Frame((0, 1), (0, 1)), bin_names(edges)
+    dots, rows = [], []
+    for row, index in enumerate(filled.tolist()):
+        interval = f"{max(low[row], 0):.3f} to {min(high[row], 1):.3f}"
+        text = f"score {names[index]}: {share[row]:.3f} right ({interval}), of {count[index]:,} samples"
+        heights = frame.up(share[row]), frame.up(low[row]), frame.up(high[row])
+        dots.append(Dot(frame.across(middle[row]), *heights, text))
+        rows.append([names[index], f"{count[index]:,}", f"{middle[row]:.3f}", f"{share[row]:.3f}", interval])
+    error = float((count[filled] * np.abs(middle - share)).sum() / count.sum())
+    title = "Score against answer"
+    return Chart(
+        "reliability",
+        title,
+        f"{title}: from the lowest scores to the highest the share of right answers goes from {share[0]:.3f} to "
+        f"{share[-1]:.3f}; score and share differ by {error:.3f} on average.",
+        frame,
+        "score",
+        "share of right answers",
+        *ticks(frame),
+        ["score", "samples", "mean score", "share right", "95% interval"],
+        rows,
+        "On the dashed line a score is the probability of a right answer. Intervals take samples for independent.",
+        dots=dots,
+        lines=[Line(frame.path(middle, share))],
+        reference=frame.path(np.array([0.0, 1.0]), np.array([0.0, 1.0])),
+    )

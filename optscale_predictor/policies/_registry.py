@@ -1,0 +1,66 @@
+"""Policies by name: ``optscale``, or with settings, ``optscale:score_min=0.9,alpha=0.95``."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._policy import Policy
+from optscale_predictor.policies.adaptive_consistency import AscBeta, AscDirichlet
+from optscale_predictor.policies.beacon import Beacon
+from optscale_predictor.policies.cost_aware import CostAware
+from optscale_predictor.policies.dsc import Dsc
+from optscale_predictor.policies.esc import Esc
+from optscale_predictor.policies.fixed_samples import BestOfN, SelfConsistency
+from optscale_predictor.policies.hindsight import Clairvoyant, Oracle
+from optscale_predictor.policies.instance_adaptive import InstanceAdaptive
+from optscale_predictor.policies.optscale_policy import OptScalePolicy
+from optscale_predictor.policies.pandora import Pandora
+from optscale_predictor.policies.published import OptScale0, OptScaleT
+from optscale_predictor.policies.shared_budget import SharedBudget
+
+_OURS = (OptScalePolicy, CostAware, SharedBudget)
+_SCORES = (OptScale0, OptScaleT, BestOfN, Beacon, Pandora, InstanceAdaptive)
+_VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
+_BOUNDS = (Oracle, Clairvoyant)
+POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy that ``text`` names; see the module.
+
+    Raises:
+        InputError: An unknown policy or setting, or a value out of range; names what is known.
+    """
+    name, _, rest = text.partition(":")
+    settings = {}
+    for part in filter(None, (piece.strip() for piece in rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"policy {text!r}: expected key=value, got {part!r}")
+        settings[key.strip()] = value.strip()
+    return make_policy(name.strip(), settings)
+
+
+def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
+    """The policy ``name`` with ``settings``; text values are converted to their setting's type.
+
+    Raises:
+        InputError: As :func:`parse_policy`.
+    """
+    if name not in POLICIES:
+        raise InputError(f"unknown policy {name!r}; known: {', '.join(POLICIES)}")
+    types = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
+    converted = {}
+    for key, value in settings.items():
+        if key not in types:
+            raise InputError(f"policy {name!r} has no setting {key!r}; it has: {', '.join(types)}")
+        converted[key] = _convert(value, str(getattr(types[key], "__name__", types[key])), key)
+    return POLICIES[name](**converted)
+
+
+def _convert(value: object, kind: str, key: str) -> object:
+    readers = {"int": int, "float": float, "str": str}
+    try:
+        return readers[kind](str(value))
+    except ValueError:
+        raise InputError(f"{key} must be {'a whole number' if kind == 'int' else 'a number'}, got {value!r}") from None

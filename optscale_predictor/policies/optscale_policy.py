@@ -1,0 +1,90 @@
+"""Our OptScale: sequential, with a conjugate prior, and blind to nothing it has already seen.
+
+After every draw the posterior of the scores' distribution is taken from the scores and the prior's pseudo-observations,
+and a question stops when
+
+- ``reached``: a usable sample (one that may be returned) scored >= score_min; the bound's promise is already kept, so
+  no rule need wait for N*;
+- ``unreachable``: even the samples left to the cap would reach score_min with a probability below ``floor``;
+- ``confident``: as many samples are drawn as the bound asks for;
+- ``budget``: the cap.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._belief import Misses, misses, require_estimate
+from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Floats, Ints, Policy, StopReason, require_cap
+from optscale_predictor.stats.bound import fewest_samples, log_misses, require_target
+
+
+@dataclass(frozen=True)
+class OptScalePolicy(Policy):
+    """See the module.
+
+    Attributes:
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap, >= 1.
+        floor: Least probability of reaching the target within the cap at which a question is still worth samples, in
+            [0, 1); 0 never gives up.
+        step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (to N*).
+            Larger steps suit an engine that wants batches and cost the samples drawn after the target was reached.
+        estimate: ``posterior`` (probabilities averaged over what is still unknown of the distribution) or ``plugin``
+            (those of the one most likely distribution, over-confident after a few samples).
+    """
+
+    name: ClassVar[str] = "optscale"
+
+    score_min: float = 0.95
+    alpha: float = 0.95
+    max_samples: int = 32
+    floor: float = 0.2
+    step: str = "one"
+    estimate: str = "posterior"
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_target(self.score_min, self.alpha)
+        require_cap(self.max_samples)
+        require_estimate(self.estimate)
+        if not 0 <= self.floor < 1:
+            raise InputError(f"floor must lie in [0, 1), got {self.floor}")
+        if self.step not in ("one", "double", "jump"):
+            raise InputError(f"step must be 'one', 'double' or 'jump', got {self.step!r}")
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the module."""
+        reached = draws.best_score() >= self.score_min
+        spent = draws.count >= self.max_samples
+        reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], GO_ON).astype("U16")
+        needed = np.full(draws.count.shape, np.nan)
+        open_ = np.flatnonzero((reason == GO_ON) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
+        if open_.size:
+            found = draws if open_.size == reason.size else draws.take(open_)
+            chances = misses(found, self.score_min, self.estimate)
+            reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), GO_ON)
+            if draws.traced or self.step == "jump":
+                needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
+        return Decision(self._next_total(draws.count, needed), reason, needed)
+
+    def _give_up(self, chances: Misses, count: Ints) -> NDArray[np.str_]:
+        """The reason to stop, or ``GO_ON``, of questions whose target is not reached."""
+        confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
+        # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.
+        hopeless = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0)) < self.floor
+        reasons = [StopReason.CONFIDENT.value, StopReason.UNREACHABLE.value]
+        return np.select([confident, hopeless], reasons, GO_ON)
+
+    def _next_total(self, count: Ints, needed: Floats) -> Ints:
+        if self.step == "one":
+            total = count + 1
+        elif self.step == "double":
+            total = np.maximum(2 * count, 1)
+        else:
+            total = np.fmin(needed, self.max_samples).astype(np.int64)
+        return np.clip(total, count + 1, np.maximum(self.max_samples, count + 1))

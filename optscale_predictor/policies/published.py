@@ -1,0 +1,100 @@
+"""What the two published OptScale rules share: when they estimate, and when they stop (arXiv 2506.22376, alg. 1).
+
+Two forms, which the paper's text and its code do not share:
+
+- ``sequential`` (the text): re-estimate after every sample, stop once n >= N*;
+- ``jump`` (the code): look once, after ``peek`` samples, and then draw N* in all, whatever they score.
+
+Neither looks at whether a sample has already reached ``score_min``.
+
+OptScale^0 as published: no predictor, a maximum-likelihood fit of the scores drawn so far.
+
+The paper's code fits (mu, sigma) by L-BFGS from mu = 0.8, sigma = 0.2, and often stops short. The maximum it looks for
+does not depend on the start, so this policy takes it exactly (``estimators.fit_mle``).
+
+OptScale^t as published: MAP with Gaussian priors of width 0.1 around the predictor's mu and sigma.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies._policy import Decision, Draws, Floats, Policy, decide_by_need, require_cap
+from optscale_predictor.stats.bound import num_samples, require_target
+from optscale_predictor.stats.distributions import TruncatedNormal
+from optscale_predictor.stats.estimators import fit_map_gaussian, fit_mle
+
+
+@dataclass(frozen=True)
+class PublishedRule(Policy):
+    """A published rule.
+
+    Attributes:
+        score_min: Target score, in [0, 1].
+        alpha: Target probability of reaching it, in (0, 1).
+        max_samples: Cap; 8, 16, 32 or 64 in the paper.
+        form: ``sequential`` or ``jump``; see the module.
+        peek: Samples before the first estimate, >= 1; 3, 5, 10 or 20 in the paper's code.
+    """
+
+    score_min: float = 0.95
+    alpha: float = 0.95
+    max_samples: int = 32
+    form: str = "sequential"
+    peek: int = 3
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        require_target(self.score_min, self.alpha)
+        require_cap(self.max_samples)
+        if self.form not in ("sequential", "jump"):
+            raise InputError(f"form must be 'sequential' or 'jump', got {self.form!r}")
+        if self.peek < 1:
+            raise InputError(f"peek must be >= 1, got {self.peek}")
+
+    @abstractmethod
+    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
+        """The estimate from scores [questions, samples]."""
+
+    def decide(self, draws: Draws) -> Decision:
+        """See the module."""
+        peek = min(self.peek, self.max_samples)
+        needed = np.full(draws.count.shape, np.inf)
+        seen = draws.count >= peek
+        if seen.any():
+            looked_at = peek if self.form == "jump" else None
+            a, b = draws.remember(("fit", self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
+            estimate = num_samples(TruncatedNormal.from_natural(a, b), self.score_min, self.alpha)
+            needed = np.where(seen, estimate, np.inf)
+        jump = np.minimum(needed, self.max_samples).astype(np.int64)
+        total = np.where(seen, jump if self.form == "jump" else draws.count + 1, peek)
+        return decide_by_need(draws, total, needed, self.max_samples)
+
+    def _parameters(self, draws: Draws, looked_at: int | None) -> Floats:
+        """Natural parameters of the estimate, [questions, 2], from the first ``looked_at`` scores or from all."""
+        fit = self._fit(draws.scores[:, :looked_at], draws)
+        return np.stack([fit.a, fit.b], -1)
+
+
+@dataclass(frozen=True)
+class OptScale0(PublishedRule):
+    """See the module; settings as :class:`PublishedRule`."""
+
+    name: ClassVar[str] = "optscale_0"
+
+    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
+        return fit_mle(scores)
+
+
+@dataclass(frozen=True)
+class OptScaleT(PublishedRule):
+    """See the module; settings as :class:`PublishedRule`."""
+
+    name: ClassVar[str] = "optscale_t"
+    needs_prior: ClassVar[bool] = True
+
+    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
+        return fit_map_gaussian(scores, self._require_prior(draws))

@@ -1,0 +1,6 @@
+"""Data preparation: fill a pool with samples, then score them; both continue where they stopped."""
+
+from optscale_predictor.pools.preparation.fill_pool import generate_pool
+from optscale_predictor.pools.preparation.score_pool import first_refusal, score_pool
+
+__all__ = ["first_refusal", "generate_pool", "score_pool"]

@@ -1,0 +1,189 @@
+"""Notices an engine that does not sample: one that gives every question the same answer again and again.
+
+Some servers decode greedily whatever temperature they are asked for, or draw the same random numbers for every request.
+A pool of such samples is worthless, and looks like any other.
+
+Which requests a pool still lacks.
+
+Filling a pool with samples.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor.backends.generators import Generator, Request, Sample, Usage
+from optscale_predictor.backends.generators._generator import warning_at_end
+from optscale_predictor.errors import InputError
+from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.pools.manifest import record_run
+from optscale_predictor.pools.preparation.cost_estimate import Refinement, estimate_generation
+from optscale_predictor.questions.prompts import PromptTemplate
+from optscale_predictor.questions.question import Question
+
+_ENOUGH = 32  # requests of several samples, all of them equal, before it is said
+
+
+@dataclass
+class RepeatWatch:
+    """Watches the samples of one run.
+
+    Attributes:
+        temperature: As asked for; nothing is said of greedy samples.
+    """
+
+    temperature: float
+    _requests: int = 0
+    _varied: bool = False
+
+    def add(self, samples: Sequence[Sample]) -> str | None:
+        """Looks at the samples of one request; what to say, once, or None."""
+        if len(samples) < 2 or self._varied or self.temperature == 0:
+            return None
+        self._varied = len({sample.text for sample in samples}) > 1
+        self._requests += not self._varied
+        if self._varied or self._requests != _ENOUGH:
+            return None
+        return (
+            f"warning: in each of the first {_ENOUGH} requests all samples are the same text, at temperature "
+            f"{self.temperature:g}: does this engine sample? Some servers need to be told (extra_body)"
+        )
+
+
+def missing_requests(
+    questions: Sequence[Question],
+    drawn: Mapping[str, int],
+    num_samples: int,
+    prompt: Callable[[str], str],
+    samples_per_request: int,
+) -> list[Request]:
+    """Requests for every sample below ``num_samples`` that is not drawn yet, question after question.
+
+    Requests are cut at multiples of ``samples_per_request``, so that what a kill lost is asked for by the same requests
+    (and the same seeds) as before.
+
+    Args:
+        questions: Whose samples.
+        drawn: As :meth:`Pool.drawn` gives it.
+        num_samples: Samples that each question should have, >= 1.
+        prompt: Makes a question's text what the generator reads.
+        samples_per_request: Most samples a request, >= 1.
+    """
+    return [
+        Request(question.id, prompt(question.text), end - first, first)
+        for question in questions
+        for first, end in _gaps(drawn[question.id], num_samples, samples_per_request)
+    ]
+
+
+def _gaps(drawn: int, num_samples: int, step: int) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of indices that are not drawn; none crosses a multiple of ``step``."""
+    first = None
+    for index in range(num_samples + 1):
+        inside = index < num_samples and not drawn >> index & 1
+        if first is not None and (not inside or index % step == 0):
+            yield first, index
+            first = None
+        if inside and first is None:
+            first = index
+
+
+def generate_pool(
+    folder: str | Path,
+    questions: Sequence[Question],
+    generator: Generator,
+    num_samples: int,
+    prompt: PromptTemplate | None = None,
+    shard_samples: int = 512,
+    samples_per_request: int = 16,
+    progress: bool = True,
+    expected_tokens: float | None = None,
+) -> Pool:
+    """Draws samples until every question has ``num_samples``; what the pool already holds is not drawn again.
+
+    Args:
+        folder: The pool; made where it does not exist.
+        questions: Whose samples; questions that the pool does not have yet join it.
+        generator: Draws samples.
+        num_samples: Samples a question, >= 1.
+        prompt: The prompt around a question; the bare question by default.
+        shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
+        samples_per_request: Most samples that are asked for at once, >= 1.
+        progress: Whether to show what it will cost, samples, rate and time left.
+        expected_tokens: Mean tokens that samples will have, > 0, for the estimate of an empty pool's cost.
+
+    Raises:
+        InputError: The pool was made with other settings, or is being written by another process.
+    """
+    _require_counts(num_samples=num_samples, shard_samples=shard_samples, samples_per_request=samples_per_request)
+    prompt = prompt or PromptTemplate()
+    settings = {"generator": dict(generator.describe()), "prompt": prompt.text}
+    with PoolWriter(folder, questions, settings, shard_samples, generator.scored_by) as writer:
+        requests = missing_requests(questions, writer.drawn, num_samples, prompt, samples_per_request)
+        missing = sum(request.num_samples for request in requests)
+        most = generator.sampling.max_tokens
+        estimate = estimate_generation(writer.pool, len(questions), missing, most, expected_tokens)
+        if progress and missing:
+            say(f"estimate: {estimate}")
+        run = _Run(writer, generator, Refinement(estimate, say if progress else _keep_quiet))
+        run.draw(requests, len(questions) * num_samples - missing, progress)
+    return Pool(folder)
+
+
+@dataclass
+class _Run:
+    """One run's samples on their way into the pool."""
+
+    writer: PoolWriter
+    generator: Generator
+    refinement: Refinement
+    samples: int = 0
+    tokens: int = 0
+    spent_before: Usage = field(init=False)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Remembers what the engine had spent when the run began: it may serve several runs."""
+        self.spent_before = replace(self.generator.usage)
+
+    def draw(self, requests: Sequence[Request], already: int, progress: bool) -> None:
+        """Draws all requests; what was drawn or thrown away is written down as a run, however it ends."""
+        total = already + sum(request.num_samples for request in requests)
+        watch = RepeatWatch(self.generator.sampling.temperature)
+        try:
+            with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
+                for request, samples in self.generator.generate(requests):
+                    self._take(request, samples)
+                    bar.update(len(samples))
+                    doubt = watch.add(samples)
+                    if doubt is not None:
+                        say(doubt)
+        finally:
+            self._record()
+
+    def _take(self, request: Request, samples: Sequence[Sample]) -> None:
+        self.writer.append(request.question_id, request.first_index, samples)
+        spent = sum(sample.num_tokens for sample in samples)
+        self.samples, self.tokens = self.samples + len(samples), self.tokens + spent
+        self.refinement.add(len(samples), spent, time.monotonic() - self.clock)
+
+    def _record(self) -> None:
+        facts = {"stage": "generate", "started": self.started.isoformat(timespec="seconds")}
+        spent = {"seconds": round(time.monotonic() - self.clock, 3), "samples": self.samples, "tokens": self.tokens}
+        usage = self.generator.usage.since(self.spent_before)
+        if self.samples or usage.discarded_tokens:
+            record_run(self.writer.pool.folder, {**facts, **spent, **vars(usage)})
+
+
+def _require_counts(**counts: int) -> None:
+    for name, number in counts.items():
+        if number < 1:
+            raise InputError(f"{name} must be >= 1, got {number}")
+
+
+def _keep_quiet(_: str) -> None:
+    """Says nothing."""

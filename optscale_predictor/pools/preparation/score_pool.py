@@ -1,0 +1,260 @@
+"""Scoring a pool's samples; nothing is generated.
+
+Shard after shard is replaced by its scored self, and a large shard every half minute too, so a kill costs little.
+"""
+
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
+from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
+from optscale_predictor.pools.journal import take_back
+from optscale_predictor.pools.manifest import record_run, register_scores, update_manifest
+from optscale_predictor.pools.preparation.cost_estimate import Refinement, estimate_scoring
+from optscale_predictor.pools.shards import count_rows
+from optscale_predictor.questions.question import Question
+
+_COMMIT_SECONDS = 30.0
+_GROUP_BYTES = 2**26  # of compressed shards that are scored together
+_MAP_SAMPLES = 1024  # samples that an unbounded verifier's map is fitted on
+
+
+def score_pool(
+    folder: str | Path,
+    verifier: Verifier,
+    column: str = "score",
+    retry_refused: bool = False,
+    chunk_samples: int = 2048,
+    progress: bool = True,
+) -> Pool:
+    """Scores every sample that has neither a score nor a refusal in ``column``.
+
+    Args:
+        folder: The pool.
+        verifier: Gives the scores. Where its rewards are unbounded and it has no map to [0, 1] yet, one is fitted on
+            the pool's first samples and kept in the manifest.
+        column: ``score``, or ``score_NAME`` for a further score beside it.
+        retry_refused: Whether to score again what the verifier refused before.
+        chunk_samples: Samples handed to the verifier at once, >= 1.
+        progress: Whether to show what it will cost, samples, rate and time left.
+
+    Raises:
+        InputError: The pool is being written by another process, or this column was scored by another verifier (the
+            column would mix two scales).
+    """
+    names = ScoreColumns(column)
+    with closing(lock_pool(Path(folder))):
+        pool = Pool(folder)
+        take_back(pool.folder)
+        _register(pool, verifier, names, retry_refused)
+        job = _Scoring(pool, verifier, names, retry_refused, chunk_samples)
+        total = job.count()
+        estimate = estimate_scoring(pool, column, total, verifier.reads_tokens)
+        refinement = Refinement(estimate, say)
+        if progress and total:
+            say(f"estimate: {estimate}")
+        started, clock = datetime.now(UTC), time.monotonic()
+        try:
+            with progress_bar("score", total, shown=progress) as bar:
+                for shards in _grouped(pool.shards(), verifier.samples_at_once):
+                    with closing(job.run_together(shards) if verifier.samples_at_once else job.run(shards[0])) as parts:
+                        for samples, tokens in parts:
+                            bar.update(samples)
+                            if progress:
+                                refinement.add(samples, tokens, time.monotonic() - clock)
+        finally:
+            if job.samples:
+                facts = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
+                spent = {"samples": job.samples, "verifier_tokens": job.tokens, "refused": job.refused}
+                record_run(pool.folder, {**facts, "seconds": round(time.monotonic() - clock, 3), **spent})
+    return Pool(folder)
+
+
+def first_refusal(pool: Pool, column: str = "score") -> str | None:
+    """Why the first of the refused samples was; None where none was."""
+    refusal = ScoreColumns(column).refusal
+    for table in pool.tables([refusal]):
+        for reason in table[refusal].drop_null().slice(0, 1).to_pylist():
+            return str(reason)
+    return None
+
+
+def _register(pool: Pool, verifier: Verifier, names: ScoreColumns, retry_refused: bool) -> None:
+    """Writes down which verifier makes a column, or checks that it is the one that made what is there."""
+    made = pool.scores.get(names.name)
+    if made is not None and not _holds_anything(pool, names, retry_refused):
+        # A verifier that never got to a score may have been set up wrongly, and is being set up anew.
+        others = {name: scores for name, scores in pool.scores.items() if name != names.name}
+        update_manifest(pool.folder, {"scores": others})
+        made = None
+    if isinstance(verifier, RewardVerifier) and verifier.score_map is None:
+        if made is not None:
+            verifier.adopt_map(made)
+        else:
+            items, correct = _first_samples(pool)
+            verifier.fit_map(items, correct)
+    register_scores(pool.folder, {names.name: verifier.describe()})
+
+
+def _grouped(shards: Sequence[Path], samples_at_once: int) -> Iterator[list[Path]]:
+    """Shards one by one, or as many together as hold about so many samples, if memory has room for them."""
+    group: list[Path] = []
+    samples = size = 0
+    for shard in shards:
+        group.append(shard)
+        samples, size = samples + count_rows(shard), size + shard.stat().st_size
+        if samples >= samples_at_once or size >= _GROUP_BYTES:
+            yield group
+            group, samples, size = [], 0, 0
+    if group:
+        yield group
+
+
+def _holds_anything(pool: Pool, names: ScoreColumns, retry_refused: bool) -> bool:
+    """Whether a column holds scores, or refusals that are to stay."""
+    kept = [names.name] if retry_refused else [names.name, names.refusal]
+    tables = pool.tables([names.name, names.refusal])
+    return any(table[name].null_count < table.num_rows for table in tables for name in kept)
+
+
+def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
+    questions = {question.id: question for question in pool.questions}
+    items: list[Answered] = []
+    correct: list[bool | None] = []
+    for table in pool.tables(["question_id", "text", "finish_reason", "correct"]):
+        # Every k-th of a shard: shards hold runs of one question's samples, and the map should see many questions.
+        step = max(1, table.num_rows // _MAP_SAMPLES)
+        for row in table.take(np.arange(0, table.num_rows, step)).filter(pc.field("text").is_valid()).to_pylist():
+            item = _answered(row, questions)
+            if item.text.strip():  # the others are scored without the map
+                items.append(item)
+                correct.append(row["correct"])
+        if len(items) >= 4 * _MAP_SAMPLES:
+            break
+    step = max(1, len(items) // _MAP_SAMPLES)
+    return items[::step], correct[::step]
+
+
+def _answered(row: Mapping[str, Any], questions: Mapping[str, Question]) -> Answered:
+    return Answered(questions[row["question_id"]], row["text"], row["finish_reason"] != "length")
+
+
+@dataclass
+class _Scoring:
+    """One run over a pool's shards."""
+
+    pool: Pool
+    verifier: Verifier
+    names: ScoreColumns
+    retry_refused: bool
+    chunk_samples: int
+    samples: int = 0
+    tokens: int = 0
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        self.questions: dict[str, Question] = {question.id: question for question in self.pool.questions}
+
+    def count(self) -> int:
+        """Samples to score."""
+        return sum(len(self._open_rows(table)) for table in self.pool.tables([self.names.name, self.names.refusal]))
+
+    def run(self, shard: Path) -> Generator[tuple[int, int], None, None]:
+        """Scores one shard; yields how many samples were scored and what tokens they took, as it goes.
+
+        Whatever ends it, a failing verifier or Ctrl-C, what was scored so far is committed first.
+        """
+        names = self.names
+        if not len(self._open_rows(read_shard(shard, [names.name, names.refusal]))):
+            return
+        table = read_shard(shard, list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in names.fields)])))
+        rows, committed, open_ = self._open_rows(table), time.monotonic(), False
+        try:
+            for start in range(0, len(rows), self.chunk_samples):
+                for where, scores in self._score(table, rows[start : start + self.chunk_samples]):
+                    table, open_ = self._with(table, where, scores), True
+                    if time.monotonic() - committed > _COMMIT_SECONDS:
+                        open_ = False
+                        write_shard(table, shard)
+                        committed = time.monotonic()
+                    yield len(where), int(scores.tokens.sum())
+        finally:
+            if open_:
+                write_shard(table, shard)
+
+    def run_together(self, shards: Sequence[Path]) -> Generator[tuple[int, int], None, None]:
+        """As :meth:`run`, several shards at once, for a verifier that wants very many samples."""
+        columns = list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in self.names.fields)]))
+        tables = [read_shard(shard, columns) for shard in shards]
+        rows = [self._open_rows(table) for table in tables]
+        starts = np.cumsum([0, *(table.num_rows for table in tables)])
+        wanted = np.concatenate([part + start for part, start in zip(rows, starts, strict=False)])
+        left, open_, committed = [len(part) for part in rows], set[int](), time.monotonic()
+        try:
+            for where, scores in self._score(pa.concat_tables(tables), wanted) if len(wanted) else ():
+                places = np.searchsorted(starts, where, "right") - 1
+                for place in np.unique(places).tolist():
+                    inside = np.flatnonzero(places == place)
+                    part = scores.take(inside)
+                    tables[place] = self._with(tables[place], where[inside] - starts[place], part)
+                    left[place] -= len(inside)
+                    open_.add(place)
+                late = time.monotonic() - committed > _COMMIT_SECONDS
+                for place in [one for one in open_ if late or not left[one]]:
+                    open_.discard(place)
+                    write_shard(tables[place], shards[place])
+                committed = time.monotonic() if late else committed
+                yield len(where), int(scores.tokens.sum())
+        finally:
+            for place in open_:
+                write_shard(tables[place], shards[place])
+
+    def _open_rows(self, table: pa.Table) -> np.ndarray:
+        open_ = table[self.names.name].is_null()
+        if not self.retry_refused:
+            open_ = pc.and_(open_, table[self.names.refusal].is_null())
+        return np.flatnonzero(open_.to_numpy())
+
+    def _score(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
+        """The scores of some rows, as they come, with their numbers in the table."""
+        chosen = table.select(["question_id", "text", "finish_reason"]).take(rows)
+        empty = chosen["text"].is_null().to_numpy()
+        if empty.any():
+            # An import may know a sample's answer and not its text.
+            refusals = dict.fromkeys(range(int(empty.sum())), "it has no text")
+            self.refused += len(refusals)
+            self.samples += len(refusals)
+            yield rows[empty], Scores.of(np.full(len(refusals), np.nan), 0, refusals)
+            rows, chosen = rows[~empty], chosen.filter(pa.array(~empty))
+            if not len(rows):
+                return
+        items = [_answered(row, self.questions) for row in chosen.to_pylist()]
+        for where, scores in stream_samples(self.verifier, items):
+            self.samples += len(where)
+            self.tokens += int(scores.tokens.sum())
+            self.refused += len(scores.refusals)
+            yield rows[np.asarray(where, np.int64)], scores
+
+    def _with(self, table: pa.Table, rows: np.ndarray, scores: Scores) -> pa.Table:
+        """The table with these rows' three columns filled in."""
+        order = np.argsort(rows)  # values go to the mask's places in their order
+        rows, scores = rows[order], scores.take(order)
+        reasons = [scores.refusals.get(index) for index in range(len(rows))]
+        new = (pa.array(scores.values, from_pandas=True), pa.array(scores.tokens), pa.array(reasons, pa.string()))
+        mask = np.zeros(table.num_rows, bool)
+        mask[rows] = True
+        for field, values in zip(self.names.fields, new, strict=True):
+            old = table[field.name].combine_chunks()
+            column = pc.replace_with_mask(old, pa.array(mask), values.cast(field.type))
+            table = table.set_column(table.column_names.index(field.name), field, column)
+        return table

@@ -1,0 +1,1 @@
+"""Checkpoints of a predictor: written, read, checked, merged, published."""

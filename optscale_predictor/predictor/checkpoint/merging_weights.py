@@ -1,0 +1,113 @@
+"""Merged checkpoints: the LoRA updates added into the base's weights, so that no base is fetched and no PEFT runs.
+
+The folder is a plain transformers model with its tokenizer, which any tool that serves encoders reads; the predictor's
+config and head lie beside it. What anybody wrote is checked first: a model's config can name code to run (``auto_map``)
+or a kernel to download (``attn_implementation``), and an ``adapter_config.json`` beside it another model altogether.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.predictor.checkpoint.adapter import is_adapted
+from optscale_predictor.predictor.checkpoint.base_folder import published_name
+from optscale_predictor.predictor.checkpoint.checked_files import base_fingerprint, own_file, read_json
+
+if TYPE_CHECKING:
+    from optscale_predictor.predictor.model import OptScalePredictor
+
+#: A whole model's files, as patterns.
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "chat_template.jinja",
+)
+
+_KERNELS = ("attn_implementation", "experts_implementation")
+# What transformers writes down of where a model came from on this machine, and of code that came with it.
+_LEFT_OUT = ("name_or_path", "_name_or_path", "is_local", "local_files_only", "auto_map")
+_DEEPEST = 20  # objects within objects in a model's config
+
+
+def merge(predictor: "OptScalePredictor") -> None:
+    """Adds a predictor's LoRA updates into its base; saved, it is a merged checkpoint. It predicts as before to 1e-5.
+
+    Raises:
+        InputError: They are merged already, or their sum is not finite.
+    """
+    if not is_adapted(predictor.backbone):
+        raise InputError("this predictor's updates are merged into its base already")
+    try:
+        predictor.backbone = predictor.backbone.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise InputError(f"the updates cannot be merged: {' '.join(str(error).split())}") from error
+    predictor.config.merged = True
+    predictor.config.base_model = published_name(predictor.config.base_model)
+    predictor.config.base_fingerprint = base_fingerprint(predictor.backbone)
+
+
+def write_model(backbone: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes a backbone without PEFT and its tokenizer, as transformers reads them; nothing of this machine in them."""
+    backbone.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for name in ("config.json", "tokenizer_config.json"):
+        settings = read_json(folder / name)
+        kept = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
+        (folder / name).write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_model(folder: Path) -> tuple[Any, Any]:
+    """The backbone and the tokenizer of a merged checkpoint; single precision, on the CPU.
+
+    Raises:
+        InputError: A file is missing, leads elsewhere or names code; or the model is not all there.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    from optscale_predictor.backends.model_loading import load_pretrained
+
+    for pattern in FILES:
+        for path in folder.glob(pattern):
+            own_file(folder, path.name)
+    if (folder / "adapter_config.json").exists():
+        raise InputError(f"{folder}: its updates are merged, and yet there is an adapter_config.json")
+    for name in ("config.json", "tokenizer_config.json"):
+        content = read_json(own_file(folder, name))
+        require_no_kernel(content, str(folder / name))
+        if content.get("auto_map"):
+            raise InputError(f"{folder / name}: auto_map is set; a checkpoint may not bring code")
+    place = str(folder.absolute())
+    tokenizer = load_pretrained(AutoTokenizer, place)
+    return load_pretrained(AutoModel, place, "cpu", complete=True), tokenizer
+
+
+def require_no_kernel(config: Mapping[str, Any], place: str, depth: int = 0) -> None:
+    """Raises ``InputError`` where a model's config, or one within it, names a kernel that a hub would be asked for.
+
+    Args:
+        config: Of a model.
+        place: What the error calls it.
+        depth: Configs that it lies within.
+    """
+    if depth > _DEEPEST:
+        raise InputError(f"{place}: objects within objects, more than {_DEEPEST} deep")
+    for name, value in config.items():
+        if name.lstrip("_").removesuffix("_internal") in _KERNELS and "/" in json.dumps(value):
+            raise InputError(f"{place}: {name} names a kernel to fetch; a checkpoint may not bring code")
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping):
+                require_no_kernel(inner, place, depth + 1)

@@ -1,0 +1,148 @@
+"""Publishing a predictor: the checkpoint checked, its card written, and its files put where others find them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.predictor.checkpoint import adapter
+from optscale_predictor.predictor.checkpoint import merging_weights as merging
+from optscale_predictor.predictor.checkpoint.base_folder import folder_name, is_folder
+from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card
+from optscale_predictor.predictor.checkpoint.save_load import ADAPTER_FILES, FILES, checkpoint_folder, read_assessment
+from optscale_predictor.predictor.config import PredictorConfig
+from optscale_predictor.targets.dataset_card import require_license
+
+if TYPE_CHECKING:
+    from optscale_predictor.predictor.model import OptScalePredictor
+
+_ASSESSMENT = "assessment.json"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """How a predictor is published.
+
+    Attributes:
+        license: As the hub names it; None leaves a place for it in the card.
+        assessment: File that ``optscale assess`` wrote; None: the checkpoint's own, where it has one.
+        base_model: Name that others find the base by; None: as the checkpoint has it.
+        repo_id: Repository of the hub to upload to; None: none.
+        private: Whether a repository that is made is private.
+        message: Of the upload's commit.
+        revision: Branch to upload to; the main branch where it is None.
+    """
+
+    license: str | None = None
+    assessment: str | None = None
+    base_model: str | None = None
+    repo_id: str | None = None
+    private: bool = False
+    message: str | None = None
+    revision: str | None = None
+
+
+def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> list[str]:
+    """Publishes a checkpoint; see ``optscale publish``.
+
+    Args:
+        checkpoint: A folder; or, with ``merged``, also a hub id.
+        merged: Folder for a merged copy; None: the checkpoint itself is published.
+        how: See :class:`Publication`.
+
+    Returns:
+        What was written and where, a line each.
+
+    Raises:
+        InputError: The checkpoint is not sound, or the hub refuses.
+    """
+    from optscale_predictor.predictor.model import OptScalePredictor
+
+    require_license(how.license)
+    folder = checkpoint_folder(checkpoint)
+    if merged is None and folder != Path(checkpoint):
+        raise InputError(f"{checkpoint!r} is on the hub already; name a folder, or --merged FOLDER for a merged copy")
+    assessment = _assessment(folder, how.assessment)
+    _require_travelling(PredictorConfig.load(folder), merged, how)
+    predictor = OptScalePredictor.from_pretrained(str(folder), base_model=how.base_model)
+    predictor.config.base_model = how.base_model or predictor.config.base_model
+    lines = []
+    if merged is not None:
+        folder = Path(merged)
+        merging.merge(predictor)
+        predictor.save_pretrained(folder)
+        lines.append(f"{folder}: merged checkpoint")
+    _write_documents(predictor, folder, assessment, how)
+    lines.append(f"{folder / CARD}: model card")
+    if is_folder(predictor.config.base_model) and not predictor.config.merged:
+        name = folder_name(predictor.config.base_model)
+        lines.append(f"note: the card names no base_model: {name!r} is a folder of this machine (--base_model NAME)")
+    if how.repo_id is not None:
+        lines.append(f"{folder}: {push_folder(folder, how.repo_id, how.private, how.message, how.revision)}")
+    return lines
+
+
+def push_predictor(
+    predictor: "OptScalePredictor", repo_id: str, private: bool, message: str | None, revision: str | None
+) -> str:
+    """Uploads a predictor from memory; see ``OptScalePredictor.push_to_hub``."""
+    from tempfile import TemporaryDirectory
+
+    how = Publication(repo_id=repo_id, private=private, message=message, revision=revision)
+    _require_travelling(predictor.config, None, how)
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        predictor.save_pretrained(folder)
+        _write_documents(predictor, folder, None, how)
+        return push_folder(folder, repo_id, private, message, revision)
+
+
+def push_folder(folder: Path, repo_id: str, private: bool, message: str | None, revision: str | None) -> str:
+    """Uploads a checkpoint's own files as one commit; returns the repository's address.
+
+    Raises:
+        InputError: The hub refuses.
+    """
+    from optscale_predictor._support.hub import push
+
+    other = ADAPTER_FILES if PredictorConfig.load(folder).merged else merging.FILES
+    name, said = f"hub repository {repo_id!r}", message or "A predictor of score distributions"
+    files = [pattern for pattern in FILES if pattern not in other]
+    return push(name, folder, repo_id, "model", private, said, files, [*files, *other], revision)
+
+
+def _write_documents(
+    predictor: "OptScalePredictor", folder: Path, assessment: dict[str, Any] | None, how: Publication
+) -> None:
+    """The config, the card and the assessment, as others are to read them."""
+    try:
+        predictor.config.save(folder)
+        if not predictor.config.merged:
+            adapter.rename_base(predictor.config.base_model, folder)
+        if assessment is not None:
+            text = json.dumps(assessment, indent=2, allow_nan=False) + "\n"
+            (folder / _ASSESSMENT).write_text(text, encoding="utf-8")
+        card = render_card(predictor.config, assessment, how.license, how.repo_id)
+        (folder / CARD).write_text(card, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write: {error.strerror or error}") from error
+
+
+def _assessment(folder: Path, named: str | None) -> dict[str, Any] | None:
+    if named is not None:
+        return read_assessment(Path(named))
+    own = folder / _ASSESSMENT
+    return read_assessment(own) if own.is_file() else None
+
+
+def _require_travelling(config: PredictorConfig, merged: str | None, how: Publication) -> None:
+    """Raises ``InputError`` where updates would go to the hub that name a base nobody else has."""
+    base = how.base_model or config.base_model
+    if how.repo_id is None or merged is not None or config.merged:
+        return
+    if is_folder(base):
+        raise InputError(
+            f"the base model {folder_name(base)!r} is a folder of this machine: name it as others find it "
+            "(--base_model), or publish merged weights (--merged FOLDER)"
+        )

@@ -1,0 +1,1 @@
+"""Which scores a predictor has learnt, and for which engines it may therefore be used."""

@@ -1,0 +1,1 @@
+"""Training of a predictor: data module, lightning module, and the command."""

@@ -1,0 +1,140 @@
+"""The state of a run, written so that it can be killed at any moment and go on bit for bit.
+
+One file, ``last.ckpt``, replaced whole by a rename: a kill while it is written leaves the one before. Lightning finds
+it by ``--ckpt_path last``. It holds tensors and plain values only, and is read as such (``weights_only``), so that no
+code of its own runs.
+
+Ctrl-C, or SIGTERM, lets the step at hand end, writes the state, and stops; a second one stops at once.
+"""
+
+import shutil
+import signal
+import threading
+from pathlib import Path
+from pickle import UnpicklingError
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from optscale_predictor._support.progress import say
+from optscale_predictor.errors import InputError
+
+LAST = "last.ckpt"
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class InterruptedRun(Exception):
+    """The run was asked to stop, and its state was written.
+
+    Args:
+        path: The state.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"stopped; the run's state is in {path}")
+        self.path = path
+
+
+def require_state(path: Path) -> None:
+    """Raises ``InputError`` unless a file or folder is there, and a file can be read as tensors and plain values."""
+    if path.is_dir():  # sharded
+        return
+    try:
+        torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else "not a state that training wrote"
+        raise InputError(f"{path}: cannot go on from it: {said}") from error
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Writes the run's state every so many steps, after every validation, and when asked to stop.
+
+    Args:
+        folder: Where ``last.ckpt`` is written; beside the predictor by default.
+        every_n_steps: Steps between two of them, >= 1.
+    """
+
+    def __init__(self, folder: str | None = None, every_n_steps: int = 100) -> None:
+        if every_n_steps < 1:
+            raise InputError(f"every_n_steps must be >= 1, got {every_n_steps}")
+        super().__init__(dirpath=folder, save_top_k=0, save_last=True)
+        self._every = every_n_steps
+        self._written_at = (-1, False)
+        self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Gives the signals back; what was written last stays."""
+        self._give_back()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes the signals over, after Lightning has; a resumed run's state is there already."""
+        self._written_at = (trainer.global_step, False)
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Writes the state where it is due, or where the run is to stop."""
+        asked = (
+            trainer.strategy.reduce_boolean_decision(self._asked, all=False) if trainer.world_size > 1 else self._asked
+        )
+        if asked:
+            path = self._write(trainer, False)
+            raise InterruptedRun(path)
+        if trainer.global_step % self._every == 0 and trainer.global_step != self._written_at[0]:
+            self._write(trainer, False)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the state, early stopping's included."""
+        if (
+            not trainer.sanity_checking
+            and trainer.state.fn == "fit"
+            and self._written_at != (trainer.global_step, True)
+        ):
+            self._write(trainer, True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What Lightning's own would write is written elsewhere."""
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Likewise; and gives the signals back."""
+        self._give_back()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: a resumed run may write elsewhere."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing; see :meth:`state_dict`."""
+
+    def _write(self, trainer: pl.Trainer, validated: bool) -> Path:
+        folder = Path(str(self.dirpath))
+        partial, path = folder / "writing.ckpt", folder / LAST
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            if path.is_dir():  # sharded
+                shutil.rmtree(path)
+            partial.replace(path)
+        trainer.strategy.barrier("last checkpoint")
+        self._written_at = (trainer.global_step, validated)
+        return path
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            self._give_back()
+            raise KeyboardInterrupt
+        self._asked = True
+        say("stopping after this step; once more to stop at once")
+
+    def _give_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -1,0 +1,121 @@
+"""How fast training goes, and how long it will take: in the progress bar, in the loggers, or as lines in a log file.
+
+Tokens are the questions' own. What a batch holds beyond them is padding, and is told apart: a rate that counts padding
+looks the better the more of it there is.
+"""
+
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from optscale_predictor._support.progress import say
+from optscale_predictor.predictor.training.data_module import Batch
+
+_LINE_SECONDS = 30.0  # between two lines where there is no terminal
+
+
+class Throughput(Callback):
+    """Logs ``tokens_per_second``, ``questions_per_second``, ``padding_share`` and ``minutes_left``.
+
+    Rates are over the training steps since the last were logged, validation left out; the time left counts it.
+    """
+
+    def __init__(self) -> None:
+        self._tokens = self._questions = self._places = 0
+        self._seconds = self._stepping = 0.0
+        self._began = self._step_began = self._said = 0.0
+        self._first_step, self._first_epoch, self._every = 0, 0, 1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._began = self._said = time.perf_counter()
+        self._first_step, self._first_epoch = trainer.global_step, trainer.current_epoch
+        self._stepping = 0.0
+        self._every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        self._reset()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Starts the step's clock."""
+        self._step_began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Counts the step, and logs where it is time to."""
+        mask = batch["mask"]
+        self._tokens += int(mask.sum())  # waits for the device: the step is done when its time is taken
+        self._questions += len(mask)
+        self._places += mask.numel()
+        took = time.perf_counter() - self._step_began
+        self._seconds += took
+        self._stepping += took
+        if (batch_idx + 1) % self._every == 0:
+            self._log(trainer, pl_module)
+
+    def rates(self) -> dict[str, float]:
+        """What was counted since the last time, of this device."""
+        seconds = max(self._seconds, 1e-9)
+        return {
+            "tokens_per_second": self._tokens / seconds,
+            "questions_per_second": self._questions / seconds,
+            "padding_share": 1 - self._tokens / max(self._places, 1),
+        }
+
+    def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        values = self.rates()
+        for name in ("tokens_per_second", "questions_per_second"):  # devices take steps together
+            values[name] *= trainer.world_size
+        left = self._minutes_left(trainer)
+        pl_module.log("tokens_per_second", values["tokens_per_second"], prog_bar=True)
+        pl_module.log_dict({name: values[name] for name in ("questions_per_second", "padding_share")})
+        if left is not None:
+            pl_module.log("minutes_left", left, prog_bar=True, logger=False)
+        if trainer.is_global_zero and not sys.stderr.isatty() and time.perf_counter() - self._said >= _LINE_SECONDS:
+            self._said = time.perf_counter()
+            say(_line(trainer, values, left))
+        self._reset()
+
+    def _minutes_left(self, trainer: pl.Trainer) -> float | None:
+        """None where the run has no end."""
+        total, done = trainer.estimated_stepping_batches, trainer.global_step - self._first_step
+        if total == float("inf") or done < 1:
+            return None
+        epoch, last = trainer.current_epoch, trainer.max_epochs
+        begun = epoch - self._first_epoch + 1
+        to_begin = max((last if last and last > 0 else epoch + 1) - epoch - 1, 0)
+        between = time.perf_counter() - self._began - self._stepping
+        steps = done, max(int(total) - trainer.global_step, 0)
+        return minutes_left(steps, self._stepping, (begun, to_begin), between)
+
+    def _reset(self) -> None:
+        self._tokens = self._questions = self._places = 0
+        self._seconds = 0.0
+
+
+def minutes_left(steps: tuple[int, int], stepping: float, epochs: tuple[int, float], between: float) -> float:
+    """Minutes until the last step, at the pace so far; what epochs begin and end with is counted by the epoch.
+
+    Args:
+        steps: Done, >= 1, and to do.
+        stepping: Seconds that those done took.
+        epochs: Begun, >= 1, and to begin.
+        between: Seconds that passed outside of steps: solving a head, validation.
+    """
+    return (stepping / steps[0] * steps[1] + between / epochs[0] * epochs[1]) / 60
+
+
+def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None) -> str:
+    loss = trainer.callback_metrics.get("loss")
+    parts = [
+        f"epoch {trainer.current_epoch + 1}, step {trainer.global_step:,} of {trainer.estimated_stepping_batches:,}",
+        *([] if loss is None else [f"loss {float(loss):.4g}"]),
+        f"{values['tokens_per_second']:,.0f} tokens/s ({values['padding_share']:.0%} of places are padding)",
+        f"{values['questions_per_second']:,.1f} questions/s",
+        *([] if left is None else [f"{left:,.1f} minutes left"]),
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,234 @@
+"""The training command: LightningCLI over :class:`PredictorModule` and :class:`TargetData`.
+
+    python train.py fit --config CONFIG [--any.flag VALUE]
+    python train.py fit --config CONFIG --ckpt_path last          # goes on where a run was stopped or killed
+
+Every setting of trainer, model and data is a flag and a line of YAML; ``--print_config`` shows them all. Bad input ends
+with one line and exit code 2; Ctrl-C with exit code 130, the run's state written.
+"""
+
+import logging
+import shlex
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.training.data_module import TargetData
+from optscale_predictor.predictor.training.last_checkpoint import LAST, InterruptedRun, LastCheckpoint, require_state
+from optscale_predictor.predictor.training.module import PredictorModule
+from optscale_predictor.predictor.training.throughput import Throughput
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+_STRICT = {"allow_abbrev": False, "exit_on_error": False}
+_NEVER = 1_000_000  # validations without progress: early stopping is off until it is asked for
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI with early stopping, resumption and throughput, each with flags of its own."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds ``--early_stopping.*`` and ``--checkpoint.*``; one seed and one monitored number serve all."""
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults(
+            {
+                "early_stopping.monitor": "log_evidence",
+                "early_stopping.mode": "max",
+                "early_stopping.patience": _NEVER,
+                "early_stopping.check_on_train_epoch_end": False,
+            }
+        )
+        parser.add_lightning_class_args(LastCheckpoint, "checkpoint")
+        parser.link_arguments("model.monitor", "early_stopping.monitor")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed_of)
+        parser.link_arguments("model.output", "checkpoint.folder", compute_fn=_beside)
+
+    def before_fit(self) -> None:
+        """Refuses a state that cannot be gone on from; what is read of one is tensors and plain values."""
+        self.config_init["fit"]["weights_only"] = True
+        config = self.config["fit"]
+        path = config["ckpt_path"]
+        if path == "last":
+            path = Path(config["checkpoint"]["folder"]) / LAST
+            if not path.exists():
+                return  # the first run of a script that always resumes
+        if path not in (None, "best", "hpc"):
+            require_state(Path(path))
+
+    def instantiate_trainer(self, **options: Any) -> pl.Trainer:
+        """The trainer, with its loggers beside the predictor unless others are named."""
+        config = self.config.get("fit", self.config)
+        if config["trainer"]["logger"] in (None, True):
+            options["logger"] = _loggers(Path(_beside(config["model"]["output"])))
+        return super().instantiate_trainer(**options)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line."""
+    _exit_with_one_line(lambda: _run(args), sys.argv[1:] if args is None else args)
+
+
+def train_predictor(
+    targets: str | Path,
+    output: str | Path,
+    base_model: str = "embedded:generator",
+    epochs: int = 10,
+    batch_size: int = 32,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    source: ScoreSource | None = None,
+    **settings: Any,
+) -> Path:
+    """Trains a predictor without a command line.
+
+    Args:
+        targets: See :func:`~optscale_predictor.predictor.targets.read_targets`.
+        output: Checkpoint folder to write.
+        base_model: See :class:`PredictorModule`.
+        epochs: Passes over the training questions, >= 1.
+        batch_size: Questions in a batch, >= 1.
+        learning_rate: The highest, > 0.
+        seed: Of weights, batches and dropout.
+        source: What is known of where the scores come from.
+        **settings: Others of :class:`PredictorModule`.
+
+    Returns:
+        The checkpoint folder.
+    """
+    output = Path(output)
+    with warnings.catch_warnings():
+        quiet()
+        pl.seed_everything(seed, verbose=False)
+        sources = None if source is None else [source]
+        module = PredictorModule(str(output), base_model, learning_rate=learning_rate, sources=sources, **settings)
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            logger=CSVLogger(_beside(str(output)), name="csv"),
+            callbacks=[Throughput()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=sys.stderr.isatty(),
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, TargetData(str(targets), batch_size=batch_size, seed=seed))
+    return output
+
+
+def _run(args: list[str] | None) -> None:
+    with warnings.catch_warnings():
+        quiet()
+        TrainingCLI(
+            PredictorModule,
+            TargetData,
+            seed_everything_default=0,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "max_epochs": 10,
+                "callbacks": [Throughput()],
+                "enable_progress_bar": sys.stderr.isatty(),
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "use_distributed_sampler": False,  # batches are shared out by LengthBuckets
+            },
+            parser_kwargs={**_STRICT, **{command: _STRICT for command in TrainingCLI.subcommands()}},
+            args=args,
+        )
+
+
+def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
+    try:
+        run()
+    except InterruptedRun as stopped:
+        resumed = [*_without_resumption(arguments), "--ckpt_path", "last"]
+        print(f"train: {stopped}; to go on: python train.py {shlex.join(resumed)}", file=sys.stderr)
+        raise SystemExit(130) from None
+    except KeyboardInterrupt:
+        print("train: interrupted; add --ckpt_path last to go on from the state written last", file=sys.stderr)
+        raise SystemExit(130) from None
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        print(f"train: error: {reason} Set data.batch_size or data.tokens_per_batch lower.", file=sys.stderr)
+        raise SystemExit(2) from None
+    except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
+        said = _mistake_behind(error)
+        if said is None:
+            raise
+        print(f"train: error: {' '.join(str(said).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _mistake_behind(error: BaseException | None) -> BaseException | None:
+    """The user's mistake that an error is, or that caused it; None where it is a fault of ours."""
+    refused = isinstance(error, ArgumentError | MisconfigurationException) or _is_lightnings(error)
+    first = error if refused else None
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error or first
+
+
+def _is_lightnings(error: BaseException | None) -> bool:
+    """Whether Lightning raised it: it refuses settings that do not go together with plain ``ValueError``s."""
+    trace = None if error is None else error.__traceback__
+    name = ""
+    while trace is not None:
+        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
+    return name.startswith(("pytorch_lightning.", "lightning_fabric."))
+
+
+def _without_resumption(arguments: list[str]) -> list[str]:
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--ckpt_path":
+            next(rest, None)
+        elif not argument.startswith("--ckpt_path="):
+            kept.append(argument)
+    return kept
+
+
+def _loggers(folder: Path) -> list[Any]:
+    loggers: list[Any] = [CSVLogger(folder, name="csv")]
+    if find_spec("tensorboard") is not None:
+        loggers.append(TensorBoardLogger(folder, name="tensorboard"))
+    return loggers
+
+
+def _beside(output: str) -> str:
+    """Where logs and the run's state lie: beside the predictor, so that its folder holds nothing but the predictor."""
+    return str(Path(output).with_name(f"{Path(output).name}_training"))
+
+
+def _seed_of(seed: int | bool) -> int:
+    return 0 if isinstance(seed, bool) else seed
+
+
+def quiet() -> None:
+    """Leaves out what Lightning says to everybody on every run: devices, tips, and advice on loader processes."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # Tokens are in memory and collating is cheap: worker processes would cost more than they save.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # `optscale train` hands its arguments on; sys.argv must stay as it is, for DDP starts its processes by it.
+    warnings.filterwarnings("ignore", message=".*not recommended to provide both.*")
+    # A resumed run writes its state where it was read from; that is meant.
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # LightningCLI still calls what jsonargparse 5 will remove; the upper bound in pyproject.toml keeps 4.
+    warnings.filterwarnings("ignore", message=r"(?s).*(JSONARGPARSE_DEPRECATION|removed in v5).*")
+    # Lightning asks torch for a pytree class by its old name; nothing here does.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    # Fewer steps in an epoch than between two log lines: what is logged is then the epoch's.
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")

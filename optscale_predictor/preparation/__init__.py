@@ -1,6 +1,0 @@
-"""Data preparation: fill a pool with samples, then score them; both continue where they stopped."""
-
-from optscale_predictor.preparation.generate import generate_pool
-from optscale_predictor.preparation.score import first_refusal, score_pool
-
-__all__ = ["first_refusal", "generate_pool", "score_pool"]

@@ -1,0 +1,181 @@
+"""Whether two answers are the same, as a mathematician would say.
+
+Both are read as typed values first (``forms``); what they are decides how they are compared. Only where one of them has
+no form known here does math-verify decide (``symbolic``), told that it compares mathematics.
+
+Votes count answers, not spellings: a question's answers as small numbers, equal where the answers are equal.
+
+Equality of answers is not transitive (50% equals 50, and 0.5), so the order counts: an answer is in the group of the
+first representative that it equals, and becomes the representative of a new group where it equals none. Samples are
+grouped in the order in which they were drawn, or in which a pool holds them, so a live run and its replay group alike.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optscale_predictor.questions.answers.reading import marked_answer, normalise
+from optscale_predictor.questions.answers.symbolic import WORKERS, symbolically_equal
+from optscale_predictor.questions.answers.values import Unread, answer_key
+from optscale_predictor.questions.answers.values.equality import judge
+from optscale_predictor.questions.answers.values.forms import LONGEST, read_value
+from optscale_predictor.questions.answers.values.spelling import clean
+
+_KEPT = 2**16  # verdicts: a million samples may have as many answers
+
+
+def is_correct(answer: str | None, gold: str) -> bool:
+    """Whether an answer is right.
+
+    Args:
+        answer: As ``extract_answer`` found it; None is wrong.
+        gold: The right answer, or a worked solution that ends in it.
+    """
+    return answer is not None and _is_right(answer, read_gold(gold))
+
+
+def are_correct(pairs: Sequence[tuple[str | None, str]]) -> list[bool]:
+    """:func:`is_correct` of many pairs of answer and gold.
+
+    Equal pairs are judged once, and those that math-verify has to decide by several processes at a time.
+    """
+    golds = {gold: read_gold(gold) for gold in {gold for _, gold in pairs}}
+    verdicts = _judged((answer, golds[gold]) for answer, gold in pairs if answer is not None)
+    return [answer is not None and verdicts[answer, golds[gold]] for answer, gold in pairs]
+
+
+def answers_equal(left: str, right: str) -> bool:
+    """Whether two answers are the same: each is right where the other is gold.
+
+    Reflexive and symmetric; not transitive (50% is 50, and 0.5).
+    """
+    return _is_right(left, right) and _is_right(right, left)
+
+
+def are_equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """:func:`answers_equal` of many pairs, judged as :func:`are_correct` judges them."""
+    verdicts = _judged(way for left, right in pairs for way in ((left, right), (right, left)))
+    return [verdicts[left, right] and verdicts[right, left] for left, right in pairs]
+
+
+def read_gold(gold: str) -> str:
+    """The bare answer of a gold text, by the rule that reads samples; a text without a mark is the answer itself."""
+    return marked_answer(gold) or normalise(gold, grouped=False)
+
+
+def _judged(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+    verdicts = {pair: _typed(*pair) for pair in dict.fromkeys(pairs)}
+    hard = [pair for pair, verdict in verdicts.items() if verdict is None]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = zip(hard, pool.map(lambda pair: _is_right(*pair), hard), strict=True)
+        return {**{pair: bool(verdict) for pair, verdict in verdicts.items()}, **dict(found)}
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_right(answer: str, target: str) -> bool:
+    verdict = _typed(answer, target)
+    return symbolically_equal(answer, target) if verdict is None else verdict
+
+
+def _typed(answer: str, target: str) -> bool | None:
+    """The verdict on two typed values; None where either has no form known here."""
+    if answer == target:
+        return True
+    if max(len(answer), len(target)) > LONGEST:
+        return False
+    ours, theirs = read_value(answer), read_value(target)
+    if any(judge(one, theirs[0]) for one in ours) or any(judge(ours[0], one) for one in theirs[1:]):
+        return True  # at most one of the two is read in another than its likeliest way
+    unread = [one for one in (*ours, *theirs) if isinstance(one, Unread)]
+    if unread and _letters(answer) == _letters(target):
+        return True
+    return None if unread and not any(one.worded for one in unread) else False
+
+
+def _letters(answer: str) -> str:
+    """What is left of an answer without spaces and groups."""
+    return re.sub(r"[\s{}]+", "", clean(answer))
+
+
+Ints = NDArray[np.int64]
+
+
+class AnswerGroups:
+    """The groups of one question's answers, found one answer at a time."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, int] = {}
+        self._representatives: list[str] = []
+
+    def number(self, answer: str | None) -> int:
+        """The number of the answer's group, from 0 in order of first appearance; -1 for None."""
+        if answer is None:
+            return -1
+        key = answer_key(answer)
+        found = self._groups.get(key)
+        if found is None:
+            found = self._groups[key] = self._find(answer)
+        return found
+
+    def _find(self, answer: str) -> int:
+        for group, representative in enumerate(self._representatives):
+            if answers_equal(answer, representative):
+                return group
+        self._representatives.append(answer)
+        return len(self._representatives) - 1
+
+
+def group_answers(answers: Sequence[str | None]) -> Ints:
+    """One question's answers as group numbers, [samples]; -1 where there is none."""
+    return group_questions([answers])[0]
+
+
+def group_questions(questions: Sequence[Sequence[str | None]]) -> list[Ints]:
+    """The answers of many questions as :class:`AnswerGroups` numbers them, [samples] each.
+
+    In every round the first answer that each question has left becomes a representative, and takes all that equal it:
+    the comparisons are those of one answer after another, but those of all questions are judged together.
+    """
+    keys = [[None if answer is None else answer_key(answer) for answer in answers] for answers in questions]
+    waiting = [_first_spellings(*pair) for pair in zip(keys, questions, strict=True)]
+    groups: list[dict[str, int]] = [{} for _ in questions]
+    open_ = [place for place, left in enumerate(waiting) if left]
+    number = 0
+    while open_:
+        equal = _equal_to_first([waiting[place] for place in open_])
+        for place, same in zip(open_, equal, strict=True):
+            groups[place].update(dict.fromkeys(same, number))
+            waiting[place] = {key: answer for key, answer in waiting[place].items() if key not in same}
+        open_ = [place for place in open_ if waiting[place]]
+        number += 1
+    pairs = zip(keys, groups, strict=True)
+    return [np.array([-1 if key is None else found[key] for key in row], np.int64) for row, found in pairs]
+
+
+def _first_spellings(keys: Sequence[str | None], answers: Sequence[str | None]) -> dict[str, str]:
+    """Of each key the first answer that has it, in their order."""
+    found: dict[str, str] = {}
+    for key, answer in zip(keys, answers, strict=True):
+        if key is not None and answer is not None:
+            found.setdefault(key, answer)
+    return found
+
+
+def _equal_to_first(questions: Sequence[dict[str, str]]) -> list[set[str]]:
+    """The keys of each question's answers that equal its first answer, that one's own among them."""
+    firsts = [next(iter(answers.values())) for answers in questions]
+    pairs = [
+        (place, key, (answer, first))
+        for place, (answers, first) in enumerate(zip(questions, firsts, strict=True))
+        for key, answer in answers.items()
+    ]
+    found: list[set[str]] = [set() for _ in questions]
+    verdicts = are_equal([pair for _, _, pair in pairs])
+    for (place, key, _), equal in zip(pairs, verdicts, strict=True):
+        if equal:
+            found[place].add(key)
+    return found

@@ -1,0 +1,154 @@
+"""Where a base model runs on: after its answer it writes the prompt's next question, and answers that too.
+
+Plain numbers, the answers that occur most: one spelling each, exactly.
+
+Reading the final answer out of a text.
+
+Thinking is left out, and what a base model writes when it runs on. Then the last mark counts: a box, a line after
+``####``, explicit words such as "the final answer is". Without a mark it is the last value, of a text that ended.
+"""
+
+import re
+from decimal import Decimal
+
+from optscale_predictor.questions.answers.reading.boxes import BOX, Span, last_box
+from optscale_predictor.questions.answers.reading.last_value import last_value
+from optscale_predictor.questions.answers.reading.marks import LOOSE, last_chosen, last_hashes, last_said, last_tagged
+from optscale_predictor.questions.answers.thinking import strip_thinking
+from optscale_predictor.questions.answers.values.forms import read_value
+from optscale_predictor.questions.answers.values.kinds import Choice, Unread, Word
+from optscale_predictor.questions.answers.values.spelling import unwrapped
+
+_ASKED = re.compile(
+    r"(?m)^[ \t#*]*(?:Question|Problem|Q|User|Human|Instruction|Input|Exercise)(?:\s*\d+)?[ \t*]*:"
+    r"|^[ \t]*#{1,3} Problem\b|^[ \t]*Example \d+[ \t*]*:"
+)
+_ENDS = re.compile(
+    r"<\|(?:im_start|im_end|eot_id|start_header_id|endoftext|end|user|return)\|>|\[INST\]|</s>|<end_of_turn>|<｜end▁of▁sentence｜>"
+)
+_ANSWERED = re.compile(r"(?m)^[ \t#*]*(?:Answer|Solution|A|Assistant|Response|Output)[ \t*]*:|####|\\boxed")
+_MARKED = re.compile(r"####\s*[^\s#]|\\boxed|\\fbox|</answer>|\banswer\s*(?:is|:)", re.IGNORECASE)
+
+
+def own_part(text: str) -> str:
+    """The text up to where a prompt's form begins again, behind an answer.
+
+    A question that a sample asks itself before it has answered is part of it. Without a marked answer before it, one
+    counts as the prompt's only where it is answered in the prompt's form as well. A special token ends it in any case.
+    """
+    ends = _ENDS.search(text)
+    if ends and text[: ends.start()].strip():
+        text = text[: ends.start()]
+    if not _ASKED.search(text):
+        return text
+    marked, digit = _MARKED.search(text), re.search(r"\d", text)
+    answered = max((found.start() for found in _ANSWERED.finditer(text)), default=-1)
+    for asked in _ASKED.finditer(text):
+        place = asked.start()
+        if (marked and marked.end() <= place) or (digit and digit.start() < place < answered):
+            return text[:place]
+    return text
+
+
+_THOUSANDS = r"\d{1,3}(?:(?:,|\{,\}|,\\!|\\,|\\!,)\d{3})+(?!\d)"  # any other comma is one between two answers
+_PLAIN = re.compile(rf"\$?\s?(?P<sign>[-+−]?)\s?\\?\$?\s?(?P<digits>(?:{_THOUSANDS}|\d+)(?:\.\d*)?|\.\d+)\$?\.?")
+_LONGEST = 400  # characters
+
+
+def plain_number(text: str) -> str | None:
+    """``text`` as a plain number: no thousands separators, no zeros at its ends; None where it is none."""
+    if len(text) > _LONGEST:
+        return None
+    found = _PLAIN.fullmatch(text.strip())
+    if found is None:
+        return None
+    digits = re.sub(r"[^\d.]", "", found["digits"])
+    value = Decimal(digits.rstrip("."))
+    shown = f"{value:f}"
+    if "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
+    shown = shown.lstrip("0") or "0"
+    shown = f"0{shown}" if shown.startswith(".") else shown
+    return f"-{shown}" if found["sign"] in ("-", "−") and value else shown
+
+
+_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
+_SHORT = 60  # characters of a text that may be an answer as it stands
+
+
+def extract_answer(text: str, ended: bool = True) -> str | None:
+    """The final answer in a text; None where there is none.
+
+    Args:
+        text: A sample's text, thinking included: only what follows the last ``</think>`` counts.
+        ended: Whether the sample ended by itself. One that was cut off has an answer only where it is marked.
+
+    Returns:
+        The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
+    """
+    text = _DRAWING.sub("", own_part(strip_thinking(text)))
+    marked = _marked(text)
+    if marked is not None:
+        return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
+    value = (_bare(text) or last_value(text)) if ended else None
+    return (normalise(value) or None) if value else None
+
+
+def marked_answer(text: str) -> str | None:
+    """The answer that a whole text marks, a gold solution for example; None where it marks none."""
+    marked = _marked(text)
+    return None if marked is None else normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
+
+
+def normalise(answer: str, grouped: bool = True) -> str:
+    """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling.
+
+    Args:
+        answer: An answer.
+        grouped: Whether ``1,234`` is a number in any case. It may be two, where an answer may be a list: then it stays.
+    """
+    answer = unwrapped(answer.strip())
+    number = plain_number(answer) if grouped or "," not in answer else None
+    if number is not None:
+        return number
+    return answer[1:].strip() if answer.startswith("$") and answer.count("$") == 1 else answer
+
+
+def _marked(text: str) -> Span | None:
+    """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
+    box, said = last_box(text), last_said(text)
+    marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
+    if said is not None and (not marks or _overrules(said)):
+        marks.append(said)
+    if not marks:
+        return last_chosen(text)
+    # What is said in a box is the box's.
+    outside = [one for one in marks if box is None or one is box or not box.start < one.start < box.end]
+    return max(outside, key=lambda one: one.start, default=None)
+
+
+def _overrules(said: Span) -> bool:
+    """Whether words that announce an answer count although one is marked otherwise: they must give a value."""
+    plain = re.search(r"\d|\\[A-Za-z]|^\W*[A-J]\W*$", said.content) is not None
+    return plain and said.kind != LOOSE and not isinstance(read_value(said.content)[0], Unread | Word)
+
+
+def _bare(text: str) -> str | None:
+    """A short text that is an answer as it stands: ``B``, ``(3, 4)`` or ``Yes``."""
+    text = text.strip()
+    line = text.partition("\n")[0].strip()
+    first = read_value(line)[0]
+    if isinstance(first, Choice) and not first.content and "=" not in line:  # and its explanation
+        return line
+    if len(text) > _SHORT or "\n" in text or "=" in text:
+        return None
+    value = read_value(text)[0]
+    if isinstance(value, Word):
+        return text if re.fullmatch(r"\W*[A-Za-z]+\W*", text) else None
+    return None if isinstance(value, Unread) or not re.search(r"\w", text) else text
+
+
+def _inner(content: str) -> str:
+    """What a box holds that stands inside another mark."""
+    inner = last_box(content) or last_said(content)
+    return content if inner is None or inner.content == content else _inner(inner.content)

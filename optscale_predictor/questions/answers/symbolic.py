@@ -1,0 +1,136 @@
+"""math-verify's word on two answers, from processes that are killed when they take too long.
+
+math-verify can hang on some input, and its own time-outs work in a main thread alone. A process is a fresh interpreter
+that runs this module and speaks one JSON line a question, so it needs nothing of the program that asks: no import guard
+in a user's script, no fork of a process with threads.
+"""
+
+import atexit
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from functools import lru_cache
+
+_SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds
+_STARTING = 120.0  # seconds of imports, on a machine that is busy otherwise
+_DEEPEST = 25  # brackets within one another; no answer has more
+_LONGEST = 400  # characters
+_KEPT = 2**16
+_AFTER = 10_000  # comparisons after which a process is replaced: sympy's caches grow
+
+#: Processes at most; one is started when all others are busy.
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+@lru_cache(maxsize=_KEPT)
+def symbolically_equal(answer: str, target: str) -> bool:
+    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes too long.
+
+    It is not asked about texts that are no formulas: too long ones, and those whose brackets do not close.
+    """
+    return _is_formula(answer) and _is_formula(target) and _workers.ask(answer, target)
+
+
+def _is_formula(text: str) -> bool:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return len(text) <= _LONGEST and deepest <= _DEEPEST and abs(depth) <= 1  # [0, 1) closes none of its own
+
+
+class Worker:
+    """One process, started when first needed, and again after it had to be killed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._asked = 0
+
+    def ask(self, answer: str, target: str) -> bool:
+        """The verdict; False where the process dies or takes too long over it."""
+        process = self._started()
+        verdict = self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS)
+        if not verdict:  # it is ended for good, so that the next question does not go to what is left of it
+            self.stop()
+        return verdict == "true"
+
+    def _exchange(self, process: "subprocess.Popen[str]", line: str, seconds: float) -> str:
+        """What the process answers to a line; nothing where it dies or has to be killed."""
+        if process.stdin is None or process.stdout is None:
+            return ""
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+        except OSError:
+            return ""
+        finally:
+            timer.cancel()
+
+    def _started(self) -> "subprocess.Popen[str]":
+        self._asked += 1
+        if self._process is None or self._process.poll() is not None or self._asked > _AFTER:
+            self.stop()
+            command = [sys.executable, "-m", "optscale_predictor.questions.answers.symbolic"]
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            self._asked = 1
+            self._exchange(self._process, json.dumps(["x+1", "1+x"]) + "\n", _STARTING)
+        return self._process
+
+    def stop(self) -> None:
+        """Ends the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+class Workers:
+    """Several workers; each question takes an idle one, the one used last first."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [Worker() for _ in range(count)]
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in self._all:
+            self._idle.put(worker)
+        atexit.register(self.stop)
+
+    def ask(self, answer: str, target: str) -> bool:
+        """See :meth:`Worker.ask`; waits while all are busy."""
+        worker = self._idle.get()
+        try:
+            return worker.ask(answer, target)
+        finally:
+            self._idle.put(worker)
+
+    def stop(self) -> None:
+        """Ends all processes; they start again when asked."""
+        for worker in self._all:
+            worker.stop()
+
+
+_workers = Workers(WORKERS)
+
+
+def _serve() -> None:
+    """The process's side: pairs in, ``true`` or ``false`` out."""
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    as_latex = [LatexExtractionConfig()]
+    for line in sys.stdin:
+        try:
+            answer, target = (parse(f"${text}$", as_latex, parsing_timeout=None) for text in json.loads(line))
+            equal = bool(verify(target, answer, allow_set_relation_comp=True, timeout_seconds=None))
+        except Exception:  # whatever it stumbles on, the answers are not known to be equal
+            equal = False
+        print("true" if equal else "false", flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

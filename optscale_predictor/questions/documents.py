@@ -1,0 +1,64 @@
+"""What a model may know of the document behind a request: its question, its gold answer, its labels, its id.
+
+lm-eval hands a model a prompt, examples and all. Verifier and predictor read the question alone, so it is taken from
+the document: of our own tasks, of lm-eval's ``gsm8k``, ``hendrycks_math*``, ``minerva_math*`` and ``aime*``, and of any
+other task that calls things what those do, in capitals or not.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions.golds import final_gold
+
+#: Columns that our tasks add to a data set's own.
+ID, GOLD = "question_id", "gold"
+
+#: What documents call their questions, likeliest first.
+QUESTION = ("question", "problem", "prompt", "query", "input")
+_ANSWER = (GOLD, "answer")
+_WORKED = ("solution",)
+_ID = (ID, "unique_id", "id")
+_NO_LABEL = {*QUESTION, *_ANSWER, *_WORKED, *_ID, "url"}
+_LONGEST_LABEL = 100  # characters; as in a questions file
+
+
+def question_text(doc: object) -> str | None:
+    """The bare question in a document; None where it holds none under a name that is known here."""
+    texts = (value for _, value in _known(doc, QUESTION) if isinstance(value, str) and value.strip())
+    return next(texts, None)
+
+
+def gold_answer(doc: object) -> str | None:
+    """The final answer in a document, out of a worked solution where need be; None where there is none."""
+    for name, value in _known(doc, (*_ANSWER, *_WORKED)):
+        with suppress(InputError):  # documents of all tasks come by; one that holds no gold answer has none
+            found = final_gold(value, name, worked=name in _WORKED)
+            if found:
+                return found
+    return None
+
+
+def labels(doc: object) -> Mapping[str, str]:
+    """What else a document says of its question in a few words, by name: its ``subject`` and ``level``, say."""
+    fields = doc if isinstance(doc, Mapping) else {}
+    return {
+        str(name): str(value)
+        for name, value in fields.items()
+        if str(name).lower() not in _NO_LABEL and _is_short(value)
+    }
+
+
+def document_id(doc: object, fallback: str) -> str:
+    """The document's own id, the one that a question set by name gives the same question; else ``fallback``."""
+    ids = (str(value) for _, value in _known(doc, _ID) if isinstance(value, str | int) and str(value))
+    return next(ids, fallback)
+
+
+def _known(doc: object, names: tuple[str, ...]) -> list[tuple[str, object]]:
+    fields = {str(name).lower(): value for name, value in doc.items()} if isinstance(doc, Mapping) else {}
+    return [(name, fields[name]) for name in names if name in fields]
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)

@@ -1,0 +1,114 @@
+"""Questions: what is asked, and the gold answer where one is known.
+
+A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0) and
+``answer`` (the gold answer: a text, a number, or a list of those). Other short texts and numbers on the line are the
+question's labels, such as its ``subject``; whatever else there is is ignored.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from optscale_predictor._support.json_lines import parse_object
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions.golds import gold_text
+
+_LONGEST_LABEL = 100  # characters
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        id: Unique within a file or pool.
+        text: What is asked, without any prompt around it.
+        gold: The right answer, or None where it is not known.
+        labels: What else is known of it, by name; a predictor may have learnt to use some.
+    """
+
+    id: str
+    text: str
+    gold: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
+    """Reads a questions file (JSON lines), at most the first ``limit`` questions.
+
+    Raises:
+        InputError: The file is missing, empty, or a line is not what this module describes; names the line.
+    """
+    try:
+        with open(path, encoding="utf-8") as lines:
+            return parse_questions(lines, str(path), limit)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot read questions: {reason}") from error
+
+
+def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:
+    """As :func:`read_questions`, from lines already at hand; ``name`` is what errors call them."""
+    return list(stream_questions(lines, name, limit))
+
+
+def stream_questions(lines: Iterable[str], name: str, limit: int | None = None) -> Iterator[Question]:
+    """As :func:`parse_questions`, one by one as the lines come."""
+    seen: set[str] = set()
+    for question in _parse(lines, name, limit):
+        if question.id in seen:
+            raise InputError(f"{name}: question id {question.id!r} occurs twice")
+        seen.add(question.id)
+        yield question
+    if not seen:
+        raise InputError(f"{name}: no questions in it")
+
+
+def format_questions(questions: Iterable[Question]) -> str:
+    """Questions in the form that :func:`read_questions` reads."""
+    rows = (
+        {**question.labels, "id": question.id, "question": question.text, "answer": question.gold}
+        for question in questions
+    )
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Question]:
+    count = 0
+    for number, line in enumerate(lines, start=1):
+        if limit is not None and count >= limit:
+            return
+        if not line.strip():
+            continue
+        yield _question_of(line, count, f"{path}:{number}")
+        count += 1
+
+
+def _question_of(line: str, index: int, place: str) -> Question:
+    row = parse_object(line, place)
+    if "question" not in row:
+        raise InputError(f"{place}: column 'question' is missing; this line has {sorted(row)}")
+    if not isinstance(row["question"], str) or not row["question"].strip():
+        raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
+    labels = {name: str(value) for name, value in row.items() if _is_label(name, value)}
+    question = Question(str(row.get("id", index)), row["question"], gold_text(row.get("answer"), place), labels)
+    require_encodable(question, place)
+    return question
+
+
+def _is_label(name: str, value: object) -> bool:
+    short = isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)
+    return short and name not in ("id", "question", "answer")
+
+
+def require_encodable(question: Question, place: str) -> None:
+    """Checks that the question can be written to a file: JSON's escapes can spell half of a surrogate pair.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        f"{question.id}{question.text}{question.gold}{''.join(question.labels)}{''.join(question.labels.values())}".encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: holds half of a surrogate pair: {error.reason}") from error

@@ -1,0 +1,1 @@
+"""Policies run over recorded samples, and settings tuned there."""

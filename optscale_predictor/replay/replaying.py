@@ -1,0 +1,158 @@
+"""Replay: what policies would have done on a recorded pool, over many orders of its samples.
+
+A pool's samples are exchangeable, so every order of them is a run that could have been. Policies are vectorised over
+questions, so orders are replayed as so many more questions, and what a policy computes from a question's first samples
+is kept for the next setting that asks: a thousand settings cost little more than the few hundred fits behind them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Policy, PrefixMemo
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import Outcomes, run_policy
+from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
+from optscale_predictor.stats.estimators import Prior
+
+Floats = NDArray[np.float64]
+
+METRICS = ("accuracy", "score", "hit", "samples", "tokens")
+_PREFIXES_AT_ONCE = 2**16  # rows times depth; bounds the memory of a replay whatever the pool's size
+
+
+@dataclass(frozen=True)
+class ReplayRow:
+    """One policy over one pool: means over questions and orders, each with its bootstrap interval.
+
+    Attributes:
+        policy: The policy, in the form ``policies.parse_policy`` reads.
+        label: What to call it in a table.
+        accuracy: Share of questions answered rightly, in [0, 1]; NaN where gold answers are not known.
+        score: Score of the returned sample, in [0, 1].
+        hit: Share of questions of which a usable drawn sample reached the policy's ``score_min``, or the replay's where
+            it has none; NaN where neither has.
+        samples: Samples a question.
+        tokens: Generated tokens a question.
+    """
+
+    policy: str
+    label: str
+    accuracy: Estimate
+    score: Estimate
+    hit: Estimate
+    samples: Estimate
+    tokens: Estimate
+
+    def as_dict(self) -> dict[str, object]:
+        """The row as JSON types: of each metric its mean, and ``_error``, ``_low`` and ``_high``."""
+        row: dict[str, object] = {"policy": self.policy, "label": self.label}
+        for metric in METRICS:
+            estimate = getattr(self, metric)
+            for field in fields(estimate):
+                value = getattr(estimate, field.name)
+                name = metric if field.name == "mean" else f"{metric}_{field.name}"
+                row[name] = None if np.isnan(value) else value
+        return row
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy to replay.
+
+    Attributes:
+        policy: The stopping rule.
+        label: What to call it; policies that share a label are points of one curve.
+        prior: Given to the policy; one for all questions, or one each. Entries that share a prior object share what is
+            computed with it.
+        selection: How the answer is chosen; the policy's own rule by default.
+    """
+
+    policy: Policy
+    label: str
+    prior: Prior | None = None
+    selection: str | None = None
+
+
+def replay(
+    entries: Sequence[Entry],
+    recorded: RecordedSamples,
+    num_orders: int = 20,
+    seed: int = 0,
+    progress: bool = False,
+    score_min: float = np.nan,
+) -> list[ReplayRow]:
+    """Replays each policy over the same ``num_orders`` random orders of the recorded samples.
+
+    Args:
+        entries: The policies.
+        recorded: The samples.
+        num_orders: Orders, >= 1.
+        seed: Which ones.
+        progress: Whether to show a progress bar.
+        score_min: Target score for the hit rate of policies that have none of their own.
+
+    Returns:
+        One row an entry.
+
+    Raises:
+        InputError: A policy lacks the prior that it needs; said before anything is replayed.
+    """
+    for entry in entries:
+        if entry.policy.needs_prior and entry.prior is None:
+            raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
+    measured = np.empty((len(entries), len(METRICS), num_orders, recorded.num_questions), np.float32)
+    orders = np.random.default_rng(seed).spawn(num_orders)
+    size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
+    starts = range(0, num_orders, size)
+    with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc="replay") as bar:
+        for start in starts:
+            chunk = [recorded.reorder(rng) for rng in orders[start : start + size]]
+            for place, values in enumerate(_chunk(entries, chunk, score_min)):
+                measured[place, :, start : start + size] = values
+                bar.update()
+    bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
+    return [_row(entry, bootstrap.estimate(values)) for entry, values in zip(entries, measured, strict=True)]
+
+
+def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
+    """Of each entry its metrics [metrics, orders, questions]."""
+    together = RecordedSamples.concatenate(orders)
+    memos: dict[int, PrefixMemo] = {}
+    for entry in entries:
+        # The prior's identity is its key: equal priors given twice cost time, never a wrong answer.
+        memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
+        if entry.policy.joint:  # questions of different orders do not compete for one budget
+            yield np.stack([_run(entry, one, entry.prior, None, score_min) for one in orders], 1)
+        else:
+            prior = None if entry.prior is None else entry.prior.broadcast_to(orders[0].num_questions).tile(len(orders))
+            yield _run(entry, together, prior, memo, score_min).reshape(len(METRICS), len(orders), -1)
+
+
+def _run(
+    entry: Entry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None, score_min: float
+) -> Floats:
+    outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo)
+    return _measure(recorded, outcomes, getattr(entry.policy, "score_min", score_min))
+
+
+def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Floats:
+    """Every metric of every question, [metrics, questions]."""
+    row = np.arange(recorded.num_questions)
+    return np.stack(
+        [
+            recorded.correct[row, outcomes.chosen],
+            recorded.scores[row, outcomes.chosen],
+            np.where(np.isnan(target), np.nan, outcomes.best >= target),
+            outcomes.count.astype(np.float64),
+            outcomes.tokens,
+        ]
+    )
+
+
+def _row(entry: Entry, estimates: Sequence[Estimate]) -> ReplayRow:
+    return ReplayRow(str(entry.policy), entry.label, *estimates)

@@ -1,0 +1,4 @@
+"""Statistics of scores: distributions, fits, the bound, calibration, bootstrap and intervals.
+
+Imports ``_support`` only.
+"""

@@ -1,0 +1,10 @@
+"""Score distributions on [0, 1]: what a family offers, the truncated normal, and mixtures over its parameters.
+
+Vectorised over questions and exact in log space. Imports nothing above :mod:`optscale_predictor.stats`.
+"""
+
+from optscale_predictor.stats.distributions._distribution import BestOf, ScoreDistribution
+from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
+from optscale_predictor.stats.distributions.truncated_normal import TruncatedNormal
+
+__all__ = ["BestOf", "ParameterMixture", "ScoreDistribution", "TruncatedNormal"]

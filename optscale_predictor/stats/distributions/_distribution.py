@@ -1,0 +1,205 @@
+"""What every family of score distributions offers: probabilities in log space, vectorised over questions.
+
+The distribution of the best of n scores: F^n, in log space (arXiv 2506.22376, eq. 2).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.errors import InputError
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp] | tuple[NDArray[np.intp], ...]
+
+_BISECTIONS = 60  # halvings after which a quantile is known to rounding
+
+
+class ScoreDistribution(ABC):
+    """Distributions of scores on [0, 1], one a question; arguments broadcast against ``shape``, questions first."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the parameters: () for one question, [questions] for many."""
+
+    @abstractmethod
+    def take(self, indices: Indices) -> Self:
+        """The distributions of some of the questions."""
+
+    @abstractmethod
+    def log_prob(self, x: ArrayLike) -> Floats:
+        """Log density at ``x``, log mass where ``x`` is a point mass; -inf outside [0, 1]."""
+
+    @abstractmethod
+    def logcdf(self, x: ArrayLike) -> Floats:
+        """Log P(score <= x), exact also where the probability is within rounding of 0 or of 1."""
+
+    @abstractmethod
+    def logsf(self, x: ArrayLike) -> Floats:
+        """Log P(score > x), exact at both ends likewise."""
+
+    @abstractmethod
+    def mean(self) -> Floats:
+        """Mean score, in [0, 1]."""
+
+    @abstractmethod
+    def std(self) -> Floats:
+        """Standard deviation of the scores, in [0, 0.5]."""
+
+    def log_below(self, x: ArrayLike) -> Floats:
+        """Log P(score < x): what misses a target of ``x``. Differs from ``logcdf`` at a point mass alone."""
+        return self.logcdf(x)
+
+    def cdf(self, x: ArrayLike) -> Floats:
+        """P(score <= x), in [0, 1]."""
+        return np.exp(self.logcdf(x))
+
+    def log_interval(self, low: ArrayLike, high: ArrayLike) -> Floats:
+        """Log P(low <= score <= high), from whichever tail keeps the digits; -inf where it is below rounding."""
+        low_cdf, high_cdf, high_sf = self.log_below(low), self.logcdf(high), self.logsf(high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # P(score >= low): the survival function itself, but for a point mass at low.
+            low_sf = np.maximum(self.logsf(low), np.log(-np.expm1(low_cdf)))
+            from_below = high_cdf + np.log(-np.expm1(np.minimum(low_cdf - high_cdf, 0.0)))
+            from_above = low_sf + np.log(-np.expm1(np.minimum(high_sf - low_sf, 0.0)))
+        chosen = np.where(high_cdf < np.log(0.5), from_below, from_above)
+        return np.where(np.isnan(chosen), -np.inf, chosen)
+
+    def quantile(self, p: ArrayLike) -> Floats:
+        """The least score that a share ``p`` in [0, 1] of samples does not exceed, by bisection.
+
+        Raises:
+            InputError: ``p`` lies outside [0, 1].
+        """
+        p = require_share(p)
+        shape = np.broadcast_shapes(p.shape, self.shape)
+        low, high = np.zeros(shape), np.ones(shape)
+        with np.errstate(divide="ignore"):
+            log_p, log_rest = np.log(p), np.log1p(-p)
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            below = np.where(p < 0.5, self.logcdf(middle) < log_p, self.logsf(middle) > log_rest)
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(np.broadcast_to(np.where(p == 0, 0.0, high), shape))
+
+    def expected_excess(self, x: ArrayLike) -> Floats:
+        """E[(score - x)+]: what one more sample is expected to add to a best score of ``x`` in [0, 1]."""
+        pass
+
+        return BestOf(self, 1).expected_excess(x)
+
+    def sample(self, num_samples: int, rng: np.random.Generator) -> Floats:
+        """Independent scores by inversion, shape [..., num_samples]."""
+        columns = self.quantile(rng.random((num_samples, *self.shape)))
+        return np.moveaxis(columns, 0, -1)
+
+    def best_of(self, count: ArrayLike) -> "ScoreDistribution":
+        """The distribution of the best of ``count`` samples."""
+        pass
+
+        return BestOf(self, count)
+
+
+def require_share(p: ArrayLike) -> Floats:
+    """``p`` as an array, checked to lie in [0, 1]."""
+    p = np.asarray(p, np.float64)
+    if not np.all((p >= 0) & (p <= 1)):
+        raise InputError(f"p must lie in [0, 1], got {p[~((p >= 0) & (p <= 1))].ravel()[0]}")
+    return p
+
+
+def log_tail(log_this: Floats, log_other: Floats) -> Floats:
+    """The log of one tail, from the other where this one is the larger: log(1 - other) keeps its digits there."""
+    with np.errstate(divide="ignore"):
+        return np.where(log_other < log_this, np.log1p(-np.exp(np.minimum(log_other, 0.0))), log_this)
+
+
+# Panels of a quadrature of the survival function end at these quantiles of the best score: between two of them it is
+# smooth, whether the scores spread over [0, 1] or over 1e-6.
+_LEVELS = np.array([1e-12, 1e-6, 1e-2, 0.15, 0.5, 0.85, 0.99, 1 - 1e-6, 1 - 1e-12])
+_NODES, _WEIGHTS = (array / 2 for array in leggauss(12))
+_NODES = _NODES + 0.5
+
+
+class BestOf(ScoreDistribution):
+    """The best of ``count`` independent samples from ``base``.
+
+    Args:
+        base: The distribution of one score.
+        count: Samples, >= 1; broadcasts against ``base.shape``.
+
+    Raises:
+        InputError: ``count`` is below 1.
+    """
+
+    def __init__(self, base: ScoreDistribution, count: ArrayLike) -> None:
+        self.base, self.count = base, np.asarray(count, np.float64)
+        if not np.all(self.count >= 1):
+            raise InputError(f"count must be >= 1, got {self.count[~(self.count >= 1)].ravel()[0]}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See :class:`ScoreDistribution`."""
+        return np.broadcast_shapes(self.base.shape, self.count.shape)
+
+    def take(self, indices: Indices) -> Self:
+        """See :class:`ScoreDistribution`."""
+        count = np.broadcast_to(self.count, self.shape)[indices]
+        return type(self)(self.base.take(indices), count)
+
+    def log_prob(self, x: ArrayLike) -> Floats:
+        """Log density (log mass at a point mass of the base)."""
+        below, upto = self.base.log_below(x), self.base.logcdf(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            others = np.where(self.count > 1, (self.count - 1) * upto, 0.0)
+            density = np.where(others == -np.inf, -np.inf, np.log(self.count) + others + self.base.log_prob(x))
+            mass = self.count * upto + np.log(-np.expm1(np.minimum(self.count * (below - upto), 0.0)))
+        return np.where(below < upto, mass, density)
+
+    def logcdf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return np.asarray(self.count * self.base.logcdf(x))
+
+    def log_below(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return np.asarray(self.count * self.base.log_below(x))
+
+    def logsf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        with np.errstate(divide="ignore"):
+            return np.log(-np.expm1(self.logcdf(x)))
+
+    def mean(self) -> Floats:
+        """E[best score]."""
+        return self.expected_excess(0.0)
+
+    def std(self) -> Floats:
+        """Standard deviation of the best score."""
+        mean = self.mean()
+        # Var = 2 (integral above the mean of (x - mean) P(best > x), and below it of (mean - x) P(best <= x)): two
+        # positive terms, so that a spread of 1e-6 loses no digits.
+        above = self._integral(mean, np.ones(self.shape), lambda x: (x - mean) * np.exp(self.logsf(x)))
+        below = self._integral(np.zeros(self.shape), mean, lambda x: (mean - x) * self.cdf(x))
+        return np.sqrt(2 * (above + below))
+
+    def expected_excess(self, x: ArrayLike) -> Floats:
+        """E[(best - x)+]: what ``count`` further samples are expected to add to a best score of ``x`` in [0, 1]."""
+        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        low = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape))
+        return self._integral(low, np.ones(low.shape), lambda point: np.exp(self.logsf(point)))
+
+    def _integral(self, low: Floats, high: Floats, integrand: Callable[[Floats], Floats]) -> Floats:
+        """The integral of a function of scores from ``low`` to ``high``, panel by panel."""
+        edges = np.clip(self.quantile(_LEVELS.reshape(-1, *(1,) * low.ndim)), low, high)
+        edges = np.concatenate([low[None], edges, high[None]])
+        total = np.zeros(low.shape)
+        for start, end in pairwise(edges):
+            nodes = start + (end - start) * _NODES.reshape(-1, *(1,) * low.ndim)
+            total += (end - start) * np.tensordot(_WEIGHTS, integrand(nodes), 1)
+        return total

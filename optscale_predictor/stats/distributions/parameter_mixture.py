@@ -1,0 +1,89 @@
+"""A distribution whose parameters are uncertain: members that share a question's scores, each with its weight.
+
+All scores of a question come from the *same* unknown member. So the best of n has cdf E[F^n], not E[F]^n: averaging
+before raising to the power would forget that a question which has missed its target often is probably a hard one.
+"""
+
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.stats.distributions._distribution import BestOf, Indices, ScoreDistribution
+from optscale_predictor.stats.log_sums import log_sum
+
+Floats = NDArray[np.float64]
+
+
+Member = TypeVar("Member", bound=ScoreDistribution)
+
+
+class ParameterMixture(ScoreDistribution, Generic[Member]):
+    """Weighted members, one set a question.
+
+    Args:
+        members: Distributions of shape [members, ...questions].
+        log_weight: Log weights, the same shape; normalised here over the first axis.
+    """
+
+    def __init__(self, members: Member, log_weight: ArrayLike) -> None:
+        self.members = members
+        log_weight = np.asarray(log_weight, np.float64)
+        self.log_weight = log_weight - log_sum(log_weight)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See :class:`ScoreDistribution`."""
+        return tuple(self.log_weight.shape[1:])
+
+    def take(self, indices: Indices) -> Self:
+        """See :class:`ScoreDistribution`."""
+        places = indices if isinstance(indices, tuple) else (indices,)
+        every = (np.arange(len(self.log_weight)).reshape(-1, *(1,) * places[0].ndim), *places)
+        return type(self)(self.members.take(every), self.log_weight[every])
+
+    def best_of(self, count: ArrayLike) -> "ParameterMixture[BestOf]":
+        """The best of ``count`` samples of one question: E[F^count]."""
+        return ParameterMixture(BestOf(self.members, count), self.log_weight)
+
+    def log_prob(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average_log(self.members.log_prob, x)
+
+    def logcdf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average_log(self.members.logcdf, x)
+
+    def log_below(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average_log(self.members.log_below, x)
+
+    def logsf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average_log(self.members.logsf, x)
+
+    def mean(self) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average(self.members.mean())
+
+    def std(self) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        means = self.members.mean()
+        return np.sqrt(self._average(self.members.std() ** 2 + (means - self._average(means)) ** 2))
+
+    def expected_excess(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._average(self.members.expected_excess(x))
+
+    def _average(self, values: Floats) -> Floats:
+        return np.asarray((np.exp(self.log_weight) * values).sum(0))
+
+    def _average_log(self, function: Callable[[Floats], Floats], x: ArrayLike) -> Floats:
+        # Points may have axes of their own before the questions': members come before them.
+        x = np.asarray(x, np.float64)
+        extra = max(x.ndim - len(self.shape), 0)
+        if not extra:
+            return log_sum(self.log_weight + function(x))
+        rows = [self._average_log(function, row) for row in x]
+        return np.stack(rows) if rows else np.empty(x.shape)

@@ -1,0 +1,184 @@
+"""Maximum likelihood and conjugate MAP of the truncated normal, in natural parameters, for all questions at once.
+
+In (a, b) the family exp(a x + b x^2) / Z is an exponential family on a bounded support: the log-likelihood is concave,
+so Newton's method finds its one maximum, where the model's mean and variance equal the data's. In (mu, sigma), as the
+paper's code fits it, the same likelihood has ridges on which L-BFGS runs away or stops short.
+
+A conjugate prior is ``strength`` pseudo-observations with the prior's moments; the MAP is the same fit on blended
+statistics.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.stats.distributions import TruncatedNormal
+from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
+from optscale_predictor.stats.quadrature import central_moments, expectation
+
+Floats = NDArray[np.float64]
+
+RESOLUTION = 1e-6  # scores closer than this count as one: the least standard deviation, and distance from 0 and 1
+_MOST_BIMODAL = 1 - 1e-4  # share of the greatest possible variance, mean (1 - mean), that a fit may have
+_TOLERANCE = 1e-9  # largest gradient, in units of the distribution's own standard deviation
+_CLOSE = 1e-6  # a gradient whose square, which is what a full step leaves of it, is far below the tolerance
+_ITERATIONS = 200
+
+
+def fit_mle(scores: ArrayLike) -> TruncatedNormal:
+    """Maximum-likelihood fits of scores [questions, samples] (NaN = not drawn), in [0, 1].
+
+    One score, equal scores, or scores all at an end have no maximum: their variance is raised to ``RESOLUTION``
+    squared and their mean moved ``RESOLUTION`` inside, which gives a narrow peak where they are. Without any score the
+    fit is uniform.
+
+    Raises:
+        InputError: A score lies outside [0, 1].
+    """
+    return fit_statistics(ScoreStatistics.from_scores(scores))
+
+
+def fit_map(scores: ArrayLike, prior: Prior) -> TruncatedNormal:
+    """MAP fits of scores [questions, samples] (NaN = not drawn) with a conjugate prior; see the module.
+
+    With strength 0 this is :func:`fit_mle`; with no scores, or as strength grows, the prior's own distribution.
+
+    Raises:
+        InputError: A score lies outside [0, 1], or the prior is for another number of questions.
+    """
+    return fit_statistics(believed_statistics(scores, prior))
+
+
+def believed_statistics(scores: ArrayLike, prior: Prior) -> ScoreStatistics:
+    """The statistics of the scores and the prior's pseudo-observations taken together; see :func:`fit_map`."""
+    observed = ScoreStatistics.from_scores(scores)
+    prior = prior if observed.mean.ndim == 0 else prior.broadcast_to(observed.mean.size)
+    believed = ScoreStatistics(prior.strength, prior.mu, prior.sigma**2)
+    return observed.blend(believed)
+
+
+def fit_statistics(statistics: ScoreStatistics) -> TruncatedNormal:
+    """The fit to sufficient statistics [questions]; uniform where nothing was observed."""
+    return fit_moments(*fitted_moments(statistics))
+
+
+def fitted_moments(statistics: ScoreStatistics) -> tuple[Floats, Floats]:
+    """The mean and variance that the fit to these statistics has; see :func:`fit_mle` for the degenerate ones."""
+    none = statistics.count == 0
+    mean, variance = np.where(none, 0.5, statistics.mean), np.where(none, 1 / 12, statistics.variance)
+    return _inside(mean, variance)
+
+
+def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
+    """The truncated normals with these means, in [0, 1], and variances, in [0, mean (1 - mean)]; they broadcast.
+
+    Moments on the edge of what is possible are moved inside it by ``RESOLUTION``; see :func:`fit_mle`.
+
+    Raises:
+        InputError: A moment is not finite or out of its range.
+    """
+    parts = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(variance, np.float64))
+    return TruncatedNormal.from_natural(*natural_parameters(*parts))
+
+
+def natural_parameters(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """The natural parameters (a, b) of :func:`fit_moments`, for means and variances of one shape."""
+    possible = (mean >= 0) & (mean <= 1) & (variance >= 0) & (variance <= mean * (1 - mean) + 1e-12)
+    if not np.all(possible):
+        bad = ~possible
+        raise InputError(f"no scores in [0, 1] have mean {mean[bad][0]} and variance {variance[bad][0]}")
+    mean, variance = _inside(mean, variance)
+    a, b = _newton(mean.ravel(), variance.ravel())
+    return a.reshape(mean.shape), b.reshape(mean.shape)
+
+
+def standard_errors(fit: TruncatedNormal, count: ArrayLike) -> tuple[Floats, Floats]:
+    """Standard errors of ``a`` and ``b`` [questions], by the Fisher information of ``count`` scores.
+
+    Infinite where there is no score. They hold where the family does; a fit to scores of another shape is less certain.
+    """
+    with np.errstate(all="ignore"):
+        model = expectation(fit.a, fit.b)
+        scale = np.sqrt(model.covariance[..., 0, 0])
+        units = np.stack([scale, scale**2], -1)
+        (p, q), (_, r) = np.moveaxis(model.covariance / (units[..., :, None] * units[..., None, :]), (-2, -1), (0, 1))
+        # Of the parameters of (t, t^2), t = (x - mean) / scale: a = alpha / scale - 2 mean b, b = beta / scale^2.
+        alpha, both, beta = (part / (p * r - q**2) for part in (r, -q, p))
+        b_variance = beta / scale**4
+        a_variance = alpha / scale**2 - 4 * model.mean * both / scale**3 + 4 * model.mean**2 * b_variance
+        safe = np.asarray(count, np.float64)
+        return np.sqrt(a_variance / safe), np.sqrt(b_variance / safe)
+
+
+def standard_gradient(fit: TruncatedNormal, mean: Floats, variance: Floats) -> Floats:
+    """How far fits [questions] are from the maximum: the larger gradient component, in units of their own spread."""
+    _, _, error = _newton_step(np.stack([fit.a, fit.b], -1), mean, variance)
+    return error
+
+
+def _inside(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    mean = np.clip(mean, RESOLUTION, 1 - RESOLUTION)
+    return mean, np.clip(variance, RESOLUTION**2, _MOST_BIMODAL * mean * (1 - mean))
+
+
+def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Natural parameters [questions, 2] with these moments; damped Newton, every step checked and halved if it errs."""
+    point = np.stack(_start(mean, variance), -1)
+    step, decrement, error = _newton_step(point, mean, variance)
+    active, caution = np.arange(mean.size), np.ones(mean.size)
+    for _ in range(_ITERATIONS):
+        close = error[active] <= _CLOSE
+        if close.any():
+            last = active[close & (error[active] > _TOLERANCE)]
+            point[last] += step[last]
+            active = active[~close]
+            if not active.size:
+                break
+        # A full step near the maximum; away from it the damped step by which self-concordant functions descend.
+        damping = caution[active] / np.where(decrement[active] > 0.3, 1 + decrement[active], 1.0)
+        trial = point[active] + damping[:, None] * step[active]
+        new_step, new_decrement, new_error = _newton_step(trial, mean[active], variance[active])
+        good = new_error <= 2 * error[active]
+        caution[active] = np.where(good, 1.0, caution[active] / 4)
+        kept = active[good]
+        point[kept], step[kept] = trial[good], new_step[good]
+        decrement[kept], error[kept] = new_decrement[good], new_error[good]
+    return point[:, 0], point[:, 1]
+
+
+def _start(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Near the maximum: a normal well inside [0, 1], an exponential at an end, or mass in a thin layer at each end."""
+    room = np.minimum(mean, 1 - mean)
+    spread = variance / room**2
+    layer = mean * (1 - mean) - variance  # E[x (1 - x)]: about the layers' width where all mass is at the ends
+    far = np.clip(room - layer, 1e-12, 0.5)
+    odds = np.log((1 - far) / far)
+    curve = np.maximum(1 / layer - odds, 0.0)
+    forms = (spread < 0.5) & (variance < 1 / 12), (spread < 1.1) & (room < 0.3)
+    slope = np.select(forms, ((1 - room) / variance, 1 / room), odds - curve)  # as if the mass were near 1
+    b = np.select(forms, (-0.5 / variance, np.zeros_like(room)), curve)
+    # Reflect x -> 1 - x where the mass is near 0.
+    return np.where(mean < 0.5, -(slope + 2 * b), slope), b
+
+
+def _newton_step(point: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Step in (a, b) [questions, 2], Newton decrement, and gradient in standard units (inf where it overflows).
+
+    Solved in the statistics (t, t^2 - 1) with t = (x - m) / s, m and s the model's own moments: there the Hessian is of
+    order one, whether s is 0.3 or 1e-6.
+    """
+    with np.errstate(all="ignore"):
+        centre, second, third, spread = central_moments(point[:, 0], point[:, 1])
+        scale = np.sqrt(second)
+        q, r = third / (second * scale), spread / second**2  # the Hessian is [[1, q], [q, r]]
+        shift = mean - centre
+        u, w = shift / scale, (variance + shift**2 - second) / second  # the gradient
+        determinant = r - q**2
+        slope, curvature = (r * u - q * w) / determinant, (w - q * u) / determinant
+        decrement = np.sqrt(np.maximum(u * slope + w * curvature, 0.0))
+        curvature_step = curvature / second
+        step = np.stack([slope / scale - 2 * centre * curvature_step, curvature_step], -1)
+        error = np.maximum(np.abs(u), np.abs(w))
+    usable = np.isfinite(error) & np.isfinite(step).all(-1)
+    return step, decrement, np.where(usable, error, np.inf)

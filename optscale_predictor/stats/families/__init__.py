@@ -1,0 +1,1 @@
+"""Families of score distributions besides the truncated normal, one a file with its fit."""

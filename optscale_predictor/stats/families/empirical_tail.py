@@ -1,0 +1,172 @@
+"""The scores themselves, and beyond the highest of them a fitted tail.
+
+Below a threshold the cdf runs straight from one observed score to the next; above it the survival function is
+p ((1 - x) / (1 - threshold))^kappa: a generalised Pareto tail that ends at 1, for what few samples cannot show. No
+shape is assumed where there is data, so this family is the yardstick for those that assume one.
+
+The empirical distribution with a fitted tail; see ``distributions.empirical_tail``.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
+from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
+from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
+
+Floats = NDArray[np.float64]
+
+_EDGE = 1e-6  # distance from 1 below which the tail's density is not told apart
+
+
+class EmpiricalTail(ScoreDistribution):
+    """See the module; made by ``estimators.fit_empirical_tail``.
+
+    Args:
+        knots: [..., knots], increasing: 0, then scores, the last being the threshold; padded by repeating it.
+        levels: [..., knots], the cdf at each knot, from 0.
+        kappa: [...], exponent of the tail, > 0.
+    """
+
+    def __init__(self, knots: Floats, levels: Floats, kappa: Floats) -> None:
+        self.knots, self.levels, self.kappa = knots, levels, kappa
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See :class:`ScoreDistribution`."""
+        return self.kappa.shape
+
+    def take(self, indices: Indices) -> Self:
+        """See :class:`ScoreDistribution`."""
+        return type(self)(self.knots[indices], self.levels[indices], self.kappa[indices])
+
+    @property
+    def threshold(self) -> Floats:
+        """Where the tail begins, [...]."""
+        return np.asarray(self.knots[..., -1])
+
+    def log_prob(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        x = np.asarray(x, np.float64)
+        _, _, slope = self._segment(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = self._log_tail(x) + np.log(self.kappa) - np.log(np.maximum(1 - x, _EDGE))
+            body = np.log(slope)
+        return np.where((x < 0) | (x > 1), -np.inf, np.where(x >= self.threshold, tail, body))
+
+    def logcdf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        x = np.asarray(x, np.float64)
+        with np.errstate(divide="ignore"):
+            body, tail = np.log(self._below(x)), np.log1p(-np.exp(self._log_tail(x)))
+        return np.where(x >= self.threshold, tail, body)
+
+    def logsf(self, x: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        x = np.asarray(x, np.float64)
+        with np.errstate(divide="ignore"):
+            body = np.log1p(-self._below(x))
+        return np.where(x >= self.threshold, self._log_tail(x), body)
+
+    def quantile(self, p: ArrayLike) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        p = require_share(p)
+        top = self.levels[..., -1]
+        above = np.clip((1 - p) / (1 - top), 0, 1)
+        tail = 1 - (1 - self.threshold) * above ** (1 / self.kappa)
+        place = np.clip((self.levels <= p[..., None]).sum(-1) - 1, 0, self.levels.shape[-1] - 2)
+        low, high = self._at(self.levels, place), self._at(self.levels, place + 1)
+        left, right = self._at(self.knots, place), self._at(self.knots, place + 1)
+        share = np.where(high > low, (p - low) / np.where(high > low, high - low, 1.0), 0.0)
+        return np.where(p >= top, tail, left + np.clip(share, 0, 1) * (right - left))
+
+    def mean(self) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return self._moment(1)
+
+    def std(self) -> Floats:
+        """See :class:`ScoreDistribution`."""
+        return np.sqrt(np.maximum(self._moment(2) - self._moment(1) ** 2, 0.0))
+
+    def _moment(self, order: int) -> Floats:
+        low, high = self.knots[..., :-1], self.knots[..., 1:]
+        mass = np.diff(self.levels, axis=-1)
+        inside = (low + high) / 2 if order == 1 else (low**2 + low * high + high**2) / 3
+        room, top = 1 - self.threshold, 1 - self.levels[..., -1]
+        # E[1 - X] and E[(1 - X)^2] of the tail.
+        first, second = room * self.kappa / (self.kappa + 1), room**2 * self.kappa / (self.kappa + 2)
+        tail = 1 - first if order == 1 else 1 - 2 * first + second
+        return np.asarray((mass * inside).sum(-1) + top * tail)
+
+    def _log_tail(self, x: Floats) -> Floats:
+        """Log P(score > x) as the tail has it, at or above the threshold."""
+        room = np.clip(1 - x, 0, 1 - self.threshold)
+        with np.errstate(divide="ignore"):
+            return np.log1p(-self.levels[..., -1]) + self.kappa * np.log(room / (1 - self.threshold))
+
+    def _below(self, x: Floats) -> Floats:
+        """P(score <= x) below the threshold."""
+        start, level, slope = self._segment(x)
+        return np.where(x <= 0, 0.0, level + slope * np.maximum(x - start, 0))
+
+    def _segment(self, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """Start, cdf there and density of the segment that holds x."""
+        place = np.clip((self.knots <= x[..., None]).sum(-1) - 1, 0, self.knots.shape[-1] - 2)
+        left, right = self._at(self.knots, place), self._at(self.knots, place + 1)
+        low, high = self._at(self.levels, place), self._at(self.levels, place + 1)
+        width = right - left
+        return left, low, np.where(width > 0, (high - low) / np.where(width > 0, width, 1.0), 0.0)
+
+    @staticmethod
+    def _at(values: Floats, place: NDArray[np.intp]) -> Floats:
+        wide = np.broadcast_to(values, (*np.broadcast_shapes(values.shape[:-1], place.shape), values.shape[-1]))
+        place = np.broadcast_to(place, wide.shape[:-1])
+        return np.take_along_axis(wide, place[..., None], -1)[..., 0]
+
+
+Ints = NDArray[np.int64]
+
+_KAPPA = (0.05, 1e6)  # least and greatest tail exponent
+
+
+def fit_empirical_tail(scores: ArrayLike, tail_share: float = 0.2) -> EmpiricalTail:
+    """Fits scores [..., samples] in [0, 1], NaN = not drawn; the tail's exponent by maximum likelihood.
+
+    Ties are spread over 1e-6, so that there is a density everywhere.
+
+    Args:
+        scores: The scores. One alone is all tail; none at all gives the uniform.
+        tail_share: Share of the scores, in (0, 1), that the tail is fitted to: at least one.
+
+    Raises:
+        InputError: A score lies outside [0, 1], or ``tail_share`` is out of its range.
+    """
+    if not 0 < tail_share < 1:
+        raise InputError(f"tail_share must lie in (0, 1), got {tail_share}")
+    count = ScoreStatistics.from_scores(scores).count.astype(np.int64)
+    scores = np.sort(np.asarray(scores, np.float64), -1)
+    rank = np.arange(scores.shape[-1])
+    apart = np.clip(scores, RESOLUTION, 1 - 2 * RESOLUTION) + RESOLUTION / max(len(rank), 1) * rank
+    above = np.where(count > 0, np.maximum(np.round(tail_share * count), 1), 0).astype(np.int64)
+    body = np.maximum(count - above, 0)[..., None]
+    knots, levels = _body(apart, rank, body, count[..., None])
+    threshold = knots[..., -1:]
+    in_tail = (rank >= body) & (rank < count[..., None])
+    depth = np.log((1 - threshold) / (1 - np.where(in_tail, apart, threshold))).sum(-1)
+    kappa = np.where(count > 0, np.clip(above / np.maximum(depth, 1e-300), *_KAPPA), 1.0)
+    return EmpiricalTail(knots, levels, kappa)
+
+
+def _body(apart: Floats, rank: Ints, body: Ints, count: Ints) -> tuple[Floats, Floats]:
+    """Knots and levels: 0, the scores below the tail, and the last of them again as padding."""
+    count = np.maximum(count, 1)
+    last = np.maximum(body - 1, 0)
+    threshold = np.where(body > 0, np.take_along_axis(apart, last, -1), 0.0)
+    top = np.where(body > 0, (last + 0.5) / count, 0.0)
+    inner = rank < body
+    zero = np.zeros_like(threshold)
+    knots = np.concatenate([zero, np.where(inner, apart, threshold)], -1)
+    return knots, np.concatenate([zero, np.where(inner, (rank + 0.5) / count, top)], -1)

@@ -1,0 +1,122 @@
+"""The dataset card that lies beside targets: what made them, what their columns mean, what they amount to."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.pages.markdown import bullets, code, escape, flat, table
+from optscale_predictor.pages.templating import environment
+from optscale_predictor.targets.gathering import Gathered
+from optscale_predictor.targets.histogram_charts import shares
+from optscale_predictor.targets.splitting import SplitRule
+from optscale_predictor.targets.summary import Summary, summarise
+from optscale_predictor.targets.target_columns import MEANING
+
+#: Stands in the card's snippet where the dataset's folder or hub id goes.
+PLACE = "FOLDER_OR_HUB_ID"
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+
+def render_card(
+    gathered: Gathered,
+    targets: pa.Table,
+    rule: SplitRule,
+    file: str,
+    license: str | None = None,
+    summary: Summary | None = None,
+) -> str:
+    """The card, as Markdown with the hub's metadata at its top.
+
+    Args:
+        gathered: What was gathered from the pool.
+        targets: Its targets.
+        rule: How they were split.
+        file: Name of the targets' file.
+        license: As the hub names it (``mit``, ``cc-by-4.0``); without one the card leaves a place for it.
+        summary: Of the two, if it is at hand.
+
+    Raises:
+        InputError: The licence is not a name that the hub could know.
+    """
+    from optscale_predictor import __version__
+
+    require_license(license)
+    summary = summary or summarise(gathered, targets)
+    manifest = gathered.pool.manifest
+    template = environment(_TEMPLATES).get_template("card.md.jinja")
+    return template.render(
+        title=f"Score targets of {gathered.name}",
+        license=license,
+        size=next((name for bound, name in _SIZES if targets.num_rows < bound), "1M<n<10M"),
+        file=file,
+        version=__version__,
+        fingerprint=manifest["fingerprint"],
+        settings=flat(manifest["settings"]),
+        column=gathered.column,
+        verifier=flat(gathered.pool.scores[gathered.column]),
+        collected=_collected(gathered, summary),
+        measured=_measured(summary),
+        columns={f"`{name}`": meaning for name, meaning in MEANING.items()},
+        sides=summary.sides,
+        rule=rule,
+        place=PLACE,
+        auc=summary.auc,
+        auc_within=summary.auc_within,
+        lost=summary.unscored_questions,
+        refused=summary.refused,
+        json=json.dumps,
+        escape=escape,
+        table=table,
+        bullets=bullets,
+    )
+
+
+def require_license(license: str | None) -> None:
+    """Raises ``InputError`` unless it is None or could be one of the hub's names."""
+    if license is not None and not _LICENSE.fullmatch(license):
+        raise InputError(f"license must be a hub name as mit or cc-by-4.0, got {license!r}")
+
+
+def _collected(gathered: Gathered, summary: Summary) -> list[str]:
+    """What was drawn and what it cost."""
+    each = f"{summary.most:,}" if summary.fewest == summary.most else f"{summary.fewest:,} to {summary.most:,}"
+    lines = [f"{summary.samples:,} scored samples of {summary.questions:,} questions, {each} each."]
+    if summary.refused:
+        lines.append(f"{summary.refused:,} samples refused by the verifier: {_shares(gathered.refusals)}.")
+    if summary.generated_tokens is not None:
+        lines.append(f"{summary.generated_tokens:,} tokens generated, {summary.mean_tokens:,.1f} a sample.")
+    if summary.verifier_tokens:
+        lines.append(f"{summary.verifier_tokens:,} tokens read and written by the verifier.")
+    if gathered.finish_reasons:
+        lines.append(f"Samples ended by: {_shares(gathered.finish_reasons)}.")
+    if summary.judged:
+        lines.append(f"{summary.judged:,} samples judged right or wrong against a gold answer.")
+    return lines
+
+
+def _shares(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{code(name)} {number:,} ({share:.1%})" for name, number, share in shares(counts)[:5])
+
+
+def _measured(summary: Summary) -> dict[str, str]:
+    """The numbers of the summary that say something of the targets, in words."""
+    numbers = {
+        "mean of the questions' mean scores": summary.mean,
+        "standard deviation of the questions' mean scores": summary.mean_spread,
+        "greatest R² of a prediction of `mean` (the rest of its variance is sampling error)": summary.mean_signal,
+        "mean of the questions' standard deviations": summary.std,
+        "standard deviation of these": summary.std_spread,
+        "greatest R² of a prediction of `std`": summary.std_signal,
+        "share of the scores' variance that lies within questions": summary.within,
+        "mean pass rate": summary.pass_rate,
+        "P(a right sample outscores a wrong one), all samples": summary.auc,
+        "the same within a question, mean over questions": summary.auc_within,
+    }
+    return {name: f"{value:.4f}" for name, value in numbers.items() if value is not None}
