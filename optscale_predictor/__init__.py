@@ -7,6 +7,8 @@ lm-eval. Source of the method: OptScale, arXiv 2506.22376.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.version import __version__
+
 if TYPE_CHECKING:
     from optscale_predictor.inference import OptScale
     from optscale_predictor.predictor import OptScalePredictor
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from optscale_predictor.stats.distributions import TruncatedNormal
     from optscale_predictor.stats.estimators import Prior, fit_map, fit_mle
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "OptScale": "inference",

@@ -1,16 +1,10 @@
-"""Engines by name: the generator, verifier and predictor that a command line or lm-eval's ``model_args`` ask for."""
-
-from typing import TYPE_CHECKING
+"""Engines by name: the generator and verifier that a command line or lm-eval's ``model_args`` ask for."""
 
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.backends.verifiers.detect import is_likelihood, is_reward_model
 from optscale_predictor.backends.verifiers.steps import StepSettings
 from optscale_predictor.errors import InputError
-
-if TYPE_CHECKING:
-    from optscale_predictor.predictor import OptScalePredictor
-
 
 #: Names that ``make_generator`` knows.
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
@@ -193,12 +187,3 @@ def _process_reward_model(
     from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
 
     return ProcessRewardModel(name, steps, batch_size, trust_remote_code=trust_remote_code)
-
-
-def load_predictor(path: str | None) -> "OptScalePredictor | None":
-    """A predictor checkpoint; None where none is named."""
-    if path is None:
-        return None
-    from optscale_predictor.predictor import OptScalePredictor
-
-    return OptScalePredictor.from_pretrained(path)

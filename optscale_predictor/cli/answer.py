@@ -89,10 +89,10 @@ def answer(
         source: Which of the predictor's sources; by default the one that generator and verifier are.
         unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
     """
-    from optscale_predictor.backends.engines import load_predictor, make_generator, make_verifier
-    from optscale_predictor.backends.generators import SamplingParams
-    from optscale_predictor.backends.generators._generator import warning_at_end
+    from optscale_predictor.backends.engines import make_generator, make_verifier
+    from optscale_predictor.backends.generators import SamplingParams, warning_at_end
     from optscale_predictor.inference import Limits, OptScale
+    from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
 
     questions = _read(question)

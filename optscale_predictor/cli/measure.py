@@ -97,8 +97,8 @@ def prior_of(
     unpaired: bool = False,
 ) -> "Prior | None":
     """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
-    from optscale_predictor.backends.engines import load_predictor
     from optscale_predictor.pools import Pool
+    from optscale_predictor.predictor import load_predictor
     from optscale_predictor.replay.recorded_samples import RecordedSamples
     from optscale_predictor.targets import constant_prior
 

@@ -103,10 +103,10 @@ def serve(
         unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
         trust_remote_code: Whether to run code that a model's repository brings.
     """
-    from optscale_predictor.backends.engines import load_predictor, make_generator, make_verifier
-    from optscale_predictor.backends.generators import SamplingParams
-    from optscale_predictor.backends.generators._generator import warning_at_end
+    from optscale_predictor.backends.engines import make_generator, make_verifier
+    from optscale_predictor.backends.generators import SamplingParams, warning_at_end
     from optscale_predictor.inference import OptScale
+    from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.serving import ServeSettings, bind
     from optscale_predictor.serving import serve as serve_at

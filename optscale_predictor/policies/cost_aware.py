@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._belief import expected_gain, read_calibration, require_estimate
 from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._belief import read_calibration
 from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap
+from optscale_predictor.policies.belief import read_calibration
 
 
 @dataclass(frozen=True)

@@ -203,3 +203,8 @@ def _valid_prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
     """Single precision may round a spread to a hair above what its mean allows."""
     mean, std, strength = found.T
     return Prior.expecting(mean, np.minimum(std, np.sqrt(mean * (1 - mean))), strength)
+
+
+def load_predictor(path: str | None) -> OptScalePredictor | None:
+    """A predictor from a checkpoint folder or hub id; None where none is named."""
+    return None if path is None else OptScalePredictor.from_pretrained(path)

@@ -45,7 +45,7 @@ def render_card(
     Raises:
         InputError: The licence is not a name that the hub could know.
     """
-    from optscale_predictor import __version__
+    from optscale_predictor._support.version import __version__
 
     require_license(license)
     summary = summary or summarise(gathered, targets)

@@ -94,7 +94,7 @@ _UNKNOWN = "not said"
 
 def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None = None) -> str:
     """The page, as HTML; ``targets`` are those of what was gathered."""
-    from optscale_predictor import __version__
+    from optscale_predictor._support.version import __version__
 
     summary = summary or summarise(gathered, targets)
     script, style = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))

@@ -164,7 +164,7 @@ def _array(values: "NDArray[Any] | list[str]", kind: pa.DataType) -> pa.Array:
 
 
 def _provenance(gathered: Gathered, rule: SplitRule) -> dict[str, object]:
-    from optscale_predictor import __version__
+    from optscale_predictor._support.version import __version__
 
     manifest = gathered.pool.manifest
     return {

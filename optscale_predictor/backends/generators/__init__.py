@@ -1,7 +1,14 @@
 """Generators: adapters that draw samples, one provider a file."""
 
 from optscale_predictor.backends.generators._draw_session import DrawSession, ImmediateSession
-from optscale_predictor.backends.generators._generator import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators._generator import (
+    Generator,
+    Request,
+    Sample,
+    SamplingParams,
+    Usage,
+    warning_at_end,
+)
 from optscale_predictor.backends.generators._server_options import ServerOptions
 from optscale_predictor.backends.generators._vllm_options import VLLMOptions
 
@@ -15,4 +22,5 @@ __all__ = [
     "ServerOptions",
     "Usage",
     "VLLMOptions",
+    "warning_at_end",
 ]

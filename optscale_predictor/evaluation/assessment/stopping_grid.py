@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optscale_predictor._support.parallel_map import in_parts
 from optscale_predictor.policies import Draws
-from optscale_predictor.policies._belief import VAGUE, belief
+from optscale_predictor.policies.belief import VAGUE, belief
 from optscale_predictor.stats.bound import log_misses
 from optscale_predictor.stats.estimators import Prior
 

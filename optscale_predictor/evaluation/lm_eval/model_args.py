@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from optscale_predictor.backends.engines import load_predictor, make_generator, make_verifier
+from optscale_predictor.backends.engines import make_generator, make_verifier
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import Policy, make_policy, parse_policy
+from optscale_predictor.predictor import load_predictor
 from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
 
 _MOST_TOKENS = 256  # of a sample, where neither the user nor the task says

@@ -13,8 +13,7 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import MODEL_REGISTRY, register_model
 
 from optscale_predictor._support.progress import progress_bar
-from optscale_predictor.backends.generators import SamplingParams
-from optscale_predictor.backends.generators._generator import warning_at_end
+from optscale_predictor.backends.generators import SamplingParams, warning_at_end
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText, read_turns, write_turns
 from optscale_predictor.evaluation.lm_eval.model_args import Arguments

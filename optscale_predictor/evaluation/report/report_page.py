@@ -62,7 +62,7 @@ def render_page(comparison: Comparison, title: str, most: int = MOST, command: s
         most: Questions to show at most, >= 1.
         command: That makes the page again; empty where that is not known.
     """
-    from optscale_predictor import __version__
+    from optscale_predictor._support.version import __version__
 
     spread = difficulty(comparison)
     shares, _ = shares_wrong(comparison)

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from optscale_predictor._support.progress import progress_bar, say
-from optscale_predictor.backends.generators import Generator, Request, Sample, Usage
-from optscale_predictor.backends.generators._generator import warning_at_end
+from optscale_predictor.backends.generators import Generator, Request, Sample, Usage, warning_at_end
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.manifest import record_run

@@ -154,7 +154,7 @@ def render_card(
     Raises:
         InputError: The licence is not a name that the hub could know, or the assessment is none.
     """
-    from optscale_predictor import __version__
+    from optscale_predictor._support.version import __version__
 
     require_license(license)
     several = len(config.sources) > 1

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincc, betaincinv, betaln, polygamma, psi, xlog1py, xlogy
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, log_tail, require_share
+from optscale_predictor.stats.distributions import Indices, ScoreDistribution, log_tail, require_share
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
+from optscale_predictor.stats.distributions import Indices, ScoreDistribution, require_share
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.estimators.truncated_normal_fit import fit_mle
 
