@@ -106,7 +106,7 @@ def tuned(rows: list[dict[str, Any]], recorded: RecordedSamples, cap: int, seed:
 def priors_of(models: NDArray[np.str_], train_models: NDArray[np.str_], train: RecordedSamples) -> Prior:
     """The constant prior of each row's model, from the choosing half."""
     own = {name: constant_prior(train.scores[train_models == name]) for name in np.unique(train_models)}
-    parts = (np.array([float(getattr(own[name], part)) for name in models]) for part in ("mu", "sigma", "strength"))
+    parts = (np.array([float(getattr(own[name], part)) for name in models]) for part in ("mean", "std", "strength"))
     return Prior(*parts)
 
 

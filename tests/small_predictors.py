@@ -56,7 +56,7 @@ def make_gaussian_process(base=DECODER, **settings):
 def priors(predictor, questions=QUESTIONS, source=None):
     """What it predicts, [3, questions]."""
     prior = predictor.predict(questions, source or predictor.config.sources[0].name)
-    return torch.tensor([prior.mu.tolist(), prior.sigma.tolist(), prior.strength.tolist()], dtype=torch.float64)
+    return torch.tensor([prior.mean.tolist(), prior.std.tolist(), prior.strength.tolist()], dtype=torch.float64)
 
 
 def refusal_of(capsys, *arguments):

@@ -282,7 +282,7 @@ def test_comparison_needs_no_import_guard_in_the_users_script(tmp_path):
     """A worker process that imports the user's script again would never answer."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from optscale_predictor.answers import is_correct\nprint(is_correct(r'\\int_0^1 x\\,dx', '1/2'))\n"
+        "from optscale_predictor.questions.answers import is_correct\nprint(is_correct(r'\\int_0^1 x\\,dx', '1/2'))\n"
     )
     shown = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300)
     assert shown.stdout.strip() == "True"

@@ -213,7 +213,8 @@ def test_many_verdicts_are_those_of_one_at_a_time(pairs):
 LONG, LONGEST = 2 * 10**4, 10**6
 WORK = r"""
 import json, sys
-from optscale_predictor.answers import answer_key, answers_equal, are_correct, extract_answer, group_answers, read_gold
+from optscale_predictor.questions.answers import answer_key, answers_equal, are_correct
+from optscale_predictor.questions.answers import extract_answer, group_answers, read_gold
 
 for line in sys.stdin:
     fragment, times, gold = json.loads(line)

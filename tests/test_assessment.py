@@ -93,7 +93,7 @@ def test_a_constant_has_no_rank_and_a_constant_truth_no_r_squared():
 def test_likelihood_from_statistics_is_that_of_the_scores():
     scores = np.random.default_rng(0).beta(4, 2, (3, 40))
     prior = Prior([0.5, 0.6, 0.7], [0.2, 0.1, 0.3], 1.0)
-    want = fit_moments(prior.mu, prior.within**2).log_prob(scores.T).mean(0)
+    want = fit_moments(prior.mean, prior.within**2).log_prob(scores.T).mean(0)
     assert log_likelihood(prior, ScoreStatistics.from_scores(scores)) == pytest.approx(want, rel=1e-9)
 
 

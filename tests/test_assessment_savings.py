@@ -100,7 +100,7 @@ def test_simulated_scores_have_the_distribution_and_stop_at_the_target(kind):
     a, b = 0.8 * (0.16 / 0.01 - 1), 0.2 * (0.16 / 0.01 - 1)
     cdf = scipy.stats.beta(a, b).cdf if kind == BETA else fit_moments(0.8, 0.01).cdf
     assert scipy.stats.kstest(first, cdf).pvalue > 0.01
-    assert runs.truth.mu == pytest.approx([0.6, 0.8]) and runs.truth.sigma == pytest.approx([0.2, 0.1])
+    assert runs.truth.mean == pytest.approx([0.6, 0.8]) and runs.truth.std == pytest.approx([0.2, 0.1])
     drawn = ~np.isnan(runs.scores)
     reached = np.where(drawn, runs.scores, 0) >= 0.9
     assert (reached.sum(-1) <= 1).all()
@@ -118,8 +118,8 @@ def savings(request):
     observed = heterogeneous()
     runs = simulate(request.param, observed, 0.9, 16, seed=1, num_orders=2)
     # A prior of another question: as sure as the truth, and wrong.
-    wrong = Prior(np.roll(runs.truth.mu, 1), np.roll(runs.truth.sigma, 1), 50.0)
-    priors = {NONE: None, TRUE: Prior(runs.truth.mu, runs.truth.sigma, CERTAIN), "wrong": wrong}
+    wrong = Prior(np.roll(runs.truth.mean, 1), np.roll(runs.truth.std, 1), 50.0)
+    priors = {NONE: None, TRUE: Prior(runs.truth.mean, runs.truth.std, CERTAIN), "wrong": wrong}
     found = measure_savings(runs, priors, Settings((0.8, 0.9), max_samples=16, shares=(0.9, 0.99), resamples=200))
     return {(one.prior, one.score_min): one for one in found}
 

@@ -138,8 +138,8 @@ def test_the_snippet_runs_as_it_stands(tmp_path, monkeypatch):
         exec(compile(snippet, "README.md", "exec"), {})
     (asked,) = re.findall(r"predict\((\[.*?\])", snippet)
     expected = predictor.predict(json.loads(asked), "one")
-    assert said.getvalue().strip() == f"{expected.mu} {expected.sigma} {expected.strength}"
-    assert np.isfinite(expected.mu).all() and str(tmp_path) not in text and "base" in text
+    assert said.getvalue().strip() == f"{expected.mean} {expected.std} {expected.strength}"
+    assert np.isfinite(expected.mean).all() and str(tmp_path) not in text and "base" in text
 
 
 def test_a_snippet_for_the_hub_names_the_repository():

@@ -111,8 +111,8 @@ def test_prior_distribution_has_the_prior_moments():
     ("call", "says"),
     [
         (lambda: fit_mle([0.5, 1.2]), r"scores must lie in \[0, 1\].*1.2"),
-        (lambda: Prior(1.5, 0.1, 1.0), "prior mu"),
-        (lambda: Prior(0.9, 0.4, 1.0), "prior sigma"),
+        (lambda: Prior(1.5, 0.1, 1.0), "prior mean"),
+        (lambda: Prior(0.9, 0.4, 1.0), "prior std"),
         (lambda: Prior(0.5, 0.1, -1.0), "prior strength"),
         (lambda: fit_map([[0.5], [0.5]], Prior([0.5, 0.5, 0.5], 0.1, 1.0)), "prior has 3 questions"),
         (lambda: fit_moments(0.5, 0.3), "no scores in"),

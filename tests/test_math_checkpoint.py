@@ -25,12 +25,12 @@ def predictor():
 
 def test_it_tells_easy_from_hard(predictor):
     prior = predictor.predict([EASY, HARD])
-    assert prior.mu[0] > prior.mu[1] + 0.02 and prior.sigma[0] < prior.sigma[1]
+    assert prior.mean[0] > prior.mean[1] + 0.02 and prior.std[0] < prior.std[1]
     assert ((prior.strength >= 1) & (prior.strength < 20)).all()
 
 
 def test_a_level_told_moves_it_the_right_way(predictor):
-    easy, hard = (predictor.predict([HARD], labels=[{"level": level}]).mu[0] for level in ("1", "5"))
+    easy, hard = (predictor.predict([HARD], labels=[{"level": level}]).mean[0] for level in ("1", "5"))
     assert easy > hard
 
 

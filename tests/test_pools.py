@@ -132,4 +132,4 @@ def test_targets_are_the_statistics_of_the_scores(tmp_path, generator):
         assert row["mean"] == pytest.approx(own.mean()) and row["std"] == pytest.approx(own.std())
         assert row["sum_squares"] == pytest.approx((own**2).sum()) and row["num_samples"] == 8
     prior = constant_prior(scores)
-    assert prior.mu == pytest.approx(scores.mean()) and prior.strength > 0
+    assert prior.mean == pytest.approx(scores.mean()) and prior.strength > 0

@@ -9,7 +9,7 @@ from optscale_predictor import Prior, TruncatedNormal, fit_map, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.bound import expected_best, marginal_gain, reach_probability, reachable_score
 from optscale_predictor.stats.estimators import fit_posterior
-from optscale_predictor.stats.estimators.truncated_normal_fit import believed_statistics
+from optscale_predictor.stats.estimators.posterior import believed_statistics
 from optscale_predictor.stats.quadrature import expectation
 
 SETS = ([0.9], [0.85, 0.93], [0.7, 0.75, 0.9, 0.8], [0.99, 0.98, 0.2, 0.1], [0.1, 0.1, 0.05])

@@ -34,8 +34,8 @@ def expected():
     found = {source: predictor.predict(ASKED, source) for source in ("one", "two")}
     return {
         source: [
-            {"id": f"é{n}", "mu": mu, "sigma": sigma, "strength": strength}
-            for n, (mu, sigma, strength) in enumerate(zip(prior.mu, prior.sigma, prior.strength, strict=True))
+            {"id": f"é{n}", "mean": mean, "std": std, "strength": strength}
+            for n, (mean, std, strength) in enumerate(zip(prior.mean, prior.std, prior.strength, strict=True))
         ]
         for source, prior in found.items()
     }
@@ -57,7 +57,7 @@ def test_every_form_of_output_says_the_same(checkpoint, questions, expected, tmp
     close([json.loads(line) for line in (tmp_path / "new" / "out.jsonl").read_text().splitlines()], expected["two"])
     shown(capsys, *command, "two", "--output", tmp_path / "out.parquet")
     close(pq.read_table(tmp_path / "out.parquet").to_pylist(), expected["two"])
-    assert {row["mu"] for row in expected["one"]} != {row["mu"] for row in expected["two"]}
+    assert {row["mean"] for row in expected["one"]} != {row["mean"] for row in expected["two"]}
 
 
 def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, capsys):
@@ -74,7 +74,7 @@ def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, caps
 
 def test_standard_input_is_answered_as_it_comes(checkpoint):
     """The second batch is asked only when the answers to the first have been read."""
-    script = "from optscale_predictor.cli import main; main()"
+    script = "from optscale_predictor.cli.main import main; main()"
     command = [sys.executable, "-c", script, "predict", str(checkpoint), "-", "--batch_size", "2", "--source", "one"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         found = []
@@ -87,7 +87,7 @@ def test_standard_input_is_answered_as_it_comes(checkpoint):
         assert process.wait() == 0 and process.stdout.read() == ""
     assert [row["id"] for row in found] == list("01234")
     wanted = priors(make_predictor(sources=[ScoreSource("one"), ScoreSource("two")]), ASKED[:5])[0].tolist()
-    assert [row["mu"] for row in found] == pytest.approx(wanted, rel=1e-5)
+    assert [row["mean"] for row in found] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_what_cannot_be_answered_is_one_line(checkpoint, questions, tmp_path, capsys):

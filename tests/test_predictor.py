@@ -34,7 +34,7 @@ def base(request, tmp_path_factory):
 
 
 def table(prior):
-    return np.stack([prior.mu, prior.sigma, np.log(prior.strength)])
+    return np.stack([prior.mean, prior.std, np.log(prior.strength)])
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -82,8 +82,8 @@ EMBEDDED = untrained("embedded:generator")
 @given(question=st.text(max_size=80))
 def test_any_text_gets_a_valid_prior(question):
     prior = EMBEDDED.predict([question])
-    assert 0 < prior.mu[0] < 1 and prior.strength[0] >= 1
-    assert 0 < prior.sigma[0] <= np.sqrt(prior.mu[0] * (1 - prior.mu[0]))
+    assert 0 < prior.mean[0] < 1 and prior.strength[0] >= 1
+    assert 0 < prior.std[0] <= np.sqrt(prior.mean[0] * (1 - prior.mean[0]))
 
 
 def test_top_layers_alone_are_tuned():
@@ -98,7 +98,7 @@ def test_top_layers_alone_are_tuned():
 def test_several_sources_are_told_apart():
     predictor = untrained("embedded:generator", sources=[ScoreSource("small"), ScoreSource("large")])
     small, large = (predictor.predict(QUESTIONS, source=name) for name in ("small", "large"))
-    assert not np.allclose(small.mu, large.mu)
+    assert not np.allclose(small.mean, large.mean)
     with pytest.raises(InputError, match="one of small, large: name one"):
         predictor.predict(QUESTIONS)
     with pytest.raises(InputError, match="got 'other'"):

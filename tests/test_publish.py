@@ -47,7 +47,7 @@ for step in json.loads(sys.argv[1]):
                 print(OptScalePredictor.from_pretrained(step[1]).push_to_hub(step[2], **step[3]))
             elif step[0] == "pull":
                 prior = OptScalePredictor.from_pretrained(step[1], **step[2]).predict(["1+2=", "12+34+56+78="])
-                print(json.dumps([prior.mu.tolist(), prior.sigma.tolist()]))
+                print(json.dumps([prior.mean.tolist(), prior.std.tolist()]))
             else:
                 main(step)
         except SystemExit as stopped:
@@ -270,8 +270,8 @@ def test_a_predictor_goes_to_the_hub_and_comes_back(hub, visited, saved):
     assert 'from_pretrained("name/predictor")' in there["README.md"].decode()
     kept = OptScalePredictor.from_pretrained(str(saved)).predict(["1+2=", "12+34+56+78="])
     for name in ("pull", "pull branch", "pull first"):
-        assert json.loads(said[name][1]) == [kept.mu.tolist(), kept.sigma.tolist()]
-    assert json.loads(said["pull merged"][1])[0] == pytest.approx(kept.mu.tolist(), abs=1e-5)
+        assert json.loads(said[name][1]) == [kept.mean.tolist(), kept.std.tolist()]
+    assert json.loads(said["pull merged"][1])[0] == pytest.approx(kept.mean.tolist(), abs=1e-5)
     # A merged copy takes the place of the updates, which transformers would else load in its stead.
     now = {path.name for path in (hub[0] / "name/predictor/3").iterdir()}
     assert names | {"config.json", "model.safetensors"} <= now and not any("adapter" in name for name in now)

@@ -68,7 +68,7 @@ def test_it_learns_what_can_be_learnt(tmp_path):
     assert loaded.config.metrics["r2_mean"] > 0.7
     assert loaded.config.sources == [source]
     assert loaded.config.data["questions"] == {"train": 240, "validation": 80, "test": 0, "left_out": 0}
-    easy, hard = loaded.predict(["11+12=", "11+12+13+14+15+16+17="]).mu
+    easy, hard = loaded.predict(["11+12=", "11+12+13+14+15+16+17="]).mean
     assert easy > hard + 0.3
 
 
@@ -169,7 +169,7 @@ def test_settings_train(settings):
     loss = list(logged(Path("out_training"), "loss").values())
     assert sum(loss[-5:]) < sum(loss[:5])
     prior = OptScalePredictor.from_pretrained("out").predict(["1+2=", "1+2+3+4+5+6="])
-    assert prior.mu[0] > prior.mu[1]
+    assert prior.mean[0] > prior.mean[1]
 
 
 def test_the_cache_changes_nothing_where_frozen_layers_have_no_dropout():
@@ -198,7 +198,7 @@ def test_several_sources_train_one_predictor(tmp_path):
     loaded = OptScalePredictor.from_pretrained("out")
     assert [source.name for source in loaded.config.sources] == ["first", "second"]
     assert {"r2_mean/first", "r2_mean/second"} <= loaded.config.metrics.keys()
-    first, second = (loaded.predict(["11+12="], source).mu[0] for source in ("first", "second"))
+    first, second = (loaded.predict(["11+12="], source).mean[0] for source in ("first", "second"))
     assert first > 0.6 and second < 0.4
 
 

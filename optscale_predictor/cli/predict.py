@@ -24,7 +24,7 @@ _BATCHES_AT_ONCE = 16  # batches are filled with questions of like lengths out o
 def predict(
     predictor: str, questions: str, output: str | None = None, batch_size: int = 64, source: str | None = None
 ) -> None:
-    """Predict the prior of each question's scores: `id`, `mu`, `sigma` and `strength`, in the order given.
+    """Predict the prior of each question's scores: `id`, `mean`, `std` and `strength`, in the order given.
 
     Args:
         predictor: Predictor checkpoint: a folder or hub id.
@@ -99,7 +99,7 @@ def _opened(partial: Path, path: Path) -> "Iterator[Write]":
             with open(partial, "w", encoding="utf-8") as file:
                 yield lambda questions, prior: _write_lines(file, questions, prior)
             return
-        numbers = [(name, pa.float64()) for name in ("mu", "sigma", "strength")]
+        numbers = [(name, pa.float64()) for name in ("mean", "std", "strength")]
         with pq.ParquetWriter(partial, pa.schema([("id", pa.string()), *numbers])) as writer:
             yield lambda questions, prior: writer.write_table(
                 pa.Table.from_pylist(_rows(questions, prior), writer.schema)
@@ -112,5 +112,5 @@ def _write_lines(file: IO[str], questions: "list[Question]", prior: "Prior") -> 
 
 
 def _rows(questions: "list[Question]", prior: "Prior") -> list[dict[str, Any]]:
-    columns = zip(questions, prior.mu.tolist(), prior.sigma.tolist(), prior.strength.tolist(), strict=True)
-    return [{"id": one.id, "mu": mu, "sigma": sigma, "strength": strength} for one, mu, sigma, strength in columns]
+    columns = zip(questions, prior.mean.tolist(), prior.std.tolist(), prior.strength.tolist(), strict=True)
+    return [{"id": one.id, "mean": mean, "std": std, "strength": strength} for one, mean, std, strength in columns]

@@ -25,7 +25,7 @@ class Seen:
         tokens: Generated tokens.
         usable: Whether a sample may be returned.
         count: How many of them the policy has drawn.
-        prior: The question's prior (mu, sigma, strength); None where there is none.
+        prior: The question's prior (mean, std, strength); None where there is none.
     """
 
     rank: int

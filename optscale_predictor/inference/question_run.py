@@ -38,7 +38,7 @@ class Asked:
         messages: A whole conversation in place of the prompt; see ``generators.Request``.
         sampling: How its samples are drawn.
         rank: Its place among all questions.
-        prior: (mu, sigma, strength); None where there is none.
+        prior: (mean, std, strength); None where there is none.
         policies: The policies, the primary one first.
         since: When it was asked, in the event loop's time.
         deadline: When it must stop; None: never.

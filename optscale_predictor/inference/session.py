@@ -197,5 +197,5 @@ class _Place:
 
 
 def _each(prior: Prior) -> list[tuple[float, float, float]]:
-    mu, sigma, strength = (part.ravel().tolist() for part in (prior.mu, prior.sigma, prior.strength))
-    return list(zip(mu, sigma, strength, strict=True))
+    mean, std, strength = (part.ravel().tolist() for part in (prior.mean, prior.std, prior.strength))
+    return list(zip(mean, std, strength, strict=True))

@@ -49,7 +49,7 @@ class Dsc(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """See the module."""
-        easy = np.broadcast_to(self._require_prior(draws).mu >= self.easy, draws.count.shape)
+        easy = np.broadcast_to(self._require_prior(draws).mean >= self.easy, draws.count.shape)
         sure = beats_runner_up(vote_counts(draws.answers)) >= self.confidence
         enough = (draws.count > 0) & (easy | sure)
         spent = draws.count >= self.max_samples

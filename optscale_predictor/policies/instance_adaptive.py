@@ -41,7 +41,7 @@ class InstanceAdaptive(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """See the module."""
-        chance = self._require_prior(draws).mu
+        chance = self._require_prior(draws).mean
         if self.calibration:
             chance = read_calibration(self.calibration)(chance)
         with np.errstate(divide="ignore"):

@@ -12,7 +12,7 @@ OptScale^0 as published: no predictor, a maximum-likelihood fit of the scores dr
 The paper's code fits (mu, sigma) by L-BFGS from mu = 0.8, sigma = 0.2, and often stops short. The maximum it looks for
 does not depend on the start, so this policy takes it exactly (``estimators.fit_mle``).
 
-OptScale^t as published: MAP with Gaussian priors of width 0.1 around the predictor's mu and sigma.
+OptScale^t as published: MAP with Gaussian priors of width 0.1 around the prior's mean and std.
 """
 
 from abc import abstractmethod

@@ -221,9 +221,9 @@ class _Members:
 
 def _integrate(prior: Prior) -> tuple[ParameterMixture[TruncatedNormal], NDArray[np.intp]]:
     """The members of each different prior, and which of those each question has."""
-    rows = np.stack([prior.mu, prior.sigma, np.maximum(prior.strength, LEAST_COUNT)])
-    (mu, sigma, strength), which = np.unique(rows, axis=1, return_inverse=True)
-    return integrate_conjugate(ScoreStatistics(strength, mu, sigma**2), _LOCATIONS).posterior, which.ravel()
+    rows = np.stack([prior.mean, prior.std, np.maximum(prior.strength, LEAST_COUNT)])
+    (mean, std, strength), which = np.unique(rows, axis=1, return_inverse=True)
+    return integrate_conjugate(ScoreStatistics(strength, mean, std**2), _LOCATIONS).posterior, which.ravel()
 
 
 def _members(prior: Prior) -> _Members:

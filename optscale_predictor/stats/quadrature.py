@@ -130,9 +130,9 @@ def _u_shaped(slope: Floats, b: Floats, width: Floats) -> Floats:
 
 
 _FALL = 40.0  # nats below the peak at which the density is left out; with 32 nodes what is kept is exact to rounding
-_NODES, _WEIGHTS_QUADRATURE = (array / 2 for array in leggauss(32))
-_NODES = _NODES + 0.5
-_POWERS = _WEIGHTS_QUADRATURE[:, None] * _NODES[:, None] ** np.arange(5)  # [nodes, degrees]
+_FINE_NODES, _FINE_WEIGHTS = (array / 2 for array in leggauss(32))
+_FINE_NODES = _FINE_NODES + 0.5
+_POWERS = _FINE_WEIGHTS[:, None] * _FINE_NODES[:, None] ** np.arange(5)  # [nodes, degrees]
 _ENDS = np.array([0.0, 1.0])
 _OUTWARDS = np.array([-1.0, 1.0])
 _AT_TOP = np.zeros(2)
@@ -177,9 +177,9 @@ def central_moments(a: Floats, b: Floats) -> CentralMoments:
     """What :func:`expectation` is made of."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     halves = _halves(a, b)
-    power = (halves.b * halves.reach**2)[..., None] * _NODES
+    power = (halves.b * halves.reach**2)[..., None] * _FINE_NODES
     power += (halves.slope * halves.reach)[..., None]
-    power *= _NODES
+    power *= _FINE_NODES
     np.exp(power, out=power)
     raw = power @ _POWERS  # [..., halves, degrees]: moments about each half's start, in units of its reach
     share = np.exp(halves.height) * halves.reach * raw[..., 0]

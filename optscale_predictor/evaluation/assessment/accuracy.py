@@ -101,9 +101,9 @@ def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -
     std = np.sqrt(observed.variance)
     return Resampled(
         {
-            "r2_mean": r_squared(prior.mu, observed.mean, weights),
+            "r2_mean": r_squared(prior.mean, observed.mean, weights),
             "r2_std": r_squared(prior.within, std, weights),
-            "spearman_mean": spearman(prior.mu, observed.mean, weights),
+            "spearman_mean": spearman(prior.mean, observed.mean, weights),
             "spearman_std": spearman(prior.within, std, weights),
             "log_likelihood": weights @ log_likelihood(prior, observed),
             "log_evidence": weights @ evidence(prior, observed),
@@ -142,7 +142,7 @@ def log_likelihood(prior: Prior, observed: ScoreStatistics) -> Floats:
 
     The density is exp(a x + b x^2) / Z: its mean log over scores is that at their mean, plus b times their variance.
     """
-    fit = fit_moments(prior.mu, prior.within**2)
+    fit = fit_moments(prior.mean, prior.within**2)
     return np.asarray(fit.log_prob(observed.mean) + fit.b * observed.variance)
 
 
@@ -174,11 +174,11 @@ def reliable_means(prior: Prior, observed: ScoreStatistics, bins: int = _BINS) -
         observed: The questions' scores.
         bins: At most so many, >= 1.
     """
-    order = np.argsort(prior.mu, kind="stable")
-    nominal = np.searchsorted(prior.mu[order], prior.mu[order]) * bins // len(order)
+    order = np.argsort(prior.mean, kind="stable")
+    nominal = np.searchsorted(prior.mean[order], prior.mean[order]) * bins // len(order)
     parts = np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
     count = np.array([part.size for part in parts])
-    predicted, mean = (np.array([of[part].mean() for part in parts]) for of in (prior.mu, observed.mean))
+    predicted, mean = (np.array([of[part].mean() for part in parts]) for of in (prior.mean, observed.mean))
     spread = np.array([observed.mean[part].std(ddof=1) if part.size > 1 else 0.0 for part in parts])
     return ReliableMeans(count, predicted, mean, spread / np.sqrt(count))
 
@@ -188,7 +188,7 @@ def evidence(prior: Prior, observed: ScoreStatistics) -> Floats:
     prior = prior.broadcast_to(observed.mean.size)
 
     def work(part: slice) -> Floats:
-        some = Prior(prior.mu[part], prior.sigma[part], prior.strength[part])
+        some = Prior(prior.mean[part], prior.std[part], prior.strength[part])
         return log_evidence(some, ScoreStatistics(observed.count[part], observed.mean[part], observed.variance[part]))
 
     return np.concatenate(in_parts(work, observed.mean.size, 128))

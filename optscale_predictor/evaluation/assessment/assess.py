@@ -173,7 +173,7 @@ def assess_prior(
         say(f"samples saved: {runs.kind}")
         mine = prior.take(known)
         named: dict[str, Prior | None] = {NONE: None, CONSTANT: constant_of(priors), PREDICTOR: mine}
-        named[TRUE] = Prior(runs.truth.mu, runs.truth.sigma, CERTAIN)
+        named[TRUE] = Prior(runs.truth.mean, runs.truth.std, CERTAIN)
         savings += measure_savings(runs, named, settings)
     say("the learned strength, against fixed ones")
     strengths = compare_strengths(every[0], prior.take(known), part.statistics, settings)

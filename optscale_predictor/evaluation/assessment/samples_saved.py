@@ -213,7 +213,7 @@ def compare_strengths(runs: Runs, prior: Prior, observed: ScoreStatistics, setti
     """
     named = {
         LEARNED: prior,
-        **{f"{strength:g}": Prior.expecting(prior.mu, prior.within, strength) for strength in settings.strengths},
+        **{f"{strength:g}": Prior.expecting(prior.mean, prior.within, strength) for strength in settings.strengths},
     }
     saved = measure_savings(runs, named, settings, bounds=False)
     weights = resampling_weights(len(prior), settings.resamples, settings.seed)

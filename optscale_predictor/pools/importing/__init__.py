@@ -4,6 +4,6 @@ One module a format; each turns a file into :class:`Item` after :class:`Item`, a
 """
 
 from optscale_predictor.pools.importing._objects import Item
-from optscale_predictor.pools.importing.import_pool import FORMATS, Imported, import_pool
+from optscale_predictor.pools.importing.into_pool import FORMATS, Imported, import_pool
 
 __all__ = ["FORMATS", "Imported", "Item", "import_pool"]

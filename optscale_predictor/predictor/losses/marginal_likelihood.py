@@ -62,15 +62,15 @@ class MarginalLikelihood(Loss):
 
 
 def _slopes_of_sigma(prior: Prior, std: Floats) -> tuple[Floats, Floats, Floats]:
-    """Derivatives of ``Prior.expecting(mean, std, strength).sigma`` by mean, std and strength, each [questions].
+    """Derivatives of ``Prior.expecting(mean, std, strength).std`` by mean, std and strength, each [questions].
 
-    Where the mean allows no more, sigma is a share of the widest, sqrt(mean (1 - mean)), and follows the mean alone;
+    Where the mean allows no more, ``std`` is a share of the widest, sqrt(mean (1 - mean)), and follows the mean alone;
     where even ``std`` is beyond that, it is ``std``.
     """
     widening = np.sqrt(1 + 1 / prior.strength)
-    free = np.isclose(prior.sigma, std * widening, rtol=1e-12, atol=0.0)
-    capped = ~free & (prior.sigma > std)
-    by_mean = np.where(capped, prior.sigma * (0.5 - prior.mu) / (prior.mu * (1 - prior.mu)), 0.0)
+    free = np.isclose(prior.std, std * widening, rtol=1e-12, atol=0.0)
+    capped = ~free & (prior.std > std)
+    by_mean = np.where(capped, prior.std * (0.5 - prior.mean) / (prior.mean * (1 - prior.mean)), 0.0)
     by_strength = np.where(free, -std / (2 * prior.strength**2 * widening), 0.0)
     return by_mean, np.where(free, widening, np.where(capped, 0.0, 1.0)), by_strength
 

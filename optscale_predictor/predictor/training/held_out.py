@@ -38,9 +38,9 @@ def measure(prior: Prior, seen: ScoreStatistics) -> dict[str, float]:
     """
     std = np.sqrt(seen.variance)
     return {
-        "r2_mean": _r2(prior.mu, seen.mean),
+        "r2_mean": _r2(prior.mean, seen.mean),
         "r2_std": _r2(prior.within, std),
-        "spearman_mean": _spearman(prior.mu, seen.mean),
+        "spearman_mean": _spearman(prior.mean, seen.mean),
         "log_evidence": float(log_evidence(prior, seen).mean()),
         "strength": float(np.median(prior.strength)),
     }
@@ -80,7 +80,7 @@ def strength_shift(prior: Prior, seen: ScoreStatistics) -> float:
 def shifted(prior: Prior, shift: float) -> Prior:
     """The prior with what its strengths are beyond one sample times exp(shift)."""
     beyond = np.maximum(prior.strength - LEAST_COUNT, 0.0) * np.exp(shift)
-    return Prior.expecting(prior.mu, prior.within, LEAST_COUNT + beyond)
+    return Prior.expecting(prior.mean, prior.within, LEAST_COUNT + beyond)
 
 
 def _some(prior: Prior, seen: ScoreStatistics, most: int) -> tuple[Prior, ScoreStatistics]:

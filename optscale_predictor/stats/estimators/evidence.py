@@ -95,7 +95,7 @@ def recalibrating_factor(prior: Prior, observed: ScoreStatistics) -> float:
     believed = prior.take(some)
 
     def loss(log_factor: float) -> float:
-        scaled = Prior(believed.mu, believed.sigma, believed.strength * np.exp(log_factor))
+        scaled = Prior(believed.mean, believed.std, believed.strength * np.exp(log_factor))
         return -float(log_evidence(scaled, seen).sum())
 
     edge = float(np.log(_MOST_FACTOR))
@@ -108,5 +108,5 @@ def _inside(prior: Prior, observed: ScoreStatistics) -> tuple[ScoreStatistics, S
     observed = ScoreStatistics(*np.broadcast_arrays(*map(np.atleast_1d, vars(observed).values())))
     prior = prior.broadcast_to(observed.count.size)
     strength = np.maximum(prior.strength, LEAST_COUNT)
-    mean, variance = fitted_moments(ScoreStatistics(strength, prior.mu, prior.sigma**2))
+    mean, variance = fitted_moments(ScoreStatistics(strength, prior.mean, prior.std**2))
     return ScoreStatistics(strength, mean, variance), observed

@@ -31,7 +31,7 @@ def fit_map_gaussian(scores: ArrayLike, prior: Prior, width: float = WIDTH) -> T
     """
     data = ScoreStatistics.from_scores(np.atleast_2d(np.asarray(scores, np.float64)))
     prior = prior.broadcast_to(data.mean.size)
-    centre = np.stack([prior.mu, np.maximum(prior.sigma, _LEAST_SIGMA)], -1)
+    centre = np.stack([prior.mean, np.maximum(prior.std, _LEAST_SIGMA)], -1)
     point = _maximise(data, centre, width)
     return TruncatedNormal(point[:, 0], point[:, 1])
 

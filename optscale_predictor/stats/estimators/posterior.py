@@ -1,9 +1,10 @@
 """The posterior over truncated normals: what is still unknown of a question's scores after a few samples.
 
-With a conjugate prior worth ``strength`` samples, the posterior in natural parameters eta = (a, b) is proportional to
-exp(n (eta . t - A(eta))), n and t being the count and mean statistics of samples and pseudo-samples together
-(Diaconis and Ylvisaker, Ann. Statist. 1979). It is integrated by adaptive Gauss-Hermite quadrature: nodes placed by the
-curvature at the mode, which is the MAP fit, and weighted by the posterior itself, so that its skew is kept.
+A conjugate prior is ``strength`` pseudo-observations with the prior's moments. The posterior's mode, the MAP fit, is the
+maximum-likelihood fit of samples and pseudo-samples together. The posterior in natural parameters eta = (a, b) is
+proportional to exp(n (eta . t - A(eta))), n and t being the count and mean statistics of both together (Diaconis and
+Ylvisaker, Ann. Statist. 1979). It is integrated by adaptive Gauss-Hermite quadrature: nodes placed by the curvature at
+the mode and weighted by the posterior itself, so that its skew is kept.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from optscale_predictor.stats.distributions.parameter_mixture import ParameterMi
 from optscale_predictor.stats.estimators.prior import Prior
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.estimators.truncated_normal_fit import (
-    believed_statistics,
+    fit_statistics,
     fitted_moments,
     natural_parameters,
 )
@@ -27,6 +28,25 @@ LEAST_COUNT = 1.0  # a belief worth less than one sample is taken for one: below
 # Nodes along the location and along the curvature, and the log of weight over standard normal density at each.
 _LOCATION, _CURVATURE = ((nodes, np.log(weights) + nodes**2 / 2) for nodes, weights in map(hermegauss, (7, 9)))
 _LEAST_PRECISION = 0.2  # of the location, in the fit's own units: for members that are flat or U-shaped
+
+
+def fit_map(scores: ArrayLike, prior: Prior) -> TruncatedNormal:
+    """MAP fits of scores [questions, samples] (NaN = not drawn) with a conjugate prior.
+
+    With strength 0 this is :func:`fit_mle`; with no scores, or as strength grows, the prior's own distribution.
+
+    Raises:
+        InputError: A score lies outside [0, 1], or the prior is for another number of questions.
+    """
+    return fit_statistics(believed_statistics(scores, prior))
+
+
+def believed_statistics(scores: ArrayLike, prior: Prior) -> ScoreStatistics:
+    """The statistics of the scores and the prior's pseudo-observations taken together; see :func:`fit_map`."""
+    observed = ScoreStatistics.from_scores(scores)
+    prior = prior if observed.mean.ndim == 0 else prior.broadcast_to(observed.mean.size)
+    believed = ScoreStatistics(prior.strength, prior.mean, prior.std**2)
+    return observed.blend(believed)
 
 
 def fit_posterior(scores: ArrayLike, prior: Prior) -> ParameterMixture[TruncatedNormal]:

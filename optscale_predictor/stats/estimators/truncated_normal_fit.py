@@ -1,11 +1,8 @@
-"""Maximum likelihood and conjugate MAP of the truncated normal, in natural parameters, for all questions at once.
+"""Maximum likelihood of the truncated normal, in natural parameters, for all questions at once.
 
 In (a, b) the family exp(a x + b x^2) / Z is an exponential family on a bounded support: the log-likelihood is concave,
 so Newton's method finds its one maximum, where the model's mean and variance equal the data's. In (mu, sigma), as the
 paper's code fits it, the same likelihood has ridges on which L-BFGS runs away or stops short.
-
-A conjugate prior is ``strength`` pseudo-observations with the prior's moments; the MAP is the same fit on blended
-statistics.
 """
 
 import numpy as np
@@ -13,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.stats.estimators.prior import Prior
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.quadrature import central_moments, expectation
 
@@ -37,25 +33,6 @@ def fit_mle(scores: ArrayLike) -> TruncatedNormal:
         InputError: A score lies outside [0, 1].
     """
     return fit_statistics(ScoreStatistics.from_scores(scores))
-
-
-def fit_map(scores: ArrayLike, prior: Prior) -> TruncatedNormal:
-    """MAP fits of scores [questions, samples] (NaN = not drawn) with a conjugate prior; see the module.
-
-    With strength 0 this is :func:`fit_mle`; with no scores, or as strength grows, the prior's own distribution.
-
-    Raises:
-        InputError: A score lies outside [0, 1], or the prior is for another number of questions.
-    """
-    return fit_statistics(believed_statistics(scores, prior))
-
-
-def believed_statistics(scores: ArrayLike, prior: Prior) -> ScoreStatistics:
-    """The statistics of the scores and the prior's pseudo-observations taken together; see :func:`fit_map`."""
-    observed = ScoreStatistics.from_scores(scores)
-    prior = prior if observed.mean.ndim == 0 else prior.broadcast_to(observed.mean.size)
-    believed = ScoreStatistics(prior.strength, prior.mu, prior.sigma**2)
-    return observed.blend(believed)
 
 
 def fit_statistics(statistics: ScoreStatistics) -> TruncatedNormal:

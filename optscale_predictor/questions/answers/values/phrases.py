@@ -163,7 +163,7 @@ _DATE = re.compile(r"^(?:\d{4}-\d\d?-\d\d?|\d\d?/\d\d?/(?:\d\d){1,2})$")
 _ORDINAL = re.compile(r"^(-?\d+) ?\^? ?\{? ?(?:st|nd|rd|th) ?\}?$")
 _DOLLARS_AND_CENTS = re.compile(r"^(?:¤ ?)?(\d+)(?: dollars?)? and (\d\d?) cents?$")
 _AND_A_HALF = re.compile(r"^(\d+) and a half$")
-_REALS_PHRASES = re.compile(r"\\mathbb ?\{? ?R ?\}?|\\(?:Reals|R)")
+_ALL_REALS = re.compile(r"\\mathbb ?\{? ?R ?\}?|\\(?:Reals|R)")
 _EMPTY = re.compile(rf"\\emptyset|{SET_OPENS} ?{SET_CLOSES}")
 
 
@@ -184,7 +184,7 @@ def spelt_form(text: str) -> Value | None:
         return Quantity(Scalar(Number(Fraction(found[1]) + Fraction(int(found[2]), 100))), "dollar")
     if found := _AND_A_HALF.match(bare):
         return Scalar(Number(Fraction(found[1]) + Fraction(1, 2)))
-    if _REALS_PHRASES.fullmatch(bare):
+    if _ALL_REALS.fullmatch(bare):
         return ALL_REALS
     return EMPTY if _EMPTY.fullmatch(bare) else None
 
