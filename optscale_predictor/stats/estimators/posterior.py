@@ -1,7 +1,7 @@
 """The posterior over truncated normals: what is still unknown of a question's scores after a few samples.
 
-A conjugate prior is ``strength`` pseudo-observations with the prior's moments. The posterior's mode, the MAP fit, is the
-maximum-likelihood fit of samples and pseudo-samples together. The posterior in natural parameters eta = (a, b) is
+A conjugate prior is ``strength`` pseudo-observations with the prior's moments. The posterior's mode, the MAP fit, is
+the maximum-likelihood fit of samples and pseudo-samples together. The posterior in natural parameters eta = (a, b) is
 proportional to exp(n (eta . t - A(eta))), n and t being the count and mean statistics of both together (Diaconis and
 Ylvisaker, Ann. Statist. 1979). It is integrated by adaptive Gauss-Hermite quadrature: nodes placed by the curvature at
 the mode and weighted by the posterior itself, so that its skew is kept.
