@@ -38,7 +38,7 @@ from optscale_predictor.backends.generators import (
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
-from optscale_predictor.policies import GO_ON, Policy
+from optscale_predictor.policies import CONTINUE, Policy
 from optscale_predictor.policies._policy import Decision, Draws
 from optscale_predictor.questions.question import Question
 
@@ -56,7 +56,7 @@ class OneByOne(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """See the class."""
-        reason = np.where(draws.count >= self.max_samples, "budget", GO_ON).astype("U16")
+        reason = np.where(draws.count >= self.max_samples, "budget", CONTINUE).astype("U16")
         return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
 
 

@@ -103,7 +103,7 @@ def test_it_says_whose_scores_and_from_what():
     text = render_card(config())
     for said in ("org/generator-7b", "org/judge", '"Solve:\\n{question}"', "0.7", "min", "1.25", '"\\n\\n"'):
         assert f"`{said}`" in text
-    for said in ("00ff00ff", "`split.seed`", "`questions.train`", "`900`", "--unpaired true"):
+    for said in ("00ff00ff", "`split.seed`", "`questions.train`", "`900`", "--allow_source_mismatch true"):
         assert said in text
     assert "| R² of the mean score | 0.4 |" in text
 

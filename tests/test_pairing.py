@@ -58,8 +58,12 @@ def config(*sources):
 def test_the_first_difference_is_named(live, says):
     with pytest.raises(InputError) as raised:
         require_pairing(config(), replace(LEARNT, **live))
-    assert says in str(raised.value) and "\n" not in str(raised.value) and "--unpaired true" in str(raised.value)
-    assert require_pairing(config(), replace(LEARNT, **live), unpaired=True) == "default"
+    assert (
+        says in str(raised.value)
+        and "\n" not in str(raised.value)
+        and "--allow_source_mismatch true" in str(raised.value)
+    )
+    assert require_pairing(config(), replace(LEARNT, **live), allow_source_mismatch=True) == "default"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_of_several_sources_the_one_that_fits_is_taken():
     assert require_pairing(both, LEARNT) == "default" and require_pairing(both, replace(other, name="x")) == "other"
     with pytest.raises(InputError, match="generator 'org/generator', where it was 'org/another'"):
         require_pairing(both, LEARNT, "other")
-    assert require_pairing(both, LEARNT, "other", unpaired=True) == "other"
+    assert require_pairing(both, LEARNT, "other", allow_source_mismatch=True) == "other"
     with pytest.raises(InputError, match="several sources that may be meant: default, other; name one"):
         require_pairing(both, ScoreSource())
     with pytest.raises(InputError, match=r"other scores than these \(default: verifier .*; other: generator"):
@@ -194,8 +198,8 @@ def test_answering_and_replaying_refuse_what_does_not_pair(world, checkpoints, c
         assert said(capsys, *command, checkpoints / "paired")[0] == 0
         code, out, (line,) = said(capsys, *command, checkpoints / "unpaired")
         assert code == 2 and not out
-        assert "generator 'embedded:generator', where it was 'org/another'; say unpaired" in line
-        assert said(capsys, *command, checkpoints / "unpaired", "--unpaired", "true")[0] == 0
+        assert "generator 'embedded:generator', where it was 'org/another'; say allow_source_mismatch" in line
+        assert said(capsys, *command, checkpoints / "unpaired", "--allow_source_mismatch", "true")[0] == 0
     code, _, (line,) = said(capsys, *answer, checkpoints / "paired", "--temperature", "0.5")
     assert code == 2 and "decoding temperature 0.5, where it was 1.0" in line
     prompt = world[0] / "prompt.txt"
@@ -213,7 +217,9 @@ def test_a_library_call_pairs_too(world, checkpoints):
     asked = [Question("a", "3+4=")]
     with pytest.raises(InputError, match="where it was 'org/another'"):
         OptScale(generator, verifier, predictor, BestOfN(1)).answer(asked)
-    assert OptScale(generator, verifier, predictor, BestOfN(1), unpaired=True).answer(asked)[0].samples == 1
+    assert (
+        OptScale(generator, verifier, predictor, BestOfN(1), allow_source_mismatch=True).answer(asked)[0].samples == 1
+    )
 
 
 def test_lm_evals_model_pairs_and_does_not_compare_a_prompt_that_it_does_not_know(world, checkpoints):
@@ -228,7 +234,9 @@ def test_lm_evals_model_pairs_and_does_not_compare_a_prompt_that_it_does_not_kno
     assert paired.generate_until(asked)[0].samples == 1
     with pytest.raises(InputError, match="where it was 'org/another'"):
         OptScaleLM(predictor=str(checkpoints / "unpaired"), policy="best_of_n", max_samples=1).generate_until(asked)
-    allowed = OptScaleLM(predictor=str(checkpoints / "unpaired"), policy="best_of_n", max_samples=1, unpaired=True)
+    allowed = OptScaleLM(
+        predictor=str(checkpoints / "unpaired"), policy="best_of_n", max_samples=1, allow_source_mismatch=True
+    )
     assert allowed.generate_until(asked)[0].samples == 1
     from_pool = OptScaleLM(
         pool=str(world[0] / "pool"), predictor=str(checkpoints / "unpaired"), policy="best_of_n", max_samples=1

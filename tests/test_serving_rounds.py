@@ -82,7 +82,7 @@ async def begun(generator):
 
 def test_who_comes_during_a_round_is_in_the_next(fresh):
     async def walk():
-        async with scaler(fresh).session(patience=0.05) as session:
+        async with scaler(fresh).session(idle_timeout=0.05) as session:
             fresh.may_go.clear()
             first = asyncio.create_task(session.answer(question("a")))
             await begun(fresh)
@@ -97,10 +97,10 @@ def test_who_comes_during_a_round_is_in_the_next(fresh):
     assert fresh.rounds == [["a"], ["b", "c"]]
 
 
-@pytest.mark.parametrize("patience", [0.05, None])
-def test_a_slow_scoring_holds_up_others_only_where_rounds_are_kept_in_step(fresh, patience):
+@pytest.mark.parametrize("idle_timeout", [0.05, None])
+def test_a_slow_scoring_holds_up_others_only_where_rounds_are_kept_in_step(fresh, idle_timeout):
     async def walk():
-        async with scaler(fresh, 2).session(patience=patience) as session:
+        async with scaler(fresh, 2).session(idle_timeout=idle_timeout) as session:
             slow = asyncio.create_task(session.answer(question("slow")))
             await begun(fresh)
             await asyncio.sleep(0.2)  # its sample is being scored
@@ -111,14 +111,14 @@ def test_a_slow_scoring_holds_up_others_only_where_rounds_are_kept_in_step(fresh
             return taken
 
     taken = asyncio.run(walk())
-    assert taken < 0.6 if patience is not None else taken > 0.6
+    assert taken < 0.6 if idle_timeout is not None else taken > 0.6
 
 
 def test_questions_that_keep_coming_do_not_keep_a_round_from_going(fresh):
     """Each is on its way to the engine for a moment; in step, there would always be one that is."""
 
     async def walk():
-        async with scaler(fresh).session(patience=0.05) as session:
+        async with scaler(fresh).session(idle_timeout=0.05) as session:
             places = [session.place() for _ in range(3)]
             places[0].__enter__()  # somebody who is under way and never gets to the engine
             answer = await asyncio.wait_for(session.answer(question("a")), 5)
@@ -130,7 +130,7 @@ def test_questions_that_keep_coming_do_not_keep_a_round_from_going(fresh):
 
 def test_rounds_stay_together_while_scoring_is_quick(fresh):
     async def walk():
-        async with scaler(fresh, 1).session(patience=0.5) as session:
+        async with scaler(fresh, 1).session(idle_timeout=0.5) as session:
             return await asyncio.gather(*(session.answer(question(f"{number:02d}")) for number in range(20)))
 
     asyncio.run(walk())
@@ -152,7 +152,7 @@ def test_a_round_that_nobody_waits_for_any_more_ends_early(fresh):
     sampling = SamplingParams(max_tokens=400, temperature=5.0)  # at this temperature samples hardly end by themselves
 
     async def walk():
-        async with scaler(fresh, 64).session(patience=0.05) as session:
+        async with scaler(fresh, 64).session(idle_timeout=0.05) as session:
             asked = [asyncio.create_task(session.answer(question(name), sampling=sampling)) for name in ("a", "b")]
             await begun(fresh)
             asked[0].cancel()

@@ -199,7 +199,7 @@ def test_priors_are_read_in_batches_and_each_question_gets_its_own(pool, monkeyp
             return await asyncio.gather(*map(session._prior, many), return_exceptions=True)
 
     # The pairing of a predictor with engines is tested elsewhere; here the session is opened without one.
-    monkeypatch.setattr(scaler, "_pair", lambda prompted: None)
+    monkeypatch.setattr(scaler, "_pair", lambda uses_template: None)
     found = asyncio.run(run())
     if wrong:
         assert all(isinstance(one, RuntimeError) for one in found)

@@ -48,7 +48,7 @@ def answer(
     limit_seconds: float | None = None,
     question_seconds: float | None = None,
     source: str | None = None,
-    unpaired: bool = False,
+    allow_source_mismatch: bool = False,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
 
@@ -87,7 +87,7 @@ def answer(
         limit_seconds: Wall time of all questions together at most, > 0.
         question_seconds: Wall time of one question at most, > 0.
         source: Which of the predictor's sources; by default the one that generator and verifier are.
-        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
     from optscale_predictor.backends.engines import make_generator, make_verifier
     from optscale_predictor.backends.generators import SamplingParams, warning_at_end
@@ -113,7 +113,14 @@ def answer(
     )
     learnt = load_predictor(predictor)
     scaler = OptScale(
-        drawing, judge, learnt, rule, prompt=prompt, source=source, unpaired=unpaired, in_flight=in_flight
+        drawing,
+        judge,
+        learnt,
+        rule,
+        prompt=prompt,
+        source=source,
+        allow_source_mismatch=allow_source_mismatch,
+        in_flight=in_flight,
     )
     with warning_at_end(drawing):
         if output is not None:

@@ -52,7 +52,7 @@ def replay(
     num_orders: int = 20,
     seed: int = 0,
     source: str | None = None,
-    unpaired: bool = False,
+    allow_source_mismatch: bool = False,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
 
@@ -66,7 +66,7 @@ def replay(
         num_orders: Random orders of the samples to average over, >= 1.
         seed: Which ones.
         source: Which of the predictor's sources; by default the one that made the pool.
-        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
@@ -82,7 +82,7 @@ def replay(
         raise InputError("no policies named")
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
-    prior = prior_of(opened, predictor, prior_pool, source, unpaired)
+    prior = prior_of(opened, predictor, prior_pool, source, allow_source_mismatch)
     rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
@@ -94,7 +94,7 @@ def prior_of(
     predictor: str | None,
     prior_pool: str | None,
     source: str | None = None,
-    unpaired: bool = False,
+    allow_source_mismatch: bool = False,
 ) -> "Prior | None":
     """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
     from optscale_predictor.pools import Pool
@@ -107,7 +107,7 @@ def prior_of(
         from optscale_predictor.predictor.provenance.pairing import require_pairing
         from optscale_predictor.predictor.provenance.source_records import source_of_pool
 
-        learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, unpaired)
+        learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, allow_source_mismatch)
         return model.predict_questions(pool.questions, learnt)
     if prior_pool is not None:
         return constant_prior(RecordedSamples.from_pool(Pool(prior_pool)).scores)

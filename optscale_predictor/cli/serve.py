@@ -55,7 +55,7 @@ def serve(
     grace: float = 30.0,
     max_body: int = 4 << 20,
     source: str | None = None,
-    unpaired: bool = False,
+    allow_source_mismatch: bool = False,
     trust_remote_code: bool = False,
 ) -> None:
     """Serve an OpenAI-compatible endpoint that answers with the chosen sample.
@@ -100,7 +100,7 @@ def serve(
         grace: Seconds, >= 0, for what is under way when the server is told to stop.
         max_body: Bytes that a request's body may have, >= 1.
         source: Which of the predictor's sources; by default the one that generator and verifier are.
-        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         trust_remote_code: Whether to run code that a model's repository brings.
     """
     from optscale_predictor.backends.engines import make_generator, make_verifier
@@ -147,7 +147,13 @@ def serve(
             )
         )
         scaler = OptScale(
-            drawing, judge, load_predictor(predictor), rule, prompt=prompt, source=source, unpaired=unpaired
+            drawing,
+            judge,
+            load_predictor(predictor),
+            rule,
+            prompt=prompt,
+            source=source,
+            allow_source_mismatch=allow_source_mismatch,
         )
         settings = replace(
             settings,

@@ -26,14 +26,14 @@ class Rounds:
         self._gates: list[Gate] = []
         self._due = False
 
-    def gate(self, patience: float | None = None) -> "Gate":
+    def gate(self, idle_timeout: float | None = None) -> "Gate":
         """A place to wait for the next round; rounds of gates made earlier come first.
 
         Args:
-            patience: Seconds, >= 0, for which those who wait do so at most while no round is under way, whoever is
+            idle_timeout: Seconds, >= 0, for which those who wait do so at most while no round is under way, whoever is
                 still on the way; None: as long as it takes.
         """
-        gate = Gate(self, patience)
+        gate = Gate(self, idle_timeout)
         self._gates.append(gate)
         return gate
 
@@ -62,8 +62,8 @@ class Rounds:
 class Gate:
     """Where questions wait for a round."""
 
-    def __init__(self, rounds: Rounds, patience: float | None = None) -> None:
-        self._rounds, self._patience = rounds, patience
+    def __init__(self, rounds: Rounds, idle_timeout: float | None = None) -> None:
+        self._rounds, self._idle_timeout = rounds, idle_timeout
         self.waiting: dict[asyncio.Future[None], int] = {}
         self._inside = 0
         self._watched = False
@@ -98,11 +98,11 @@ class Gate:
                 future.set_result(None)
 
     def _watch(self) -> None:
-        if self._patience is not None and self.waiting and not self._inside and not self._watched:
+        if self._idle_timeout is not None and self.waiting and not self._inside and not self._watched:
             self._watched = True
-            asyncio.get_running_loop().call_later(self._patience, self._lose_patience)
+            asyncio.get_running_loop().call_later(self._idle_timeout, self._time_out)
 
-    def _lose_patience(self) -> None:
+    def _time_out(self) -> None:
         self._watched = False
         if not self._inside:
             self.open()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from optscale_predictor.inference.batch_worker import Gate, Station
 from optscale_predictor.inference.votes import Votes
-from optscale_predictor.policies import GO_ON, Draws, Policy, StopReason
+from optscale_predictor.policies import CONTINUE, Draws, Policy, StopReason
 from optscale_predictor.policies.selection import select
 from optscale_predictor.stats.estimators import Prior
 
@@ -43,7 +43,7 @@ class Verdict:
 
     Attributes:
         total: Samples that it should have before it is asked about again.
-        reason: Why it stops, or ``GO_ON``.
+        reason: Why it stops, or ``CONTINUE``.
         needed: The policy's estimate of the samples needed; NaN where it makes none.
     """
 
@@ -94,7 +94,7 @@ class DecidingStation:
         decision = self._policy.decide(gather(batch, self._traced))
         reason = decision.reason
         cap = np.array([seen.count for seen in batch]) >= self._policy.max_samples
-        reason = np.where((reason == GO_ON) & cap, StopReason.BUDGET.value, reason)
+        reason = np.where((reason == CONTINUE) & cap, StopReason.BUDGET.value, reason)
         if self._policy.joint:
             reason = _together(reason, decision.total, batch)
         found = zip(decision.total.tolist(), reason.tolist(), decision.needed.tolist(), strict=True)
@@ -126,7 +126,7 @@ def gather(batch: Sequence[Seen], traced: bool) -> Draws:
 
 def _together(reason: NDArray[np.str_], total: NDArray[np.int64], batch: Sequence[Seen]) -> NDArray[np.str_]:
     """With one budget for all, a question at its cap waits with the others; all stop when none gets a sample."""
-    wanted = (reason == GO_ON) & (total > [seen.count for seen in batch])
+    wanted = (reason == CONTINUE) & (total > [seen.count for seen in batch])
     if wanted.any():
-        return np.full_like(reason, GO_ON)
-    return np.where(reason == GO_ON, StopReason.BUDGET.value, reason)
+        return np.full_like(reason, CONTINUE)
+    return np.where(reason == CONTINUE, StopReason.BUDGET.value, reason)

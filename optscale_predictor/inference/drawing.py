@@ -16,12 +16,12 @@ class DrawingStation:
         session: The generator, held open.
         spending: What was spent so far, and what may be.
         gate: Where questions wait for an engine that works in rounds.
-        together: Whether all questions were asked at once, so that it is the last answer that counts; else those that
-            were asked first go first.
+        known_batch: Whether all questions were asked at once, so that it is the last answer that counts; else those
+            that were asked first go first.
     """
 
-    def __init__(self, session: DrawSession, spending: Spending, gate: Gate, together: bool = False) -> None:
-        self._session, self._spending, self._gate, self._together = session, spending, gate, together
+    def __init__(self, session: DrawSession, spending: Spending, gate: Gate, known_batch: bool = False) -> None:
+        self._session, self._spending, self._gate, self._known_batch = session, spending, gate, known_batch
         self._places = Places(session.at_once)
 
     async def draw(self, request: Request, sampling: SamplingParams, rank: int) -> list[Sample] | None:
@@ -57,4 +57,4 @@ class DrawingStation:
         that must all be answered, each is looked at once, and then those that have drawn most go first: the long ones
         are under way early, and at the end the engine does not wait for one of them alone.
         """
-        return (int(drawn > 0), -drawn, rank) if self._together else (rank,)
+        return (int(drawn > 0), -drawn, rank) if self._known_batch else (rank,)

@@ -50,7 +50,7 @@ class OptScale:
         prior: A constant prior, used where there is no predictor.
         selection: How the answer is chosen among the samples; each policy's own rule by default.
         source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
-        unpaired: Whether the predictor may have learnt the scores of another generator, verifier or setting.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         in_flight: Questions under way at once, >= 1; a policy with one budget for all has all of them.
 
     Attributes:
@@ -73,7 +73,7 @@ class OptScale:
         prior: Prior | None = None,
         selection: str | None = None,
         source: str | None = None,
-        unpaired: bool = False,
+        allow_source_mismatch: bool = False,
         in_flight: int = 1024,
     ) -> None:
         if in_flight < 1:
@@ -83,7 +83,7 @@ class OptScale:
         self.generator, self.verifier, self.predictor = generator, verifier, predictor
         self.policies = (policy,) if isinstance(policy, Policy) else tuple(policy)
         self.prompt, self.prior, self.selection = prompt or PromptTemplate(), prior, selection
-        self.source, self.unpaired, self.in_flight = source, unpaired, in_flight
+        self.source, self.allow_source_mismatch, self.in_flight = source, allow_source_mismatch, in_flight
         self.require_usable(self.policies)
         self._learnt: str | None = None
 
@@ -182,22 +182,22 @@ class OptScale:
         self,
         limits: Limits | None = None,
         traced: bool = True,
-        prompted: bool = True,
-        patience: float | None = None,
+        uses_template: bool = True,
+        idle_timeout: float | None = None,
     ) -> Session:
         """Generator, verifier and policies held open, for questions that come one by one.
 
         Args:
             limits: On all of them together.
             traced: Whether answers carry every decision.
-            prompted: Whether the prompt template is around each question, and not some other prompt.
-            patience: Seconds for which an engine that works in rounds waits for all questions; see ``Session``.
+            uses_template: Whether the prompt template is around each question, and not some other prompt.
+            idle_timeout: Seconds for which an engine that works in rounds waits for all questions; see ``Session``.
 
         Raises:
             InputError: The predictor has learnt other scores than these; see ``predictor.pairing``.
         """
-        self._pair(prompted)
-        return Session(self, limits, traced=traced, patience=patience)
+        self._pair(uses_template)
+        return Session(self, limits, traced=traced, idle_timeout=idle_timeout)
 
     def with_generator(self, generator: SampleGenerator) -> "OptScale":
         """The same with another generator, or the same one drawing otherwise."""
@@ -241,13 +241,13 @@ class OptScale:
         joint = any(policy.joint for policy in self.policies)
         keeper = None if pool is None else self._keeper(pool, batch, prompt_name)
         try:
-            async with Session(self, limits, keeper, traced, together=True) as session:
+            async with Session(self, limits, keeper, traced, known_batch=True) as session:
                 await batch.answer(session, len(batch.questions) if joint else self.in_flight, emit)
         finally:
             if keeper is not None:
                 await keeper.close()
 
-    def _pair(self, prompted: bool) -> None:
+    def _pair(self, uses_template: bool) -> None:
         """Finds out which of the predictor's sources these engines are."""
         if self.predictor is None:
             return
@@ -255,8 +255,8 @@ class OptScale:
         from optscale_predictor.predictor.provenance.source_records import source_of_engines
 
         config = self.predictor.config
-        live = source_of_engines(self.generator, self.verifier, self.prompt if prompted else None)
-        self._learnt = require_pairing(config, live, self.source, self.unpaired)
+        live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
+        self._learnt = require_pairing(config, live, self.source, self.allow_source_mismatch)
         lend_score_map(config, self._learnt, self.verifier)
 
     def _keeper(self, pool: str | Path, batch: Batch, prompt_name: str) -> Keeper:

@@ -17,7 +17,7 @@ from optscale_predictor.inference.drawing import DrawingStation
 from optscale_predictor.inference.sample_store import Keeper
 from optscale_predictor.inference.scoring import Scored, ScoringStation
 from optscale_predictor.inference.votes import Votes
-from optscale_predictor.policies import GO_ON, Policy, StopReason
+from optscale_predictor.policies import CONTINUE, Policy, StopReason
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.questions.question import Question
 
@@ -72,7 +72,7 @@ class _Follower:
     Attributes:
         count: Samples that it has drawn.
         wants: Samples that it should have before it is asked again.
-        reason: Why it stopped; ``GO_ON`` while it has not.
+        reason: Why it stopped; ``CONTINUE`` while it has not.
         needed: Its last estimate of the samples needed.
         trace: Pairs (samples drawn, samples needed) at every decision.
         seconds: From asking to its stop.
@@ -82,7 +82,7 @@ class _Follower:
     station: DecidingStation
     count: int = 0
     wants: int = 0
-    reason: str = GO_ON
+    reason: str = CONTINUE
     needed: float = float("nan")
     trace: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
@@ -135,7 +135,7 @@ class Course:
         return answers[0]
 
     def _open(self) -> list[_Follower]:
-        return [follower for follower in self._followers if follower.reason == GO_ON]
+        return [follower for follower in self._followers if follower.reason == CONTINUE]
 
     def _stop(self, follower: _Follower, reason: str) -> None:
         follower.reason = reason
@@ -159,7 +159,7 @@ class Course:
             follower.needed = verdict.needed
             if self._traced:
                 follower.trace.append((follower.count, verdict.needed))
-            if verdict.reason != GO_ON:
+            if verdict.reason != CONTINUE:
                 follower.wants = follower.count
                 self._stop(follower, verdict.reason)
                 return

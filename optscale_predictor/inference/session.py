@@ -37,9 +37,9 @@ class Session:
         limits: On all questions of the session together.
         keeper: Where samples are kept; nowhere by default.
         traced: Whether answers carry every decision.
-        patience: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions wait for
-            one; by default they wait until all questions do, so that equal seeds give equal samples.
-        together: Whether all questions are asked at once, so that it is the last answer that counts.
+        idle_timeout: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions wait
+            for one; by default they wait until all questions do, so that equal seeds give equal samples.
+        known_batch: Whether all questions are asked at once, so that it is the last answer that counts.
 
     Attributes:
         spending: What was spent so far.
@@ -53,11 +53,11 @@ class Session:
         limits: Limits | None = None,
         keeper: Keeper | None = None,
         traced: bool = True,
-        patience: float | None = None,
-        together: bool = False,
+        idle_timeout: float | None = None,
+        known_batch: bool = False,
     ) -> None:
         self._scaler, self._limits, self._keeper, self._traced = scaler, limits or Limits(), keeper, traced
-        self._patience, self._together = patience, together
+        self._idle_timeout, self._known_batch = idle_timeout, known_batch
         self._ranks, self._open = count(), False
         self._answering: set[asyncio.Task[object]] = set()
         self._exits = AsyncExitStack()
@@ -70,12 +70,12 @@ class Session:
         draws = self._scaler.generator.session()
         self.spending = Spending(self._limits)
         self._rounds = Rounds()
-        draw_gate, self._joint_gate = self._rounds.gate(self._patience), self._rounds.gate()
+        draw_gate, self._joint_gate = self._rounds.gate(self._idle_timeout), self._rounds.gate()
         scoring = ScoringStation(self._scaler.verifier)
         self._exits.push_async_callback(scoring.close)
         self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
-        drawing = DrawingStation(draws, self.spending, draw_gate, self._together)
+        drawing = DrawingStation(draws, self.spending, draw_gate, self._known_batch)
         self._stations = Stations(drawing, scoring, self._station_of, self._keeper)
         self._open = True
         return self

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincc
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 Ints = NDArray[np.int64]
 
@@ -64,7 +64,7 @@ class ConsistencyRule(Policy):
         """See the class."""
         lead = self._lead(vote_counts(draws.answers))
         conditions = [(draws.count > 0) & (lead >= self.confidence), draws.count >= self.max_samples]
-        reason = np.select(conditions, [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        reason = np.select(conditions, [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
         return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
 
 

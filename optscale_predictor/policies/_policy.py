@@ -32,7 +32,7 @@ class StopReason(StrEnum):
     BUDGET = "budget"  # the policy's cap
 
 
-GO_ON = ""  # in place of a reason: the question is not stopped
+CONTINUE = ""  # in place of a reason: the question is not stopped
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Decision:
 
     Attributes:
         total: [questions], samples the question should have in total before it is asked about again.
-        reason: [questions], a :class:`StopReason`'s value, or ``GO_ON``. A stopped question's total is ignored.
+        reason: [questions], a :class:`StopReason`'s value, or ``CONTINUE``. A stopped question's total is ignored.
         needed: [questions], the policy's present estimate of the samples needed (N*); NaN where it makes none, or
             where nobody reads it.
     """
@@ -172,6 +172,6 @@ def decide_by_need(draws: Draws, total: Ints, needed: Floats, max_samples: int) 
     reason = np.select(
         [draws.count >= needed, draws.count >= max_samples],
         [StopReason.CONFIDENT.value, StopReason.BUDGET.value],
-        GO_ON,
+        CONTINUE,
     )
     return Decision(np.clip(total, draws.count + 1, max_samples), reason, needed)

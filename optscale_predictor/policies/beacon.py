@@ -30,7 +30,7 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import t as student_t
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.stats.estimators import ScoreStatistics
 
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ class Beacon(Policy):
         ready = np.flatnonzero((draws.count >= first) & (draws.count < self.max_samples))
         worth[ready] = self._worth_another(draws.take(ready))
         spent = draws.count >= self.max_samples
-        reason = np.select([spent, ~worth], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], GO_ON)
+        reason = np.select([spent, ~worth], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
     def _worth_another(self, draws: Draws) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 
 
@@ -44,11 +44,11 @@ class CostAware(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """See the module."""
-        reason = np.where(draws.count >= self.max_samples, StopReason.BUDGET.value, GO_ON).astype("U16")
-        open_ = np.flatnonzero((reason == GO_ON) & (draws.count > 0))
+        reason = np.where(draws.count >= self.max_samples, StopReason.BUDGET.value, CONTINUE).astype("U16")
+        open_ = np.flatnonzero((reason == CONTINUE) & (draws.count > 0))
         if open_.size:
             found = draws.take(open_)
             gain = expected_gain(found, self.estimate, self.calibration)
             cost = self.price * found.mean_tokens() / 1000
-            reason[open_] = np.where(gain <= cost, StopReason.CONFIDENT.value, GO_ON)
+            reason[open_] = np.where(gain <= cost, StopReason.CONFIDENT.value, CONTINUE)
         return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))

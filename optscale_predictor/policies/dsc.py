@@ -14,7 +14,7 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._agreement import beats_runner_up, vote_counts
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,6 @@ class Dsc(Policy):
         sure = beats_runner_up(vote_counts(draws.answers)) >= self.confidence
         enough = (draws.count > 0) & (easy | sure)
         spent = draws.count >= self.max_samples
-        reason = np.select([enough, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        reason = np.select([enough, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
         total = np.where(easy, 1, draws.count + self.window)
         return Decision(np.minimum(total, self.max_samples), reason, np.full(draws.count.shape, np.nan))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ class Esc(Policy):
         last = np.take_along_axis(draws.answers, column, -1)
         agree = full & (last == last[:, :1]).all(-1) & (last[:, 0] >= 0)
         spent = draws.count >= self.max_samples
-        reason = np.select([agree, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], GO_ON)
+        reason = np.select([agree, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
         total = np.minimum((draws.count // self.window + 1) * self.window, self.max_samples)
         return Decision(total, reason, np.full(draws.count.shape, np.nan))

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FixedSamples(Policy):
     def decide(self, draws: Draws) -> Decision:
         """See the class."""
         total = np.full_like(draws.count, self.max_samples)
-        reason = np.where(draws.count >= total, StopReason.BUDGET.value, GO_ON)
+        reason = np.where(draws.count >= total, StopReason.BUDGET.value, CONTINUE)
         return Decision(total, reason, total.astype(np.float64))
 
 

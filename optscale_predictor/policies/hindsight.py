@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.stats.bound import num_samples, reach_probability, require_target
 
 
@@ -44,7 +44,7 @@ class Clairvoyant(Policy):
         reached = draws.hindsight[:, : self.max_samples] >= self.score_min
         total = np.where(reached.any(-1), reached.argmax(-1) + 1, 1)
         ended = np.where(reached.any(-1), StopReason.REACHED.value, StopReason.UNREACHABLE.value)
-        return Decision(total, np.where(draws.count >= total, ended, GO_ON), total.astype(np.float64))
+        return Decision(total, np.where(draws.count >= total, ended, CONTINUE), total.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,5 @@ class Oracle(Policy):
             ((draws.count > 0) & (draws.count >= needed), StopReason.CONFIDENT),
             ((draws.count > 0) & (hope < self.floor), StopReason.UNREACHABLE),
         ]
-        reason = np.select([met for met, _ in conditions], [reason.value for _, reason in conditions], GO_ON)
+        reason = np.select([met for met, _ in conditions], [reason.value for _, reason in conditions], CONTINUE)
         return Decision(draws.count + 1, reason, needed)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Floats, Ints, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Floats, Ints, Policy, StopReason, require_cap
 from optscale_predictor.policies.belief import Misses, misses, require_estimate
 from optscale_predictor.stats.bound import fewest_samples, log_misses, require_target
 
@@ -61,24 +61,26 @@ class OptScalePolicy(Policy):
         """See the module."""
         reached = draws.best_score() >= self.score_min
         spent = draws.count >= self.max_samples
-        reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], GO_ON).astype("U16")
+        reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], CONTINUE).astype(
+            "U16"
+        )
         needed = np.full(draws.count.shape, np.nan)
-        open_ = np.flatnonzero((reason == GO_ON) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
+        open_ = np.flatnonzero((reason == CONTINUE) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
             chances = misses(found, self.score_min, self.estimate)
-            reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), GO_ON)
+            reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), CONTINUE)
             if draws.traced or self.step == "jump":
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
         return Decision(self._next_total(draws.count, needed), reason, needed)
 
     def _give_up(self, chances: Misses, count: Ints) -> NDArray[np.str_]:
-        """The reason to stop, or ``GO_ON``, of questions whose target is not reached."""
+        """The reason to stop, or ``CONTINUE``, of questions whose target is not reached."""
         confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
         # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.
         hopeless = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0)) < self.floor
         reasons = [StopReason.CONFIDENT.value, StopReason.UNREACHABLE.value]
-        return np.select([confident, hopeless], reasons, GO_ON)
+        return np.select([confident, hopeless], reasons, CONTINUE)
 
     def _next_total(self, count: Ints, needed: Floats) -> Ints:
         if self.step == "one":

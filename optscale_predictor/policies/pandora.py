@@ -17,7 +17,7 @@ from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class Pandora(Policy):
         if ready.size:
             stop[ready] = self._best_is_enough(draws.take(ready))
         spent = draws.count >= self.max_samples
-        reason = np.select([spent, stop], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], GO_ON)
+        reason = np.select([spent, stop], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
     def _best_is_enough(self, draws: Draws) -> NDArray[np.bool_]:

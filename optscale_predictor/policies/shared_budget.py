@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import GO_ON, Decision, Draws, Ints, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Ints, Policy, StopReason, require_cap
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 
 
@@ -51,9 +51,9 @@ class SharedBudget(Policy):
         """See the module."""
         nothing = np.full(draws.count.shape, np.nan)
         if not draws.count.all():
-            return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, GO_ON, "U16"), nothing)
+            return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, CONTINUE, "U16"), nothing)
         chosen = self._affordable(draws)
-        reason = GO_ON if chosen.size else StopReason.BUDGET.value
+        reason = CONTINUE if chosen.size else StopReason.BUDGET.value
         total = draws.count.copy()
         total[chosen] += 1
         return Decision(total, np.full(draws.count.shape, reason, "U16"), nothing)

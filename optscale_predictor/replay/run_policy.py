@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from optscale_predictor.policies import GO_ON, Draws, Policy, PrefixMemo, StopReason
+from optscale_predictor.policies import CONTINUE, Draws, Policy, PrefixMemo, StopReason
 from optscale_predictor.policies.selection import select
 from optscale_predictor.stats.estimators import Prior
 
@@ -107,10 +107,10 @@ def run_policy(
     active = np.arange(source.num_questions)
     while active.size:
         decision = policy.decide(state.view(active))
-        exhausted = (decision.reason == GO_ON) & (state.count[active] >= cap)
+        exhausted = (decision.reason == CONTINUE) & (state.count[active] >= cap)
         reason = np.where(exhausted, StopReason.BUDGET.value, decision.reason)
         state.note(active, reason, decision.needed)
-        going, totals = reason == GO_ON, np.minimum(decision.total, cap)
+        going, totals = reason == CONTINUE, np.minimum(decision.total, cap)
         wanted = going & (totals > state.count[active])
         state.draw(active[wanted], totals[wanted])
         if not policy.joint:
@@ -137,7 +137,7 @@ class _State:
         self.tokens = np.full((num_questions, width), np.nan)
         self.usable = np.zeros((num_questions, width), np.bool_)
         self.count = np.zeros(num_questions, np.int64)
-        self.reason = np.full(num_questions, GO_ON, dtype="U16")
+        self.reason = np.full(num_questions, CONTINUE, dtype="U16")
         self.needed = np.full(num_questions, np.nan)
         self.trace: list[list[tuple[int, float]]] = [[] for _ in range(num_questions)]
         self._prior = None if prior is None else prior.broadcast_to(num_questions)

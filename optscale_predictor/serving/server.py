@@ -20,7 +20,7 @@ from optscale_predictor.serving.server_metrics import Metrics
 
 _BACKLOG = 2048  # connections that may wait to be accepted
 _IDLE = 75.0  # seconds for which a connection is kept that asks nothing
-_PATIENCE = 0.05  # seconds for which an engine that works in rounds waits for questions that are still being scored
+_ROUND_TIMEOUT = 0.05  # seconds that an engine working in rounds waits for questions that are still being scored
 _LAST_WORDS = 2.0  # seconds for replies to get out when all is over
 
 
@@ -87,7 +87,7 @@ async def opened(
     Yields:
         The application, and what closes its door: who is in stays.
     """
-    async with AsyncExitStack() as last, scaler.session(patience=_PATIENCE) as session:
+    async with AsyncExitStack() as last, scaler.session(idle_timeout=_ROUND_TIMEOUT) as session:
         application = _application(scaler, session, settings)
         runner = web.AppRunner(
             application.app(),

@@ -34,7 +34,7 @@ class Arguments:
         policies: Further policies, separated by spaces, that share the samples; settings parted by ``;`` or ``,``.
         predictor: Predictor checkpoint; without one a vague prior.
         source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
-        unpaired: Whether the predictor may have learnt another generator's, verifier's or setting's scores.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         engine: As ``engines.choose_engine`` takes it: ``auto``, ``transformers``, ``continuous``, ``vllm``, ``server``.
         vllm: Options of an in-process vLLM (``VLLMOptions``), where ``--model_args`` is JSON.
         base_url: An OpenAI-compatible server, or several, separated by spaces.
@@ -69,7 +69,7 @@ class Arguments:
     policies: str = ""
     predictor: str | None = None
     source: str | None = None
-    unpaired: bool = False
+    allow_source_mismatch: bool = False
     engine: str = "auto"
     vllm: Mapping[str, Any] | None = None
     base_url: str | None = None
@@ -121,7 +121,11 @@ class Arguments:
         rules = self.rules()
         generator, verifier = self._engines()
         predictor = load_predictor(self.predictor)
-        more: dict[str, Any] = {"source": self.source, "unpaired": self.unpaired, "in_flight": int(self.in_flight)}
+        more: dict[str, Any] = {
+            "source": self.source,
+            "allow_source_mismatch": self.allow_source_mismatch,
+            "in_flight": int(self.in_flight),
+        }
         return OptScale(generator, verifier, predictor, rules, **more)
 
     def limits(self) -> Limits:

@@ -13,11 +13,11 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.provenance.score_source import ScoreSource
 
-_HOW = "say unpaired (--unpaired true) to use it all the same"
+_HOW = "say allow_source_mismatch (--allow_source_mismatch true) to use it all the same"
 
 
 def require_pairing(
-    config: PredictorConfig, live: ScoreSource, source: str | None = None, unpaired: bool = False
+    config: PredictorConfig, live: ScoreSource, source: str | None = None, allow_source_mismatch: bool = False
 ) -> str | None:
     """Which of a predictor's sources serves for the scores of another.
 
@@ -25,7 +25,7 @@ def require_pairing(
         config: The predictor's.
         live: Whose scores it is to predict; see ``source_records``.
         source: The one of the predictor's sources to use. By default the one that does not differ.
-        unpaired: Whether a difference does not matter.
+        allow_source_mismatch: Whether a difference does not matter.
 
     Returns:
         The source's name, for ``OptScalePredictor.predict``.
@@ -36,13 +36,13 @@ def require_pairing(
     if source is not None or len(config.sources) == 1:
         chosen = config.sources[config.source_index(source)]
         difference = first_difference(chosen, live)
-        if difference is not None and not unpaired:
+        if difference is not None and not allow_source_mismatch:
             raise InputError(f"the predictor has learnt other scores than these: {difference}; {_HOW}")
         return chosen.name
     fitting = [one.name for one in config.sources if first_difference(one, live) is None]
     if len(fitting) == 1:
         return fitting[0]
-    if fitting or unpaired:
+    if fitting or allow_source_mismatch:
         names = ", ".join(fitting or [one.name for one in config.sources])
         raise InputError(f"the predictor has learnt several sources that may be meant: {names}; name one as source")
     shown = "; ".join(f"{one.name}: {first_difference(one, live)}" for one in config.sources[:3])
