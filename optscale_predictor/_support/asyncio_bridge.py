@@ -3,9 +3,11 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import TypeVar
+
+from optscale_predictor._support.worker_pool import first_failure
 
 T = TypeVar("T")
 
@@ -15,7 +17,7 @@ Emit = Callable[[T], Awaitable[None]]
 _AHEAD = 64  # results that work may be ahead of whoever takes them
 
 
-def iterate(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, None, None]:
+def iterate_emitted(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, None, None]:
     """Yields what ``work`` emits, as it does; its failure is raised after everything that it emitted before.
 
     Args:
@@ -52,25 +54,15 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
         loop.call_soon_threadsafe(what)
 
 
-def call(work: Callable[[], Awaitable[T]]) -> T:
+def run_async(work: Callable[[], Awaitable[T]]) -> T:
     """The result of ``work``, awaited on an event loop of its own."""
 
     async def once(emit: Emit[T]) -> None:
         await emit(await work())
 
-    for result in iterate(once):
+    for result in iterate_emitted(once):
         return result
     raise RuntimeError("the work ended without a result")
-
-
-async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """The results of all, in their order; where one fails, the others are cancelled and its failure is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as errors:
-        raise first_failure(errors) from None
-    return [task.result() for task in tasks]
 
 
 def _turn(
@@ -91,10 +83,3 @@ def _turn(
     finally:
         loop.close()
         results.put(last)
-
-
-def first_failure(errors: BaseException) -> BaseException:
-    """The first of a group's failures, however deep in it: the others followed from it."""
-    while isinstance(errors, BaseExceptionGroup):
-        errors = errors.exceptions[0]
-    return errors

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from optscale_predictor._support.asyncio_bridge import call
+from optscale_predictor._support.asyncio_bridge import run_async
 from optscale_predictor.backends.http_client import JsonService, shown
 from optscale_predictor.errors import ServiceError, UnreachableError
 
@@ -35,7 +35,7 @@ def _at_one(url: str, model: str | None, timeout: float) -> tuple[str, str]:
             return await service.ask("/models", None, _owners)
 
     try:
-        served = call(ask)
+        served = run_async(ask)
     except UnreachableError:
         raise
     except ServiceError:

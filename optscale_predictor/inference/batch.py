@@ -1,10 +1,10 @@
 """Questions that are asked together: all of them through one session, answers handed on as they are found."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optscale_predictor._support.asyncio_bridge import Emit, first_failure
+from optscale_predictor._support.asyncio_bridge import Emit
+from optscale_predictor._support.worker_pool import run_workers
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.session import Session
@@ -52,24 +52,16 @@ class Batch:
             RequestRefusedError: Some questions were refused for good; raised when all others are answered.
             ServiceError: The generator or the verifier failed.
         """
-        waiting, refused = iter(range(len(self.questions))), list[str]()
+        refused: list[str] = []
 
-        async def work() -> None:
-            with session.place():  # kept between questions, so that no round goes without the next one
-                for index in waiting:  # shared by all workers: each takes the next one
-                    try:
-                        answer = await self._one(session, index)
-                    except RequestRefusedError as error:
-                        refused.append(self._named(index, error))
-                    else:
-                        await emit(answer)
+        async def work(index: int) -> None:
+            await emit(await self._one(session, index))
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(self.questions))):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            raise first_failure(errors) from None
+        def refuse(index: int, error: RequestRefusedError) -> None:
+            refused.append(self._named(index, error))
+
+        # A worker's place is kept between questions, so that no round goes without its next one.
+        await run_workers(range(len(self.questions)), work, at_once, refuse, session.place)
         if refused:
             raise RequestRefusedError(f"{len(refused)} of {len(self.questions)} questions were refused; {refused[0]}")
 

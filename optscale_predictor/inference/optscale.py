@@ -15,7 +15,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optscale_predictor._support.asyncio_bridge import Emit, iterate
+from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor.backends.generators import Generator as SampleGenerator
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
@@ -130,7 +130,7 @@ class OptScale:
         async def work(emit: Emit[Answer]) -> None:
             await self._run(Batch(questions, prompts), limits, pool, traced, prompt_name, emit)
 
-        return iterate(work)
+        return iterate_emitted(work)
 
     async def aanswer(
         self,

@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Self
 
-from optscale_predictor._support.asyncio_bridge import Emit, iterate, together
+from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
+from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
 from optscale_predictor.backends.generators._draw_session import DrawSession
 from optscale_predictor.backends.generators._generator import (
     Generator,
@@ -95,27 +96,19 @@ class OpenAIServerGenerator(Generator):
         Raises:
             RequestRefusedError: The server refused some requests for good; raised when all others are done.
         """
-        return iterate(lambda emit: self._run(requests, emit))
+        return iterate_emitted(lambda emit: self._run(requests, emit))
 
     async def _run(self, requests: Sequence[Request], emit: Emit[_Result]) -> None:
-        waiting = iter(requests)
         refusals = Refusals(len(requests))
 
-        async def work() -> None:
-            for request in waiting:  # shared by all workers: each takes the next one
-                try:
-                    samples = await self.samples(service, request)
-                except RequestRefusedError as error:
-                    refusals.add(request, error)
-                else:
-                    await self._hand_over(emit, request, samples)
+        async def work(request: Request) -> None:
+            await self._hand_over(emit, request, await self.samples(service, request))
 
         service = self.service()
         try:
-            async with service, asyncio.TaskGroup() as group:
-                # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
-                for _ in range(min(2 * self._concurrency, len(requests))):
-                    group.create_task(work())
+            async with service:
+                # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
+                await run_workers(requests, work, 2 * self._concurrency, refusals.add)
         finally:
             self.take_over(service)
         refusals.tell()
@@ -160,7 +153,7 @@ class OpenAIServerGenerator(Generator):
                     return samples
                 if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
                     self._facts.way = LOGPROBS
-        each = await together(self._one(service, request, (seed + one) % (1 << 31)) for one in range(count))
+        each = await gather_or_cancel(self._one(service, request, (seed + one) % (1 << 31)) for one in range(count))
         self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
         return each
 

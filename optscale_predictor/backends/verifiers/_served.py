@@ -4,14 +4,14 @@ One request is one sample's, so that a refusal is that sample's. What would refu
 task) is an error: the caller probes the server when it is built, and again when something was refused.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from optscale_predictor._support.asyncio_bridge import Emit, call, iterate
+from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted, run_async
+from optscale_predictor._support.worker_pool import run_workers
 from optscale_predictor.backends.http_client import JsonService, shown
 from optscale_predictor.backends.model_loading import read_config, resolve_model
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
@@ -80,24 +80,20 @@ class ServedModel:
         retries = self._max_retries if max_retries is None else min(max_retries, self._max_retries)
 
         async def run(emit: Emit[tuple[int, T | Refused]]) -> None:
-            waiting = iter(payloads.items())
-
-            async def work() -> None:
-                for index, payload in waiting:  # shared by all workers: each takes the next one
-                    asked = {"model": self.name, **payload}
-                    try:
-                        await emit((index, await service.ask(path, asked, partial(read, index))))
-                    except RequestRefusedError as error:
-                        reason = str(error).partition(": ")[2]
-                        await emit((index, Refused(f"the verifier's server refuses it: {reason}")))
+            async def work(index: int) -> None:
+                asked = {"model": self.name, **payloads[index]}
+                try:
+                    await emit((index, await service.ask(path, asked, partial(read, index))))
+                except RequestRefusedError as error:
+                    reason = str(error).partition(": ")[2]
+                    await emit((index, Refused(f"the verifier's server refuses it: {reason}")))
 
             service = JsonService(self._urls, self._timeout, retries, self._concurrency)
-            async with service, asyncio.TaskGroup() as group:
-                # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
-                for _ in range(min(2 * self._concurrency, len(payloads))):
-                    group.create_task(work())
+            async with service:
+                # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
+                await run_workers(payloads, work, 2 * self._concurrency)
 
-        return iterate(run)
+        return iterate_emitted(run)
 
     def _served(self, url: str, model: str) -> tuple[str, int | None]:
         """The model's name and context at one server."""
@@ -106,7 +102,7 @@ class ServedModel:
             async with JsonService([url], min(self._timeout, 60.0), max_retries=0) as service:
                 return await service.ask("/v1/models", None, _entries)
 
-        entries = call(ask)
+        entries = run_async(ask)
         place = resolve_model(model)
         names = {model, place, str(Path(place).resolve())}
         meant = [entry for entry in entries if entry["id"] in names or entry.get("root") in names]

@@ -5,12 +5,12 @@ that holds no score, or was cut off, refuses its sample: no score is ever made u
 judge into a good score; the package's own rubric tells the judge to take no orders from it, and no prompt can do more.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from optscale_predictor._support.asyncio_bridge import Emit, iterate, together
+from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
+from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.backends.server_replies import prompt_tokens, read_finish_reason, read_message, told_tokens
@@ -83,7 +83,7 @@ class JudgeVerifier(Verifier):
             InputError: It has refused every request since the start.
         """
         ready: dict[int, _Verdict] = {}
-        verdicts: Iterator[tuple[int, _Verdict]] = iterate(lambda emit: self._run(items, emit))
+        verdicts: Iterator[tuple[int, _Verdict]] = iterate_emitted(lambda emit: self._run(items, emit))
         try:
             for index, verdict in verdicts:
                 ready[index] = verdict
@@ -98,17 +98,13 @@ class JudgeVerifier(Verifier):
             yield _part(ready)
 
     async def _run(self, items: Sequence[Answered], emit: Emit[tuple[int, _Verdict]]) -> None:
-        waiting = iter(enumerate(items))
-
-        async def work() -> None:
-            for index, item in waiting:  # shared by all workers: each takes the next one
-                await emit((index, await self._judge(service, item)))
+        async def work(index: int) -> None:
+            await emit((index, await self._judge(service, items[index])))
 
         service = JsonService(self._urls, self._timeout, self._max_retries, self._concurrency)
-        async with service, asyncio.TaskGroup() as group:
-            # Twice as many as may ask at once: while one waits to ask again, another has its place.
-            for _ in range(min(2 * self._concurrency, len(items))):
-                group.create_task(work())
+        async with service:
+            # Twice as many as may ask at once: while one waits to ask again, another asks.
+            await run_workers(range(len(items)), work, 2 * self._concurrency)
 
     def blank_score(self, item: Answered) -> float | None:
         """See :class:`Verifier`; where the rubric shows a gold answer and there is none, any sample is refused."""
@@ -119,7 +115,7 @@ class JudgeVerifier(Verifier):
             return _Verdict("the rubric shows the gold answer, and this question has none", 0)
         rubric = self._rubric
         seeds = range(rubric.seed, rubric.seed + rubric.votes)
-        return _average(await together(self._vote(service, item, seed) for seed in seeds))
+        return _average(await gather_or_cancel(self._vote(service, item, seed) for seed in seeds))
 
     async def _vote(self, service: JsonService, item: Answered, seed: int) -> _Verdict:
         payload: dict[str, object] = {
