@@ -19,9 +19,9 @@ from optscale_predictor.questions.answers import (
     answers_equal,
     are_correct,
     extract_answer,
+    extract_gold,
     group_answers,
     is_correct,
-    read_gold,
 )
 
 GOLDS = {
@@ -200,7 +200,7 @@ def test_equal_keys_are_of_equal_answers(left, right):
 def test_reading_never_fails(text, ended):
     answer = extract_answer(text, ended)
     assert answer is None or answer
-    assert isinstance(read_gold(text), str)
+    assert isinstance(extract_gold(text), str)
     assert is_correct(answer, text) in (True, False)
     assert AnswerGroups().number(answer) == (-1 if answer is None else 0)
 
@@ -214,7 +214,7 @@ LONG, LONGEST = 2 * 10**4, 10**6
 WORK = r"""
 import json, sys
 from optscale_predictor.questions.answers import answer_key, answers_equal, are_correct
-from optscale_predictor.questions.answers import extract_answer, group_answers, read_gold
+from optscale_predictor.questions.answers import extract_answer, group_answers, extract_gold
 
 for line in sys.stdin:
     fragment, times, gold = json.loads(line)
@@ -223,7 +223,7 @@ for line in sys.stdin:
     verdicts = are_correct([(text, gold), (gold, text), *((answer, gold) for answer in read)])
     equal = [answers_equal(text, gold), answers_equal(gold, text), answers_equal(text, text)]
     key, groups = answer_key(text), group_answers([text, gold, text])
-    assert isinstance(read_gold(text), str) and isinstance(key, str) and len(verdicts) == 6 and len(groups) == 3
+    assert isinstance(extract_gold(text), str) and isinstance(key, str) and len(verdicts) == 6 and len(groups) == 3
     print(json.dumps([fragment[:20], verdicts[0], *equal]), flush=True)
 """
 REPEATED = (

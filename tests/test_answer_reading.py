@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.questions.answers import extract_answer, is_correct, normalise, read_gold
+from optscale_predictor.questions.answers import extract_answer, extract_gold, is_correct, normalise
 
 
 def reads(text, gold, ended=True):
@@ -162,7 +162,7 @@ def test_explicit_words_are_a_mark(text, gold):
 )
 def test_boxes(text, gold):
     assert reads(text, gold)
-    assert is_correct(read_gold(text), gold)  # golds by the same rule
+    assert is_correct(extract_gold(text), gold)  # golds by the same rule
 
 
 @pytest.mark.parametrize("text", ["I was thinking 5", "so 3 + 2 = 5", "1. First 5", "x = $5$", "there are twelve"])
@@ -210,7 +210,7 @@ def test_numbers_are_read_however_they_are_written(number):
     "gold", ["Natalia sold 48/2 = <<48/2=24>>24.\n#### 72", r"Adding, we get $\boxed{72}$.", "72", " 72. "]
 )
 def test_golds(gold):
-    assert read_gold(gold) == "72"
+    assert extract_gold(gold) == "72"
 
 
 @pytest.mark.parametrize(

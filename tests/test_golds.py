@@ -13,7 +13,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.importing import import_pool
 from optscale_predictor.questions.answers import extract_answer, is_correct
-from optscale_predictor.questions.golds import final_gold, gold_text
+from optscale_predictor.questions.golds import gold_answer, gold_text
 from optscale_predictor.questions.question import read_questions
 
 
@@ -71,7 +71,7 @@ def test_every_type_has_one_text(value, text):
 
 @pytest.mark.parametrize(("value", "says"), REFUSED)
 def test_what_is_no_gold_is_one_line_that_says_where(value, says):
-    for read in (gold_text, final_gold):
+    for read in (gold_text, gold_answer):
         with pytest.raises(InputError, match=f"^q.jsonl:3: the gold answer {says}"):
             read(value, "q.jsonl:3")
 
@@ -105,7 +105,7 @@ def test_a_numbers_text_is_that_number_without_an_exponent(value):
     ],
 )
 def test_the_bare_answer_of_a_gold(value, worked, gold):
-    assert final_gold(value, "here", worked) == gold
+    assert gold_answer(value, "here", worked) == gold
 
 
 #: Golds in a file, each with a sample that is right and one that is not.

@@ -175,7 +175,7 @@ def test_math500_says_subject_level_and_the_answer_alone(tmp_path):
     task = load_task("optscale_math500", write_splits(tmp_path, SAME["optscale_math500"][2]))
     first = task.eval_docs[0]
     assert (first["subject"], first["level"], first["gold"]) == ("Algebra", 1, r"\frac{7}{2}")
-    assert documents.labels(first) == {"subject": "Algebra", "level": "1"}
+    assert documents.document_labels(first) == {"subject": "Algebra", "level": "1"}
     # lm-eval looks between dollar signs alone; ours reads boxes and compares values.
     measured = task.process_results(first, [r"Hence \boxed{3.5}."])
     assert (measured["exact_match"], measured["math_verify"]) == (0, 1)
@@ -206,8 +206,8 @@ def test_documents_say_what_question_sets_say(tmp_path, ours, first, last):
     ids = [documents.document_id(doc, "") for doc in task.eval_docs]
     assert (ids[0], ids[-1]) == (first, last) and len(set(ids)) == 10
     for doc in task.eval_docs:
-        assert documents.question_text(doc) in task.doc_to_text(doc)
-        assert documents.gold_answer(doc) == doc["gold"] != ""
+        assert documents.document_question(doc) in task.doc_to_text(doc)
+        assert documents.document_gold(doc) == doc["gold"] != ""
         assert task.process_results(doc, [f"$\\boxed{{{doc['gold']}}}$"])["math_verify"] == 1
 
 
@@ -217,23 +217,25 @@ def test_lm_evals_own_documents_are_read_alike(tmp_path, ours):
     place = write_splits(tmp_path, splits)
     mine, own = (load_task(name, place).eval_docs for name in (ours, theirs))
     for before, after in zip(own, mine, strict=True):
-        assert documents.question_text(before) == documents.question_text(after)
-        assert documents.gold_answer(before) == documents.gold_answer(after)
-        assert documents.labels(before) == documents.labels(after)
+        assert documents.document_question(before) == documents.document_question(after)
+        assert documents.document_gold(before) == documents.document_gold(after)
+        assert documents.document_labels(before) == documents.document_labels(after)
 
 
 def test_documents_of_any_kind_are_borne():
     for doc in (None, "text", 7, [], {}, {"question": 3, "answer": {"a": 1}}, {"question": " ", "answer": []}):
-        assert documents.question_text(doc) is None
-        assert documents.gold_answer(doc) is None
+        assert documents.document_question(doc) is None
+        assert documents.document_gold(doc) is None
         assert documents.document_id(doc, "task/3") == "task/3"
-    assert documents.question_text({"Year": 1983, "Question": "Find $x$."}) == "Find $x$."
+    assert documents.document_question({"Year": 1983, "Question": "Find $x$."}) == "Find $x$."
     for answer, gold in ((60, "60"), (1e-5, "0.00001"), (["2", "3"], "2, 3"), (True, "True")):
-        assert documents.gold_answer({"Answer": answer, "solution": "#### 1"}) == gold
-    assert documents.gold_answer({"answer": "long\nwithout a mark"}) is None
-    assert documents.gold_answer({"answer": "a\n#### 1,200"}) == "1200"
-    assert documents.gold_answer({"solution": "so $\\boxed{4}$"}) == "4"
-    assert documents.labels({"type": "Algebra", "problem": "x", "url": "u", "note": "n" * 101}) == {"type": "Algebra"}
+        assert documents.document_gold({"Answer": answer, "solution": "#### 1"}) == gold
+    assert documents.document_gold({"answer": "long\nwithout a mark"}) is None
+    assert documents.document_gold({"answer": "a\n#### 1,200"}) == "1200"
+    assert documents.document_gold({"solution": "so $\\boxed{4}$"}) == "4"
+    assert documents.document_labels({"type": "Algebra", "problem": "x", "url": "u", "note": "n" * 101}) == {
+        "type": "Algebra"
+    }
 
 
 @pytest.mark.parametrize("name", [*SAME, "optscale_amc23", "optscale_questions"])
@@ -246,7 +248,7 @@ def test_every_task_asks_a_users_own_questions(questions, name):
     assert measured["exact_match,none"] == 0.8 and measured.get("math_verify,none", 0.8) == 0.8
     docs = [row["doc"] for row in found["samples"][name]]
     assert [documents.document_id(doc, "") for doc in docs] == [f"q{number}" for number in range(5)]
-    assert documents.labels(docs[0]) == {"subject": "sums"} and documents.gold_answer(docs[0]) == "1"
+    assert documents.document_labels(docs[0]) == {"subject": "sums"} and documents.document_gold(docs[0]) == "1"
 
 
 def test_examples_come_from_a_file_of_their_own(tmp_path, questions):
@@ -312,7 +314,7 @@ def test_a_task_that_the_installed_lm_eval_lacks_is_one_line():
 def test_the_embedded_world_is_asked_as_it_is():
     task = load_task("optscale_arithmetic")
     asked = make_questions(200, 0, "test")
-    assert [documents.question_text(doc) for doc in task.eval_docs] == [one.text for one in asked]
+    assert [documents.document_question(doc) for doc in task.eval_docs] == [one.text for one in asked]
     assert [documents.document_id(doc, "") for doc in task.eval_docs] == [one.id for one in asked]
     assert task.doc_to_text(task.eval_docs[0]) == asked[0].text
     assert task.process_results(task.eval_docs[0], [f"\n#### {asked[0].gold}"])["exact_match"] == 1

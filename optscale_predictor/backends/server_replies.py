@@ -22,7 +22,7 @@ from typing import Any
 
 from optscale_predictor.backends.http_client import UnreadableReplyError
 from optscale_predictor.errors import ServiceError
-from optscale_predictor.questions.answers.thinking import join_thinking, unfinished_thinking
+from optscale_predictor.questions.answers import join_thinking, unfinished_thinking
 
 _ENDED = {"stop", "stopped", "stop_sequence", "stop_token", "stop_str", "eos", "eos_token", "end", "end_turn"}
 _ENDED |= {"end_of_text", "end_of_sequence", "complete", "completed", "finished", "done", "refusal", "pause_turn"}

@@ -1,15 +1,19 @@
-"""What a model may know of the document behind a request: its question, its gold answer, its labels, its id.
+"""What a model may know of the document behind an lm-eval request: its question, gold answer, labels and id.
 
-lm-eval hands a model a prompt, examples and all. Verifier and predictor read the question alone, so it is taken from
-the document: of our own tasks, of lm-eval's ``gsm8k``, ``hendrycks_math*``, ``minerva_math*`` and ``aime*``, and of any
-other task that calls things what those do, in capitals or not.
+lm-eval hands a model a prompt, few-shot examples included. Verifier and predictor read the question alone, so it is
+taken from the document: of our own tasks, of lm-eval's ``gsm8k``, ``hendrycks_math*``, ``minerva_math*`` and ``aime*``,
+and of any other task whose columns have the same names, in capitals or not.
+
+It stands with the questions because two folders share it: ``evaluation.lm_eval`` asks the questions of a run, and
+``pools.importing`` reads the logs of one. A question must come out the same on both ways, or a pool imported from a log
+would not match the questions of the next run.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions.golds import final_gold
+from optscale_predictor.questions.golds import gold_answer
 
 #: Columns that our tasks add to a data set's own.
 ID, GOLD = "question_id", "gold"
@@ -23,23 +27,23 @@ _NO_LABEL = {*QUESTION, *_ANSWER, *_WORKED, *_ID, "url"}
 _LONGEST_LABEL = 100  # characters; as in a questions file
 
 
-def question_text(doc: object) -> str | None:
+def document_question(doc: object) -> str | None:
     """The bare question in a document; None where it holds none under a name that is known here."""
     texts = (value for _, value in _known(doc, QUESTION) if isinstance(value, str) and value.strip())
     return next(texts, None)
 
 
-def gold_answer(doc: object) -> str | None:
+def document_gold(doc: object) -> str | None:
     """The final answer in a document, out of a worked solution where need be; None where there is none."""
     for name, value in _known(doc, (*_ANSWER, *_WORKED)):
         with suppress(InputError):  # documents of all tasks come by; one that holds no gold answer has none
-            found = final_gold(value, name, worked=name in _WORKED)
+            found = gold_answer(value, name, worked=name in _WORKED)
             if found:
                 return found
     return None
 
 
-def labels(doc: object) -> Mapping[str, str]:
+def document_labels(doc: object) -> Mapping[str, str]:
     """What else a document says of its question in a few words, by name: its ``subject`` and ``level``, say."""
     fields = doc if isinstance(doc, Mapping) else {}
     return {

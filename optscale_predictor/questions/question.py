@@ -85,15 +85,15 @@ def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Quest
         count += 1
 
 
-def _question_of(line: str, index: int, place: str) -> Question:
-    row = parse_object(line, place)
+def _question_of(line: str, index: int, location: str) -> Question:
+    row = parse_object(line, location)
     if "question" not in row:
-        raise InputError(f"{place}: column 'question' is missing; this line has {sorted(row)}")
+        raise InputError(f"{location}: column 'question' is missing; this line has {sorted(row)}")
     if not isinstance(row["question"], str) or not row["question"].strip():
-        raise InputError(f"{place}: 'question' must be a non-empty string, got {row['question']!r}")
+        raise InputError(f"{location}: 'question' must be a non-empty string, got {row['question']!r}")
     labels = {name: str(value) for name, value in row.items() if _is_label(name, value)}
-    question = Question(str(row.get("id", index)), row["question"], gold_text(row.get("answer"), place), labels)
-    require_encodable(question, place)
+    question = Question(str(row.get("id", index)), row["question"], gold_text(row.get("answer"), location), labels)
+    require_encodable(question, location)
     return question
 
 
@@ -102,7 +102,7 @@ def _is_label(name: str, value: object) -> bool:
     return short and name not in ("id", "question", "answer")
 
 
-def require_encodable(question: Question, place: str) -> None:
+def require_encodable(question: Question, location: str) -> None:
     """Checks that the question can be written to a file: JSON's escapes can spell half of a surrogate pair.
 
     Raises:
@@ -111,4 +111,4 @@ def require_encodable(question: Question, place: str) -> None:
     try:
         f"{question.id}{question.text}{question.gold}{''.join(question.labels)}{''.join(question.labels.values())}".encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{place}: holds half of a surrogate pair: {error.reason}") from error
+        raise InputError(f"{location}: holds half of a surrogate pair: {error.reason}") from error

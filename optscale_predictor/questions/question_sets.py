@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions.golds import final_gold
+from optscale_predictor.questions.golds import gold_answer
 from optscale_predictor.questions.question import Question, read_questions
 
 
@@ -206,7 +206,7 @@ def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Questi
         answer = None
         if gold is not None:
             place = f"data set {source.dataset!r}, row {number}"
-            answer = final_gold(row[gold], place, worked=gold.lower() in _WORKED)
+            answer = gold_answer(row[gold], place, worked=gold.lower() in _WORKED)
         yield Question(f"{prefix}/{name}", row[asked], answer)
 
 

@@ -21,7 +21,7 @@ from typing import Self
 from optscale_predictor._support.progress import say
 from optscale_predictor.backends.generators._draw_session import DrawSession, RoundsSession
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions.answers.thinking import strip_thinking
+from optscale_predictor.questions.answers import strip_thinking
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from optscale_predictor.backends.server_replies import (
     told_tokens,
 )
 from optscale_predictor.errors import ServiceError
-from optscale_predictor.questions.answers.thinking import reopen_thinking
+from optscale_predictor.questions.answers import reopen_thinking
 
 #: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
 TOKEN_IDS, LOGPROBS, ONE_BY_ONE = "token ids", "logprobs", "one by one"

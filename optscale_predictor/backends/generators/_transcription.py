@@ -9,7 +9,7 @@ from typing import Any
 
 from optscale_predictor.backends.generators._generator import Request, Sample, SamplingParams
 from optscale_predictor.errors import InputError, RequestRefusedError
-from optscale_predictor.questions.answers.thinking import opened_thinking, reopen_thinking
+from optscale_predictor.questions.answers import opened_thinking, reopen_thinking
 
 
 class Refusals:

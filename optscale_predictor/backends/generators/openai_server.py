@@ -41,7 +41,7 @@ from optscale_predictor.backends.generators._transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.errors import InputError, RequestRefusedError
-from optscale_predictor.questions.answers.thinking import opened_thinking
+from optscale_predictor.questions.answers import opened_thinking
 
 _Result = tuple[Request, list[Sample]]
 

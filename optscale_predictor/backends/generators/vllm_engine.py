@@ -30,7 +30,7 @@ from optscale_predictor.backends.generators._transcription import Prompt, Transc
 from optscale_predictor.backends.generators._vllm_options import VLLMOptions
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
-from optscale_predictor.questions.answers.thinking import reopen_thinking
+from optscale_predictor.questions.answers import reopen_thinking
 
 _AHEAD = 2  # samples waiting or running at the engine, for each that it can run at once
 

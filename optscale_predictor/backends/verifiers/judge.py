@@ -18,7 +18,7 @@ from optscale_predictor.backends.verifiers._first_failures import FirstFailures
 from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.backends.verifiers.rubric import Rubric
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.questions.answers.thinking import strip_thinking
+from optscale_predictor.questions.answers import strip_thinking
 
 _PART = 64  # samples whose scores are handed on together
 

@@ -20,7 +20,7 @@ from optscale_predictor.evaluation.lm_eval.model_args import Arguments
 from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
 from optscale_predictor.evaluation.lm_eval.recording import Recording
 from optscale_predictor.inference import OptScale
-from optscale_predictor.questions.documents import document_id, gold_answer, labels, question_text
+from optscale_predictor.questions.documents import document_gold, document_id, document_labels, document_question
 from optscale_predictor.questions.question import Question
 from optscale_predictor.replay.recorded_engines import RecordedGenerator
 
@@ -199,12 +199,12 @@ def _names(requests: list[Instance]) -> list[str]:
 def _question(name: str, request: Instance) -> Question:
     """The question behind a request: what verifier and predictor read, without the prompt around it."""
     doc = request.doc
-    return Question(name, question_text(doc) or request.args[0], gold_answer(doc), dict(labels(doc)))
+    return Question(name, document_question(doc) or request.args[0], document_gold(doc), dict(document_labels(doc)))
 
 
 def _template(request: Instance) -> str:
     """The first prompt without its question: what tells one way of prompting from another."""
-    text = question_text(request.doc)
+    text = document_question(request.doc)
     prompt = str(request.args[0])
     return prompt.replace(text, "{question}") if text else prompt
 

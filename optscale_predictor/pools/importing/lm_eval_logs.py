@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.importing._objects import Item, read_objects
-from optscale_predictor.questions.documents import QUESTION, gold_answer, question_text
+from optscale_predictor.questions.documents import QUESTION, document_gold, document_question
 from optscale_predictor.questions.golds import gold_text
 
 _NAME = re.compile(r"samples_(.+?)_\d{4}-\d{2}-\d{2}T[^/]*")
@@ -135,7 +135,7 @@ def _replies(row: dict[str, Any], place: str) -> list[str]:
 
 
 def _question(row: Mapping[str, Any], place: str) -> str:
-    text = question_text(row.get("doc"))
+    text = document_question(row.get("doc"))
     if text is not None:
         return text
     arguments = row.get("arguments")
@@ -150,7 +150,7 @@ def _gold(row: Mapping[str, Any], place: str) -> str | None:
     target = row.get("target")
     if isinstance(target, str):
         target = None if target == "None" else _unshown(target.strip())
-    return gold_text(target, place) or gold_answer(row.get("doc"))
+    return gold_text(target, place) or document_gold(row.get("doc"))
 
 
 def _unshown(target: str) -> object:

@@ -1,7 +1,12 @@
 """Answers: reading the final one out of a text, and deciding whether two are the same.
 
-``reading`` finds it, ``comparing`` judges it, ``grouping`` counts votes; ``thinking`` is what no reader looks at.
-Imports nothing of the package but its errors.
+- ``reading`` finds the answer in a sample or in a worked solution;
+- ``values`` makes a typed value of it, and knows when two values are equal;
+- ``symbolic`` asks math-verify about the rest;
+- ``comparing`` puts the last two together: verdicts, keys, and groups of equal answers for votes.
+
+Of the package this folder imports the types of arrays alone; ``values`` imports neither of the others, ``reading``
+imports ``values``.
 """
 
 from optscale_predictor.questions.answers.comparing import (
@@ -9,13 +14,19 @@ from optscale_predictor.questions.answers.comparing import (
     answers_equal,
     are_correct,
     are_equal,
+    extract_gold,
     group_answers,
     group_questions,
     is_correct,
-    read_gold,
 )
-from optscale_predictor.questions.answers.reading import extract_answer, normalise
-from optscale_predictor.questions.answers.thinking import join_thinking, strip_thinking
+from optscale_predictor.questions.answers.reading import extract_answer, marked_answer, normalise
+from optscale_predictor.questions.answers.reading.sample_text import (
+    join_thinking,
+    opened_thinking,
+    reopen_thinking,
+    strip_thinking,
+    unfinished_thinking,
+)
 from optscale_predictor.questions.answers.values import answer_key
 
 __all__ = [
@@ -25,11 +36,15 @@ __all__ = [
     "are_correct",
     "are_equal",
     "extract_answer",
+    "extract_gold",
     "group_answers",
     "group_questions",
     "is_correct",
     "join_thinking",
+    "marked_answer",
     "normalise",
-    "read_gold",
+    "opened_thinking",
+    "reopen_thinking",
     "strip_thinking",
+    "unfinished_thinking",
 ]

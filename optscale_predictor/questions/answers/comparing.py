@@ -35,7 +35,7 @@ def is_correct(answer: str | None, gold: str) -> bool:
         answer: As ``extract_answer`` found it; None is wrong.
         gold: The right answer, or a worked solution that ends in it.
     """
-    return answer is not None and _is_right(answer, read_gold(gold))
+    return answer is not None and _is_right(answer, extract_gold(gold))
 
 
 def are_correct(pairs: Sequence[tuple[str | None, str]]) -> list[bool]:
@@ -43,7 +43,7 @@ def are_correct(pairs: Sequence[tuple[str | None, str]]) -> list[bool]:
 
     Equal pairs are judged once, and those that math-verify has to decide by several processes at a time.
     """
-    golds = {gold: read_gold(gold) for gold in {gold for _, gold in pairs}}
+    golds = {gold: extract_gold(gold) for gold in {gold for _, gold in pairs}}
     verdicts = _judged((answer, golds[gold]) for answer, gold in pairs if answer is not None)
     return [answer is not None and verdicts[answer, golds[gold]] for answer, gold in pairs]
 
@@ -62,7 +62,7 @@ def are_equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
     return [verdicts[left, right] and verdicts[right, left] for left, right in pairs]
 
 
-def read_gold(gold: str) -> str:
+def extract_gold(gold: str) -> str:
     """The bare answer of a gold text, by the rule that reads samples; a text without a mark is the answer itself."""
     return marked_answer(gold) or normalise(gold, grouped=False)
 

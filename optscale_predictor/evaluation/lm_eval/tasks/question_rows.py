@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.questions.documents import GOLD, ID, document_id, gold_answer
-from optscale_predictor.questions.golds import final_gold
+from optscale_predictor.questions.documents import GOLD, ID, document_gold, document_id
+from optscale_predictor.questions.golds import gold_answer
 from optscale_predictor.questions.question import Question
 from optscale_predictor.questions.question_sets import DatasetSource
 
@@ -43,7 +43,7 @@ def described(rows: Any, prefix: str) -> Any:
         rows = rows.add_column(ID, ids)
     if GOLD in rows.column_names:
         return rows
-    return rows.add_column(GOLD, [gold_answer(document) or "" for document in documents])
+    return rows.add_column(GOLD, [document_gold(document) or "" for document in documents])
 
 
 def answered_by_gold(rows: Any) -> Any:
@@ -65,7 +65,7 @@ def require_answers(questions: Sequence[Question], place: str) -> None:
 def _row(question: Question, columns: DatasetSource, solution: str | None) -> dict[str, str]:
     place = f"question {question.id!r}"
     given = question.gold or ""
-    final = final_gold(given, place) or ""
+    final = gold_answer(given, place) or ""
     # GSM8K's form is the answer itself: examples show how it was worked out.
     answer = given if "####" in given else final
     row = {ID: question.id, str(columns.question): question.text, str(columns.gold): answer, GOLD: final}
