@@ -6,10 +6,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # Deadlines time the machine, not the code.
 settings.register_profile("tier", deadline=None, max_examples=50)
+# `make mutants`: a mutant that fails needs no smallest example.
+settings.register_profile(
+    "mutants", deadline=None, max_examples=30, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("tier")
 
 

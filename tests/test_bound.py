@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.bound import reach_probability
+from optscale_predictor.stats.bound import (
+    expected_best,
+    fewest_samples,
+    marginal_gain,
+    reach_probability,
+    reachable_score,
+    require_target,
+)
+from optscale_predictor.stats.distributions import ParameterMixture
 
 
 @given(
@@ -67,3 +75,121 @@ def test_reach_probability_inverts_the_bound(count, mu, sigma):
 def test_bad_targets_are_named(arguments, says):
     with pytest.raises(InputError, match=says):
         num_samples(TruncatedNormal(0.5, 0.1), **arguments)
+
+
+@pytest.mark.parametrize("family", [TruncatedNormal(0.5, 0.1), TruncatedNormal(0.2, 0.3), TruncatedNormal(0.9, 0.02)])
+def test_a_target_that_is_met_to_the_last_digit_counts_to_the_last_sample(family):
+    """With alpha = 1 - F^N the ratio of the two logarithms is N but for its rounding, which may go either way."""
+    log_below = float(family.log_below(0.8))
+    for number in range(1, 700):
+        alpha = -np.expm1(number * log_below)
+        if not 0 < alpha < 1:
+            break
+        count, target = float(num_samples(family, 0.8, alpha)), float(np.log1p(-alpha))
+        assert count * log_below <= target
+        assert count == 1 or (count - 1) * log_below > target
+
+
+def log_misses_by_numpy(log_below, log_weight, count):
+    return np.logaddexp.reduce(log_weight + count * log_below, axis=0)
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e-2, 1e-4, 1e-6, 1e-8])
+def test_a_posterior_is_counted_to_the_last_sample(rate):
+    """From a few samples to hundreds of millions, where Newton's last step may pass the count by one."""
+    rng = np.random.default_rng(0)
+    log_below = -rate * rng.exponential(1, (5, 4000)) ** rng.uniform(0.1, 2, 4000)
+    log_weight = np.log(rng.dirichlet(np.ones(5), 4000).T)
+    for alpha in (0.3, 0.95, 0.9999):
+        target = float(np.log1p(-alpha))
+        count = fewest_samples(log_below, log_weight, target)
+        assert np.all((count == np.floor(count)) & (count >= 1))
+        rounding = 1e-13
+        assert np.all(log_misses_by_numpy(log_below, log_weight, count) <= target + rounding)
+        # Beyond a hundred million samples a count may be one part in a hundred million too high.
+        fewer = np.where(count < 1e8, count - 1, np.floor(count * (1 - 1e-8)))
+        assert np.all((count == 1) | (log_misses_by_numpy(log_below, log_weight, fewer) > target - rounding))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 7, 50, 999])
+def test_a_posterior_of_one_member_is_counted_as_the_member_is(number):
+    for log_below in (-1e-3, -0.1, -0.7):
+        target = number * log_below
+        member, certain = np.full((1, 1), log_below), np.zeros((1, 1))
+        for near in (np.nextafter(target, -np.inf), target, np.nextafter(target, 0)):
+            count = float(fewest_samples(member, certain, float(near))[0])
+            assert count * log_below <= near and (count == 1 or (count - 1) * log_below > near)
+
+
+def test_a_target_beyond_what_a_posterior_believes_possible_is_never_met():
+    """A member that always misses keeps its weight: 0.2 of misses is what no number of samples goes below."""
+    log_below = np.array([[0.0, 0.0, -900.0], [-0.5, -900.0, 0.0]])
+    log_weight = np.log(np.array([[0.2, 0.2, 0.8], [0.8, 0.8, 0.2]]))
+    assert fewest_samples(log_below, log_weight, float(np.log(0.19))).tolist() == [np.inf] * 3
+    found = fewest_samples(log_below, log_weight, float(np.log(0.21)))
+    # 0.2 + 0.8 exp(-N / 2) <= 0.21 from N = 2 log 80 on.
+    assert found.tolist() == [np.ceil(2 * np.log(80)), 1, 1]
+
+
+def test_a_posterior_is_clipped_and_asked_for_its_own_target():
+    posterior = ParameterMixture(TruncatedNormal([[0.6], [0.4]], [[0.1], [0.3]]), np.log([[0.7], [0.3]]))
+    for score_min, alpha in ((0.7, 0.9), (0.9, 0.99)):
+        below = np.exp(
+            np.array([TruncatedNormal(0.6, 0.1).logcdf(score_min), TruncatedNormal(0.4, 0.3).logcdf(score_min)])
+        )
+        number = next(n for n in range(1, 10_000) if 0.7 * below[0] ** n + 0.3 * below[1] ** n <= 1 - alpha)
+        assert num_samples(posterior, score_min, alpha) == [number]
+        assert num_samples(posterior, score_min, alpha, max_samples=number - 1) == [number - 1]
+        chance = [1 - 0.7 * below[0] ** n - 0.3 * below[1] ** n for n in (0, 1, 3, number)]
+        found = [float(reach_probability(posterior, score_min, n)[0]) for n in (0, 1, 3, number)]
+        assert found == pytest.approx(chance, abs=1e-12)
+
+
+def test_chances_of_a_known_family_are_those_of_independent_draws():
+    """The uniform: 1 - score_min^count; none of no samples, all where every score reaches the target."""
+    uniform = TruncatedNormal.from_natural(0.0, 0.0)
+    counts = [0, 1, 2, 10, 500]
+    assert reach_probability(uniform, 0.9, counts) == pytest.approx([1 - 0.9**count for count in counts], abs=1e-12)
+    assert reach_probability(uniform, 0.0, [0, 1]).tolist() == [0, 1]
+    assert reach_probability(uniform, 0.9, np.array([0, 3])).dtype == np.float64
+    assert num_samples(uniform, 0.9, max_samples=1) == 1
+
+
+def test_a_target_beyond_the_smallest_numbers_is_unreachable_and_says_nothing():
+    """P(score >= 0.95) falls below the least float; warnings are errors here."""
+    counts = [float(num_samples(TruncatedNormal(0.5, sigma), 0.95)) for sigma in np.linspace(0.0117, 0.0124, 60)]
+    assert np.isinf(counts[0]) and np.isfinite(counts[-1]) and counts == sorted(counts, reverse=True)
+
+
+def test_no_chance_is_less_than_none():
+    """Where every member misses for certain, weights that sum to a hair above 1 are no chance below 0."""
+    weights = np.random.default_rng(0).dirichlet(np.ones(9), 200).T
+    members = TruncatedNormal(np.full(weights.shape, 0.1), np.full(weights.shape, 0.001))
+    chance = reach_probability(ParameterMixture(members, np.log(weights)), 1.0, 5)
+    assert np.all(chance >= 0) and chance == pytest.approx(0, abs=1e-12)
+
+
+def test_the_score_within_reach_and_the_expected_best_of_a_uniform():
+    """Of n uniforms the best exceeds (1 - alpha)^(1 / n) with probability alpha; its excess integrates."""
+    uniform = TruncatedNormal.from_natural(0.0, 0.0)
+    assert reachable_score(uniform, [1, 4], 0.9) == pytest.approx([0.1, 0.1**0.25], abs=1e-9)
+    assert reachable_score(uniform, 3) == pytest.approx(0.05 ** (1 / 3), abs=1e-9)
+    for count, best in ((1, 0.0), (1, 0.4), (5, 0.0), (5, 0.8)):
+        wanted = best + (1 - best) - (1 - best ** (count + 1)) / (count + 1)
+        assert expected_best(uniform, count, best) == pytest.approx(wanted, abs=1e-6)
+    assert expected_best(uniform, 2) == pytest.approx(2 / 3, abs=1e-6)
+    assert marginal_gain(uniform, 0.4) == pytest.approx(0.18, abs=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, [0.5, 1.0], [0.0, 0.5], 1.2])
+def test_no_score_is_reached_with_certainty_or_not_at_all(alpha):
+    with pytest.raises(InputError, match=r"alpha must lie in \(0, 1\), got"):
+        reachable_score(TruncatedNormal(0.5, 0.1), 3, alpha)
+
+
+@pytest.mark.parametrize(("score_min", "alpha"), [(0.5, 0.0), (0.5, 1.0), (-0.01, 0.5), (1.01, 0.5)])
+def test_targets_outside_of_their_range_are_refused(score_min, alpha):
+    require_target(0.0, 0.5)
+    require_target(1.0, 0.5)
+    with pytest.raises(InputError, match="must lie in"):
+        require_target(score_min, alpha)
