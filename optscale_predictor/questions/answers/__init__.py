@@ -11,6 +11,7 @@ imports ``values``.
 
 from optscale_predictor.questions.answers.comparing import (
     AnswerGroups,
+    answer_key,
     answers_equal,
     are_correct,
     are_equal,
@@ -27,7 +28,6 @@ from optscale_predictor.questions.answers.reading.sample_text import (
     strip_thinking,
     unfinished_thinking,
 )
-from optscale_predictor.questions.answers.values import answer_key
 
 __all__ = [
     "AnswerGroups",

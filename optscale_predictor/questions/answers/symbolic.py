@@ -1,4 +1,4 @@
-"""math-verify's word on two answers, from processes that are killed when they take too long.
+"""math-verify's verdict on two answers, from processes that are killed when they take too long.
 
 math-verify can hang on some input, and its own time-outs work in a main thread alone. A process is a fresh interpreter
 that runs this module and speaks one JSON line a question, so it needs nothing of the program that asks: no import guard
@@ -27,9 +27,14 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 @lru_cache(maxsize=_KEPT)
 def symbolically_equal(answer: str, target: str) -> bool:
-    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes too long.
+    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes over 10 seconds.
 
-    It is not asked about texts that are no formulas: too long ones, and those whose brackets do not close.
+    It is not asked about texts that are no formulas: those of over 400 characters, with brackets over 25 deep, or with
+    brackets that do not close.
+
+    Args:
+        answer: LaTeX, without dollar signs around it.
+        target: The gold answer, likewise.
     """
     return _is_formula(answer) and _is_formula(target) and _workers.ask(answer, target)
 
@@ -61,6 +66,7 @@ class Worker:
         """What the process answers to a line; nothing where it dies or has to be killed."""
         if process.stdin is None or process.stdout is None:
             return ""
+        # A blocked read cannot be given up, so the timer ends the process: its pipe closes and the read returns.
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
@@ -80,6 +86,7 @@ class Worker:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             self._asked = 1
+            # The first question takes as long as the imports, which are not to count against a real one.
             self._exchange(self._process, json.dumps(["x+1", "1+x"]) + "\n", _STARTING)
         return self._process
 
@@ -102,7 +109,7 @@ class Workers:
         atexit.register(self.stop)
 
     def ask(self, answer: str, target: str) -> bool:
-        """See :meth:`Worker.ask`; waits while all are busy."""
+        """An idle process's verdict; waits while all are busy. False where it dies or takes too long."""
         worker = self._idle.get()
         try:
             return worker.ask(answer, target)

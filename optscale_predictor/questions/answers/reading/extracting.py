@@ -1,20 +1,25 @@
-"""Where a base model runs on: after its answer it writes the prompt's next question, and answers that too.
+"""Reading the final answer out of a text.
 
-Plain numbers, the answers that occur most: one spelling each, exactly.
-
-Reading the final answer out of a text.
-
-Thinking is left out, and what a base model writes when it runs on. Then the last mark counts: a box, a line after
-``####``, explicit words such as "the final answer is". Without a mark it is the last value, of a text that ended.
+What a reasoning model thought is left out, and what a base model writes when it runs on. Then the last mark counts: a
+box, a line after ``####``, explicit words such as "the final answer is". Without a mark it is the last value, of a text
+that ended by itself. Plain numbers, the answers that occur most, come in one spelling each.
 """
 
 import re
 from decimal import Decimal
 
-from optscale_predictor.questions.answers.reading.boxes import BOX, Span, last_box
-from optscale_predictor.questions.answers.reading.last_value import last_value
-from optscale_predictor.questions.answers.reading.marks import LOOSE, last_chosen, last_hashes, last_said, last_tagged
+from optscale_predictor.questions.answers.reading.marks import (
+    BOX,
+    LOOSE,
+    Span,
+    last_box,
+    last_chosen,
+    last_hashes,
+    last_said,
+    last_tagged,
+)
 from optscale_predictor.questions.answers.reading.sample_text import own_part, strip_thinking
+from optscale_predictor.questions.answers.reading.text_values import last_value
 from optscale_predictor.questions.answers.values.forms import read_value
 from optscale_predictor.questions.answers.values.kinds import Choice, Unread, Word
 from optscale_predictor.questions.answers.values.spelling import unwrapped
@@ -50,7 +55,8 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
 
     Args:
         text: A sample's text, thinking included: only what follows the last ``</think>`` counts.
-        ended: Whether the sample ended by itself. One that was cut off has an answer only where it is marked.
+        ended: Whether the sample ended by itself. One that was cut off has an answer only where it is marked: its last
+            value is wherever it happened to stop.
 
     Returns:
         The answer as written but for plain numbers, which are normalised (``$1,234.50`` is ``1234.5``).
@@ -58,6 +64,7 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
     text = _DRAWING.sub("", own_part(strip_thinking(text)))
     marked = _marked(text)
     if marked is not None:
+        # A box may hold a list: whether 1,234 in it is one number or two is left to the comparison.
         return normalise(_inner(marked.content), grouped=marked.kind != BOX) or None
     value = (_bare(text) or last_value(text)) if ended else None
     return (normalise(value) or None) if value else None
@@ -73,7 +80,7 @@ def normalise(answer: str, grouped: bool = True) -> str:
     """``answer`` without spaces and dollar signs around it and without a final stop; a plain number in one spelling.
 
     Args:
-        answer: An answer.
+        answer: A bare answer as a text has it.
         grouped: Whether ``1,234`` is a number in any case. It may be two, where an answer may be a list: then it stays.
     """
     answer = unwrapped(answer.strip())
@@ -89,10 +96,11 @@ def _marked(text: str) -> Span | None:
     marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
     if said is not None and (not marks or _overrules(said)):
         marks.append(said)
-    if not marks:
+    if not marks:  # "B is correct" is said of wrong tries as well, so any other mark goes before it
         return last_chosen(text)
     # What is said in a box is the box's.
     outside = [one for one in marks if box is None or one is box or not box.start < one.start < box.end]
+    # The last mark, of whichever kind: models correct themselves.
     return max(outside, key=lambda one: one.start, default=None)
 
 

@@ -1,119 +1,46 @@
-"""The value at the beginning of a text: as many of its first words as make one answer.
+r"""Where a text marks its answer: a box, hashes, tags, or words that announce it.
 
-Marks in words and hashes: ``#### 18``, ``The final answer is 18``, ``**Answer:** 18``, ``<answer>18</answer>``.
+``\boxed{18}``, also ``\fbox``, ``\boxed 2``, ``\boxed\frac12``, several boxes side by side and a box in a box;
+``#### 18``; ``<answer>18</answer>``; ``The final answer is 18``, ``**Answer:** 18``, ``option C is correct``.
 
-A line after hashes may be a heading of Markdown instead (``#### Step 1``, ``#### Case 2: …``), which marks nothing,
+A line after hashes may be a heading of Markdown instead (``#### Step 1``, ``#### Case 2: ...``), which marks nothing,
 and a sentence may say something of the answer without giving it ("it is rounded to 2 places"): the value must follow.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from optscale_predictor.questions.answers.reading.boxes import Span
-from optscale_predictor.questions.answers.reading.last_value import last_value
+from optscale_predictor.questions.answers.reading.text_values import (
+    first_sentence,
+    is_followed_by_words,
+    is_value,
+    last_value,
+    stated_value,
+)
 from optscale_predictor.questions.answers.values.equality import judge
 from optscale_predictor.questions.answers.values.forms import read_value
-from optscale_predictor.questions.answers.values.kinds import Choice, Listing, Percent, Quantity, Scalar, Unread, Word
-from optscale_predictor.questions.answers.values.units import is_measure
+from optscale_predictor.questions.answers.values.kinds import Listing, Percent, Quantity, Unread, Word
+from optscale_predictor.questions.answers.values.words import is_measure
 
-_MOST_WORDS = 40
-_LONGEST = 300  # characters that are looked at
-_SENTENCE_END = re.compile(r"\.(?=\s|$|\*|\$)|(?<![\\\d)])[!?](?=\s|$)|\n|;\s|。|，|；")
-_MATHEMATICS = re.compile(r"\$\$.+?\$\$|\$[^$\n]+?\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL)
-_FILLERS = re.compile(
-    r"(?:[\s*_:>]|\b(?:therefore|thus|then|hence|also|indeed|simply|just|exactly|now|clearly|approximately|about|around"
-    r"|equal to|given by|option|choice|definitely|actually)\b(?!\s*\())*",
-    re.IGNORECASE,
-)
-#: A letter before these words is an article or a pronoun, or part of a sentence.
-_LETTER = re.compile(r"\(?[A-J]\)?(?=[\s.,;:)*]|$)(?!\s+(?!because|since|as|and|or|is|with|from|by|due|for)[a-z]+\b)")
-#: A colon that ends something, where a ratio's has the same space on both sides.
-_LABELLED = re.compile(r"\S:\s")
-_NAMES = re.compile(r"[A-Z]\w+(?:,? (?:and |or )?[A-Z]\w+)+")
-_TRUTH = re.compile(
-    r"(?:yes|no|true|false|none|undefined|even|odd|infinite|valid|invalid)(?=\s*(?:[.,;:!*]|$))", re.IGNORECASE
-)
-
-
-def stated_value(text: str) -> str | None:
-    """The answer with which a text begins, as written; None where it begins with none.
-
-    ``3 and 5, for x`` begins with a list, ``12 of the 15`` with a number, ``rounded to 2`` with nothing.
-    """
-    sentence = first_sentence(text)
-    if not sentence:
-        return None
-    ends = [found.end() for found in re.finditer(r"\S+", _unspaced(sentence))][:_MOST_WORDS]
-    for end in reversed(ends):
-        candidate = _without_stops(sentence[:end])
-        if candidate and is_value(candidate):
-            rest = sentence[sentence.index(candidate) + len(candidate) :].lstrip()
-            return _result(rest) or candidate
-    truth = _TRUTH.match(sentence)
-    return truth[0] if truth else None
-
-
-def _result(rest: str) -> str | None:
-    """Where a computation goes on behind its first value, what it comes to: 120 of ``15 * 8 pints = 120``."""
-    goes_on = re.match(r"[*/+×÷=!·-]|of\s[\d$]", rest) and "=" in rest
-    return stated_value(rest.rpartition("=")[2]) if goes_on else None
-
-
-def is_followed_by_words(text: str, value: str) -> bool:
-    """Whether the first sentence goes on behind its value as "2 more than 3" does, so that the value may be none."""
-    sentence = first_sentence(text)
-    return re.match(r"\W{0,3}\s[A-Za-z]", sentence[sentence.find(value) + len(value) :]) is not None
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence, without what only leads to its value; dots and breaks within mathematics do not end it."""
-    filler = _FILLERS.match(text)
-    text = text[filler.end() if filler else 0 :][:_LONGEST]
-    hidden = _MATHEMATICS.sub(lambda found: "x" * len(found[0]), text)
-    end = _SENTENCE_END.search(hidden)
-    # Bold is no part of the value; between letters and digits two stars are a power.
-    return re.sub(r"\*\*(?![\w(])|(?<![\w)])\*\*", "", text[: end.start() if end else len(text)]).strip()
-
-
-def _unspaced(sentence: str) -> str:
-    """The sentence with formulas as single words, so that none is cut."""
-    return _MATHEMATICS.sub(lambda found: "x" * len(found[0]), sentence)
-
-
-def _without_stops(candidate: str) -> str:
-    return re.sub(r"(?:[\s,;:]|(?<!\*)\*(?!\*)|\s(?:and|or|is|so|which|because|since|for))+$", "", candidate).strip()
-
-
-def is_value(candidate: str) -> bool:
-    """Whether a text is one answer: a value of a known kind, and no sentence around it."""
-    if _LABELLED.search(candidate):
-        return False
-    value = read_value(candidate)[0]
-    if isinstance(value, Choice):
-        return (value.content == () and _LETTER.match(candidate.strip("*_$ ")) is not None) or bool(value.content)
-    if isinstance(value, Unread | Word):
-        return False
-    if isinstance(value, Listing) and not (_is_list(value) and (not _has_words(value) or _NAMES.fullmatch(candidate))):
-        return False
-    if isinstance(value, Scalar | Quantity) and re.fullmatch(r"[a-z]", candidate.strip("*_$ ")) is not None:
-        return "$" in candidate  # x alone is a variable only in mathematics
-    return bool(re.search(r"[\d\\∞π√]|[A-Za-z]", candidate))
-
-
-def _has_words(value: Listing) -> bool:
-    return any(isinstance(one, Word) for one in value.items)
-
-
-def _is_list(value: Listing) -> bool:
-    """Whether items are of a kind and distinct: ``5, as required`` and ``5, or about 5.0`` are no lists."""
-    kinds = {type(one) if isinstance(one, Word | Choice) else None for one in value.items}
-    return len(kinds) == 1 and not any(judge(one, value.items[0]) for one in value.items[1:])
-
-
+BOX = "box"
 #: The kind of an announcement that may say something of the answer instead: "the answer is 2 more than 3".
 LOOSE = "loose"
 
+# Bounds on the work for one text: a sample that repeats itself to its last token has thousands of marks.
 _TRIED = 100  # marks of a kind, from the last one
 _AFTER = 600  # characters behind a mark that are looked at
+_LONGEST_BOX = 4000  # characters
+
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*")
+_MINUS = re.compile(r"(?:^|[=$(\[:≈]|\\approx|\\[(\[])\s*[-−]\s*$")
+_UNBRACED = re.compile(
+    r"\\[dt]?frac\s*(?:\d|\{[^{}]*\})\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\[\d+\])?\s*(?:\d+|\{[^{}]*\})|\\text\{[^{}]*\}"
+    r"|-?[\d.,]*\d|-?[A-Za-z]|\\[A-Za-z]+"
+)
+#: Between the boxes of one list: signs, ``and``, and the name of the unknown that both share.
+_BETWEEN = re.compile(r"(?:[\s$,;&.]|\\[,;: )(\]\[]|\\quad|\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)*")
+_NAMED = re.compile(r"([A-Za-z](?:_\{?\w+\}?)?)\s*=\s*$")
 
 _HASHES = re.compile(r"(?<!#)#{4,}[ \t]*(?P<line>[^\n#][^\n]*)")
 _HEADING = re.compile(
@@ -161,6 +88,95 @@ _NO_ANSWER = re.compile(
     r"because|since|if|when|by|from|after|obtained|shown|below|above|clear|simply|just|let|now|and|but|always|\w+ly|\w+ed)\b",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a text that is marked as an answer.
+
+    Attributes:
+        start: Where its mark begins.
+        end: Where it ends.
+        content: What is marked.
+        kind: ``BOX`` where it stands in a box, ``LOOSE`` where words announce it that may mean something else.
+    """
+
+    start: int
+    end: int
+    content: str
+    kind: str = ""
+
+
+def last_box(text: str) -> Span | None:
+    """The content of the last box that holds something; boxes that stand side by side are one list."""
+    boxes: list[Span] = []
+    # Backwards: the last box counts, with those right before it that its list goes on from.
+    for mark in reversed(list(_BOX.finditer(text))[-_TRIED:]):
+        box = _content(text, mark)
+        if box is None or not re.search(r"[^\W_]|\\[A-Za-z{]|[∞∅]", box.content):
+            continue
+        if boxes and not _are_one_list(text, box, boxes[-1]):
+            break
+        boxes.append(box)
+    if not boxes:
+        return None
+    listed = _distinct([box.content for box in reversed(boxes)])
+    content = _sign(text, boxes[-1]) + ", ".join(listed) if len(listed) == 1 else ", ".join(listed)
+    return Span(boxes[-1].start, boxes[0].end, content, BOX)
+
+
+def _distinct(contents: Sequence[str]) -> list[str]:
+    """Without those that an earlier one equals; of one value in several spellings the last stays."""
+    values = [read_value(content)[0] for content in contents]
+    if all(judge(value, values[-1]) for value in values):
+        return [contents[-1]]
+    return list(dict.fromkeys(contents))
+
+
+def _sign(text: str, box: Span) -> str:
+    """The minus sign before a box that belongs to it: no difference, no dash."""
+    return "-" if _MINUS.search(text[max(box.start - 12, 0) : box.start]) else ""
+
+
+def _content(text: str, mark: re.Match[str]) -> Span | None:
+    if text[mark.end() : mark.end() + 1] != "{":
+        bare = _UNBRACED.match(text, mark.end())
+        return Span(mark.start(), bare.end(), bare[0]) if bare else None
+    end = closing_brace(text, mark.end())
+    if end < 0:
+        return None
+    content, after = text[mark.end() + 1 : end], end + 1
+    goes_on = re.compile(r"\s*(\\?%|\\pi(?![A-Za-z])|\\sqrt\{[^{}]*\})").match(text, after)
+    if goes_on:  # 70\%, 3\pi
+        content, after = content + goes_on[1].replace("\\%", "%").replace("%", r"\%"), goes_on.end()
+    return Span(mark.start(), after, content)
+
+
+def closing_brace(text: str, start: int) -> int:
+    """Where the brace that opens at ``start`` closes; -1 where it never does."""
+    depth = 0
+    for brace in re.finditer(r"\\[{}]|[{}]", text[start : start + _LONGEST_BOX]):
+        if len(brace[0]) == 1:
+            depth += 1 if brace[0] == "{" else -1
+            if depth == 0:
+                return start + brace.start()
+    return -1
+
+
+def _are_one_list(text: str, left: Span, right: Span) -> bool:
+    between = text[left.end : right.start]
+    if left.end > right.start:  # one stands in the other
+        return False
+    if "\n\n" in between or len(between) > 60:
+        return False
+    if left.content == right.content and not between.strip(" $.,\n"):
+        return True
+    name, before = _NAMED.search(between), _NAMED.search(text[max(left.start - 20, 0) : left.start])
+    if name and before and name[1] == before[1]:
+        between = between[: name.start()]
+    elif name:
+        return False
+    return bool(re.search(r"[,;&]|and|or", between)) and _BETWEEN.fullmatch(between) is not None
 
 
 def last_hashes(text: str) -> Span | None:

@@ -29,7 +29,7 @@ def strip_thinking(text: str) -> str:
     (:func:`opened_thinking`). They cannot where a chat server without a reasoning parser applies the template: there a
     thought that was cut off stays, and its ``finish_reason`` is ``length``.
 
-    The marks that other families of models have in place of these are known as well.
+    The marks that other families of models have in start of these are known as well.
     """
     ends = [found.end() for found in _CLOSES.finditer(text)]
     answer = text[ends[-1] :].lstrip() if ends else text
@@ -72,7 +72,7 @@ def own_part(text: str) -> str:
     marked, digit = _MARKED.search(text), re.search(r"\d", text)
     answered = max((found.start() for found in _ANSWERED.finditer(text)), default=-1)
     for asked in _ASKED.finditer(text):
-        place = asked.start()
-        if (marked and marked.end() <= place) or (digit and digit.start() < place < answered):
-            return text[:place]
+        start = asked.start()
+        if (marked and marked.end() <= start) or (digit and digit.start() < start < answered):
+            return text[:start]
     return text

@@ -1,6 +1,7 @@
-r"""A place in a row of tokens, and the steps that a grammar takes from it.
+r"""The part of the grammar that a name or a bracket decides: what ``\frac``, ``\sqrt``, ``\log_2`` and functions take.
 
-What follows a name or a bracket: the arguments of ``\frac``, ``\sqrt``, ``\log_2`` and functions, subscripts.
+``expressions`` holds the other part, sums and products by precedence. The two call each other, so they are one parser
+in two classes: this one leaves the levels of precedence to its subclass.
 """
 
 from abc import abstractmethod
@@ -27,16 +28,16 @@ class Cursor:
         tokens: What is read.
 
     Attributes:
-        place: The number of the next token.
+        position: The number of the next token.
     """
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens
-        self.place = 0
+        self.position = 0
 
     def rest(self) -> Sequence[Token]:
         """What was not read."""
-        return self._tokens[self.place :]
+        return self._tokens[self.position :]
 
     def _close(self, sign: str) -> None:
         if not self._sign(sign):
@@ -44,15 +45,15 @@ class Cursor:
         self._take()
 
     def _peek(self) -> Token | None:
-        return self._tokens[self.place] if self.place < len(self._tokens) else None
+        return self._tokens[self.position] if self.position < len(self._tokens) else None
 
     def _sign(self, text: str) -> bool:
         token = self._peek()
         return token is not None and token.kind == SIGN and token.text == text
 
     def _take(self) -> str:
-        self.place += 1
-        return self._tokens[self.place - 1].text
+        self.position += 1
+        return self._tokens[self.position - 1].text
 
 
 _CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -103,7 +104,7 @@ class Commands(Cursor):
         """Whether a further factor follows."""
 
     def _named(self, name: str) -> Node:
-        self.place += 1
+        self.position += 1
         if name in _INFINITE:
             return Symbol("oo")
         if name.startswith("basis"):
@@ -133,12 +134,12 @@ class Commands(Cursor):
             return self._bracketed(token.text)
         if token is not None and token.kind == NUMBER and token.text.isdigit() and len(token.text) > 1:
             first, rest = token.text[0], token.text[1:]
-            # The number is cut in two; what follows sees its second part.
+            # LaTeX takes one digit: \frac12 is a half. The number is cut in two; what follows sees its second part.
             self._tokens = [
-                *self._tokens[: self.place],
+                *self._tokens[: self.position],
                 Token(NUMBER, first, Fraction(int(first))),
                 Token(NUMBER, rest, Fraction(int(rest))),
-                *self._tokens[self.place + 1 :],
+                *self._tokens[self.position + 1 :],
             ]
         return self.atom(short=True)
 
@@ -148,7 +149,7 @@ class Commands(Cursor):
             index = self._bracketed("[")
         token = self._peek()
         if token is not None and token.kind == NUMBER:  # \sqrt 13 and √13 are of the whole number
-            self.place += 1
+            self.position += 1
             radicand: Node = Number(token.value or Fraction(0))
         else:
             radicand = self._argument()
@@ -159,7 +160,7 @@ class Commands(Cursor):
         token = self._peek()
         if token is None or token.text != closes:
             raise UnreadableError(f"{name} never closes")
-        self.place += 1
+        self.position += 1
         return Call(name, (inner,))
 
     def _called(self, name: str) -> Node:
@@ -193,7 +194,7 @@ class Commands(Cursor):
             if token.kind == SIGN:
                 break
             node = product(node, self.power())
-        following = self._tokens[self.place + 1 : self.place + 2]
+        following = self._tokens[self.position + 1 : self.position + 2]
         if self._sign("/") and name in _CIRCULAR and following and following[0].kind == NUMBER:
             node = self.joined("div", node)  # cos pi/3, and not log 5/log 2
         return (node,)
@@ -210,7 +211,7 @@ class Commands(Cursor):
         while self._sign("'"):
             self._take()
             name += "'"
-        if name.rstrip("'") in _APPLIED and self._sign("(") and not self._tokens[self.place].spaced:
+        if name.rstrip("'") in _APPLIED and self._sign("(") and not self._tokens[self.position].spaced:
             return Symbol(name + self._application())
         if not self._sign("_"):
             return Symbol(name)
@@ -224,7 +225,7 @@ class Commands(Cursor):
             token = self._peek()
             if token is None:
                 raise UnreadableError("a bracket never closes")
-            self.place += 1
+            self.position += 1
             text += token.text
             depth += (token.text in "([") - (token.text in ")]")
             if not depth:
@@ -234,7 +235,7 @@ class Commands(Cursor):
         token = self._peek()
         if token is None:
             raise UnreadableError("a subscript is missing")
-        self.place += 1
+        self.position += 1
         if not (token.kind == SIGN and token.text == "{"):
             return token.text
         text = ""
@@ -243,7 +244,7 @@ class Commands(Cursor):
             if inner is None:
                 raise UnreadableError("a subscript never ends")
             text += inner.text
-            self.place += 1
+            self.position += 1
         self._take()
         return text
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import combinations
 
+from optscale_predictor.questions.answers.values.brackets import as_real_set, entries, equal_sets, vector_of_sum
 from optscale_predictor.questions.answers.values.kinds import (
     Based,
     Bracketed,
@@ -26,16 +27,14 @@ from optscale_predictor.questions.answers.values.kinds import (
     Unread,
     Value,
     Word,
+    equal_scalars,
+    proportional,
 )
-from optscale_predictor.questions.answers.values.matrices import entries, vector_of_sum
-from optscale_predictor.questions.answers.values.naming import is_dependent
-from optscale_predictor.questions.answers.values.phrases import subject
-from optscale_predictor.questions.answers.values.real_sets import as_real_set, equal_sets
-from optscale_predictor.questions.answers.values.relations import difference, equal_scalars, proportional
+from optscale_predictor.questions.answers.values.relations import difference, is_dependent
 from optscale_predictor.questions.answers.values.tokens import Call, Number, Symbol, UnreadableError
-from optscale_predictor.questions.answers.values.units import compatible
+from optscale_predictor.questions.answers.values.words import compatible, subject
 
-_MOST = 64  # items of lists that are compared in any order
+_MOST = 64  # items of lists that are compared in any order: each with each
 
 
 def judge(answer: Value, gold: Value) -> bool:
@@ -241,6 +240,7 @@ def _in_any_order(left: Sequence[Value], right: Sequence[Value]) -> bool:
     """Whether each item has its own partner on the other side."""
     if len(left) != len(right) or len(left) > _MOST:
         return False
+    # The first partner that fits is taken. Where a list holds both 50% and 0.5 a pairing may exist that this misses.
     free = list(right)
     for one in left:
         partner = next((number for number, two in enumerate(free) if _judge(one, two)), None)
@@ -274,7 +274,8 @@ def _scalar(other: Value, value: Value) -> bool:
     return isinstance(other, Scalar) and isinstance(value, Scalar) and equal_scalars(other, value)
 
 
-#: The first kind that either of two values is of decides.
+#: The first kind here that either of two values is of decides, so a kind that may hold others stands before them: a
+#: choice with its content before all, a set before an interval, a list before a number with a unit.
 _RULES: Sequence[tuple[type, Callable[[Value, Value], bool]]] = (
     (Unread, _unread),
     (Choice, _choice),

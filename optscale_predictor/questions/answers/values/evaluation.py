@@ -1,6 +1,6 @@
 """The value of an expression: exact where it is rational, else to 60 digits; with variables, values at fixed points.
 
-Two expressions that agree to 30 digits at several points are one function, as far as anybody who writes answers is
+Two expressions that agree to 45 digits at several points are one function, as far as anybody who writes answers is
 concerned (the idea of Schwartz 1980 and Zippel 1979 for polynomials).
 """
 
@@ -17,18 +17,18 @@ from optscale_predictor.questions.answers.values.operations import (
     MP,
     ONE_AT_A_TIME,
     OPERATIONS,
-    Value,
+    Numeric,
     inexact,
 )
 from optscale_predictor.questions.answers.values.tokens import Call, Node, Number, Symbol, UnreadableError
 
-#: Values equal to so many digits are equal.
+#: Values equal to so many digits are equal: fewer than are computed, as each operation loses some.
 AGREEING = 45
 #: Points at which expressions with variables are compared; half of them negative.
 POINTS = 6
 _CONSTANTS = ("pi", "e", "i", "oo")
 _NOTHING = MP.mpf(10) ** -(DIGITS - 6)  # what rounding leaves of nothing, relative to what cancelled
-_TINY = MP.mpf(10) ** -30
+_TINY = MP.mpf(10) ** -30  # what is smaller than this is computed once more
 
 
 def symbols(node: Node) -> frozenset[str]:
@@ -40,7 +40,7 @@ def symbols(node: Node) -> frozenset[str]:
     return frozenset()
 
 
-def evaluate(node: Node, values: Mapping[str, Value] | None = None) -> Value:
+def evaluate(node: Node, values: Mapping[str, Numeric] | None = None) -> Numeric:
     """The value of an expression whose variables have these values.
 
     Raises:
@@ -53,9 +53,9 @@ def evaluate(node: Node, values: Mapping[str, Value] | None = None) -> Value:
             raise UnreadableError(f"no value: {error}") from error
 
 
-def at_points(node: Node, names: frozenset[str]) -> list[Value]:
+def at_points(node: Node, names: frozenset[str]) -> list[Numeric]:
     """Values at each of the points, None where there is none."""
-    found: list[Value] = []
+    found: list[Numeric] = []
     for point in range(POINTS):
         try:
             found.append(evaluate(node, {name: _coordinate(name, point) for name in names}))
@@ -64,7 +64,7 @@ def at_points(node: Node, names: frozenset[str]) -> list[Value]:
     return found
 
 
-def same(left: Value, right: Value) -> bool:
+def same(left: Numeric, right: Numeric) -> bool:
     """Whether two values are equal: exactly where both are exact, else to so many digits."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left == right
@@ -78,7 +78,7 @@ def same(left: Value, right: Value) -> bool:
         return bool(abs(one - other) <= larger * MP.mpf(10) ** -AGREEING)
 
 
-def less(left: Value, right: Value) -> bool:
+def less(left: Numeric, right: Numeric) -> bool:
     """Whether one real value is smaller than another."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left < right
@@ -86,7 +86,7 @@ def less(left: Value, right: Value) -> bool:
         return bool(inexact(left).real < inexact(right).real)
 
 
-def ratio(left: Value, right: Value) -> Value:
+def ratio(left: Numeric, right: Numeric) -> Numeric:
     """``left / right``; None where that is not a finite number other than 0."""
     with ONE_AT_A_TIME:
         try:
@@ -96,7 +96,7 @@ def ratio(left: Value, right: Value) -> Value:
         return quotient if MP.isfinite(quotient) and quotient else None
 
 
-def digits(value: Value) -> str:
+def digits(value: Numeric) -> str:
     """A value as a key: an exact one in full, another to so many digits as equal ones share nearly always."""
     if isinstance(value, Fraction):
         written = f"{value.numerator:x}/{value.denominator:x}"
@@ -107,13 +107,16 @@ def digits(value: Value) -> str:
         return "~" + ",".join(MP.nstr(part, AGREEING - 2) for part in parts)
 
 
-def _coordinate(name: str, point: int) -> Value:
-    """Where a variable stands at a point: between 0.25 and 4.25, negative at every other one."""
+def _coordinate(name: str, point: int) -> Numeric:
+    """Where a variable stands at a point: between 0.25 and 4.25, negative at every other one.
+
+    By a checksum of its name, so that keys of answers are equal in all processes, which ``hash`` would not give.
+    """
     fraction = Fraction(crc32(f"{name}/{point}".encode()), 2**32)
     return (fraction * 4 + Fraction(1, 4)) * (-1) ** point
 
 
-def _not_cancelled(node: Node, values: Mapping[str, Value]) -> Value:
+def _not_cancelled(node: Node, values: Mapping[str, Numeric]) -> Numeric:
     """A value, and 0 where rounding left a trace of what cancels: with more digits that trace is smaller still."""
     value = _evaluate(node, values)
     if isinstance(value, Fraction) or not 0 < abs(inexact(value)) < _TINY:
@@ -123,7 +126,7 @@ def _not_cancelled(node: Node, values: Mapping[str, Value]) -> Value:
         return Fraction(0) if abs(inexact(again)) < abs(inexact(value)) * _TINY else again
 
 
-def _settled(value: Value) -> Value:
+def _settled(value: Numeric) -> Numeric:
     """A value without the part, real or imaginary, that only rounding left."""
     if isinstance(value, Fraction):
         return value
@@ -138,7 +141,7 @@ def _settled(value: Value) -> Value:
     return MP.mpc(0, number.imag) if real <= imaginary * _NOTHING else number
 
 
-def _evaluate(node: Node, values: Mapping[str, Value]) -> Value:
+def _evaluate(node: Node, values: Mapping[str, Numeric]) -> Numeric:
     if isinstance(node, Number):
         return node.value
     if isinstance(node, Symbol):
@@ -147,11 +150,11 @@ def _evaluate(node: Node, values: Mapping[str, Value]) -> Value:
     return _bounded(OPERATIONS[node.name](*arguments))
 
 
-def _constant(name: str) -> Value:
+def _constant(name: str) -> Numeric:
     return {"pi": +MP.pi, "e": +MP.e, "i": MP.mpc(0, 1), "oo": MP.inf}[name]
 
 
-def _bounded(value: Value) -> Value:
+def _bounded(value: Numeric) -> Numeric:
     if isinstance(value, int):
         value = Fraction(value)
     if isinstance(value, Fraction) and max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:

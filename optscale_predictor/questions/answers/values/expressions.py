@@ -1,4 +1,4 @@
-r"""Expressions: a tree, and the grammar that reads one from tokens.
+r"""The grammar of expressions: from tokens to a tree, sums and products by precedence.
 
 The grammar is that of answers, LaTeX and plain at once: ``\frac12``, ``2\sqrt3``, ``20 * sqrt(13)``, ``2cos(a)``,
 ``\log_2 8``, ``|{-3}|``, ``5!``, ``\binom{10}{3}``; a whole number before a fraction is a mixed number.
@@ -24,9 +24,9 @@ from optscale_predictor.questions.answers.values.tokens import (
     negated,
     product,
 )
-from optscale_predictor.questions.answers.values.units import is_unit
+from optscale_predictor.questions.answers.values.words import is_unit
 
-_DEEPEST = 40  # nested brackets, powers and functions
+_DEEPEST = 40  # nested brackets, powers and functions: well below Python's limit, part of which the caller has used
 
 
 def parse_expression(tokens: Sequence[Token]) -> Node:
@@ -82,7 +82,7 @@ class _Parser(Commands):
             elif self._sign("/"):
                 node = self.joined("div", node)
             elif self.starts_factor():
-                node = product(node, self.power())
+                node = product(node, self.power())  # side by side: 2x, 3(4)
             else:
                 return negated(node) if negative else node
 
@@ -100,12 +100,12 @@ class _Parser(Commands):
         if token is None:
             return False
         if token.kind == SIGN:
-            following = self._tokens[self.place + 1 : self.place + 2]
+            following = self._tokens[self.position + 1 : self.position + 2]
             if token.spaced and following and following[0].kind == WORD:  # a remark
                 return False
             return token.text in "([{" or (token.text == "|" and not self._bars)
         if token.kind == NUMBER:
-            return self.place > 0 and self._tokens[self.place - 1].kind != NUMBER
+            return self.position > 0 and self._tokens[self.position - 1].kind != NUMBER
         return token.kind == SYMBOL or token.text in FUNCTIONS | GREEK | OPENERS
 
     def power(self) -> Node:
@@ -140,7 +140,7 @@ class _Parser(Commands):
 
     def _is_inner(self) -> bool:
         """Whether something other than words follows the next sign."""
-        following = self._tokens[self.place + 1 : self.place + 2]
+        following = self._tokens[self.position + 1 : self.position + 2]
         return bool(following) and following[0].kind != WORD
 
     def atom(self, short: bool = False) -> Node:
@@ -150,10 +150,10 @@ class _Parser(Commands):
         if token.kind == NUMBER and token.value is not None:
             return self._number(short)
         if token.kind == SYMBOL or (token.kind == NAME and token.text in GREEK | {"pi"}):
-            self.place += 1
+            self.position += 1
             return self._subscripted(token.text)
         if token.kind == WORD and _is_product(token):
-            self.place += 1
+            self.position += 1
             return Call("mul", tuple(Symbol(one) for one in token.text))
         if token.kind == NAME:
             return self._named(token.text)
@@ -162,36 +162,36 @@ class _Parser(Commands):
         raise UnreadableError(f"no expression begins with {token.text!r}")
 
     def _number(self, short: bool) -> Node:
-        token = self._tokens[self.place]
+        token = self._tokens[self.position]
         value = token.value if token.value is not None else Fraction(0)
-        self.place += 1
+        self.position += 1
         mixed = None if short else self._mixed(value)
         return Number(value) if mixed is None else mixed
 
     def _mixed(self, whole: Fraction) -> Node | None:
         r"""``2\frac12`` and ``2 1/2``: the sum of a whole number and a fraction of whole numbers."""
-        if whole.denominator != 1 or "." in self._tokens[self.place - 1].text:
+        if whole.denominator != 1 or "." in self._tokens[self.position - 1].text:
             return None
-        before, token = self.place, self._peek()
+        before, token = self.position, self._peek()
         try:
             if token is not None and token.kind == NAME and token.text == "frac":
                 fraction: Node = self._named("frac")
             elif token is not None and token.kind == NUMBER and self._is_plain_fraction():
-                above, below = token.value, self._tokens[self.place + 2].value
-                self.place += 3
+                above, below = token.value, self._tokens[self.position + 2].value
+                self.position += 3
                 fraction = Call("div", (Number(above or Fraction(0)), Number(below or Fraction(1))))
             else:
                 return None
         except UnreadableError:
-            self.place = before
+            self.position = before
             return None
         if _is_of_whole_numbers(fraction):
             return Call("add", (Number(whole), fraction))
-        self.place = before
+        self.position = before
         return None
 
     def _is_plain_fraction(self) -> bool:
-        three = self._tokens[self.place : self.place + 3]
+        three = self._tokens[self.position : self.position + 3]
         return [one.kind for one in three] == [NUMBER, SIGN, NUMBER] and three[1].text == "/" and three[0].spaced
 
 

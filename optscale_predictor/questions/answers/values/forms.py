@@ -9,6 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, reduce
 
+from optscale_predictor.questions.answers.values.brackets import (
+    as_real_set,
+    intersected,
+    is_matrix,
+    read_matrix,
+    read_nested,
+    united,
+    without,
+)
 from optscale_predictor.questions.answers.values.expressions import parse_expression
 from optscale_predictor.questions.answers.values.kinds import (
     Bracketed,
@@ -22,12 +31,15 @@ from optscale_predictor.questions.answers.values.kinds import (
     Value,
     Word,
 )
-from optscale_predictor.questions.answers.values.matrices import is_matrix, read_matrix, read_nested
-from optscale_predictor.questions.answers.values.measured import read_measured, read_scalar
-from optscale_predictor.questions.answers.values.naming import is_name
-from optscale_predictor.questions.answers.values.phrases import choice, phrase, plain_words, spelt_form, wording
-from optscale_predictor.questions.answers.values.real_sets import as_real_set, intersected, united, without
-from optscale_predictor.questions.answers.values.relations import RELATIONS, read_relation
+from optscale_predictor.questions.answers.values.phrases import (
+    choice,
+    phrase,
+    read_measured,
+    read_scalar,
+    spelt_form,
+    wording,
+)
+from optscale_predictor.questions.answers.values.relations import RELATIONS, is_name, read_relation
 from optscale_predictor.questions.answers.values.spelling import SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS, clean
 from optscale_predictor.questions.answers.values.tokens import (
     CLOSES,
@@ -42,6 +54,7 @@ from optscale_predictor.questions.answers.values.tokens import (
     split,
     tokenize,
 )
+from optscale_predictor.questions.answers.values.words import plain_words
 
 #: Characters; a longer "answer" is no answer, and equals none but itself.
 LONGEST = 1000
@@ -62,12 +75,14 @@ def read_value(text: str) -> tuple[Value, ...]:
     if len(text) > LONGEST:
         return (Unread(text),)
     cleaned = clean(text)
+    # Letters and phrases before the grammar, which would take B for a variable and "no" for a product.
     told = choice(cleaned, read_value) or phrase(cleaned)
     if told is not None:
         return (told,)
     cleaned = _REMARK.sub("", _LABEL.sub("", cleaned))
     try:
         readings = [_tried(cleaned), read_measured(cleaned)]
+        # 100,200 is a number outside brackets and two inside; each reading that is possible comes behind the likeliest.
         if re.search(r"\d,\d{3}(?!\d)", cleaned):
             readings += [_tried(cleaned, grouped=False), _tried(cleaned, inside=True)]
         found = tuple(dict.fromkeys(one for one in readings if one is not None))
@@ -96,7 +111,7 @@ def _all_but(text: str) -> Value | None:
 
 
 def _answer(tokens: Sequence[Token]) -> Value:
-    """The value of tokens: unions, then lists, then relations, then what stands by itself."""
+    """The value of tokens, by what binds loosest: unions, then lists, then relations, then what stands by itself."""
     tokens = _stripped(tokens)
     parts = split(tokens, "∪")
     if len(parts) > 1:

@@ -1,16 +1,24 @@
-"""What kinds of answers there are. Values are immutable; equal answers need not be equal objects (``equality``)."""
+"""What kinds of answers there are, and when two numbers or expressions are the same.
+
+Values are immutable. Two that are not the same object may be the same answer: ``equality`` decides that for all kinds.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from optscale_predictor.questions.answers.values.evaluation import at_points, evaluate, symbols
+from optscale_predictor.questions.answers.values.evaluation import at_points, evaluate, ratio, same, symbols
+from optscale_predictor.questions.answers.values.operations import is_real
 from optscale_predictor.questions.answers.values.tokens import Node
 
 
 @dataclass(frozen=True)
 class Scalar:
-    """A number, real or complex, or an expression with variables."""
+    """A number, real or complex, or an expression with variables.
+
+    Attributes:
+        node: The expression.
+    """
 
     node: Node
 
@@ -181,3 +189,38 @@ Value = (
     | Choice
     | Unread
 )
+
+
+def equal_scalars(left: Scalar, right: Scalar) -> bool:
+    """Whether two expressions have one value, or with variables one value at every point."""
+    if left.node == right.node:
+        return True
+    if not left.names and not right.names:
+        return same(left.value, right.value)
+    if left.names != right.names:
+        return False
+    points = list(zip(left.points, right.points, strict=True))
+    known = [(one, two) for one, two in points if one is not None and two is not None]
+    # Where only one has a value they are two functions; one point where both have is no evidence of one.
+    if len(known) < 2 or any((one is None) != (two is None) for one, two in points):
+        return False
+    # Roots and logarithms agree where they are real; elsewhere they have branches.
+    real = [(one, two) for one, two in known if is_real(one) and is_real(two)]
+    return all(same(one, two) for one, two in (real if len(real) > 1 else known))
+
+
+def proportional(left: Scalar, right: Scalar, negative: bool) -> bool:
+    """Whether one is a constant multiple of the other: the same zeros, and with a positive one the same sign.
+
+    Args:
+        left: An expression with variables.
+        right: The other.
+        negative: Whether the constant may be negative, as it may between equations and not between inequalities.
+    """
+    names = left.names | right.names
+    if left.names != right.names or not names:
+        return False
+    ratios = [ratio(one, two) for one, two in zip(left.points, right.points, strict=True) if None not in (one, two)]
+    if len(ratios) < 2 or None in ratios or not all(same(ratios[0], one) for one in ratios[1:]):
+        return False
+    return negative or (is_real(ratios[0]) and ratios[0] > 0)

@@ -15,34 +15,34 @@ import mpmath
 
 from optscale_predictor.questions.answers.values.tokens import UnreadableError
 
-Value = Any  # a Fraction, or mpmath's mpf or mpc
+Numeric = Any  # a Fraction, or mpmath's mpf or mpc
 
 DIGITS = 60
 MOST_BITS = 200_000  # of an exact number
-_LARGEST = 1e9  # of an exponent, in powers of two
-_FACTORIALS = 2_000
+_LARGEST = 1e9  # of a power's base-2 logarithm
+_FACTORIALS = 2_000  # the largest number whose factorial is computed
 
 MP = mpmath.MPContext()
 MP.dps = DIGITS
-#: mpmath changes its context's precision while it computes.
+#: Held while mpmath computes: it changes its context's precision meanwhile, and threads share the context.
 ONE_AT_A_TIME = threading.RLock()
 
 
-def inexact(value: Value) -> Any:
+def inexact(value: Numeric) -> Any:
     """A value as mpmath's."""
     if isinstance(value, Fraction):
         return MP.mpf(value.numerator) / value.denominator
     return MP.mpmathify(value)
 
 
-def is_real(value: Value) -> bool:
+def is_real(value: Numeric) -> bool:
     """Whether a value is a real number, infinities included."""
     with ONE_AT_A_TIME:
         return isinstance(value, Fraction) or not inexact(value).imag
 
 
-def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[..., Value]:
-    def join(left: Value, right: Value) -> Value:
+def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[..., Numeric]:
+    def join(left: Numeric, right: Numeric) -> Numeric:
         if isinstance(left, Fraction) and isinstance(right, Fraction):
             return operation(left, right)
         return operation(inexact(left), inexact(right))
@@ -50,7 +50,7 @@ def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[..., Value]:
     return lambda *values: reduce(join, values)
 
 
-def _power(base: Value, exponent: Value) -> Value:
+def _power(base: Numeric, exponent: Numeric) -> Numeric:
     if isinstance(base, Fraction) and isinstance(exponent, Fraction):
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
         if exponent.denominator == 1 and bits * abs(exponent) < MOST_BITS:
@@ -66,11 +66,11 @@ def _power(base: Value, exponent: Value) -> Value:
     return MP.power(one, other)
 
 
-def _is_negative(value: Value) -> bool:
+def _is_negative(value: Numeric) -> bool:
     return value < 0 if isinstance(value, Fraction) else bool(is_real(value) and inexact(value).real < 0)
 
 
-def _root(radicand: Value, index: Value = Fraction(2)) -> Value:
+def _root(radicand: Numeric, index: Numeric = Fraction(2)) -> Numeric:
     if not isinstance(index, Fraction) or index.denominator != 1 or not 2 <= index <= 1000:
         raise UnreadableError("not a root")
     if isinstance(radicand, Fraction) and radicand >= 0:
@@ -85,34 +85,34 @@ def _root(radicand: Value, index: Value = Fraction(2)) -> Value:
 def _whole_root(number: int, index: int) -> int | None:
     if number.bit_length() > 120:
         return None
-    near = round(number ** (1 / index))
+    near = round(number ** (1 / index))  # a float, hence its neighbours
     return next((one for one in (near - 1, near, near + 1) if one >= 0 and one**index == number), None)
 
 
-def _factorial(value: Value) -> Value:
+def _factorial(value: Numeric) -> Numeric:
     if not isinstance(value, Fraction) or value.denominator != 1 or not 0 <= value <= _FACTORIALS:
         raise UnreadableError("no factorial")
     return Fraction(reduce(operator.mul, range(1, int(value) + 1), 1))
 
 
-def _binomial(above: Value, below: Value) -> Value:
+def _binomial(above: Numeric, below: Numeric) -> Numeric:
     return Fraction(comb(*(_natural(one) for one in (above, below))))
 
 
-def _natural(value: Value) -> int:
+def _natural(value: Numeric) -> int:
     if not isinstance(value, Fraction) or value.denominator != 1 or not 0 <= value <= 10 * _FACTORIALS:
         raise UnreadableError("not a natural number")
     return int(value)
 
 
-def _whole(value: Value) -> int:
+def _whole(value: Numeric) -> int:
     if not isinstance(value, Fraction) or value.denominator != 1:
         raise UnreadableError("not a whole number")
     return int(value)
 
 
-def _transcendental(function: Callable[[Any], Any]) -> Callable[[Value], Value]:
-    def apply(value: Value) -> Value:
+def _transcendental(function: Callable[[Any], Any]) -> Callable[[Numeric], Numeric]:
+    def apply(value: Numeric) -> Numeric:
         number = inexact(value)
         if abs(number) > 10**DIGITS and not MP.isinf(number):
             raise UnreadableError("too large an argument")
@@ -121,7 +121,7 @@ def _transcendental(function: Callable[[Any], Any]) -> Callable[[Value], Value]:
     return apply
 
 
-def _logarithm(value: Value, base: Value = Fraction(10)) -> Value:
+def _logarithm(value: Numeric, base: Numeric = Fraction(10)) -> Numeric:
     """Base 10 where none is written, as the questions' authors mean it."""
     if isinstance(value, Fraction) and isinstance(base, Fraction) and value > 0 and base > 1:
         near = int(MP.nint(MP.log(inexact(value), inexact(base))))
@@ -130,7 +130,7 @@ def _logarithm(value: Value, base: Value = Fraction(10)) -> Value:
     return MP.log(inexact(value)) / MP.log(inexact(base))
 
 
-def _floor(value: Value) -> Value:
+def _floor(value: Numeric) -> Numeric:
     if isinstance(value, Fraction):
         return Fraction(value.numerator // value.denominator)
     if abs(value) > 10**DIGITS:
@@ -138,7 +138,7 @@ def _floor(value: Value) -> Value:
     return Fraction(int(MP.floor(inexact(value).real)))
 
 
-OPERATIONS: Mapping[str, Callable[..., Value]] = {
+OPERATIONS: Mapping[str, Callable[..., Numeric]] = {
     "add": _arithmetic(operator.add),
     "mul": _arithmetic(operator.mul),
     "div": _arithmetic(operator.truediv),

@@ -1,12 +1,15 @@
-"""Answers in words: numbers spelt out, phrases with a meaning in mathematics, and the plain word.
+"""Answers with words in them: what their spelling alone tells, and numbers with a word, a sign or a remark behind them.
 
-Answers that their spelling alone tells: words and phrases, times, numerals in a base, money in words.
+A word, a phrase with a meaning, a letter of a choice, a time, a numeral in a base, a date, and money in words need no
+grammar. Behind an expression may stand a per cent sign, a unit, a noun, or the number once more in words.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from optscale_predictor.questions.answers.values.brackets import ALL_REALS, EMPTY
+from optscale_predictor.questions.answers.values.expressions import parse_expression, parse_prefix
 from optscale_predictor.questions.answers.values.kinds import (
     Based,
     Choice,
@@ -18,7 +21,6 @@ from optscale_predictor.questions.answers.values.kinds import (
     Value,
     Word,
 )
-from optscale_predictor.questions.answers.values.real_sets import ALL_REALS, EMPTY
 from optscale_predictor.questions.answers.values.spelling import (
     OPERATORS,
     SET_CLOSES,
@@ -26,123 +28,29 @@ from optscale_predictor.questions.answers.values.spelling import (
     WORD_CLOSES,
     WORD_OPENS,
 )
-from optscale_predictor.questions.answers.values.tokens import NAMES, Number
-
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SMALL = {word: number for number, word in enumerate(_ONES)} | {
-    word: number for number, word in zip(range(20, 100, 10), _TENS, strict=True)
-}
-_LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_PARTS = {
-    **{"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4},
-    **{"fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10},
-}
-#: Words behind a number that multiply it.
-MULTIPLES = {**_LARGE, "trillion": 10**12, "dozen": 12, "lakh": 10**5, "crore": 10**7, "grand": 1000}
-_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join((*_SMALL, *_LARGE))})\b", re.IGNORECASE)
-
-_NOTHING = {
-    "no solution",
-    "no solutions",
-    "no solution exists",
-    "no solutions exist",
-    "no real solution",
-    "no real solutions",
-    "there is no solution",
-    "there are no solutions",
-    "empty set",
-    "the empty set",
-}
-_REALS = {
-    "all real numbers",
-    "all reals",
-    "all real",
-    "real numbers",
-    "the set of all real numbers",
-    "set of all real numbers",
-    "any real number",
-    "all real x",
-}
-_SYNONYMS = {
-    "dne": "does not exist",
-    "not possible": "impossible",
-    "infinite": "infinitely many",
-    "infinitely many solutions": "infinitely many",
-}
-_SAYING = re.compile(r"^(?P<subject>\w[\w' ]*?) (?:is|are|was|were) (?:the )?(?:\w+est|first|winner|answer|one)$")
-
-
-def plain_words(text: str) -> str:
-    """A cleaned text as a phrase: small letters, one space between words, no article, no punctuation."""
-    text = text.replace(WORD_OPENS, " ").replace(WORD_CLOSES, " ").replace("¤", " $")
-    found = [word.strip(".'") for word in re.sub(r"[^\w%$'+./-]+", " ", text.casefold()).split()]
-    words = re.sub(r"\b(?:the|an?) (?=\w{2})(?!(?:and|or) )", "", " ".join(word for word in found if word))
-    return _SYNONYMS.get(words, words)
-
-
-def spelt_number(phrase: str) -> Fraction | None:
-    """The number that a phrase spells, as ``twenty-one`` and ``two thirds`` do; None where it spells none."""
-    words = re.split(r"[\s-]+", phrase.casefold().strip())
-    if len(words) > 1 and words[0] in ("negative", "minus"):
-        positive = spelt_number(" ".join(words[1:]))
-        return None if positive is None else -positive
-    part = _PARTS.get(words[-1].removesuffix("s")) if len(words) > 1 else None
-    if part is not None:
-        count = Fraction(1) if words[:-1] == ["a"] else spelt_number(" ".join(words[:-1]))
-        return None if count is None else count / part
-    whole = _spelt_whole(words)
-    return None if whole is None else Fraction(whole)
-
-
-def _spelt_whole(words: Sequence[str]) -> int | None:
-    total = group = 0
-    last = 1000  # the size of the word before: in a number they get smaller
-    for word in words:
-        if word == "and" and (total or group):
-            continue
-        if word in _SMALL:
-            if last <= 10 or (last < 100 and _SMALL[word] >= 10) or (_SMALL[word] == 0 and len(words) > 1):
-                return None
-            group, last = group + _SMALL[word], 10 if _SMALL[word] < 20 else 20
-        elif word in _LARGE:
-            group, last = max(group, 1) * _LARGE[word], 1000
-            if _LARGE[word] > 100:
-                total, group = total + group, 0
-        else:
-            return None
-    return total + group if words else None
-
-
-def last_spelt_number(text: str) -> str | None:
-    """The last number spelt out in a prose text; a lone ``one`` is no number there."""
-    found = None
-    for run in re.finditer(
-        rf"{_NUMBER_WORD.pattern}(?:(?:[\s-]|\sand\s)+{_NUMBER_WORD.pattern})*", text, re.IGNORECASE
-    ):
-        if run[0].casefold() != "one":
-            found = run[0]
-    return found
-
-
-def means_nothing(phrase: str) -> bool:
-    """Whether a phrase says that there is no solution."""
-    return phrase in _NOTHING or f"the {phrase}" in _NOTHING
-
-
-def means_all_reals(phrase: str) -> bool:
-    """Whether a phrase says that every real number is a solution."""
-    return phrase in _REALS
-
-
-def subject(phrase: str) -> str:
-    """Whom a sentence is about: ``evelyn`` of ``evelyn is fastest``; the phrase itself where it is none."""
-    found = _SAYING.match(phrase)
-    return found["subject"] if found else phrase
-
+from optscale_predictor.questions.answers.values.tokens import (
+    NAME,
+    NAMES,
+    NUMBER,
+    SIGN,
+    WORD,
+    Call,
+    Number,
+    Token,
+    UnreadableError,
+    product,
+    tokenize,
+)
+from optscale_predictor.questions.answers.values.words import (
+    MULTIPLES,
+    dimensions,
+    is_measure,
+    is_noun_phrase,
+    means_all_reals,
+    means_nothing,
+    plain_words,
+    spelt_number,
+)
 
 _LETTERS = re.compile(r"^(?:[A-Za-z .]|(?<=[A-Za-z])'(?=[a-z])|(?<=[A-Za-z]{2})-(?=[A-Za-z]{2}))+$")
 _LETTER_LIST = re.compile(r"^[A-Z](?:\W+(?:and|or)\W+[A-Z])+$")
@@ -165,6 +73,17 @@ _DOLLARS_AND_CENTS = re.compile(r"^(?:¤ ?)?(\d+)(?: dollars?)? and (\d\d?) cent
 _AND_A_HALF = re.compile(r"^(\d+) and a half$")
 _ALL_REALS = re.compile(r"\\mathbb ?\{? ?R ?\}?|\\(?:Reals|R)")
 _EMPTY = re.compile(rf"\\emptyset|{SET_OPENS} ?{SET_CLOSES}")
+#: Signs and names of money that stand before the number.
+CURRENCIES = {
+    "¤": "dollar",
+    "€": "euro",
+    "£": "sterling",
+    "¥": "yen",
+    "₹": "rupee",
+    "USD": "dollar",
+    "EUR": "euro",
+    "GBP": "sterling",
+}
 
 
 def spelt_form(text: str) -> Value | None:
@@ -244,3 +163,76 @@ def _is_variables(text: str) -> bool:
 def _unmarked(text: str) -> str:
     """Without the marks around words."""
     return " ".join(text.replace(WORD_OPENS, "").replace(WORD_CLOSES, "").split())
+
+
+def read_scalar(tokens: Sequence[Token]) -> Value:
+    """A number or an expression, with what may follow it: a per cent sign, a unit, a remark in brackets.
+
+    Raises:
+        UnreadableError: Something else follows, or there is no expression.
+    """
+    currency = next((token for token in tokens[:2] if token.text in CURRENCIES), None)
+    if currency is not None and len(tokens) > 1:
+        inner = read_scalar([token for token in tokens if token is not currency])
+        if isinstance(inner, Scalar | Quantity):
+            return Quantity(inner if isinstance(inner, Scalar) else inner.scalar, CURRENCIES[currency.text])
+    node, rest = parse_prefix(tokens)
+    if isinstance(node, Call) and node.name == "degree":
+        scale = [Token(WORD, one.text) if one.text in ("C", "F", "K") else one for one in rest]
+        node, rest = node.arguments[0], [Token(WORD, "degree"), *scale]
+    while rest and rest[0].kind == WORD and rest[0].text.lower() in MULTIPLES:
+        node, rest = product(node, Number(Fraction(MULTIPLES[rest[0].text.lower()]))), rest[1:]
+    return _measured(Scalar(node), rest)
+
+
+def _measured(scalar: Scalar, rest: Sequence[Token]) -> Value:
+    """A number with the tokens that follow it."""
+    if not rest:
+        return scalar
+    if [token.text for token in rest[:2]] == ["per", "cent"]:
+        rest = [Token(SIGN, "%"), *rest[2:]]
+    if rest[0].text == "%" or (rest[0].kind == WORD and rest[0].text.lower() in ("percent", "pct")):
+        noun = " ".join(token.text for token in rest[1:]).casefold()
+        if not noun or re.fullmatch(r"(?:of )?(?!of$)[a-z ]{1,40}", noun):
+            return Percent(scalar, noun)
+        raise UnreadableError("after a percentage")
+    if rest[0].text == "(" and rest[-1].text == ")":
+        return _remarked(scalar, rest[1:-1])
+    if rest[0].text in CURRENCIES:
+        return Quantity(scalar, CURRENCIES[rest[0].text])
+    unit = " ".join(token.text for token in rest).replace("^ ", "^")
+    if rest[0].kind == WORD and _is_unit_phrase(rest) and (is_measure(unit) or is_noun_phrase(unit)):
+        return Quantity(scalar, unit)
+    raise UnreadableError(f"after a number: {rest[0].text!r}")
+
+
+def _remarked(scalar: Scalar, remark: Sequence[Token]) -> Value:
+    """A number with a remark in brackets: itself in words, or its unit."""
+    words = " ".join(token.text for token in remark)
+    number = spelt_number(words)
+    if number is not None and not scalar.names and scalar.value == number:
+        return scalar
+    if number is None and all(token.kind == WORD for token in remark) and is_noun_phrase(words):
+        return Quantity(scalar, words)
+    raise UnreadableError("a remark that is none")
+
+
+def _is_unit_phrase(rest: Sequence[Token]) -> bool:
+    """Whether what follows a number is words, with the powers and strokes of units; no further value."""
+    signs = all(token.text in "^/*{}()-.,'" for token in rest if token.kind == SIGN)
+    texts = ["", "", *(token.text for token in rest)]
+    before = [texts[n + 1] if texts[n + 1] != "-" else texts[n] for n, token in enumerate(rest) if token.kind == NUMBER]
+    powers = all(sign in ("^", "{") for sign in before)
+    names = all(token.kind != NAME for token in rest)
+    return signs and powers and names
+
+
+def read_measured(text: str) -> Value | None:
+    """``5 m`` and ``18 m/s`` with units of one letter, which are variables otherwise."""
+    found = re.match(r"^(-?[\d.,]+) ([A-Za-z][A-Za-z\d^{}/* ]*)$", text)
+    if not found or not dimensions(found[2]):
+        return None
+    try:
+        return Quantity(Scalar(parse_expression(tokenize(found[1]))), found[2])
+    except UnreadableError:
+        return None

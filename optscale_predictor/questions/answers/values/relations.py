@@ -1,14 +1,16 @@
-"""When two expressions are one number, one function, or have the same zeros.
+r"""Equations and inequalities: what they say of a variable, or the relation itself where they say no more.
 
-Equations and inequalities: what they say of a variable, or the relation itself where they say no more.
+Before an equals sign often stands a mere name of what is asked for: ``x``, ``f(x)``, ``AB``, ``\angle ABC``, ``m+n``.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from optscale_predictor.questions.answers.values.evaluation import evaluate, ratio, same, symbols
+from optscale_predictor.questions.answers.values.brackets import INFINITY, interval, without
+from optscale_predictor.questions.answers.values.evaluation import evaluate, symbols
 from optscale_predictor.questions.answers.values.expressions import parse_expression
 from optscale_predictor.questions.answers.values.kinds import (
     Bracketed,
@@ -18,12 +20,13 @@ from optscale_predictor.questions.answers.values.kinds import (
     RealSet,
     Scalar,
     Value,
+    equal_scalars,
 )
-from optscale_predictor.questions.answers.values.naming import is_name, is_point, name_of
-from optscale_predictor.questions.answers.values.operations import is_real
-from optscale_predictor.questions.answers.values.real_sets import INFINITY, interval, without
 from optscale_predictor.questions.answers.values.tokens import (
+    NAME,
+    NUMBER,
     SIGN,
+    SYMBOL,
     WORD,
     Call,
     Node,
@@ -35,43 +38,11 @@ from optscale_predictor.questions.answers.values.tokens import (
     split,
 )
 
-
-def equal_scalars(left: Scalar, right: Scalar) -> bool:
-    """Whether two expressions have one value, or with variables one value at every point."""
-    if left.node == right.node:
-        return True
-    if not left.names and not right.names:
-        return same(left.value, right.value)
-    if left.names != right.names:
-        return False
-    points = list(zip(left.points, right.points, strict=True))
-    known = [(one, two) for one, two in points if one is not None and two is not None]
-    if len(known) < 2 or any((one is None) != (two is None) for one, two in points):
-        return False
-    # Roots and logarithms agree where they are real; elsewhere they have branches.
-    real = [(one, two) for one, two in known if is_real(one) and is_real(two)]
-    return all(same(one, two) for one, two in (real if len(real) > 1 else known))
-
-
-def proportional(left: Scalar, right: Scalar, negative: bool) -> bool:
-    """Whether one is a constant multiple of the other: the same zeros, and with a positive one the same sign."""
-    names = left.names | right.names
-    if left.names != right.names or not names:
-        return False
-    ratios = [ratio(one, two) for one, two in zip(left.points, right.points, strict=True) if None not in (one, two)]
-    if len(ratios) < 2 or None in ratios or not all(same(ratios[0], one) for one in ratios[1:]):
-        return False
-    return negative or (is_real(ratios[0]) and ratios[0] > 0)
-
-
-def difference(value: Equation | Inequality) -> Scalar:
-    """Left side minus right side."""
-    return Scalar(Call("add", (value.left, Call("mul", (Number(Fraction(-1)), value.right)))))
-
-
-_LESS, _GREATER = ("<", "≤"), (">", "≥")
 RELATIONS = "=<>≤≥≠∈≈"
+_LESS, _GREATER = ("<", "≤"), (">", "≥")
 _Reader = Callable[[Sequence[Token]], Value]
+_CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln")
+_MARKS = ("angle", "triangle", "overline", "measuredangle", "arc", "widehat", "vec", "mathbf", "det")
 
 
 def read_relation(tokens: Sequence[Token], read: _Reader) -> Value:
@@ -142,7 +113,7 @@ def _named(name: Sequence[Token], last: Sequence[Token], read: _Reader) -> Value
         names = [token.text for token in name[1:-1:2]]
         if len(names) == len(value.items):  # (y, x) = (1, 2) is the point (2, 1)
             return replace(
-                value, items=tuple(value.items[place] for place in sorted(range(len(names)), key=names.__getitem__))
+                value, items=tuple(value.items[index] for index in sorted(range(len(names)), key=names.__getitem__))
             )
     return value
 
@@ -172,17 +143,87 @@ def _inequality(sides: Sequence[Sequence[Token]], signs: Sequence[str]) -> Value
         sides, signs = sides[::-1], signs[::-1]
     nodes = [parse_expression(side) for side in sides]
     strict = [sign in "<>" for sign in signs]
-    place = next((number for number, side in enumerate(sides) if is_name(side)), None)
-    rest = [node for number, node in enumerate(nodes) if number != place]
-    if place is None or any(symbols(node) for node in rest) or len(sides) > 3 or (len(sides) == 3 and place != 1):
+    index = next((number for number, side in enumerate(sides) if is_name(side)), None)
+    rest = [node for number, node in enumerate(nodes) if number != index]
+    if index is None or any(symbols(node) for node in rest) or len(sides) > 3 or (len(sides) == 3 and index != 1):
         parts = [Inequality(*pair, one) for pair, one in zip(pairwise(nodes), strict, strict=True)]
         return parts[0] if len(parts) == 1 else Listing(tuple(parts))
-    return _solved(nodes, strict, place)
+    return _solved(nodes, strict, index)
 
 
-def _solved(nodes: Sequence[Node], strict: Sequence[bool], place: int) -> RealSet:
+def _solved(nodes: Sequence[Node], strict: Sequence[bool], index: int) -> RealSet:
     if len(nodes) == 3:
         return interval(evaluate(nodes[0]), not strict[0], evaluate(nodes[2]), not strict[1])
-    if place == 0:
+    if index == 0:
         return interval(-INFINITY, False, evaluate(nodes[1]), not strict[0])
     return interval(evaluate(nodes[0]), not strict[0], INFINITY, False)
+
+
+def difference(value: Equation | Inequality) -> Scalar:
+    """Left side minus right side."""
+    return Scalar(Call("add", (value.left, Call("mul", (Number(Fraction(-1)), value.right)))))
+
+
+def is_name(side: Sequence[Token]) -> bool:
+    """Whether a side only names what the other side is."""
+    if not side:
+        return False
+    if all(token.kind == WORD for token in side) or is_point(side):
+        return True
+    try:
+        node = parse_expression(side)
+    except UnreadableError:
+        return _is_marked(side)
+    if side[0].text in ("f", "g", "h") and side[-1].text == ")":
+        return True
+    return isinstance(node, Symbol) or _is_sum(node) or _is_segment(side) or _is_function(node) or _is_derivative(side)
+
+
+def name_of(side: Sequence[Token]) -> str:
+    """The name as a key."""
+    return "".join(token.text for token in side)
+
+
+def is_point(side: Sequence[Token]) -> bool:
+    """Whether a side is the unknowns of a point, ``(x, y)``."""
+    inner = side[1:-1]
+    names, commas = inner[::2], inner[1::2]
+    brackets = len(side) > 4 and side[0].text == "(" and side[-1].text == ")"
+    texts = [one.text for one in names if one.kind == SYMBOL]
+    return brackets and len(texts) == len(names) and all(one.text == "," for one in commas)
+
+
+def is_dependent(name: str) -> bool:
+    """Whether a name is that of a function's value: ``y``, ``f(x)``."""
+    return name == "y" or re.fullmatch(r"[a-zA-Z]\([a-z]\)", name) is not None
+
+
+def _is_segment(side: Sequence[Token]) -> bool:
+    """``AB``, ``|AB|``: letters of points side by side."""
+    if len(side) > 3 and side[0].text == side[-1].text == "|":
+        side = side[1:-1]
+    return 1 < len(side) < 5 and all(token.kind == SYMBOL and token.text.isupper() for token in side)
+
+
+def _is_sum(node: Node) -> bool:
+    """``m+n``: what contests ask for."""
+    return isinstance(node, Call) and node.name == "add" and all(isinstance(one, Symbol) for one in node.arguments)
+
+
+def _is_function(node: Node) -> bool:
+    r"""``\sin\theta``: a known function of one variable."""
+    return isinstance(node, Call) and node.name in _CIRCULAR and isinstance(node.arguments[0], Symbol)
+
+
+def _is_derivative(side: Sequence[Token]) -> bool:
+    letters = [token.text for token in side if token.kind == SYMBOL]
+    return [token.text for token in side[:1]] == ["frac"] and len(letters) == 4 and letters[0] == letters[2] == "d"
+
+
+def _is_marked(side: Sequence[Token]) -> bool:
+    r"""``m\angle ABC``, ``P(A|B)``: what has no value by itself, without a sum or a power in it."""
+    marked = any(token.kind == NAME and token.text in _MARKS for token in side)
+    applied = side[0].text in ("f", "g", "h") and side[-1].text == ")"
+    chance = [token.text for token in side[:2]] in (["P", "("], ["E", "["], ["E", "("])
+    plain = not any(token.kind == NUMBER or (token.kind == SIGN and token.text in "+-*/^") for token in side)
+    return applied or ((marked or chance) and plain)

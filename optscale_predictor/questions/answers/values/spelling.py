@@ -211,9 +211,9 @@ def _marked(text: str) -> str:
 def _closing(text: str, start: int) -> int:
     """Where the brace that opens at ``start`` closes; -1 where it never does."""
     depth = 0
-    for place in range(start, len(text)):
-        if text[place] in "{}" and text[place - 1 : place] != "\\":
-            depth += 1 if text[place] == "{" else -1
+    for position in range(start, len(text)):
+        if text[position] in "{}" and text[position - 1 : position] != "\\":
+            depth += 1 if text[position] == "{" else -1
             if depth == 0:
-                return place
+                return position
     return -1

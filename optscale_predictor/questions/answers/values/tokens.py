@@ -1,6 +1,7 @@
-"""Tokens of an answer: numbers, names of mathematics, words, and signs.
+"""Tokens of an answer (numbers, names of mathematics, words, signs), and the tree that an expression is made into.
 
-The tree of an expression: exact numbers, names, and operations on them.
+A comma may group digits or separate answers, and letters may be a word, a unit or a product of variables. What the text
+itself cannot tell is an argument here, and ``forms`` tries both.
 """
 
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from optscale_predictor.questions.answers.values.spelling import ROW_END, SET_CLOSES, SET_OPENS, WORD_CLOSES, WORD_OPENS
-from optscale_predictor.questions.answers.values.units import is_unit
+from optscale_predictor.questions.answers.values.words import is_unit
 
 NUMBER, NAME, SYMBOL, WORD, SIGN = "number", "name", "symbol", "word", "sign"
 
@@ -25,6 +26,7 @@ NAMES = frozenset(
 _CALLED = re.compile(r"(?:sqrt|cbrt|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|ln|exp)$")
 SHORT_WORDS = frozenset("am pm or no is to of by an at on we it up if so as th st nd rd".split())
 
+# The order matters: an alternative that comes late is the beginning of one before it, as 1 is of 1,234 and of 1 234.
 _NUMBER = re.compile(
     r"""(?P<repeated>\d*\.\d*(?:\\(?:overline|bar|dot)\s*\{?\s*\d+\s*\}?|\(\d+\)(?!\s*[\d(])))
       | (?P<grouped>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?)
@@ -35,7 +37,7 @@ _NUMBER = re.compile(
 _OTHER = re.compile(
     rf"(?P<command>\\[A-Za-z]+)|(?P<word>{WORD_OPENS}[^{WORD_CLOSES}]*{WORD_CLOSES})|(?P<letters>[A-Za-z]+)"
 )
-_MOST_EXPONENT = 10_000
+_MOST_EXPONENT = 10_000  # of 10 in 1e5: an exact number has as many digits
 
 
 class UnreadableError(ValueError):
@@ -73,58 +75,58 @@ def tokenize(text: str, grouped: bool = True, inside: bool = False) -> list[Toke
         UnreadableError: A character is of no token.
     """
     tokens: list[Token] = []
-    place = depth = 0
-    while place < len(text):
-        if text[place].isspace():
-            place += 1
+    position = depth = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
             continue
-        spaced = place > 0 and text[place - 1].isspace()
-        found, end = _next(text, place, spaced, grouped and (inside or depth == 0))
+        spaced = position > 0 and text[position - 1].isspace()
+        found, end = _next(text, position, spaced, grouped and (inside or depth == 0))
         tokens += found
         depth += sum(one.kind == SIGN and one.text in OPENS[:-1] for one in found)
         depth -= sum(one.kind == SIGN and one.text in CLOSES[:-1] for one in found)
-        place = end
+        position = end
     return tokens
 
 
-def _next(text: str, place: int, spaced: bool, grouped: bool) -> tuple[list[Token], int]:
-    number = _NUMBER.match(text, place)
+def _next(text: str, position: int, spaced: bool, grouped: bool) -> tuple[list[Token], int]:
+    number = _NUMBER.match(text, position)
     apart = number is not None and number["grouped"] and not grouped and not re.search(r",0\d\d", number[0])
     if apart:  # a list has no item 000
-        number = re.compile(r"(?P<plain>\d+)").match(text, place)
+        number = re.compile(r"(?P<plain>\d+)").match(text, position)
     if number:
         return [Token(NUMBER, number[0], _value(number), spaced)], number.end()
-    other = _OTHER.match(text, place)
+    other = _OTHER.match(text, position)
     if other is None:
-        return _sign(text, place, spaced)
+        return _sign(text, position, spaced)
     if other["command"]:
         return [Token(NAME, other[0][1:], None, spaced)], other.end()
     if other["word"]:
         return [Token(WORD, other[0][1:-1], None, spaced, quoted=True)], other.end()
-    return _letters(other[0], text, place, spaced), other.end()
+    return _letters(other[0], text, position, spaced), other.end()
 
 
-def _sign(text: str, place: int, spaced: bool) -> tuple[list[Token], int]:
-    if text.startswith("...", place):
+def _sign(text: str, position: int, spaced: bool) -> tuple[list[Token], int]:
+    if text.startswith("...", position):
         raise UnreadableError("an ellipsis")
-    if text[place] in "+-*/^_!=<>≤≥≠≈∈∪∩∖,;:|()[]{}&%°±∓'¤€£¥₹⟨⟩" + SET_OPENS + SET_CLOSES + ROW_END:
-        return [Token(SIGN, text[place], None, spaced)], place + 1
-    raise UnreadableError(f"{text[place]!r}")
+    if text[position] in "+-*/^_!=<>≤≥≠≈∈∪∩∖,;:|()[]{}&%°±∓'¤€£¥₹⟨⟩" + SET_OPENS + SET_CLOSES + ROW_END:
+        return [Token(SIGN, text[position], None, spaced)], position + 1
+    raise UnreadableError(f"{text[position]!r}")
 
 
-def _letters(run: str, text: str, place: int, spaced: bool) -> list[Token]:
+def _letters(run: str, text: str, position: int, spaced: bool) -> list[Token]:
     """A run of letters: a name, a word, or variables side by side."""
     if run in ("Pi", "PI"):
         run = "pi"
     if run in NAMES:
         return [Token(NAME, run, None, spaced)]
-    end = place + len(run)
+    end = position + len(run)
     called = _CALLED.search(run)
     if called and called.start() and text[end : end + 1] in ("(", "\\", "{", "^"):
         return [*_symbols(run[: called.start()], spaced), Token(NAME, called[0])]
     if len(run) == 1:
         return [Token(SYMBOL, run, None, spaced)]
-    glued = text[place - 1 : place].isalnum() or text[place - 1 : place] in ("^", "_", ")", "}")
+    glued = text[position - 1 : position].isalnum() or text[position - 1 : position] in ("^", "_", ")", "}")
     glued = glued or text[end : end + 1] in ("^", "_", "(")
     if is_unit(run) or run.lower() in SHORT_WORDS or (len(run) > 2 and not glued):
         return [Token(WORD, run, None, spaced)]
