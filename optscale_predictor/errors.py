@@ -1,16 +1,23 @@
 """Errors a user can act on.
 
 Bad input anywhere in the package raises an :class:`InputError` whose message is one line: what is wrong, where, and
-the bound it broke. The command line prints that line and exits with code 2; a notebook sees a ``ValueError``.
+the bound it broke. The command line prints that line and exits with code 2; a notebook sees a ``ValueError``. Servers
+and engines that fail raise subclasses, which tell a request that must be given up from one that another server, or a
+new process, may still answer. This module imports nothing of the package.
 """
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message is one line that names it and its place."""
+    """Something the user gave cannot be used; the message is one line that names it, its value and its bound."""
 
 
 class MissingExtraError(InputError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed.
+
+    Args:
+        package: Its name on the package index.
+        extra: The extra of this package that installs it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: pip install 'optscale-predictor[{extra}]'")
@@ -27,8 +34,12 @@ class UnreachableError(ServiceError):
 class RequestRefusedError(ServiceError):
     """A server or engine refuses one request for good (too long, say); others may be served.
 
-    Attributes:
+    Args:
+        message: One line.
         field: The request's field that the server does not take; empty where it names none.
+
+    Attributes:
+        field: As given.
     """
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -37,4 +48,4 @@ class RequestRefusedError(ServiceError):
 
 
 class EngineError(ServiceError):
-    """An engine in this process died and cannot go on; only a new process helps."""
+    """An engine in this process died and cannot go on; only a new process can answer further requests."""

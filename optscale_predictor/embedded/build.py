@@ -1,14 +1,14 @@
-"""Makes the embedded world's verifier: a reader trained longer than the generator, and a fitted score map.
-
-The labels are the generator's own samples on train questions. The verifier stays fallible: the reader was not taught
-sums longer than the generator's either, and errs on some it was taught.
-
-Rebuilds the embedded world's models from a seed.
+"""Builds the embedded world's generator and verifier from a seed.
 
     python -m optscale_predictor.embedded.build --output FOLDER
 
 With the defaults this is how the shipped weights were made, in about 12 minutes on two cores. Weights made on another
 machine or another version of torch can differ in their last digits.
+
+The verifier is a second model, the reader, which was trained longer than the generator, with a score map on top: from
+how likely the reader finds a sample to the probability that it is right, fitted on labelled samples that the generator
+drew on train questions. It stays fallible: the reader was not taught sums longer than the generator's either, and errs
+on some that it was taught.
 """
 
 import argparse
@@ -16,11 +16,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool
 from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from optscale_predictor._support.arrays import Bools
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.verifiers import Answered
@@ -29,11 +30,22 @@ from optscale_predictor.embedded.train_generator import make_tokenizer, train_ge
 from optscale_predictor.questions.answers import extract_answer
 from optscale_predictor.questions.arithmetic import make_questions
 
-SAMPLES = 16  # of each training question
+SAMPLES = 16  # of each question that is labelled
+GENERATOR_STEPS = 600
+READER_STEPS = 1300
+VERIFIER_QUESTIONS = 150
 
 
-def label_samples(generator: str, num_questions: int, seed: int = 0) -> tuple[list[Answered], NDArray[np.bool_]]:
-    """Samples that the generator in folder ``generator`` drew on train questions, and whether each is right."""
+def label_samples(
+    generator: str, num_questions: int, seed: int = 0
+) -> tuple[list[Answered], Bool[Bools, " answered_samples"]]:
+    """Samples that a generator draws on train questions, ``SAMPLES`` of each, and whether each is right.
+
+    Args:
+        generator: Its folder.
+        num_questions: How many questions, >= 1.
+        seed: Questions and samples.
+    """
     questions = make_questions(num_questions, seed + 1, "train")
     sampler = HuggingFaceGenerator(generator, SamplingParams(max_tokens=160, seed=seed))
     by_id = {question.id: question for question in questions}
@@ -45,14 +57,15 @@ def label_samples(generator: str, num_questions: int, seed: int = 0) -> tuple[li
     return items, np.array([extract_answer(item.written, item.ended) == item.question.gold for item in items])
 
 
-def fit_verifier(reader: str, items: list[Answered], correct: NDArray[np.bool_]) -> ScoreMap:
-    """The map from how the model in folder ``reader`` reads a sample to the probability that it is right."""
+def fit_verifier(reader: str, items: list[Answered], correct: Bool[Bools, " answered_samples"]) -> ScoreMap:
+    """The map from how likely a model finds a sample to the probability that it is right.
+
+    Args:
+        reader: The model's folder.
+        items: Labelled samples.
+        correct: Whether each is right.
+    """
     return fit_score_map(LikelihoodVerifier(reader, score_map=ScoreMap()).features(items), correct)
-
-
-GENERATOR_STEPS = 600
-READER_STEPS = 1300
-VERIFIER_QUESTIONS = 150
 
 
 def build(
@@ -62,7 +75,15 @@ def build(
     reader_steps: int = READER_STEPS,
     verifier_questions: int = VERIFIER_QUESTIONS,
 ) -> None:
-    """Writes ``output/generator`` and ``output/verifier``: half-precision models with tokenizer and config."""
+    """Writes ``output/generator`` and ``output/verifier``: half-precision models with tokenizer and config.
+
+    Args:
+        output: The folder; existing files of these names are overwritten.
+        seed: Weights, questions and samples.
+        generator_steps: Training steps of the generator, >= 1.
+        reader_steps: Training steps of the verifier's model, >= 1.
+        verifier_questions: Train questions whose samples the verifier's score map is fitted on, >= 1.
+    """
     logging.set_verbosity_error()
     _save(train_generator(generator_steps, seed), output / "generator")
     _save(train_generator(reader_steps, seed), output / "verifier")

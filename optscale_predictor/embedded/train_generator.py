@@ -1,9 +1,7 @@
-"""The embedded world's tokenizer: one token a character.
+"""Trains the embedded world's character-level Llama, which writes worked sums, from scratch; its tokenizer and batches.
 
-Trains the embedded world's generator: a character-level Llama that writes worked sums, from scratch.
-
-It is stopped while it still errs, more the longer the sum, so that some questions are easy, some gain from more
-samples, and some are hopeless.
+The generator is stopped while it still errs, more the longer the sum, so that some questions are easy, some gain from
+more samples, and some are hopeless. The verifier's model is the same one trained for longer.
 """
 
 import numpy as np
@@ -15,6 +13,9 @@ from optscale_predictor.questions.arithmetic import LEARNT_TERMS, random_questio
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 CHARACTERS = "0123456789+=# \n"
+BATCH = 64
+LEARNING_RATE = 3e-3
+IGNORED = -100  # the label that the loss passes over
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -38,21 +39,16 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-BATCH = 64
-LEARNING_RATE = 3e-3
-IGNORED = -100  # the label that the loss passes over
-
-
 def train_generator(steps: int, seed: int = 0) -> LlamaForCausalLM:
     """A generator trained on fresh random questions of the train split; loss on the solution alone.
 
     Args:
-        steps: Optimiser steps, >= 1.
+        steps: Optimiser steps, >= 1, each over ``BATCH`` questions.
         seed: Weights and questions.
     """
     tokenizer = make_tokenizer()
     rng = np.random.default_rng(seed)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # transformers takes its first weights from the global generator
         torch.manual_seed(seed)
         model = LlamaForCausalLM(make_config(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
@@ -95,7 +91,12 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 
 
 def make_batch(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and labels of fresh questions with their solutions, both [batch, length], padded on the right."""
+    """Tokens and labels of fresh train questions with their solutions, both [batch, length], padded on the right.
+
+    Args:
+        tokenizer: As :func:`make_tokenizer` makes it: one token a character.
+        rng: Where the questions come from.
+    """
     questions: list[str] = []
     while len(questions) < BATCH:
         text = random_question(rng, LEARNT_TERMS)

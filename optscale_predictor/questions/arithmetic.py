@@ -1,6 +1,8 @@
 """The embedded world's questions: sums of one- and two-digit numbers, graded by how many there are.
 
-The generator learns sums of up to ``LEARNT_TERMS`` numbers; questions have up to ``MOST_TERMS``, so some are hopeless.
+They stand with the questions, and not with the models that learn them, because question sets, lm-eval tasks and tests
+ask them without loading a model. The generator learns sums of up to ``LEARNT_TERMS`` numbers; questions have up to
+``MOST_TERMS``, so some are hopeless.
 
 ``23+7+58=`` is answered as a person would on paper, one running sum a line, and ends in GSM8K's form::
 
@@ -47,25 +49,30 @@ def make_questions(num: int, seed: int, split: str) -> list[Question]:
 
 
 def random_question(rng: np.random.Generator, most_terms: int = MOST_TERMS) -> str:
-    """The text of one question; every number of terms is equally likely, one number in four has one digit."""
+    """The text of one question; every number of terms is equally likely, one number in four has one digit.
+
+    Args:
+        rng: Where the numbers come from.
+        most_terms: Most numbers to add, >= 2.
+    """
     terms = int(rng.integers(FEWEST_TERMS, most_terms + 1))
     numbers = np.where(rng.random(terms) < 0.25, rng.integers(1, 10, terms), rng.integers(10, 100, terms))
     return "+".join(map(str, numbers.tolist())) + "="
 
 
 def split_of(text: str) -> str:
-    """The split a question's text belongs to."""
+    """The split a question's text belongs to, ``train`` or ``test``: four questions in five are for training."""
     digest = blake2b(text.encode(), digest_size=8).digest()
     return "test" if int.from_bytes(digest, "big") / 2**64 < _TEST_SHARE else "train"
 
 
 def terms_of(text: str) -> list[int]:
-    """The numbers to add."""
+    """The numbers that a question's text adds."""
     return [int(term) for term in text.rstrip("=").split("+")]
 
 
 def answer_of(text: str) -> int:
-    """The right answer."""
+    """The right answer to a question's text."""
     return sum(terms_of(text))
 
 

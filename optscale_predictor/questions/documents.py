@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_answer
+from optscale_predictor.questions.question import LONGEST_LABEL
 
 #: Columns that our tasks add to a data set's own.
 ID, GOLD = "question_id", "gold"
@@ -24,7 +25,6 @@ _ANSWER = (GOLD, "answer")
 _WORKED = ("solution",)
 _ID = (ID, "unique_id", "id")
 _NO_LABEL = {*QUESTION, *_ANSWER, *_WORKED, *_ID, "url"}
-_LONGEST_LABEL = 100  # characters; as in a questions file
 
 
 def document_question(doc: object) -> str | None:
@@ -54,7 +54,12 @@ def document_labels(doc: object) -> Mapping[str, str]:
 
 
 def document_id(doc: object, fallback: str) -> str:
-    """The document's own id, the one that a question set by name gives the same question; else ``fallback``."""
+    """The document's own id, which is also the one that the same question has in a question set of its name.
+
+    Args:
+        doc: The document; anything but a mapping has no id.
+        fallback: The id where the document has none.
+    """
     ids = (str(value) for _, value in _known(doc, _ID) if isinstance(value, str | int) and str(value))
     return next(ids, fallback)
 
@@ -65,4 +70,4 @@ def _known(doc: object, names: tuple[str, ...]) -> list[tuple[str, object]]:
 
 
 def _is_short(value: object) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)
+    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL)

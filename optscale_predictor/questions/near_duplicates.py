@@ -2,8 +2,8 @@
 
 Public question sets repeat one another with other spacing, case or punctuation, and fill one sentence in with other
 numbers. A question that stands on both sides of a split makes a predictor look better than it is: of MATH questions
-that differ in numbers alone, one's mean score tells most of the other's (``LOG.md``). This module finds such texts,
-also where comparing every pair would take too long.
+that differ in numbers alone, one's mean score tells most of the other's. This module finds such texts, also where
+comparing every pair would take too long: MinHash (Broder 1997) and locality-sensitive hashing choose the pairs.
 """
 
 import math
@@ -13,8 +13,11 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
+from jaxtyping import Bool, Int, UInt64
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
+from optscale_predictor._support.arrays import Bools, Ints
 from optscale_predictor.errors import InputError
 
 Shingles = frozenset[str]
@@ -73,7 +76,7 @@ class NearDuplicates:
         return len(self._texts)
 
     def candidates(self) -> Iterator[tuple[int, list[int]]]:
-        """Each text with those before it that may be similar, itself after all of them."""
+        """The index of each text with those of the texts before it that may be similar; each after all of them."""
         blocks: dict[tuple[str, ...], list[int]] = {}
         for index, text in enumerate(self._texts):
             blocks.setdefault(self._numbers(text), []).append(index)
@@ -81,7 +84,12 @@ class NearDuplicates:
             yield from self._candidates(block)
 
     def similar(self, one: int, other: int) -> bool:
-        """Whether two texts, neither of them ruled out by their numbers, are as similar as the threshold asks."""
+        """Whether two texts that :meth:`candidates` pairs are as similar as the threshold asks.
+
+        Args:
+            one: Index of a text.
+            other: Index of another.
+        """
         first, second = self._shingles(one), self._shingles(other)
         few, many = sorted((len(first), len(second)))
         if few / many < self._threshold:  # even a subset would not be enough
@@ -107,7 +115,7 @@ class NearDuplicates:
     def _before(self, block: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         shape = _bands_and_rows(self._threshold)
         few = len(block) if shape is None else _FEW
-        yield from ((member, list(block[:place])) for place, member in enumerate(block[:few]))
+        yield from ((member, list(block[:index])) for index, member in enumerate(block[:few]))
         if shape is not None and len(block) > few:
             yield from self._alike(block, few, *shape)
 
@@ -120,10 +128,10 @@ class NearDuplicates:
         signature = np.stack([_band_hashes(minhash.hashvalues, bands, rows) for minhash in hashes])
         shared = np.stack([_repeated(band) for band in signature.T], -1)
         buckets: dict[tuple[int, int], list[int]] = {}
-        for place, member in enumerate(block):
+        for index, member in enumerate(block):
             # A band that no other text has needs no bucket: most bands, where texts are unlike.
-            keys = [(band, int(signature[place, band])) for band in np.flatnonzero(shared[place]).tolist()]
-            if place >= few:
+            keys = [(band, int(signature[index, band])) for band in np.flatnonzero(shared[index]).tolist()]
+            if index >= few:
                 yield member, sorted({other for key in keys for other in buckets.get(key, ())})
             for key in keys:
                 buckets.setdefault(key, []).append(member)
@@ -131,49 +139,29 @@ class NearDuplicates:
 
 def group_near_duplicates(
     texts: Sequence[str], threshold: float = 0.8, *, same_numbers: bool = True
-) -> NDArray[np.int64]:
+) -> Int[Ints, " texts"]:
     """Puts texts that are near-duplicates, or linked by a chain of such pairs, into one group.
 
     Args:
-        texts: The texts.
-        threshold: See :class:`NearDuplicates`.
-        same_numbers: See :class:`NearDuplicates`.
+        texts: The texts, of any number.
+        threshold: The Jaccard similarity of their 5-grams from which two texts are near-duplicates, in (0, 1].
+        same_numbers: Whether texts with other numbers are different whatever their similarity; else all numbers count
+            as one and the same.
 
     Returns:
-        [texts] the group of each text; groups are numbered from 0 in the order of their first texts.
+        The group of each text; groups are numbered from 0 in the order of their first texts.
 
     Raises:
         InputError: The threshold is out of range.
     """
-    found, groups = NearDuplicates(texts, threshold, same_numbers), _Groups(len(texts))
+    found, groups = NearDuplicates(texts, threshold, same_numbers), DisjointSet(range(len(texts)))
     for member, others in found.candidates():
         for other in others:
             # Texts already linked need no comparison: it cannot change the groups.
-            if groups.root(member) != groups.root(other) and found.similar(member, other):
-                groups.join(member, other)
-    return groups.numbers()
-
-
-class _Groups:
-    """Disjoint sets of the numbers 0, 1, ... (union-find)."""
-
-    def __init__(self, size: int) -> None:
-        self._parents = list(range(size))
-
-    def root(self, member: int) -> int:
-        while self._parents[member] != member:
-            self._parents[member] = self._parents[self._parents[member]]  # halves the path for the next search
-            member = self._parents[member]
-        return member
-
-    def join(self, one: int, other: int) -> None:
-        first, second = sorted((self.root(one), self.root(other)))
-        self._parents[second] = first
-
-    def numbers(self) -> NDArray[np.int64]:
-        seen: dict[int, int] = {}
-        numbers = [seen.setdefault(self.root(member), len(seen)) for member in range(len(self._parents))]
-        return np.array(numbers, np.int64)
+            if not groups.connected(member, other) and found.similar(member, other):
+                groups.merge(member, other)
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(groups[member], len(numbers)) for member in range(len(texts))], np.int64)
 
 
 def _normalised(text: str) -> str:
@@ -195,16 +183,18 @@ def _digest(shingles: Shingles) -> bytes:
     return blake2b("\0".join(sorted(shingles)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _band_hashes(values: NDArray[np.uint64], bands: int, rows: int) -> NDArray[np.uint64]:
-    """One number a band [bands], equal for equal bands; unlike bands that share one cost a comparison in vain."""
+def _band_hashes(
+    values: UInt64[NDArray[np.uint64], " permutations"], bands: int, rows: int
+) -> UInt64[NDArray[np.uint64], " bands"]:
+    """One number a band, equal for equal bands; unlike bands that share one cost a comparison in vain."""
     weights = np.arange(rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
     return np.asarray((values.astype(np.uint64).reshape(bands, rows) * weights).sum(-1, dtype=np.uint64))
 
 
-def _repeated(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which values occur more than once, [values]."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray(count[place] > 1)
+def _repeated(values: UInt64[NDArray[np.uint64], " values"]) -> Bool[Bools, " values"]:
+    """Which values occur more than once."""
+    _, index, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray(count[index] > 1)
 
 
 def _bands_and_rows(threshold: float) -> tuple[int, int] | None:

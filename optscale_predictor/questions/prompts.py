@@ -23,7 +23,7 @@ class PromptTemplate:
     text: str = _SLOT
 
     def __post_init__(self) -> None:
-        """Checks that the question has a place."""
+        """Checks that the question goes somewhere."""
         if _SLOT not in self.text:
             raise InputError(f"the prompt template has no {_SLOT} in it: {self.text[:60]!r}")
 

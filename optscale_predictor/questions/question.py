@@ -14,7 +14,7 @@ from optscale_predictor._support.json_lines import parse_object
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
 
-_LONGEST_LABEL = 100  # characters
+LONGEST_LABEL = 100  # characters; a longer text is no label
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,15 @@ class Question:
 
 
 def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
-    """Reads a questions file (JSON lines), at most the first ``limit`` questions.
+    """Reads a questions file: JSON lines with ``question`` and, optionally, ``id``, ``answer`` and labels.
+
+    Args:
+        path: The file.
+        limit: Most questions, the first ones, >= 1; all by default.
 
     Raises:
-        InputError: The file is missing, empty, or a line is not what this module describes; names the line.
+        InputError: The file cannot be read, holds no questions, or a line has no ``question``, an ``answer`` that is
+            none, or an id that came before; the message names the line.
     """
     try:
         with open(path, encoding="utf-8") as lines:
@@ -49,12 +54,32 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
 
 
 def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:
-    """As :func:`read_questions`, from lines already at hand; ``name`` is what errors call them."""
+    """Questions out of the lines of a questions file.
+
+    Args:
+        lines: JSON objects with ``question`` and, optionally, ``id``, ``answer`` and labels; blank ones are skipped.
+        name: What errors call them: the file's path.
+        limit: Most questions, the first ones, >= 1; all by default.
+
+    Raises:
+        InputError: There are no questions, or a line has no ``question``, an ``answer`` that is none, or an id that
+            came before; the message names the line.
+    """
     return list(stream_questions(lines, name, limit))
 
 
 def stream_questions(lines: Iterable[str], name: str, limit: int | None = None) -> Iterator[Question]:
-    """As :func:`parse_questions`, one by one as the lines come."""
+    """Questions out of the lines of a questions file, one by one as the lines come.
+
+    Args:
+        lines: JSON objects with ``question`` and, optionally, ``id``, ``answer`` and labels; blank ones are skipped.
+        name: What errors call them: the file's path.
+        limit: Most questions, the first ones, >= 1; all by default.
+
+    Raises:
+        InputError: There are no questions, or a line has no ``question``, an ``answer`` that is none, or an id that
+            came before; raised when the iterator comes to it, and the message names the line.
+    """
     seen: set[str] = set()
     for question in _parse(lines, name, limit):
         if question.id in seen:
@@ -98,12 +123,16 @@ def _question_of(line: str, index: int, location: str) -> Question:
 
 
 def _is_label(name: str, value: object) -> bool:
-    short = isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)
+    short = isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL)
     return short and name not in ("id", "question", "answer")
 
 
 def require_encodable(question: Question, location: str) -> None:
     """Checks that the question can be written to a file: JSON's escapes can spell half of a surrogate pair.
+
+    Args:
+        question: The question; its id, text, gold answer and labels are checked.
+        location: Where it stands, for the error: ``FILE:LINE``.
 
     Raises:
         InputError: It cannot.

@@ -1,6 +1,6 @@
 """Question sets by name: a file, the embedded world, public data sets, or any other that ``datasets`` can load.
 
-- ``FILE.jsonl``: as :mod:`~optscale_predictor.questions` reads it;
+- ``FILE.jsonl``: a questions file, JSON lines;
 - ``embedded:SPLIT`` or ``embedded:SPLIT:NUMBER``: the embedded world's ``train`` or ``test`` questions;
 - ``gsm8k:train``, ``math:train``, ``math500`` and so on: the public data sets of :data:`PUBLIC`;
 - ``hub:DATASET``, ``hub:DATASET:SPLIT`` or ``hub:DATASET:CONFIG:SPLIT``: any other, a hub id or a folder. The split is
@@ -87,11 +87,13 @@ def load_question_set(
     """The questions that ``name`` stands for, at most the first ``limit``.
 
     Args:
-        name: See the module.
-        limit: Most questions, >= 1; all by default.
-        dataset: Hub id or folder to read in place of a public data set's own, laid out as that is.
-        question_column: Of a data set; its usual or guessed one by default.
-        answer_column: Likewise.
+        name: A questions file's path; ``embedded:train`` or ``embedded:test``, then ``:NUMBER`` if you like; a public
+            data set, such as ``gsm8k:train`` or ``math500``; or any other as ``hub:DATASET``, ``hub:DATASET:SPLIT`` or
+            ``hub:DATASET:CONFIG:SPLIT``, by its hub id or folder.
+        limit: Most questions, the first ones, >= 1; all by default.
+        dataset: Hub id or folder to read instead of a public data set's own, laid out as that is.
+        question_column: Column of a data set that holds the question; its usual or guessed one by default.
+        answer_column: Column that holds the answer or the worked solution; its usual or guessed one by default.
 
     Raises:
         InputError: There is no such set, it cannot be loaded, or it holds no questions.
@@ -143,8 +145,8 @@ def _embedded(name: str, limit: int | None) -> list[Question]:
 def _of_dataset(source: DatasetSource, prefix: str, limit: int | None) -> list[Question]:
     questions: list[Question] = []
     for config in source.configs:
-        place = prefix if config is None or len(source.configs) == 1 else f"{prefix}/{config}"
-        for question in _questions(_load(source, config), source, place):
+        ids_prefix = prefix if config is None or len(source.configs) == 1 else f"{prefix}/{config}"
+        for question in _questions(_load(source, config), source, ids_prefix):
             if len(questions) == limit:
                 return questions
             questions.append(question)
@@ -178,7 +180,7 @@ def _load(source: DatasetSource, config: str | None) -> Any:
 
 @contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Without these loggers' word: they tell of every try that fails, and the last failure is told anyway."""
+    """Silences these loggers: they report every try that fails, and the last failure becomes our own error anyway."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
@@ -205,8 +207,8 @@ def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Questi
         name = number if ids is None else row[ids]
         answer = None
         if gold is not None:
-            place = f"data set {source.dataset!r}, row {number}"
-            answer = gold_answer(row[gold], place, worked=gold.lower() in _WORKED)
+            location = f"data set {source.dataset!r}, row {number}"
+            answer = gold_answer(row[gold], location, worked=gold.lower() in _WORKED)
         yield Question(f"{prefix}/{name}", row[asked], answer)
 
 
