@@ -65,8 +65,8 @@ class Served:
         return async_client_of(self.url, **options)
 
     @property
-    def entrance(self):
-        return self.application.desk.entrance
+    def admission(self):
+        return self.application.handler.admission
 
     def tasks(self) -> int:
         """Tasks on its event loop."""
@@ -74,7 +74,7 @@ class Served:
 
     def wait_until_idle(self, seconds: float = 5.0) -> None:
         """Waits until nothing is left of any request."""
-        until(lambda: not (self.application.open or self.entrance.in_flight or self.entrance.waiting), seconds)
+        until(lambda: not (self.application.open or self.admission.in_flight or self.admission.waiting), seconds)
 
 
 @contextmanager

@@ -21,10 +21,10 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.questions.question import Question
-from optscale_predictor.serving.admission import Entrance
-from optscale_predictor.serving.api_errors import Refusal
+from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.replies import split
-from optscale_predictor.serving.request_options import require_servable
+from optscale_predictor.serving.request_handler import Admission
+from optscale_predictor.serving.serve_settings import require_servable
 
 OPENAI_FIELDS = {"id", "object", "created", "model", "choices", "usage"}
 
@@ -206,7 +206,7 @@ REFUSED = {
     "max_tokens": ({"max_tokens": 0}, "max_tokens"),
     "max_tokens as a fraction": ({"max_tokens": 1.5}, "max_tokens"),
     "two lengths": ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens"),
-    "stop": ({"stop": [""]}, "stop"),
+    "stop": ({"stop": [""]}, "stop[0]"),
     "seed": ({"seed": 1 << 70}, "seed"),
     "stream": ({"stream": "yes"}, "stream"),
     "stream_options": ({"stream_options": {"include_usage": True}}, "stream_options"),
@@ -394,18 +394,18 @@ def test_without_a_sample_in_time_there_is_no_answer(generator, running):
 def test_the_wait_for_ones_turn_counts(generator):
     with served(scaler_of(generator.url), conversations=False, max_in_flight=1) as server:
         sleeper = asyncio.run_coroutine_threadsafe(_sleep_inside(server, 1.0), server.loop)
-        until(lambda: server.entrance.in_flight == 1)
+        until(lambda: server.admission.in_flight == 1)
         with server.client() as client, pytest.raises(openai.InternalServerError) as late:
             ask(client, "1+1=", extra_body={"optscale": {"timeout": 0.2}})
         assert late.value.status_code == 504 and "turn" in late.value.message
-        assert server.entrance.waiting == 0
+        assert server.admission.waiting == 0
         sleeper.result(5)
     assert generator.bodies == []
 
 
 async def _sleep_inside(server, seconds):
-    with server.entrance.visit() as visit:
-        await visit.turn()
+    with server.admission.slot() as slot:
+        await slot.granted()
         await asyncio.sleep(seconds)
 
 
@@ -429,7 +429,7 @@ def leave_by_cancelling(server):
 def leave_a_stream(server):
     with server.client() as client, ask(client, "wait 30 1+1=", stream=True) as stream:
         for _ in stream:
-            until(lambda: server.application.desk._session._rounds._live == 1)
+            until(lambda: server.application.handler._session._rounds._live == 1)
             time.sleep(0.1)
             break
 
@@ -458,7 +458,7 @@ def test_a_client_that_goes_away_takes_its_draws_with_it(generator, running, lea
     assert figures["optscale_requests_total", "left"] == 3
     assert figures["optscale_cancelled_samples_total",] == 9
     assert figures["optscale_requests_in_flight",] == figures["optscale_requests_waiting",] == 0
-    session = running.application.desk._session
+    session = running.application.handler._session
     assert (session._rounds._live, session.spending._reserved, session._answering) == (0, 0, set())
     with running.client() as client:
         assert ask(client, "1+1=").choices
@@ -467,11 +467,11 @@ def test_a_client_that_goes_away_takes_its_draws_with_it(generator, running, lea
 def test_a_client_that_leaves_the_queue_leaves_its_place(generator):
     with served(scaler_of(generator.url), conversations=False, max_in_flight=1, max_waiting=1) as server:
         sleeper = asyncio.run_coroutine_threadsafe(_sleep_inside(server, 1.5), server.loop)
-        until(lambda: server.entrance.in_flight == 1)
+        until(lambda: server.admission.in_flight == 1)
         for _ in range(3):  # each finds the place that the one before has left
             with server.client(timeout=0.2) as client, pytest.raises(openai.APITimeoutError):
                 ask(client, "1+1=")
-            until(lambda: server.entrance.waiting == 0, 1)
+            until(lambda: server.admission.waiting == 0, 1)
         sleeper.result(5)
         with server.client() as client:
             assert ask(client, "1+1=").choices
@@ -574,47 +574,47 @@ def _scores(items, score):
 
 def test_the_entrance_lets_in_by_order_of_arrival_and_never_one_too_many():
     async def walk():
-        entrance, order, most = Entrance(2, 3), [], 0
+        admission, order, most = Admission(2, 3), [], 0
 
         async def stay(number):
             nonlocal most
-            with entrance.visit() as visit:
-                await visit.turn()
+            with admission.slot() as slot:
+                await slot.granted()
                 order.append(number)
-                most = max(most, entrance.in_flight)
+                most = max(most, admission.in_flight)
                 await asyncio.sleep(0.01)
 
         stays = [asyncio.create_task(stay(number)) for number in range(5)]
         await asyncio.sleep(0)
-        assert (entrance.in_flight, entrance.waiting) == (2, 3)
-        with pytest.raises(Refusal), entrance.visit():
+        assert (admission.in_flight, admission.waiting) == (2, 3)
+        with pytest.raises(ApiError), admission.slot():
             pass
         stays[2].cancel()  # while it waits
         await asyncio.sleep(0)
         late = asyncio.create_task(stay(5))
         await asyncio.gather(*stays, late, return_exceptions=True)
         assert order == [0, 1, 3, 4, 5] and most == 2
-        assert (entrance.in_flight, entrance.waiting) == (0, 0)
+        assert (admission.in_flight, admission.waiting) == (0, 0)
 
     asyncio.run(walk())
 
 
 def test_a_turn_that_comes_while_its_owner_leaves_goes_to_the_next():
     async def walk():
-        entrance = Entrance(1, 2)
-        first, second, third = (entrance.visit() for _ in range(3))
-        for visit in (first, second, third):
-            visit.__enter__()
-        leaving = asyncio.create_task(second.turn())
+        admission = Admission(1, 2)
+        first, second, third = (admission.slot() for _ in range(3))
+        for slot in (first, second, third):
+            slot.__enter__()
+        leaving = asyncio.create_task(second.granted())
         await asyncio.sleep(0)
         first.__exit__()
         leaving.cancel()  # its turn has just come
         with pytest.raises(asyncio.CancelledError):
             await leaving
         second.__exit__()
-        await asyncio.wait_for(third.turn(), 1)
+        await asyncio.wait_for(third.granted(), 1)
         third.__exit__()
-        assert (entrance.in_flight, entrance.waiting) == (0, 0)
+        assert (admission.in_flight, admission.waiting) == (0, 0)
 
     asyncio.run(walk())
 

@@ -108,10 +108,8 @@ def serve(
     from optscale_predictor.inference import OptScale
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
-    from optscale_predictor.serving import ServeSettings, bind
+    from optscale_predictor.serving import ServeSettings, bind, is_loopback, require_servable
     from optscale_predictor.serving import serve as serve_at
-    from optscale_predictor.serving.request_options import require_servable
-    from optscale_predictor.serving.serve_settings import is_loopback
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     rule = _policy(policy, score_min, alpha, max_samples)

@@ -1,9 +1,12 @@
 """``optscale serve``: an OpenAI-compatible endpoint that answers with the chosen sample.
 
-A request is read and checked (``reading``, ``conversation``, ``wishes``, ``fields``), waits for its turn
-(``entrance``), is answered by the inference session that all requests share (``desk``), and written as OpenAI's API
-writes it (``replies``, ``streaming``). ``application`` puts these behind HTTP, ``running`` binds the port and ends in
-good order, ``metrics`` counts, and ``refusals`` are the errors that a client sees.
+A request's body is validated (``request_bodies``) and becomes a question, a policy and sampling parameters
+(``request_parser``). It waits for a slot and is answered by the inference session that all requests share
+(``request_handler``), and the answer is written as OpenAI's API writes it, whole or as a stream (``replies``).
+``application`` puts these behind HTTP and counts outcomes, ``server`` binds the port and shuts down gracefully,
+``serve_settings`` holds what an operator sets, and ``api_errors`` are the errors that a client sees.
+
+Imports ``inference`` and what lies below it; nothing below imports this folder. It needs the ``server`` extra.
 """
 
 from optscale_predictor.errors import MissingExtraError
@@ -11,11 +14,12 @@ from optscale_predictor.errors import MissingExtraError
 try:
     import aiohttp as _aiohttp  # noqa: F401
     import prometheus_client as _prometheus  # noqa: F401
+    import pydantic as _pydantic  # noqa: F401
     import tenacity as _tenacity  # noqa: F401
 except ImportError as error:
     raise MissingExtraError(error.name or "aiohttp", "server") from None
 
-from optscale_predictor.serving.serve_settings import ServeSettings
+from optscale_predictor.serving.serve_settings import ServeSettings, is_loopback, require_servable
 from optscale_predictor.serving.server import bind, serve
 
-__all__ = ["ServeSettings", "bind", "serve"]
+__all__ = ["ServeSettings", "bind", "is_loopback", "require_servable", "serve"]

@@ -1,48 +1,59 @@
-"""The HTTP side: routes, who may ask, and what becomes of whatever goes wrong."""
+"""The HTTP side: routes, the API key, what becomes of whatever goes wrong, and Prometheus' counts of it."""
 
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from optscale_predictor.inference import Answer
-from optscale_predictor.serving.api_errors import Refusal, refusal_of
-from optscale_predictor.serving.replies import Reply
-from optscale_predictor.serving.request_fields import parse_body
-from optscale_predictor.serving.request_handler import Desk
-from optscale_predictor.serving.request_parser import Asked, Reader
+from optscale_predictor.inference.limits import Spending
+from optscale_predictor.policies import StopReason
+from optscale_predictor.serving.api_errors import OUTCOMES, ApiError, api_error_of
+from optscale_predictor.serving.replies import EventStream, Reply
+from optscale_predictor.serving.request_handler import Admission, RequestHandler
+from optscale_predictor.serving.request_parser import ParsedRequest, RequestParser
 from optscale_predictor.serving.serve_settings import ServeSettings
-from optscale_predictor.serving.server_metrics import Metrics
-from optscale_predictor.serving.streaming import EventStream
 
-_SLOWEST = 60.0  # seconds in which a request's body must have come
-_PAGE = "text/plain; version=0.0.4; charset=utf-8"
+_BODY_TIMEOUT = 60.0  # seconds in which a request's body must have come
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)  # seconds
 
 log = logging.getLogger("optscale_predictor.serving")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Parse = Callable[[bytes], ParsedRequest]
 
 
 class Application:
     """Serves requests.
 
     Args:
-        reader: Reads them.
-        desk: Answers them.
+        parser: Parses them.
+        handler: Answers them.
         metrics: Counts them.
         settings: The server's.
         started: When it started, in Unix time.
 
     Attributes:
-        desk: Where they are answered.
+        handler: Where they are answered.
         draining: Whether it takes no more requests.
         open: Requests that have no whole reply yet.
     """
 
-    def __init__(self, reader: Reader, desk: Desk, metrics: Metrics, settings: ServeSettings, started: int) -> None:
-        self._reader, self.desk, self._metrics, self._settings = reader, desk, metrics, settings
+    def __init__(
+        self,
+        parser: RequestParser,
+        handler: RequestHandler,
+        metrics: "Metrics",
+        settings: ServeSettings,
+        started: int,
+    ) -> None:
+        self._parser, self.handler, self._metrics, self._settings = parser, handler, metrics, settings
         self._started, self._key = started, settings.api_key.encode()
         self.draining = False
         self.open = 0
@@ -55,50 +66,52 @@ class Application:
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{name:.+}", self._model)
         app.router.add_get("/health", self._health)
-        app.router.add_get("/metrics", self._page)
+        app.router.add_get("/metrics", self._metrics_page)
         return app
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets through who may ask; whatever is wrong becomes OpenAI's error shape."""
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Checks the API key; whatever is wrong becomes OpenAI's error shape."""
         try:
             if request.path.startswith("/v1/"):
                 self._require_key(request)
             return await handler(request)
-        except Refusal as refusal:
-            return _refused(refusal)
+        except ApiError as error:
+            return _error_response(error)
         except web.HTTPException as error:  # aiohttp's own: no such route, no such method, a body too large
             message = f"{request.method} {request.path[:100]}: {error.reason}"
             if error.status == 413:
                 message = f"the body is larger than {self._settings.max_body} bytes"
-            return _refused(Refusal(error.status, message))
+            return _error_response(ApiError(error.status, message))
 
     def _require_key(self, request: web.Request) -> None:
         if not self._key:
             return
-        shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(shown, b"Bearer " + self._key):
-            raise Refusal(401, "the API key is missing or wrong", code="invalid_api_key")
+        sent = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(sent, b"Bearer " + self._key):
+            raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._counted(request, self._reader.chat)
+        return await self._counted(request, self._parser.chat)
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:
-        return await self._counted(request, self._reader.completion)
+        return await self._counted(request, self._parser.completion)
 
-    async def _counted(self, request: web.Request, read: Callable[[object], Asked]) -> web.StreamResponse:
+    async def _counted(self, request: web.Request, parse: _Parse) -> web.StreamResponse:
         """Serves a request and counts what became of it."""
         self.open += 1
+        # aiohttp cancels the handler of a client that goes away. Nothing below catches that, so what is not said to be
+        # anything else by the time of ``finally`` has left; its samples are counted by the session that drew them.
         outcome = "left"
         try:
-            response = await self._serve(request, read)
+            response = await self._serve(request, parse)
             outcome = "answered"
             return response
-        except _Ended as ended:
+        except _StreamEnded as ended:
             outcome = ended.outcome
             return ended.response
-        except Refusal as refusal:
-            outcome = refusal.outcome
+        except ApiError as error:
+            outcome = error.outcome
             raise
         except web.HTTPException:
             outcome = "refused"
@@ -107,76 +120,78 @@ class Application:
             self.open -= 1
             self._metrics.count(outcome)
 
-    async def _serve(self, request: web.Request, read: Callable[[object], Asked]) -> web.StreamResponse:
-        since = asyncio.get_running_loop().time()
+    async def _serve(self, request: web.Request, parse: _Parse) -> web.StreamResponse:
+        arrived = asyncio.get_running_loop().time()
         if self.draining:
-            raise Refusal(503, "the server is about to stop", code="stopping", retry_after=5)
-        asked = read(parse_body(await _body(request)))
-        reply = Reply(asked, self._settings.name)
-        if asked.stream:
-            return await self._stream(EventStream(request, reply, self._settings.keep_alive), asked, since)
-        with self.desk.entrance.visit() as visit:
+            raise ApiError(503, "the server is about to stop", code="stopping", retry_after=5)
+        parsed = parse(await _read_body(request))
+        reply = Reply(parsed, self._settings.name)
+        if parsed.stream:
+            return await self._stream(EventStream(request, reply, self._settings.keep_alive), parsed, arrived)
+        with self.handler.admission.slot() as slot:
             try:
-                answer = await self.desk.answer(asked, visit, since)
+                answer = await self.handler.answer(parsed, slot, arrived)
             except Exception as error:
-                raise self._refusal(error, asked) from None
-        self._note(answer, since)
-        return web.json_response(reply.whole(answer))
+                raise self._told(error, parsed) from None
+        self._count_answer(answer.stop_reason, arrived)
+        return web.json_response(reply.body(answer))
 
-    async def _stream(self, stream: EventStream, asked: Asked, since: float) -> web.StreamResponse:
+    async def _stream(self, stream: EventStream, parsed: ParsedRequest, arrived: float) -> web.StreamResponse:
         try:
-            with self.desk.entrance.visit() as visit:
+            with self.handler.admission.slot() as slot:  # a refusal comes before the stream's 200
                 await stream.open()
                 try:
-                    answer = await stream.wait(self.desk.answer(asked, visit, since))
+                    answer = await stream.wait(self.handler.answer(parsed, slot, arrived))
                 except ConnectionError:
                     raise
                 except Exception as error:
-                    refusal = self._refusal(error, asked)
-                    await stream.fail(refusal)
-                    raise _Ended(stream.response, refusal.outcome) from None
-            self._note(answer, since)
+                    told = self._told(error, parsed)
+                    await stream.fail(told)
+                    raise _StreamEnded(stream.response, told.outcome) from None
+            # The slot is free while the text is sent: a slow reader keeps nobody from being answered.
+            self._count_answer(answer.stop_reason, arrived)
             await stream.send(answer)
         except ConnectionError:
             stream.abort()
-            raise _Ended(stream.response, "left") from None
+            raise _StreamEnded(stream.response, "left") from None
         return stream.response
 
-    def _refusal(self, error: Exception, asked: Asked) -> Refusal:
-        refusal = refusal_of(error)
-        if self.draining and not isinstance(error, Refusal):
-            refusal = Refusal(503, "the server stopped before there was an answer", code="stopping", retry_after=5)
-        if refusal.status == 500:
-            log.error("%s: %s", asked.id, error, exc_info=error)
-        elif refusal.status > 500:
-            log.warning("%s: %d %s", asked.id, refusal.status, error)
-        return refusal
+    def _told(self, error: Exception, parsed: ParsedRequest) -> ApiError:
+        """What the client is told of an error; what is not its mistake is logged."""
+        told = api_error_of(error)
+        if self.draining and not isinstance(error, ApiError):
+            told = ApiError(503, "the server stopped before there was an answer", code="stopping", retry_after=5)
+        if told.status == 500:
+            log.error("%s: %s", parsed.id, error, exc_info=error)
+        elif told.status > 500:
+            log.warning("%s: %d %s", parsed.id, told.status, error)
+        return told
 
-    def _note(self, answer: Answer, since: float) -> None:
-        self._metrics.answered(answer.stop_reason, asyncio.get_running_loop().time() - since)
+    def _count_answer(self, stop_reason: str, arrived: float) -> None:
+        self._metrics.count_answer(stop_reason, asyncio.get_running_loop().time() - arrived)
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [self._card()]})
+        return web.json_response({"object": "list", "data": [self._model_card()]})
 
     async def _model(self, request: web.Request) -> web.Response:
         if request.match_info["name"] != self._settings.name:
-            raise Refusal(404, "there is no such model", "model", "model_not_found")
-        return web.json_response(self._card())
+            raise ApiError(404, "there is no such model", "model", "model_not_found")
+        return web.json_response(self._model_card())
 
-    def _card(self) -> dict[str, object]:
+    def _model_card(self) -> dict[str, object]:
         return {"id": self._settings.name, "object": "model", "created": self._started, "owned_by": "optscale"}
 
     async def _health(self, _: web.Request) -> web.Response:
-        status = "stopping" if self.draining else "engine failed" if self.desk.failure is not None else "ok"
-        entrance = self.desk.entrance
-        body = {"status": status, "in_flight": entrance.in_flight, "waiting": entrance.waiting}
+        status = "stopping" if self.draining else "engine failed" if self.handler.failure is not None else "ok"
+        admission = self.handler.admission
+        body = {"status": status, "in_flight": admission.in_flight, "waiting": admission.waiting}
         return web.json_response(body, status=200 if status == "ok" else 503)
 
-    async def _page(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.page(), headers={"Content-Type": _PAGE})
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.page(), headers={"Content-Type": _METRICS_TYPE})
 
 
-class _Ended(Exception):
+class _StreamEnded(Exception):
     """A stream that ended without an answer: its client has been told why, or has gone."""
 
     def __init__(self, response: web.StreamResponse, outcome: str) -> None:
@@ -184,26 +199,81 @@ class _Ended(Exception):
         self.response, self.outcome = response, outcome
 
 
-async def _body(request: web.Request) -> bytes:
+async def _read_body(request: web.Request) -> bytes:
     """The request's body.
 
     Raises:
-        Refusal: It is not said to be JSON (which a browser's page cannot say without being allowed to), is compressed,
+        ApiError: It is not said to be JSON (which a browser's page cannot say without being allowed to), is compressed,
             or does not come.
     """
     if request.content_type != "application/json":
-        raise Refusal(415, "the body must be JSON: send Content-Type: application/json", code="not_json")
+        raise ApiError(415, "the body must be JSON: send Content-Type: application/json", code="not_json")
     if "Content-Encoding" in request.headers:
-        raise Refusal(415, "the body must not be compressed", code="compressed")
+        raise ApiError(415, "the body must not be compressed", code="compressed")
     try:
-        async with asyncio.timeout(_SLOWEST):
+        async with asyncio.timeout(_BODY_TIMEOUT):
             return await request.read()
     except TimeoutError:
-        raise Refusal(408, f"the body did not come within {_SLOWEST:g} s") from None
+        raise ApiError(408, f"the body did not come within {_BODY_TIMEOUT:g} s") from None
 
 
-def _refused(refusal: Refusal) -> web.Response:
-    response = web.json_response(refusal.body(), status=refusal.status, headers=refusal.headers())
-    if refusal.code == "stopping":
+def _error_response(error: ApiError) -> web.Response:
+    response = web.json_response(error.body(), status=error.status, headers=error.headers())
+    if error.code == "stopping":
         response.force_close()
     return response
+
+
+@dataclass(eq=False)
+class _SessionCounts(Collector):
+    """What the inference session has spent; it counts for itself."""
+
+    spending: Spending
+
+    def collect(self) -> Iterator[Metric]:
+        """Every count, as it is now."""
+        cancelled = "Samples that were under way when nobody wanted them."
+        yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.spending.samples)
+        yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.spending.tokens)
+        yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.spending.cancelled)
+
+
+class Metrics:
+    """The counts of one server, for Prometheus.
+
+    Args:
+        spending: What the inference session has spent.
+        admission: How many questions are answered, and wait.
+    """
+
+    def __init__(self, spending: Spending, admission: Admission) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter("optscale_requests", "Requests by outcome.", ["outcome"], registry=registry)
+        self._stops = Counter("optscale_stops", "Answers by the reason to stop.", ["reason"], registry=registry)
+        self._seconds = Histogram(
+            "optscale_request_seconds", "Seconds to an answer.", buckets=_BUCKETS, registry=registry
+        )
+        for name, about, read in (
+            ("optscale_requests_in_flight", "Questions at work.", lambda: admission.in_flight),
+            ("optscale_requests_waiting", "Questions that wait.", lambda: admission.waiting),
+        ):
+            Gauge(name, about, registry=registry).set_function(read)
+        registry.register(_SessionCounts(spending))
+        ProcessCollector(registry=registry)
+        for outcome in OUTCOMES:  # so that none is missing before it happens
+            self._requests.labels(outcome)
+        for reason in StopReason:
+            self._stops.labels(reason.value)
+
+    def count(self, outcome: str) -> None:
+        """Counts a request; ``outcome`` is one of ``OUTCOMES``."""
+        self._requests.labels(outcome).inc()
+
+    def count_answer(self, reason: str, seconds: float) -> None:
+        """Counts an answer: why it stopped, and how many seconds it took."""
+        self._stops.labels(reason).inc()
+        self._seconds.observe(seconds)
+
+    def page(self) -> bytes:
+        """All counts in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,18 +1,30 @@
-"""Answers in the form of OpenAI's API, whole and in pieces."""
+"""Answers in the form of OpenAI's API: as one body, or as server-sent events.
 
+What is streamed is the chosen sample, which is known when all samples are scored. Until then a stream carries comments
+that keep the connection open; its client can leave at any time.
+"""
+
+import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from optscale_predictor.inference import Answer
-from optscale_predictor.serving.request_parser import Asked
+from aiohttp import web
 
-_PIECE = 24  # characters of a piece of a stream, at least
+from optscale_predictor.inference import Answer
+from optscale_predictor.serving.api_errors import ApiError
+from optscale_predictor.serving.request_parser import ParsedRequest
+
+_CHUNK = 24  # characters of a stream's chunk, at least
 _WORDS = re.compile(r"\S*\s*")
+_KEEP_ALIVE = b": keep-alive\n\n"
+_DONE = b"data: [DONE]\n\n"
+_WRITE_TIMEOUT = 60.0  # seconds after which a client that does not read has gone
+_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True)
@@ -20,52 +32,116 @@ class Reply:
     """Writes the answer to one request.
 
     Attributes:
-        asked: The request.
+        request: The request.
         model: The served model's name.
         created: When it was asked, in Unix time.
     """
 
-    asked: Asked
+    request: ParsedRequest
     model: str
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, answer: Answer) -> dict[str, Any]:
+    def body(self, answer: Answer) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
-        said: dict[str, Any] = {"text": answer.text}
-        if self.asked.chat:
-            said = {"message": {"role": "assistant", "content": answer.text, "refusal": None}}
-        choice = {"index": 0, **said, "logprobs": None, "finish_reason": finish_reason(answer)}
-        kind = "chat.completion" if self.asked.chat else "text_completion"
+        content: dict[str, Any] = {"text": answer.text}
+        if self.request.chat:
+            content = {"message": {"role": "assistant", "content": answer.text, "refusal": None}}
+        choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason(answer)}
+        kind = "chat.completion" if self.request.chat else "text_completion"
         return {**self._head(kind), "choices": [choice], "usage": usage(answer), "optscale": account(answer)}
 
     def opening(self) -> bytes:
-        """The first event of a stream: who speaks; a completion has none."""
-        return self._event({"role": "assistant", "content": ""}, None) if self.asked.chat else b""
+        """The first event of a stream: the role; a completion has none."""
+        return self._event({"role": "assistant", "content": ""}, None) if self.request.chat else b""
 
-    def pieces(self, answer: Answer) -> Iterator[bytes]:
+    def events(self, answer: Answer) -> Iterator[bytes]:
         """The events of an answer: its text, why it ends, and what it cost where that is asked for."""
-        for piece in split(answer.text):
-            yield self._event({"content": piece}, None)
+        for chunk in split(answer.text):
+            yield self._event({"content": chunk}, None)
         yield self._event({}, finish_reason(answer), account(answer))
-        if self.asked.include_usage:
-            yield event({**self._head(self._chunk), "choices": [], "usage": usage(answer)})
+        if self.request.include_usage:
+            yield event({**self._head(self._chunk_kind), "choices": [], "usage": usage(answer)})
 
     @property
-    def _chunk(self) -> str:
-        return "chat.completion.chunk" if self.asked.chat else "text_completion"
+    def _chunk_kind(self) -> str:
+        return "chat.completion.chunk" if self.request.chat else "text_completion"
 
     def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self.asked.id, "object": kind, "created": self.created, "model": self.model}
+        return {"id": self.request.id, "object": kind, "created": self.created, "model": self.model}
 
     def _event(self, delta: dict[str, str], reason: str | None, cost: dict[str, Any] | None = None) -> bytes:
-        said: dict[str, Any] = {"delta": delta} if self.asked.chat else {"text": delta.get("content", "")}
-        choice = {"index": 0, **said, "logprobs": None, "finish_reason": reason}
-        body = {**self._head(self._chunk), "choices": [choice]}
-        if self.asked.include_usage:
+        content: dict[str, Any] = {"delta": delta} if self.request.chat else {"text": delta.get("content", "")}
+        choice = {"index": 0, **content, "logprobs": None, "finish_reason": reason}
+        body = {**self._head(self._chunk_kind), "choices": [choice]}
+        if self.request.include_usage:
             body["usage"] = None
         if cost is not None:
             body["optscale"] = cost
         return event(body)
+
+
+class EventStream:
+    """One reply as server-sent events.
+
+    Args:
+        request: What is replied to.
+        reply: Writes the answer.
+        keep_alive: Seconds between two keep-alive comments, > 0.
+
+    Attributes:
+        response: What the client gets.
+    """
+
+    def __init__(self, request: web.Request, reply: Reply, keep_alive: float) -> None:
+        self._request, self._reply, self._keep_alive = request, reply, keep_alive
+        self.response = web.StreamResponse(headers=_HEADERS)
+
+    async def open(self) -> None:
+        """Sends the headers, and the role."""
+        await self.response.prepare(self._request)
+        await self._write(self._reply.opening())
+
+    async def wait(self, work: Awaitable[Answer]) -> Answer:
+        """The answer, with keep-alive comments until it is there; cancelling this cancels the work."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=self._keep_alive))[0]:
+                await self._write(_KEEP_ALIVE)
+        finally:
+            if not task.done():
+                task.cancel()
+                # Its draws are cancelled by the time that the caller gives its slot to the next question.
+                await asyncio.wait({task})
+        return task.result()
+
+    async def send(self, answer: Answer) -> None:
+        """Sends the answer, and the end."""
+        for piece in self._reply.events(answer):
+            await self._write(piece)
+        await self._end()
+
+    async def fail(self, error: ApiError) -> None:
+        """Sends an error in place of the answer, and the end."""
+        await self._write(event(error.body()))
+        await self._end()
+
+    def abort(self) -> None:
+        """Drops the connection of a client that does not read."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _end(self) -> None:
+        await self._write(_DONE)
+        await self.response.write_eof()
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        try:
+            async with asyncio.timeout(_WRITE_TIMEOUT):
+                await self.response.write(data)
+        except TimeoutError:
+            raise ConnectionError("the client does not read") from None
 
 
 def event(body: dict[str, Any]) -> bytes:
@@ -102,15 +178,15 @@ def finish_reason(answer: Answer) -> str:
 
 
 def split(text: str) -> Iterator[str]:
-    """A text in pieces of whole words; joined they are the text."""
-    piece = ""
+    """A text in chunks of whole words; joined they are the text."""
+    chunk = ""
     for word in _WORDS.findall(text):
-        piece += word
-        if len(piece) >= _PIECE:
-            yield piece
-            piece = ""
-    if piece:
-        yield piece
+        chunk += word
+        if len(chunk) >= _CHUNK:
+            yield chunk
+            chunk = ""
+    if chunk:
+        yield chunk
 
 
 def _number(value: float) -> float | None:

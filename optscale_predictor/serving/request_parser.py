@@ -1,62 +1,46 @@
-"""Requests as clients send them: every field honoured, or refused by its name; none is passed over in silence."""
+"""From a request's body to what answers it: a question, the generator's prompt, sampling parameters and a policy.
 
-from dataclasses import dataclass, replace
+The generator reads the whole conversation. Verifier and predictor read the last user's turn, which is the question.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from uuid import uuid4
 
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale
-from optscale_predictor.policies import Policy
+from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.questions.question import Question, require_encodable
-from optscale_predictor.serving.api_errors import Refusal, bad_field
-from optscale_predictor.serving.conversation import Messages, question_in, read_messages, with_question
-from optscale_predictor.serving.request_fields import Fields, shown
-from optscale_predictor.serving.request_options import read_policy
-from optscale_predictor.serving.serve_settings import ServeSettings
+from optscale_predictor.serving.api_errors import ApiError, field_error, shown
+from optscale_predictor.serving.request_bodies import (
+    ChatBody,
+    CompletionBody,
+    OptscaleOptions,
+    RequestBody,
+    parse_body,
+)
+from optscale_predictor.serving.serve_settings import ServeSettings, require_servable
 
-#: Fields that may only say what holds anyway, by what they would need.
-_ONLY: dict[str, tuple[tuple[object, ...], str]] = {
-    "n": ((1,), "one answer is chosen among many samples, so n can only be 1"),
-    "best_of": ((1,), "how many samples are drawn is the policy's affair (optscale.max_samples)"),
-    "logprobs": ((False,), "log-probabilities are not kept"),
-    "top_logprobs": ((0,), "log-probabilities are not kept"),
-    "frequency_penalty": ((0, 0.0), "penalties are not supported"),
-    "presence_penalty": ((0, 0.0), "penalties are not supported"),
-    "logit_bias": (({},), "biases are not supported"),
-    "tools": (([],), "tools are not supported"),
-    "tool_choice": (("none", "auto"), "tools are not supported"),
-    "parallel_tool_calls": ((True, False), "tools are not supported"),
-    "functions": (([],), "functions are not supported"),
-    "function_call": (("none", "auto"), "functions are not supported"),
-    "response_format": (({"type": "text"},), "only text is supported"),
-    "modalities": ((["text"],), "only text is supported"),
-    "audio": ((), "only text is supported"),
-    "store": ((False,), "nothing is stored"),
-    "metadata": (({},), "nothing is stored"),
-    "service_tier": (("auto", "default"), "there are no tiers"),
-    "echo": ((False,), "the prompt is not part of the answer"),
-    "suffix": (("",), "nothing can be put in between"),
-}
+#: Pairs of role and content.
+Turns = tuple[tuple[str, str], ...]
 
-#: Fields that say who asks, which changes nothing about the answer.
-_WHO = ("user", "safety_identifier", "prompt_cache_key")
-
-_MOST_STOPS = 16
+_FILES = ("calibration",)  # settings of policies that name a file
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that was read.
+class ParsedRequest:
+    """A request that can be answered.
 
     Attributes:
         id: The reply's id.
         chat: Whether it is a chat completion.
         question: What verifier and predictor read.
         prompt: What the generator reads.
-        messages: The conversation that it reads in place of the prompt, where there is one.
+        messages: The conversation that it reads in place of the prompt, pairs of role and content; empty: none.
         sampling: How samples are drawn.
         policy: How many.
-        seconds: Wall time that it may take, > 0.
+        timeout: Seconds that it may take from its arrival, > 0.
         stream: Whether the answer is streamed.
         include_usage: Whether the stream ends with its usage.
     """
@@ -65,16 +49,16 @@ class Asked:
     chat: bool
     question: Question
     prompt: str
-    messages: Messages
+    messages: Turns
     sampling: SamplingParams
     policy: Policy
-    seconds: float
+    timeout: float
     stream: bool
     include_usage: bool
 
 
-class Reader:
-    """Reads requests.
+class RequestParser:
+    """Parses requests.
 
     Args:
         scaler: What will answer them.
@@ -82,133 +66,184 @@ class Reader:
     """
 
     def __init__(self, scaler: OptScale, settings: ServeSettings) -> None:
-        self._scaler, self._settings, self._own = scaler, settings, scaler.policies[0]
+        self._scaler, self._settings, self._own_policy = scaler, settings, scaler.policies[0]
 
-    def chat(self, body: object) -> Asked:
+    def chat(self, raw: bytes) -> ParsedRequest:
         """A request for a chat completion.
 
+        Args:
+            raw: Its body.
+
         Raises:
-            Refusal: It cannot be honoured; names the field.
+            ApiError: It cannot be honoured; names the field.
         """
-        fields = self._fields(body)
-        messages = read_messages(fields.take("messages"))
-        self._require_end(messages, fields)
-        text = question_in(messages)
+        body = parse_body(raw, ChatBody)
+        self._require_model(body)
+        turns = tuple(message.turn for message in body.messages)
+        _require_last_turn(turns, body)
+        text = _question_in(turns)
         prompt = self._scaler.prompt(text)
         if self._settings.conversations:
-            return self._finish(fields, "chatcmpl", text, prompt, with_question(messages, prompt))
-        if len(messages) > 1:
-            raise bad_field("messages", "this model has no chat template and takes a single message of the user")
-        return self._finish(fields, "chatcmpl", text, prompt, ())
+            return self._parsed(body, f"chatcmpl-{uuid4().hex}", text, prompt, _with_question(turns, prompt))
+        if len(turns) > 1:
+            raise field_error("messages", "this model has no chat template and takes a single message of the user")
+        return self._parsed(body, f"chatcmpl-{uuid4().hex}", text, prompt, ())
 
-    def completion(self, body: object) -> Asked:
-        """A request for a completion; see :meth:`chat`."""
-        fields = self._fields(body)
+    def completion(self, raw: bytes) -> ParsedRequest:
+        """A request for a completion.
+
+        Args:
+            raw: Its body.
+
+        Raises:
+            ApiError: It cannot be honoured; names the field.
+        """
+        body = parse_body(raw, CompletionBody)
+        self._require_model(body)
         if not self._settings.prompts:
-            raise Refusal(400, "this server takes conversations alone; ask /v1/chat/completions", "prompt")
-        prompt = fields.take("prompt")
-        if isinstance(prompt, list) and len(prompt) == 1:
-            prompt = prompt[0]
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise bad_field("prompt", f"must be one text that is not empty, got {shown(prompt)}")
-        return self._finish(fields, "cmpl", prompt, self._scaler.prompt(prompt), ())
+            raise ApiError(400, "this server takes conversations alone; ask /v1/chat/completions", "prompt")
+        return self._parsed(body, f"cmpl-{uuid4().hex}", body.prompt, self._scaler.prompt(body.prompt), ())
 
-    def _fields(self, body: object) -> Fields:
-        fields = Fields(body)
-        model = fields.text("model")
-        if model is None:
-            raise bad_field("model", "must be given")
-        if model != self._settings.name:
-            message = f"the model {shown(model)} does not exist; this server serves {self._settings.name!r}"
-            raise Refusal(404, message, "model", "model_not_found")
-        return fields
+    def _require_model(self, body: RequestBody) -> None:
+        if body.model != self._settings.name:
+            message = f"the model {shown(body.model)} does not exist; this server serves {self._settings.name!r}"
+            raise ApiError(404, message, "model", "model_not_found")
 
-    def _require_end(self, messages: Messages, fields: Fields) -> None:
-        """Takes the pair of fields with which vLLM's clients have an assistant's turn go on."""
-        goes_on = fields.flag("continue_final_message")
-        prompted = fields.take("add_generation_prompt")
-        if prompted not in (None, not goes_on):
-            raise bad_field("add_generation_prompt", "must be the opposite of continue_final_message")
-        last = "assistant" if goes_on else "user"
-        if messages[-1][0] != last:
-            hint = "" if goes_on else "; with continue_final_message the assistant's"
-            raise bad_field("messages", f"the last message must be the {last}'s{hint}")
-
-    def _finish(self, fields: Fields, kind: str, text: str, prompt: str, messages: Messages) -> Asked:
-        seed, name = fields.whole("seed"), f"{kind}-{uuid4().hex}"
-        stream = fields.flag("stream")
-        include_usage = self._stream_options(fields, stream)
-        sampling = self._sampling(fields)
-        wishes = Fields(fields.take("optscale") or {}, "optscale")
-        policy, seconds = read_policy(wishes, self._own), self._seconds(wishes)
-        wishes.end()
-        for field in _WHO:
-            fields.text(field)
-        for field, (values, why) in _ONLY.items():
-            fields.allow(field, values, why)
-        fields.end()
-        # Requests have seeds of their own, made of their question's id: equal seeds give equal samples, and questions
-        # that differ in nothing else can share an engine's batch.
-        question = Question(name if seed is None else f"seed {seed}", text)
-        asked = Asked(
-            name, kind == "chatcmpl", question, prompt, messages, sampling, policy, seconds, stream, include_usage
+    def _parsed(self, body: RequestBody, name: str, text: str, prompt: str, messages: Turns) -> ParsedRequest:
+        if body.stream_options is not None and not body.stream:
+            raise field_error("stream_options", "only goes with stream")
+        # A request's random numbers follow from its question's id: equal seeds give equal samples, and questions that
+        # differ in nothing else can share an engine's batch.
+        question = Question(name if body.seed is None else f"seed {body.seed}", text)
+        parsed = ParsedRequest(
+            id=name,
+            chat=isinstance(body, ChatBody),
+            question=question,
+            prompt=prompt,
+            messages=messages,
+            sampling=self._sampling(body),
+            policy=requested_policy(body.optscale, self._own_policy),
+            timeout=self._timeout(body.optscale),
+            stream=body.stream,
+            include_usage=body.stream_options is not None and body.stream_options.include_usage,
         )
-        self._require_servable(asked)
-        return asked
+        self._require_answerable(parsed)
+        return parsed
 
-    def _sampling(self, fields: Fields) -> SamplingParams:
-        wished: dict[str, object] = {"temperature": fields.number("temperature"), "top_p": fields.number("top_p")}
-        most, newer = fields.whole("max_tokens"), fields.whole("max_completion_tokens")
-        if most is not None and newer is not None and most != newer:
-            raise bad_field("max_tokens", "max_completion_tokens says something else")
-        wished["max_tokens"] = most if newer is None else newer
-        wished["stop"] = self._stop(fields.take("stop"))
-        given = {name: value for name, value in wished.items() if value is not None}
-        try:
-            return replace(self._scaler.generator.sampling, **given)  # type: ignore[arg-type]
-        except InputError as error:
-            raise Refusal(400, str(error), str(error).split()[0]) from None
+    def _sampling(self, body: RequestBody) -> SamplingParams:
+        """The server's own sampling parameters, where the body names no others."""
+        longest, newer = body.max_tokens, body.max_completion_tokens
+        if longest is not None and newer is not None and longest != newer:
+            raise field_error("max_tokens", "max_completion_tokens says something else")
+        given: dict[str, object] = {
+            "temperature": body.temperature,
+            "top_p": body.top_p,
+            "max_tokens": longest if newer is None else newer,
+            "stop": (body.stop,) if isinstance(body.stop, str) else body.stop and tuple(body.stop),
+        }
+        known = {name: value for name, value in given.items() if value is not None}
+        return replace(self._scaler.generator.sampling, **known)  # type: ignore[arg-type]
 
-    def _stop(self, value: object) -> tuple[str, ...] | None:
-        if value is None:
-            return None
-        given = [value] if isinstance(value, str) else value
-        if not isinstance(given, list) or len(given) > _MOST_STOPS:
-            raise bad_field("stop", f"must be a string or a list of at most {_MOST_STOPS}, got {shown(value)}")
-        if not all(isinstance(one, str) and one for one in given):
-            raise bad_field("stop", f"must be strings that are not empty, got {shown(value)}")
-        return tuple(given)
+    def _timeout(self, options: OptscaleOptions) -> float:
+        longest = self._settings.timeout
+        if options.timeout is not None and options.timeout > longest:
+            raise field_error("optscale.timeout", f"must lie in (0, {longest:g}] seconds, got {options.timeout:g}")
+        return longest if options.timeout is None else options.timeout
 
-    def _stream_options(self, fields: Fields, stream: bool) -> bool:
-        given = fields.take("stream_options")
-        if given is None:
-            return False
-        if not stream:
-            raise bad_field("stream_options", "only goes with stream")
-        options = Fields(given, "stream_options")
-        include_usage = options.flag("include_usage")
-        options.allow("include_obfuscation", (False,), "streams are not obfuscated")
-        options.end()
-        return include_usage
-
-    def _seconds(self, wishes: Fields) -> float:
-        seconds = wishes.number("timeout")
-        if seconds is None:
-            return self._settings.timeout
-        if not 0 < seconds <= self._settings.timeout:
-            raise bad_field("optscale.timeout", f"must lie in (0, {self._settings.timeout:g}] seconds, got {seconds:g}")
-        return seconds
-
-    def _require_servable(self, asked: Asked) -> None:
+    def _require_answerable(self, parsed: ParsedRequest) -> None:
         """Checks, before anything is drawn, that text is text, that there is room for it, that the policy can run."""
-        where = "messages" if asked.chat else "prompt"
+        where = "messages" if parsed.chat else "prompt"
+        texts = (parsed.prompt, *(content for _, content in parsed.messages))
+        _require_encodable(texts, where)
+        _require_encodable(parsed.sampling.stop, "stop")
         try:
-            for text in (asked.prompt, *(content for _, content in asked.messages), *asked.sampling.stop):
-                require_encodable(Question("", text), where)
-            self._scaler.generator.check(Request(asked.id, asked.prompt, 1, 0, asked.messages))
+            self._scaler.generator.check(Request(parsed.id, parsed.prompt, 1, 0, parsed.messages))
         except InputError as error:
-            raise Refusal(400, str(error), where) from None
+            raise ApiError(400, str(error), where) from None
         try:
-            self._scaler.require_usable([asked.policy])
+            self._scaler.require_usable([parsed.policy])
         except InputError as error:
-            raise bad_field("optscale.policy", str(error)) from None
+            raise field_error("optscale.policy", str(error)) from None
+
+
+def requested_policy(options: OptscaleOptions, own: Policy) -> Policy:
+    """The policy for a request: the server's own or the one that is named, with the settings that are named.
+
+    No policy may draw more samples than the server's own cap, and none may name a file.
+
+    Args:
+        options: What the client asks for.
+        own: The server's policy.
+
+    Raises:
+        ApiError: A setting is not one of the policy's, or goes beyond the server's cap.
+    """
+    policy = own if options.policy is None else _named_policy(options.policy, own)
+    asked = {"score_min": options.score_min, "alpha": options.alpha, "max_samples": options.max_samples}
+    changes: dict[str, float] = {name: value for name, value in asked.items() if value is not None}
+    if options.max_samples is not None:
+        _require_within_cap(options.max_samples, own, "optscale.max_samples")
+    known = {setting.name for setting in fields(policy)}  # type: ignore[arg-type]
+    for name in changes:
+        if name not in known:
+            raise field_error(f"optscale.{name}", f"policy {policy.name!r} has no such setting")
+    try:
+        return replace(policy, **changes) if changes else policy  # type: ignore[type-var]
+    except InputError as error:  # settings that do not go together
+        raise field_error("optscale", str(error)) from None
+
+
+def _named_policy(text: str, own: Policy) -> Policy:
+    param = "optscale.policy"
+    _, _, rest = text.partition(":")
+    keys = [part.partition("=")[0].strip() for part in rest.split(",")]
+    for key in keys:
+        if key in _FILES:
+            raise field_error(param, f"{key} names a file on the server, which is the server's affair")
+    try:
+        policy = parse_policy(text)
+        require_servable(policy)
+        if "max_samples" not in keys:  # its default is nobody's request
+            policy = replace(policy, max_samples=min(policy.max_samples, own.max_samples))  # type: ignore[type-var]
+    except InputError as error:
+        raise field_error(param, str(error)) from None
+    _require_within_cap(policy.max_samples, own, param)
+    return policy
+
+
+def _require_within_cap(max_samples: int, own: Policy, param: str) -> None:
+    if max_samples > own.max_samples:
+        raise field_error(param, f"max_samples must be <= {own.max_samples}, this server's own cap, got {max_samples}")
+
+
+def _require_last_turn(turns: Turns, body: ChatBody) -> None:
+    """Checks that the last turn is the one that the generator's is to follow, or to go on from."""
+    if body.add_generation_prompt not in (None, not body.continue_final_message):
+        raise field_error("add_generation_prompt", "must be the opposite of continue_final_message")
+    last = "assistant" if body.continue_final_message else "user"
+    if turns[-1][0] != last:
+        hint = "" if body.continue_final_message else "; with continue_final_message the assistant's"
+        raise field_error("messages", f"the last message must be the {last}'s{hint}")
+
+
+def _question_in(turns: Turns) -> str:
+    """The last user's turn."""
+    question = next((content for role, content in reversed(turns) if role == "user"), "")
+    if not question.strip():
+        raise field_error("messages", "there must be a message of the user that is not empty")
+    return question
+
+
+def _with_question(turns: Turns, question: str) -> Turns:
+    """The same conversation with another last user's turn."""
+    last = max(index for index, (role, _) in enumerate(turns) if role == "user")
+    return (*turns[:last], ("user", question), *turns[last + 1 :])
+
+
+def _require_encodable(texts: Sequence[str], param: str) -> None:
+    """Checks that texts are Unicode: JSON can spell half a surrogate pair, which no tokenizer takes."""
+    try:
+        for text in texts:
+            require_encodable(Question("", text), param)
+    except InputError as error:
+        raise ApiError(400, str(error), param) from None

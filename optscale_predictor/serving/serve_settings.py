@@ -1,10 +1,12 @@
-"""How a server behaves, whatever it serves."""
+"""What an operator sets of a server, whatever it serves, and which policies it can serve at all."""
 
 from dataclasses import dataclass, field
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Policy
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_REPLAYS_ONLY = ("clairvoyant", "oracle")  # they decide by what no live run knows
 
 
 @dataclass(frozen=True)
@@ -13,16 +15,19 @@ class ServeSettings:
 
     Attributes:
         name: The model's name, as clients ask for it.
-        max_in_flight: Questions at work at once, >= 1.
-        max_waiting: Questions that may wait for their turn, >= 0; more are refused with 429.
+        max_in_flight: Questions that are answered at once, >= 1.
+        max_waiting: Questions that may wait for a slot, >= 0; more are refused with 429.
         timeout: Seconds that a request may take, its wait included, > 0; clients may ask for less.
-        grace: Seconds, >= 0, for what is under way when the server is told to stop.
-        keep_alive: Seconds between two signs of life on a stream, > 0.
+        grace: Seconds, >= 0, for requests under way when the server is told to stop.
+        keep_alive: Seconds between two keep-alive comments on a stream, > 0.
         max_body: Bytes that a request's body may have, >= 1.
-        generator_urls: Where the generator's servers are; empty where it runs in this process.
+        generator_urls: Base URLs of the generator's servers; empty where it runs in this process.
         conversations: Whether the generator takes whole conversations.
         prompts: Whether it takes bare prompts.
-        api_key: What clients must show; empty: nothing.
+        api_key: The key that clients must send; empty: none.
+
+    Raises:
+        InputError: A value is out of its range.
     """
 
     name: str
@@ -52,3 +57,15 @@ class ServeSettings:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server at ``host``."""
     return host in _LOOPBACK
+
+
+def require_servable(policy: Policy) -> None:
+    """Checks that a policy can decide about questions that come one by one.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if policy.joint:
+        raise InputError(f"policy {policy.name!r} spends one budget on all questions; a server knows no such whole")
+    if policy.name in _REPLAYS_ONLY:
+        raise InputError(f"policy {policy.name!r} can only be replayed: it knows what no server knows")

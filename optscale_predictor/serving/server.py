@@ -1,4 +1,4 @@
-"""A server's life: it binds its port, serves until it is told to stop, and ends what is under way in good order."""
+"""A server's life: it binds its port, serves until it is told to stop, and finishes what is under way."""
 
 import asyncio
 import signal
@@ -11,17 +11,15 @@ from aiohttp import web
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale, Session
-from optscale_predictor.serving.application import Application
-from optscale_predictor.serving.request_handler import Desk
-from optscale_predictor.serving.request_options import require_servable
-from optscale_predictor.serving.request_parser import Reader
-from optscale_predictor.serving.serve_settings import ServeSettings
-from optscale_predictor.serving.server_metrics import Metrics
+from optscale_predictor.serving.application import Application, Metrics
+from optscale_predictor.serving.request_handler import RequestHandler
+from optscale_predictor.serving.request_parser import RequestParser
+from optscale_predictor.serving.serve_settings import ServeSettings, require_servable
 
 _BACKLOG = 2048  # connections that may wait to be accepted
-_IDLE = 75.0  # seconds for which a connection is kept that asks nothing
-_ROUND_TIMEOUT = 0.05  # seconds that an engine working in rounds waits for questions that are still being scored
-_LAST_WORDS = 2.0  # seconds for replies to get out when all is over
+_CONNECTION_TIMEOUT = 75.0  # seconds for which a connection is kept that asks nothing
+_ROUND_TIMEOUT = 0.05  # seconds that an engine working in rounds waits for questions that are being scored
+_SHUTDOWN_TIMEOUT = 2.0  # seconds for replies to get out when all is over
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -40,53 +38,63 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        place = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, kind, protocol)
         try:
-            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            place.bind(address)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
         except BaseException:
-            place.close()
+            listener.close()
             raise
     except (OSError, UnicodeError) as error:
-        raise _no_place(f"{host}:{port}", error) from None
-    return place
+        raise _cannot_serve(f"{host}:{port}", error) from None
+    return listener
 
 
-def _no_place(address: str, error: Exception) -> InputError:
+def _cannot_serve(address: str, error: Exception) -> InputError:
     return InputError(f"cannot serve at {address}: {getattr(error, 'strerror', None) or error}")
 
 
-def address_of(place: socket.socket) -> str:
+def address_of(listener: socket.socket) -> str:
     """The URL of what is served at a socket."""
-    host, port = place.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(scaler: OptScale, settings: ServeSettings, place: socket.socket, ready: Callable[[str], None]) -> None:
+def serve(scaler: OptScale, settings: ServeSettings, listener: socket.socket, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT; a second one ends the grace.
 
     Args:
         scaler: What answers.
         settings: How.
-        place: From :func:`bind`.
+        listener: From :func:`bind`.
         ready: Called with the server's URL when it serves.
 
     Raises:
         InputError: The policy cannot serve questions that come one by one, or does not go with the predictor.
     """
     require_servable(scaler.policies[0])
-    asyncio.run(_serve(scaler, settings, place, ready))
+    asyncio.run(_serve(scaler, settings, listener, ready))
 
 
 @asynccontextmanager
 async def opened(
-    scaler: OptScale, settings: ServeSettings, place: socket.socket
+    scaler: OptScale, settings: ServeSettings, listener: socket.socket
 ) -> AsyncIterator[tuple[Application, Callable[[], Awaitable[None]]]]:
-    """Serves while the block runs; see :func:`serve`.
+    """Serves while the block runs.
+
+    Args:
+        scaler: What answers.
+        settings: How.
+        listener: From :func:`bind`.
 
     Yields:
-        The application, and what closes its door: who is in stays.
+        The application, and a function that stops taking connections; requests under way go on.
+
+    Raises:
+        InputError: The listener's address has been taken since it was bound.
     """
+    # The stack outlives the session: when the session closes, whoever still waits for an answer gets an error, and the
+    # runner must still be there to send it. Only then are the connections closed.
     async with AsyncExitStack() as last, scaler.session(idle_timeout=_ROUND_TIMEOUT) as session:
         application = _application(scaler, session, settings)
         runner = web.AppRunner(
@@ -94,36 +102,37 @@ async def opened(
             handler_cancellation=True,  # a client that goes away takes its draws with it
             access_log=None,
             auto_decompress=False,  # what is small on the wire must not be large in memory
-            keepalive_timeout=_IDLE,
-            shutdown_timeout=_LAST_WORDS,
+            keepalive_timeout=_CONNECTION_TIMEOUT,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
-        last.push_async_callback(runner.cleanup)  # when the session has closed, and who waited has been told
+        last.push_async_callback(runner.cleanup)
         await runner.setup()
-        site = web.SockSite(runner, place, backlog=_BACKLOG)
+        site = web.SockSite(runner, listener, backlog=_BACKLOG)
         try:
             await site.start()
         except OSError as error:  # taken since it was bound
-            raise _no_place(address_of(place), error) from None
+            raise _cannot_serve(address_of(listener), error) from None
 
-        async def close_door() -> None:
+        async def stop_accepting() -> None:
             application.draining = True
             if site in runner.sites:
                 await site.stop()
 
         try:
-            yield application, close_door
+            yield application, stop_accepting
         finally:
-            await close_door()
+            await stop_accepting()
 
 
 def _application(scaler: OptScale, session: Session, settings: ServeSettings) -> Application:
-    desk = Desk(session, settings)
-    entrance = desk.entrance
-    metrics = Metrics(session.spending, lambda: entrance.in_flight, lambda: entrance.waiting)
-    return Application(Reader(scaler, settings), desk, metrics, settings, int(time.time()))
+    handler = RequestHandler(session, settings)
+    metrics = Metrics(session.spending, handler.admission)
+    return Application(RequestParser(scaler, settings), handler, metrics, settings, int(time.time()))
 
 
-async def _serve(scaler: OptScale, settings: ServeSettings, place: socket.socket, ready: Callable[[str], None]) -> None:
+async def _serve(
+    scaler: OptScale, settings: ServeSettings, listener: socket.socket, ready: Callable[[str], None]
+) -> None:
     stopping, hurrying = asyncio.Event(), asyncio.Event()
 
     def stop() -> None:
@@ -132,15 +141,15 @@ async def _serve(scaler: OptScale, settings: ServeSettings, place: socket.socket
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    async with opened(scaler, settings, place) as (application, close_door):
-        ready(address_of(place))
+    async with opened(scaler, settings, listener) as (application, stop_accepting):
+        ready(address_of(listener))
         await stopping.wait()
-        await close_door()
+        await stop_accepting()
         await _drain(application, settings.grace, hurrying)
 
 
 async def _drain(application: Application, grace: float, hurrying: asyncio.Event) -> None:
-    """Waits until every request has its reply, the grace is over, or somebody is in a hurry."""
+    """Waits until every request has its reply, ``grace`` seconds are over, or a second signal came."""
     end = asyncio.get_running_loop().time() + grace
     while application.open and not hurrying.is_set() and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(0.02)

@@ -1,0 +1,272 @@
+"""Bodies of chat and completion requests as pydantic models: which fields there are, of which type, in which bounds.
+
+Types are strict: ``"1"`` is no number and ``1`` no flag. A field that no model names is refused, and a field that could
+only ask for what the server does not do may say that it asks for nothing, so that none is passed over in silence. A
+field whose value is null counts as not given, as in OpenAI's API.
+"""
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from optscale_predictor.serving.api_errors import ApiError, field_error, shown
+
+_MAX_INT = (1 << 63) - 1
+_MAX_NAME = 100  # characters of a client's field name in an error
+_MAX_STOPS = 16
+_TEXT, _LIST = "<text>", "<list>"  # tags of a union's forms, which are no part of a field's name
+
+#: What a failed check says, by pydantic's name of it; ``{...}`` is a value of the check's own.
+_MESSAGES = {
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be > {gt:g}",
+    "greater_than_equal": "must be >= {ge:g}",
+    "int_type": "must be a whole number",
+    "less_than": "must be < {lt:g}",
+    "less_than_equal": "must be <= {le:g}",
+    "list_type": "must be a list",
+    "literal_error": "must be one of {expected}",
+    "model_type": "must be an object",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a string",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must not be empty",
+}
+
+
+def _only(why: str, *values: object) -> AfterValidator:
+    """Accepts values that ask for what holds anyway; ``why`` says why no other can be honoured."""
+
+    def check(value: object) -> object:
+        # 1 == True and 0 == False, so types are compared as well.
+        if not any(value == one and type(value) is type(one) for one in values):
+            raise ValueError(why)
+        return value
+
+    return AfterValidator(check)
+
+
+def _require_nothing(value: object) -> object:
+    """Accepts what clients send back of an earlier answer where it holds nothing: null, "", [], {}."""
+    if value:
+        raise ValueError("this server passes on text alone")
+    return value
+
+
+def _single_text(value: object) -> object:
+    """A completion's prompt: one text, also as a list of one."""
+    text = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("must be one text that is not empty")
+    return text
+
+
+def _text_or_list(what: str) -> Discriminator:
+    """Tells the two forms of a union of a text and a list apart; ``what`` is what an error says of a third."""
+
+    def form(value: object) -> str | None:
+        return _TEXT if isinstance(value, str) else _LIST if isinstance(value, list) else None
+
+    return Discriminator(form, custom_error_type="form", custom_error_message=what)
+
+
+class _Body(BaseModel):
+    """An object of a body: strict, without unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop_nulls(cls, given: object) -> object:
+        """Leaves out fields whose value is null, and all unknown ones but the first."""
+        if not isinstance(given, dict):
+            return given
+        left = {name: value for name, value in given.items() if value is not None}
+        # The first unknown field is refused by its name. A body full of them must not become an error for each.
+        for name in [name for name in left if name not in cls.model_fields][1:]:
+            del left[name]
+        return left
+
+
+class TextPart(_Body):
+    """A part of a message's content."""
+
+    type: Annotated[object, _only("this server reads text alone", "text")]
+    text: str
+
+
+_Parts = Annotated[list[TextPart], Field(min_length=1, fail_fast=True)]
+_Content = Annotated[
+    Annotated[str, Tag(_TEXT)] | Annotated[_Parts, Tag(_LIST)],
+    _text_or_list("must be a string or a list of text parts"),
+]
+
+
+class Message(_Body):
+    """A message of a conversation. What an earlier answer held besides its text may be sent back where it is empty."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: _Content
+    refusal: Annotated[object, AfterValidator(_require_nothing)] = None
+    tool_calls: Annotated[object, AfterValidator(_require_nothing)] = None
+    function_call: Annotated[object, AfterValidator(_require_nothing)] = None
+    audio: Annotated[object, AfterValidator(_require_nothing)] = None
+    annotations: Annotated[object, AfterValidator(_require_nothing)] = None
+    name: Annotated[object, AfterValidator(_require_nothing)] = None
+
+    @property
+    def text(self) -> str:
+        """The content; parts are joined."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+    @property
+    def turn(self) -> tuple[str, str]:
+        """Role, as chat templates call it, and text."""
+        return "system" if self.role == "developer" else self.role, self.text
+
+
+class StreamOptions(_Body):
+    """The object ``stream_options``."""
+
+    include_usage: bool = False
+    include_obfuscation: Annotated[object, _only("streams are not obfuscated", False)] = None
+
+
+class OptscaleOptions(_Body):
+    """The object ``optscale``: what a client may ask of OptScale itself.
+
+    {"optscale": {"policy": "best_of_n:max_samples=8", "score_min": 0.9, "alpha": 0.9, "timeout": 30}}
+    """
+
+    policy: Annotated[str, Field(max_length=500)] | None = None
+    score_min: Annotated[float, Field(ge=0, le=1)] | None = None
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    max_samples: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    timeout: Annotated[float, Field(gt=0)] | None = None
+
+
+_StopText = Annotated[str, Field(min_length=1)]
+_Stop = Annotated[
+    Annotated[_StopText, Tag(_TEXT)]
+    | Annotated[list[_StopText], Field(max_length=_MAX_STOPS, fail_fast=True), Tag(_LIST)],
+    _text_or_list("must be a string or a list of strings"),
+]
+
+
+class RequestBody(_Body):
+    """What chat and completion requests have in common."""
+
+    model: str
+    seed: Annotated[int, Field(ge=-_MAX_INT, le=_MAX_INT)] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    stop: _Stop | None = None
+    optscale: OptscaleOptions = OptscaleOptions()
+
+    # Who asks changes nothing about the answer.
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+    n: Annotated[object, _only("one answer is chosen among many samples, so n can only be 1", 1)] = None
+    best_of: Annotated[object, _only("optscale.max_samples and the policy say how many samples are drawn", 1)] = None
+    logprobs: Annotated[object, _only("log-probabilities are not kept", False)] = None
+    top_logprobs: Annotated[object, _only("log-probabilities are not kept", 0)] = None
+    frequency_penalty: Annotated[object, _only("penalties are not supported", 0, 0.0)] = None
+    presence_penalty: Annotated[object, _only("penalties are not supported", 0, 0.0)] = None
+    logit_bias: Annotated[object, _only("biases are not supported", {})] = None
+    tools: Annotated[object, _only("tools are not supported", [])] = None
+    tool_choice: Annotated[object, _only("tools are not supported", "none", "auto")] = None
+    parallel_tool_calls: Annotated[object, _only("tools are not supported", True, False)] = None
+    functions: Annotated[object, _only("functions are not supported", [])] = None
+    function_call: Annotated[object, _only("functions are not supported", "none", "auto")] = None
+    response_format: Annotated[object, _only("only text is supported", {"type": "text"})] = None
+    modalities: Annotated[object, _only("only text is supported", ["text"])] = None
+    audio: Annotated[object, _only("only text is supported")] = None
+    store: Annotated[object, _only("nothing is stored", False)] = None
+    metadata: Annotated[object, _only("nothing is stored", {})] = None
+    service_tier: Annotated[object, _only("there are no tiers", "auto", "default")] = None
+    echo: Annotated[object, _only("the prompt is not part of the answer", False)] = None
+    suffix: Annotated[object, _only("nothing can be inserted before a given ending", "")] = None
+
+
+class ChatBody(RequestBody):
+    """The body of a request for a chat completion.
+
+    ``continue_final_message`` and ``add_generation_prompt`` are the pair with which vLLM's clients have an assistant's
+    turn go on.
+    """
+
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
+    continue_final_message: bool = False
+    add_generation_prompt: bool | None = None
+
+
+class CompletionBody(RequestBody):
+    """The body of a request for a completion."""
+
+    prompt: Annotated[str, BeforeValidator(_single_text)]
+
+
+AnyBody = TypeVar("AnyBody", bound=RequestBody)
+
+
+def parse_body(raw: bytes, model: type[AnyBody]) -> AnyBody:
+    """A request's body, validated.
+
+    Args:
+        raw: As it came.
+        model: ``ChatBody`` or ``CompletionBody``.
+
+    Raises:
+        ApiError: It is no JSON, or a field cannot be honoured; names the field.
+    """
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "the body is not valid JSON", code="invalid_json") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise _first_error(error) from None
+
+
+def _first_error(error: ValidationError) -> ApiError:
+    """The first failed check, in one sentence, with at most the beginning of the client's value."""
+    found = error.errors(include_url=False)[0]
+    param, kind, context = _param(found["loc"]), found["type"], found.get("ctx", {})
+    if kind == "missing":
+        return field_error(param, "must be given")
+    if kind == "extra_forbidden":
+        return field_error(param, "this server does not know this field")
+    message = str(context["error"]) if kind == "value_error" else _message(kind, context, found["msg"])
+    return field_error(param, f"{message}; got {shown(found['input'])}")
+
+
+def _message(kind: str, context: dict[str, Any], otherwise: str) -> str:
+    return _MESSAGES[kind].format(**context) if kind in _MESSAGES else otherwise
+
+
+def _param(location: tuple[int | str, ...]) -> str:
+    """A field's name as clients know it: ``messages[0].content``."""
+    steps = [step for step in location if step not in (_TEXT, _LIST)]
+    names = [f"[{step}]" if isinstance(step, int) else f".{step[:_MAX_NAME]}" for step in steps]
+    return "".join(names).removeprefix(".") or "body"
