@@ -2,8 +2,9 @@
 
 Public question sets repeat one another with other spacing, case or punctuation, and fill one sentence in with other
 numbers. A question that stands on both sides of a split makes a predictor look better than it is: of MATH questions
-that differ in numbers alone, one's mean score tells most of the other's. This module finds such texts, also where
-comparing every pair would take too long: MinHash (Broder 1997) and locality-sensitive hashing choose the pairs.
+that differ in numbers alone, one's mean score tells most of the other's (``docs/experiments/pools.md``). This module
+finds such texts, also where comparing every pair would take too long: MinHash (Broder 1997) and locality-sensitive
+hashing choose the pairs.
 """
 
 import math
