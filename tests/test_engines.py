@@ -101,5 +101,8 @@ def test_resources_out_of_range_are_named(wrong: dict[str, float], says: str) ->
 
 
 def test_importing_the_commands_loads_no_engine() -> None:
-    code = "import sys, optscale_predictor.commands; print([m for m in ('ray', 'vllm', 'torch') if m in sys.modules])"
+    code = (
+        "import sys, optscale_predictor.cli.main, optscale_predictor.cli.verbs; "
+        "print([m for m in ('ray', 'vllm', 'torch') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

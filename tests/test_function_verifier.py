@@ -218,7 +218,7 @@ def test_an_installed_command_finds_a_module_where_it_was_called(tmp_path):
     """As a process of its own: ``optscale`` has its own folder, not this one, on its path."""
     write_pool(tmp_path / "pool", [[0.5, 0.5]])
     (tmp_path / "users_verifier.py").write_text(MODULE)
-    code = "import sys; sys.path.remove(''); from optscale_predictor.cli import main; main(sys.argv[1:])"
+    code = "import sys; sys.path.remove(''); from optscale_predictor.cli.main import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, "score", "pool", "--column", "score_own"]
     scored = subprocess.run(
         [*command, "--verifier", "python:users_verifier:picky"], cwd=tmp_path, capture_output=True, text=True

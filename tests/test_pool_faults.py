@@ -210,7 +210,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from small_pools import rows_of
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.pools.validation import validate_pool
 
 disk, source = Path(sys.argv[2]), sys.argv[3]

@@ -19,7 +19,7 @@ from optscale_predictor.pools.publishing import push_pool
 SCRIPT = """
 import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.pools import Pool
 
 said = []

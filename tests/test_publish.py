@@ -33,7 +33,7 @@ SCRIPT = """
 import io, json, os, sys
 from contextlib import redirect_stderr, redirect_stdout
 from optscale_predictor import OptScalePredictor
-from optscale_predictor.cli import main
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 
 said = []

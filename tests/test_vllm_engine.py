@@ -32,11 +32,11 @@ SCRIPT = """
 import json, sys
 from optscale_predictor.errors import InputError
 from optscale_predictor.backends.generators import Request, SamplingParams, VLLMOptions
-from optscale_predictor.generators.vllm_engine import VLLMGenerator
+from optscale_predictor.backends.generators.vllm_engine import VLLMGenerator
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.verifiers import Scores, Verifier
-from optscale_predictor.world.arithmetic import make_questions
+from optscale_predictor.backends.verifiers import Scores, Verifier
+from optscale_predictor.questions.arithmetic import make_questions
 
 
 def plain(results):
