@@ -268,7 +268,7 @@ def test_what_others_wrote_is_not_replaced(bare, tmp_path):
     write_dataset(bare, output)
     write_dataset(bare, output, license="mit")  # ours, untouched: replaced
     card = tmp_path / "README.md"
-    assert 'license: "mit"' in card.read_text()
+    assert "license: mit" in card.read_text()
     edited = card.read_text().replace("mit", "apache-2.0")
     card.write_text(edited)
     output.unlink()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 _LONGEST = 300  # characters of a value that a table shows
 
@@ -23,11 +23,34 @@ def code(value: object) -> str:
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
 
 
-def table(rows: Mapping[str, object], first: str, second: str, plain: bool = False) -> str:
-    """A table of two columns; values are code, or with ``plain`` Markdown of our own."""
-    lines = [(name if plain else code(name), str(value) if plain else code(value)) for name, value in rows.items()]
-    body = [f"| {name} | {value} |" for name, value in lines]
-    return "\n".join([f"| {first} | {second} |", "| --- | --- |", *body])
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], drop_empty: bool = False, aligned: bool = False) -> str:
+    """A table; cells are Markdown, in which a bar was escaped.
+
+    Args:
+        header: Of its columns.
+        rows: Cells, as many a row as the header has.
+        drop_empty: Whether a column is left out where no row has text in it.
+        aligned: Whether cells are padded, so that the table reads as plain text too.
+    """
+    body = [list(row) for row in rows]
+    kept = [column for column in range(len(header)) if not drop_empty or any(row[column] for row in body)]
+    lines = [[row[column] for column in kept] for row in (list(header), *body)]
+    widths = [max(3, *(len(line[column]) for line in lines)) if aligned else 3 for column in range(len(kept))]
+    lines.insert(1, ["-" * width for width in widths])
+    if aligned:
+        lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def settings_table(settings: Mapping[str, object], first: str = "setting", second: str = "value") -> str:
+    """A table of names and values, both as code.
+
+    Args:
+        settings: Values by name; a value that is no text is shown as JSON.
+        first: Heads the names.
+        second: Heads the values.
+    """
+    return table([first, second], [(code(name), code(value)) for name, value in settings.items()])
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -36,7 +59,12 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested settings as one level, names joined with dots."""
+    """Nested settings as one level, names joined with dots.
+
+    Args:
+        settings: Values, or further settings, by name.
+        prefix: What every name begins with.
+    """
     found: dict[str, object] = {}
     for key, value in settings.items():
         name = f"{prefix}{key}"

@@ -1,7 +1,4 @@
-"""A pool's card: the page that a hub shows, and the header by which ``load_dataset`` finds the samples.
-
-Putting a pool on the hub.
-"""
+"""Putting a pool on the hub, with a card: the page shown there, and the lines by which ``load_dataset`` reads it."""
 
 import json
 import os
@@ -11,31 +8,14 @@ from pathlib import Path
 
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError
+from optscale_predictor.pages.cards import front_matter, size_category
+from optscale_predictor.pages.markdown import table
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.info import PoolInfo, pool_info
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.pool_hub import upload
 from optscale_predictor.pools.schema import MEANING, ScoreColumns
 from optscale_predictor.pools.validation import validate_pool
-
-_SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
-
-# The questions have no config of their own: `datasets` reads all of a repository in the format of its first.
-_HEADER = """---
-configs:
-- config_name: samples
-  default: true
-  data_files:
-  - split: train
-    path: samples-*.parquet
-size_categories:
-- {size}
-tags:
-- best-of-n
-- inference-scaling
-- optscale
----
-"""
 
 
 def pool_card(pool: Pool, repo_id: str | None = None) -> str:
@@ -45,9 +25,22 @@ def pool_card(pool: Pool, repo_id: str | None = None) -> str:
         pool: The pool.
         repo_id: Where it is going to be, for the lines that show how to read it.
     """
+    from huggingface_hub import DatasetCardData
+
     info = pool_info(pool)
-    size = _SIZES[min(max(len(str(info.samples)) - 3, 0), len(_SIZES) - 1)]
-    return _HEADER.format(size=size) + "\n" + "\n".join(_lines(pool, info, repo_id or "REPO_ID")) + "\n"
+    metadata = DatasetCardData(
+        # The questions have no config of their own: `datasets` reads all of a repository in the format of its first.
+        configs=[
+            {
+                "config_name": "samples",
+                "default": True,
+                "data_files": [{"split": "train", "path": "samples-*.parquet"}],
+            }
+        ],
+        size_categories=[size_category(info.samples)],
+        tags=["best-of-n", "inference-scaling", "optscale"],
+    )
+    return front_matter(metadata) + "\n" + "\n".join(_lines(pool, info, repo_id or "REPO_ID")) + "\n"
 
 
 def write_card(pool: Pool, repo_id: str | None = None) -> Path:
@@ -78,10 +71,8 @@ def _lines(pool: Pool, info: PoolInfo, repo_id: str) -> Iterator[str]:
     yield f'pool = Pool("hub:{repo_id}")'
     yield "```"
     yield ""
-    yield "| column | meaning |"
-    yield "| --- | --- |"
     meaning = {**MEANING, **{key: text for name in info.scores for key, text in ScoreColumns(name).meaning.items()}}
-    yield from (f"| `{name}` | {meaning[name]} |" for name in pool.schema.names)
+    yield table(["column", "meaning"], [(f"`{name}`", meaning[name]) for name in pool.schema.names])
     yield ""
     yield "What made the samples, and each score:"
     yield ""

@@ -1,14 +1,12 @@
 """The dataset card that lies beside targets: what made them, what their columns mean, what they amount to."""
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
-from optscale_predictor.errors import InputError
-from optscale_predictor.pages.markdown import bullets, code, escape, flat, table
+from optscale_predictor.pages.cards import front_matter, require_license, size_category
+from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
 from optscale_predictor.targets.gathering import Gathered
 from optscale_predictor.targets.histogram_charts import shares
@@ -20,8 +18,6 @@ from optscale_predictor.targets.target_columns import MEANING
 PLACE = "FOLDER_OR_HUB_ID"
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 def render_card(
@@ -45,16 +41,28 @@ def render_card(
     Raises:
         InputError: The licence is not a name that the hub could know.
     """
+    from huggingface_hub import DatasetCardData
+
     from optscale_predictor._support.version import __version__
 
     require_license(license)
     summary = summary or summarise(gathered, targets)
     manifest = gathered.pool.manifest
     template = environment(_TEMPLATES).get_template("card.md.jinja")
-    return template.render(
-        title=f"Score targets of {gathered.name}",
+    title = f"Score targets of {gathered.name}"
+    metadata = DatasetCardData(
+        pretty_name=title,
         license=license,
-        size=next((name for bound, name in _SIZES if targets.num_rows < bound), "1M<n<10M"),
+        task_categories=["text-classification"],
+        task_ids=["text-scoring"],
+        tags=["optscale", "best-of-n", "test-time-compute", "reward-model"],
+        size_categories=[size_category(targets.num_rows)],
+        configs=[{"config_name": "default", "data_files": [{"split": "targets", "path": file}]}],
+    )
+    needed = None if license else "the questions, and the generator's and verifier's terms,"
+    return template.render(
+        front_matter=front_matter(metadata, needed),
+        title=title,
         file=file,
         version=__version__,
         fingerprint=manifest["fingerprint"],
@@ -62,8 +70,8 @@ def render_card(
         column=gathered.column,
         verifier=flat(gathered.pool.scores[gathered.column]),
         collected=_collected(gathered, summary),
-        measured=_measured(summary),
-        columns={f"`{name}`": meaning for name, meaning in MEANING.items()},
+        measured=list(_measured(summary).items()),
+        columns=[(f"`{name}`", meaning) for name, meaning in MEANING.items()],
         sides=summary.sides,
         rule=rule,
         place=PLACE,
@@ -71,17 +79,11 @@ def render_card(
         auc_within=summary.auc_within,
         lost=summary.unscored_questions,
         refused=summary.refused,
-        json=json.dumps,
         escape=escape,
+        settings_table=settings_table,
         table=table,
         bullets=bullets,
     )
-
-
-def require_license(license: str | None) -> None:
-    """Raises ``InputError`` unless it is None or could be one of the hub's names."""
-    if license is not None and not _LICENSE.fullmatch(license):
-        raise InputError(f"license must be a hub name as mit or cc-by-4.0, got {license!r}")
 
 
 def _collected(gathered: Gathered, summary: Summary) -> list[str]:

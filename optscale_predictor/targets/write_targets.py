@@ -4,7 +4,6 @@ The two lie under names that a folder may use for something else, and a card is 
 neither replaces a file that ``optscale targets`` did not write, nor a card that was edited since.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,8 +12,9 @@ from pathlib import Path
 
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError
+from optscale_predictor.pages.cards import require_license
 from optscale_predictor.pools import Pool
-from optscale_predictor.targets.dataset_card import render_card, require_license
+from optscale_predictor.targets.dataset_card import render_card
 from optscale_predictor.targets.gathering import gather
 from optscale_predictor.targets.histogram_page import MARK, render_page
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION, SplitRule
@@ -96,7 +96,7 @@ def _require_replaceable(path: Path, targets: str) -> None:
     ours = f'<meta name="generator" content="{MARK}">' in text
     if path.name == CARD:
         ours = signature is not None and sha256(text[: signature.start()].encode()).hexdigest() == signature[1]
-        ours = ours and f"\n    path: {json.dumps(targets)}\n" in text
+        ours = ours and f" --data.path {targets}` trains" in text
     if not ours:
         raise InputError(
             f"{path}: is there, and not as optscale targets wrote it for {targets}; give --output a folder of its own, "

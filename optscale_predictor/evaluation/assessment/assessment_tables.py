@@ -1,12 +1,13 @@
 """An assessment as Markdown: for the terminal, for a file, for a model card."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from optscale_predictor.evaluation.assessment.accuracy import FIGURES, Difference
 from optscale_predictor.evaluation.assessment.assess import Assessment
 from optscale_predictor.evaluation.assessment.samples_saved import Saving, StrengthRow
+from optscale_predictor.pages.markdown import table
 from optscale_predictor.stats.bootstrap import Estimate
 from optscale_predictor.stats.interval_coverage import Calibration
 
@@ -38,9 +39,9 @@ def accuracy_markdown(assessment: Assessment) -> str:
     return "\n\n".join(
         (
             "## Accuracy",
-            table(["prediction", *FIGURES.values(), "strength"], cells),
+            table(["prediction", *FIGURES.values(), "strength"], cells, drop_empty=True),
             "How much better the predictor is, and in what share of resamples it is better at all:",
-            table(["than", *(FIGURES[name] for name in _COMPARED)], compared),
+            table(["than", *(FIGURES[name] for name in _COMPARED)], compared, drop_empty=True),
         )
     )
 
@@ -59,7 +60,7 @@ def calibration_markdown(found: Calibration) -> str:
         f"PIT histogram, {len(found.histogram)} bins from 0 to 1: {bins} questions (even: "
         f"{np.mean(found.histogram):.0f} ± {found.histogram_error[0]:.0f}); p-value of evenness {found.uniformity:.2g}."
     )
-    return "\n\n".join(("## Calibration", table(header, cells), pit))
+    return "\n\n".join(("## Calibration", table(header, cells, drop_empty=True), pit))
 
 
 def savings_markdown(savings: Sequence[Saving]) -> str:
@@ -78,7 +79,7 @@ def savings_markdown(savings: Sequence[Saving]) -> str:
             usual = "" if np.isnan(row.usual_samples) else f"{row.usual_samples:.2f} ({row.usual_hit_rate:.3f})"
             cells.append([row.prior, *(cell for pair in pairs for cell in pair), usual])
         header.append("samples (hit rate) at the usual settings")
-        parts += [f"score_min {target:g}, {kind}:", table(header, cells)]
+        parts += [f"score_min {target:g}, {kind}:", table(header, cells, drop_empty=True)]
     return "\n\n".join(parts)
 
 
@@ -95,16 +96,9 @@ def strengths_markdown(rows: Sequence[StrengthRow]) -> str:
             compared = "" if row is rows[0] else _difference(row.learned_fewer[target])
             cell += [_pm(row.samples[target], 3), compared]
         cells.append(cell)
-    return "\n\n".join(("## Strength: learned, or the same moments with a fixed one", table(header, cells)))
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; what has no value in any row is left out."""
-    body = list(rows)
-    kept = [column for column in range(len(header)) if any(row[column] for row in body)]
-    lines = [[row[column] for column in kept] for row in (list(header), *body)]
-    lines.insert(1, ["---"] * len(kept))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n\n".join(
+        ("## Strength: learned, or the same moments with a fixed one", table(header, cells, drop_empty=True))
+    )
 
 
 def _pm(one: Estimate, digits: int = 3) -> str:

@@ -23,6 +23,7 @@ from optscale_predictor.evaluation.report.read_runs import FIXED
 from optscale_predictor.evaluation.report.resampling import Resampled
 from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k, against_reference
 from optscale_predictor.evaluation.report.wall_time import paces
+from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
 from optscale_predictor.stats.bootstrap import Estimate
 
@@ -57,13 +58,8 @@ class Table:
 
     def markdown(self) -> str:
         """As Markdown, padded so that it reads as text too."""
-        lines = [[cell.replace("|", "\\|") for cell in line] for line in (self.header, *self.rows)]
-        widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(self.header))]
-        lines.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-            for line in lines
-        )
+        header, *rows = ([cell.replace("|", "\\|") for cell in line] for line in (self.header, *self.rows))
+        return table(header, rows, aligned=True)
 
     def latex(self) -> str:
         """As a ``tabular`` of the booktabs package; whatever a cell holds is text."""

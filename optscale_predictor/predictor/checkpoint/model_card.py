@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pages.markdown import bullets, code, escape, flat, table
+from optscale_predictor.pages.cards import front_matter, require_license
+from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
 from optscale_predictor.predictor.checkpoint.base_folder import folder_name, is_folder
 from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.provenance.score_source import ScoreSource, public_name
-from optscale_predictor.targets.dataset_card import require_license
 
 #: What figures are called: by the hub, and in words.
 METRICS = {
@@ -83,7 +83,7 @@ def number(value: float) -> str:
 def _accuracy(rows: list[dict[str, Any]]) -> str:
     known = [name for name in _ACCURACY if any(row["figures"].get(name, {}).get("mean") is not None for row in rows)]
     cells = [[escape(row["name"]), *(_estimate(row["figures"].get(name)) for name in known)] for row in rows]
-    return _table(["prediction", *(METRICS[name][1] for name in known)], cells)
+    return table(["prediction", *(METRICS[name][1] for name in known)], cells) if cells else ""
 
 
 def _coverage(found: Mapping[str, Any]) -> str:
@@ -93,7 +93,7 @@ def _coverage(found: Mapping[str, Any]) -> str:
         [f"{level:.0%}", f"{held:.1%}" + ("" if error is None else f" ± {error:.1%}")]
         for level, held, error in zip(levels, found.get("coverage", []), errors, strict=True)
     ]
-    return _table(["interval", "holds"], cells)
+    return table(["interval", "holds"], cells) if cells else ""
 
 
 def _savings(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _savings(rows: list[dict[str, Any]]) -> dict[str, str]:
             [escape(row["prior"]), *(_estimate(row["at"][share]["samples"], 2) for share in shares)] for row in own
         ]
         caption = f"Samples a question at equal hit rates, target score {target:g} ({escape(str(kind))}):"
-        found[caption] = _table(header, cells)
+        found[caption] = table(header, cells)
     return found
 
 
@@ -116,14 +116,6 @@ def _estimate(one: Mapping[str, Any] | None, digits: int = 3) -> str:
         return ""
     error = one.get("error")
     return f"{one['mean']:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; empty without rows."""
-    if not rows:
-        return ""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _is_number(value: object) -> bool:
@@ -165,8 +157,7 @@ def render_card(
         environment(_TEMPLATES)
         .get_template("card.md.jinja")
         .render(
-            metadata=_metadata(config, figures, license, repo_id, _split_of(assessment)),
-            license=license,
+            front_matter=_metadata(config, figures, license, repo_id, _split_of(assessment)),
             title=f"OptScale predictor on {folder_name(config.base_model)}",
             base_note=_base_note(config),
             version=__version__,
@@ -174,7 +165,7 @@ def render_card(
             sources=[{"name": source.name, "settings": _settings(source)} for source in config.sources],
             data={name: _without_place(value) for name, value in flat(config.data).items()},
             tables=tables,
-            measured={} if tables else {_meaning(name): number(value) for name, value in figures.items()},
+            measured=[] if tables else [(_meaning(name), number(value)) for name, value in figures.items()],
             notes=[] if assessment is None else [escape(note) for note in assessment_notes(assessment)],
             place=repo_id or ".",
             place_comment="" if repo_id else "  # this folder, or the hub id of a repository that holds it",
@@ -184,6 +175,7 @@ def render_card(
             json=json.dumps,
             escape=escape,
             code=code,
+            settings_table=settings_table,
             table=table,
             bullets=bullets,
         )
@@ -199,7 +191,7 @@ def _split_of(assessment: Mapping[str, Any] | None) -> str:
 def _metadata(
     config: PredictorConfig, figures: Mapping[str, float], license: str | None, repo_id: str | None, split: str
 ) -> str:
-    """The hub's metadata, as YAML."""
+    """The hub's metadata, which open the card."""
     from huggingface_hub import EvalResult, ModelCardData
 
     fingerprint = str(config.data.get("fingerprint", "")) or "not recorded"
@@ -229,7 +221,8 @@ def _metadata(
         model_name=(repo_id or "optscale-predictor").rpartition("/")[2] if results else None,
         eval_results=results or None,
     )
-    return str(content.to_yaml()).strip()
+    needed = None if license else "the base model, the questions, and the generator's and verifier's terms"
+    return front_matter(content, needed)
 
 
 def _datasets(data: Mapping[str, Any]) -> list[str]:

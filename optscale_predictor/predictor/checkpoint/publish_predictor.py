@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.pages.cards import require_license
 from optscale_predictor.predictor.checkpoint import adapter
 from optscale_predictor.predictor.checkpoint import merging_weights as merging
 from optscale_predictor.predictor.checkpoint.base_folder import folder_name, is_folder
 from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card
 from optscale_predictor.predictor.checkpoint.save_load import ADAPTER_FILES, FILES, checkpoint_folder, read_assessment
 from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.targets.dataset_card import require_license
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor.model import OptScalePredictor
