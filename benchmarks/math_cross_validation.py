@@ -19,12 +19,12 @@ from optscale_predictor.evaluation.assessment.accuracy import difference, estima
 from optscale_predictor.evaluation.assessment.baselines import embed, fit_baselines
 from optscale_predictor.evaluation.assessment.scored_questions import ScoredQuestions
 from optscale_predictor.predictor import OptScalePredictor
-from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads.gaussian_process import GaussianProcessHead, head_sizes
 from optscale_predictor.predictor.heads.question_features import label_codes
 from optscale_predictor.predictor.heads.solving import FOLDS, solve_head
-from optscale_predictor.predictor.training.data_module import observe
+from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.predictor.training.head_training import folds_of
+from optscale_predictor.predictor.training.training_data import observe
 from optscale_predictor.predictor.training.training_targets import DataSplit, Target, labels_of, read_targets
 from optscale_predictor.stats.bootstrap import Estimate
 

@@ -154,8 +154,8 @@ def make_base(folder: Path) -> None:
 
 def make_predictor(folder: Path) -> Any:
     """The predictor that every way trains."""
-    from optscale_predictor.predictor.config import PredictorConfig
-    from optscale_predictor.predictor.model import OptScalePredictor
+    from optscale_predictor.predictor.model.config import PredictorConfig
+    from optscale_predictor.predictor.pretrained import OptScalePredictor
 
     config = PredictorConfig(str(folder / "base"), pooling="last", max_length=LONGEST)
     return OptScalePredictor.from_base(config).train()
@@ -257,8 +257,8 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
     """This package's module and data under Lightning, callbacks and loggers as the command has them."""
     import pytorch_lightning as pl
 
-    from optscale_predictor.predictor.backbone import LoraSettings
     from optscale_predictor.predictor.losses import SquaredError
+    from optscale_predictor.predictor.model.backbone import LoraSettings
     from optscale_predictor.predictor.training.data_module import TargetData
     from optscale_predictor.predictor.training.module import PredictorModule
     from optscale_predictor.predictor.training.throughput import Throughput
@@ -273,8 +273,11 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
             trainer.should_stop = clock.done
 
     top = 2 if "top" in way else None
+    budget = flags.batch_size * LONGEST if "tokens" in way else None
+    data = TargetData(str(folder / "targets.jsonl"), None, flags.batch_size, budget)
     module = PredictorModule(
         str(folder / "out"),
+        data.training_data,
         str(folder / "base"),
         pooling="last",
         max_length=LONGEST,
@@ -282,7 +285,6 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
         lora=LoraSettings(top_layers=top),
         cache_frozen="memory" if top else "none",
     )
-    budget = flags.batch_size * LONGEST if "tokens" in way else None
     pl.Trainer(
         max_steps=clock.first + flags.steps,
         accelerator="gpu" if flags.device == "cuda" else "cpu",
@@ -297,7 +299,7 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
         limit_val_batches=0,
         log_every_n_steps=10,
         use_distributed_sampler=False,
-    ).fit(module, TargetData(str(folder / "targets.jsonl"), None, flags.batch_size, budget))
+    ).fit(module, data)
     return clock.counted
 
 

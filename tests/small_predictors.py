@@ -6,9 +6,9 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.cli.main import main
-from optscale_predictor.predictor.backbone import LoraSettings
-from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes
+from optscale_predictor.predictor.model.backbone import LoraSettings
+from optscale_predictor.predictor.model.config import PredictorConfig
 
 DECODER = "embedded:generator"
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]

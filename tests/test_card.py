@@ -13,8 +13,7 @@ from small_predictors import make_predictor, write_encoder
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.model_card import render_card
-from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.provenance.score_source import ScoreSource, public_name
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
 
 SOURCE = ScoreSource(
     "default",

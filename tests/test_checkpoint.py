@@ -16,10 +16,10 @@ from optscale_predictor import OptScalePredictor
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings
-from optscale_predictor.predictor.checkpoint.checked_files import base_fingerprint
-from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.checkpoint.base_model import base_fingerprint
+from optscale_predictor.predictor.checkpoint.save_load import load_config
+from optscale_predictor.predictor.model.backbone import LoraSettings
+from optscale_predictor.predictor.model.config import ScoreSource
 
 SOURCES = [ScoreSource("one", "org/generator", {"temperature": 0.7, "stop": ["\n"]}, "org/judge"), ScoreSource("two")]
 
@@ -93,7 +93,7 @@ def test_saved_and_loaded_it_predicts_the_same_bit_for_bit(kind, encoder, tmp_pa
 def test_a_checkpoint_keeps_what_it_learnt_from(checkpoint):
     config = load(checkpoint).config
     assert config.sources == [ScoreSource.from_dict(source.as_dict()) for source in SOURCES]
-    assert PredictorConfig.load(checkpoint) == config and config.base_fingerprint
+    assert load_config(checkpoint) == config and config.base_fingerprint
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of PEFT's own use of transformers

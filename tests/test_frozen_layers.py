@@ -7,9 +7,9 @@ from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
 
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings
-from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.model import OptScalePredictor
+from optscale_predictor.predictor.model.backbone import LoraSettings
+from optscale_predictor.predictor.model.config import PredictorConfig
+from optscale_predictor.predictor.pretrained import OptScalePredictor
 from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, cache_size, fill_cache, first_check
 
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]

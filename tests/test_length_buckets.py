@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.training.length_buckets import LengthBuckets
+from optscale_predictor.predictor.training.data_module import LengthBuckets
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=120)
 

@@ -7,8 +7,8 @@ import pytest
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.provenance.pairing import require_pairing
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.model.config import ScoreSource
+from optscale_predictor.predictor.provenance import require_pairing
 
 FOLDER = Path(__file__).parent.parent / "checkpoints" / "math_minilm"
 EASY = "Solve for $x$: $3x+5=20$."

@@ -16,10 +16,15 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import BestOfN
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import generate_pool, score_pool
-from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.provenance.pairing import first_difference, lend_score_map, require_pairing
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
-from optscale_predictor.predictor.provenance.source_records import source_of_engines, source_of_pool, source_of_targets
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
+from optscale_predictor.predictor.provenance import (
+    first_difference,
+    lend_score_map,
+    require_pairing,
+    source_of_engines,
+    source_of_pool,
+    source_of_targets,
+)
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.targets import write_dataset

@@ -9,7 +9,7 @@ import pytest
 from small_pools import shown
 from small_predictors import make_predictor, priors, refusal_of
 
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.model.config import ScoreSource
 
 ASKED = [f"{number}+{number % 9}=" for number in range(75)]
 

@@ -9,9 +9,8 @@ from tiny_backbones import KINDS, save_backbone
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings
-from optscale_predictor.predictor.config import PredictorConfig
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.model.backbone import LoraSettings
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]
 POOLINGS = ("mean", "last", "attention")

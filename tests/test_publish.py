@@ -17,8 +17,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings
 from optscale_predictor.predictor.checkpoint.merging_weights import merge
+from optscale_predictor.predictor.model.backbone import LoraSettings
 
 ASSESSMENT = {
     "predictor": "/home/me/predictor",

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.training.data_module import observe
+from optscale_predictor.predictor.training.training_data import observe
 from optscale_predictor.predictor.training.training_targets import (
     DataSplit,
     Target,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from training_runs import logged, make_encoder, write_targets
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.optimizer import share_of_rate
 from optscale_predictor.predictor.training.throughput import Throughput, minutes_left
 from optscale_predictor.predictor.training.train_command import CONFIGS, TrainingCLI, main, train_predictor

@@ -104,8 +104,7 @@ def prior_of(
 
     model = load_predictor(predictor)
     if model is not None:
-        from optscale_predictor.predictor.provenance.pairing import require_pairing
-        from optscale_predictor.predictor.provenance.source_records import source_of_pool
+        from optscale_predictor.predictor.provenance import require_pairing, source_of_pool
 
         learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, allow_source_mismatch)
         return model.predict_questions(pool.questions, learnt)

@@ -118,7 +118,7 @@ def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[
 
 
 def _train(folder: Path, pool: Pool, sizes: Sizes, say: Callable[[str], None]) -> Path:
-    from optscale_predictor.predictor.config import PredictorConfig
+    from optscale_predictor.predictor.checkpoint.save_load import load_config
     from optscale_predictor.predictor.training.train_command import train_predictor
     from optscale_predictor.targets import SplitRule, write_dataset
 
@@ -127,7 +127,7 @@ def _train(folder: Path, pool: Pool, sizes: Sizes, say: Callable[[str], None]) -
     write_dataset(pool, targets, SplitRule(validation_share=0.2))
     output = folder / "predictor"
     train_predictor(targets, output, epochs=sizes.epochs)
-    metrics = PredictorConfig.load(output).metrics
+    metrics = load_config(output).metrics
     measured = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items() if name != "questions")
     say(f"held-out questions: {measured}")
     return output

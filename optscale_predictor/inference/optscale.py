@@ -251,8 +251,7 @@ class OptScale:
         """Finds out which of the predictor's sources these engines are."""
         if self.predictor is None:
             return
-        from optscale_predictor.predictor.provenance.pairing import lend_score_map, require_pairing
-        from optscale_predictor.predictor.provenance.source_records import source_of_engines
+        from optscale_predictor.predictor.provenance import lend_score_map, require_pairing, source_of_engines
 
         config = self.predictor.config
         live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)

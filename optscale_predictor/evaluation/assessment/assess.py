@@ -42,7 +42,7 @@ from optscale_predictor.stats.interval_coverage import Calibration, calibrate
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
-    from optscale_predictor.predictor.config import PredictorConfig
+    from optscale_predictor.predictor.model.config import PredictorConfig
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -106,7 +106,7 @@ def assess(
         MissingExtraError: scikit-learn is not installed.
     """
     from optscale_predictor.evaluation.assessment.scored_questions import of_source, provenance_notes, read_sides
-    from optscale_predictor.predictor.checkpoint.base_folder import folder_name
+    from optscale_predictor.predictor.checkpoint.base_model import folder_name
 
     settings = settings or Settings()
     # What can be said at once is said before a model is loaded.
@@ -187,10 +187,9 @@ def assess_prior(
 def _config(predictor: "str | OptScalePredictor") -> "PredictorConfig":
     if not isinstance(predictor, str):
         return predictor.config
-    from optscale_predictor.predictor.checkpoint.save_load import checkpoint_folder
-    from optscale_predictor.predictor.config import PredictorConfig
+    from optscale_predictor.predictor.checkpoint.save_load import checkpoint_folder, load_config
 
-    return PredictorConfig.load(checkpoint_folder(predictor))
+    return load_config(checkpoint_folder(predictor))
 
 
 def _load(predictor: "str | OptScalePredictor") -> "OptScalePredictor":

@@ -35,7 +35,7 @@ def embed(base_model: str, texts: Sequence[str], max_length: int = 256) -> Float
     """
     import torch
 
-    from optscale_predictor.predictor.backbone import load_base
+    from optscale_predictor.predictor.model.backbone import load_base
 
     model, tokenizer = load_base(base_model)
     model.eval()

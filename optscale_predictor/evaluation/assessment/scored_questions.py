@@ -15,7 +15,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.stats.estimators import ScoreStatistics
 
 if TYPE_CHECKING:
-    from optscale_predictor.predictor.config import PredictorConfig
+    from optscale_predictor.predictor.model.config import PredictorConfig
     from optscale_predictor.predictor.training.training_targets import Target
 
 Floats = NDArray[np.float64]

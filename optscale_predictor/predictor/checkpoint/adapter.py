@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import add_lora
-from optscale_predictor.predictor.checkpoint.base_folder import is_folder
+from optscale_predictor.predictor.checkpoint.base_model import is_folder
 from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json, read_weights
+from optscale_predictor.predictor.model.backbone import add_lora
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -52,7 +52,15 @@ def write_adapter(backbone: Any, base_model: str, folder: Path) -> None:
 
 
 def rename_base(base_model: str, folder: Path) -> None:
-    """Gives the base another name in an adapter that is there."""
+    """Gives the base another name in an adapter that is there.
+
+    Args:
+        base_model: The name; that of a folder is left out.
+        folder: The checkpoint.
+
+    Raises:
+        InputError: There is no adapter.
+    """
     _write_settings(read_json(own_file(folder, CONFIG)), base_model, folder)
 
 
@@ -73,13 +81,18 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     content = read_json(path)
     try:
         _require_plain(content)
-        return _settings(content)
+        return _checked_settings(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
 def wrap(backbone: Any, settings: dict[str, Any], folder: Path) -> Any:
     """The base with the checkpoint's LoRA updates around it, for inference.
+
+    Args:
+        backbone: The base; its weights are frozen in place.
+        settings: As :func:`read_adapter_config` gives them.
+        folder: The checkpoint.
 
     Raises:
         InputError: The updates do not fit the base.
@@ -97,7 +110,7 @@ def wrap(backbone: Any, settings: dict[str, Any], folder: Path) -> Any:
 
 
 def _require_plain(content: dict[str, Any]) -> None:
-    """Raises ``InputError`` for a setting beyond :func:`_settings` that is not at its default, known here or not."""
+    """Refuses a setting beyond :func:`_checked_settings` that is not at its default, whether known here or not."""
     from peft import LoraConfig
 
     if content.get("peft_type") != "LORA":
@@ -111,7 +124,7 @@ def _require_plain(content: dict[str, Any]) -> None:
             raise InputError(f"{name[:60]!r} is set, and only plain LoRA is read")
 
 
-def _settings(content: dict[str, Any]) -> dict[str, Any]:
+def _checked_settings(content: dict[str, Any]) -> dict[str, Any]:
     rank: Any = content.get("r")
     alpha: Any = content.get("lora_alpha")
     dropout: Any = content.get("lora_dropout")

@@ -3,18 +3,10 @@
 A checkpoint comes from a hub or a colleague. A file is read only where it is a plain file of that checkpoint (a link
 may lead out of it), JSON only up to a size, and weights only as safetensors whose names, shapes and types are those of
 the model they are for; so nothing in a file decides how much memory is taken or which code runs.
-
-A base model's fingerprint: whether LoRA updates meet the weights that they were trained on.
-
-Updates fit any base of the same shapes and mean nothing on another, and no error would tell. The fingerprint is a hash
-of every weight's name and shape and of a few of its numbers, spread evenly over it and rounded to bfloat16. So it is
-the same whether a base was loaded in single precision or in bfloat16, with LoRA around it or without, and costs
-milliseconds. Weights that differ in none of these numbers go unnoticed; a base that was trained any further does not.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,7 +22,11 @@ _INTEGERS = {"torch.int32": "I32", "torch.int64": "I64", "torch.bool": "BOOL"}
 
 
 def own_file(folder: Path, name: str) -> Path:
-    """The path of a checkpoint's file.
+    """The path of a checkpoint's file, which may be read.
+
+    Args:
+        folder: The checkpoint.
+        name: The file's.
 
     Raises:
         InputError: It is missing, is no plain file, or is a link that leads out of the folder.
@@ -99,61 +95,15 @@ def read_weights(path: Path, wanted: "Mapping[str, Tensor]") -> "dict[str, Tenso
     return found
 
 
-def _require_like(held: Any, wanted: "Tensor", place: str) -> None:
+def _require_like(held: Any, wanted: "Tensor", name: str) -> None:
+    """Raises ``InputError``, which calls the tensor ``name``, unless a file's tensor has shape and type of another."""
     shape, dtype = list(held.get_shape()), str(held.get_dtype())
     if shape != list(wanted.shape):
-        raise InputError(f"{place} is of shape {shape}, where {list(wanted.shape)} is needed")
+        raise InputError(f"{name} is of shape {shape}, where {list(wanted.shape)} is needed")
     expected = _FLOATS if wanted.is_floating_point() else (_INTEGERS.get(str(wanted.dtype), "none"),)
     if dtype not in expected:
-        raise InputError(f"{place} is of type {dtype}, where {str(wanted.dtype).removeprefix('torch.')} is needed")
+        raise InputError(f"{name} is of type {dtype}, where {str(wanted.dtype).removeprefix('torch.')} is needed")
 
 
 def _short(name: str) -> str:
     return repr(name) if len(name) <= 120 else f"{name[:100]!r}..."
-
-
-_SAMPLED = 64  # numbers of each weight
-_SHARDED = "_fsdp_wrapped_module."  # what FSDP puts into names
-_WRAPPED = "base_model.model."  # how PEFT's names of a base's weights begin
-
-
-def base_fingerprint(backbone: Any) -> str:
-    """The fingerprint of a backbone's base weights, 16 hexadecimal digits.
-
-    Args:
-        backbone: A transformers model, with or without LoRA by PEFT around it.
-    """
-    import torch
-
-    digest = sha256()
-    for name, weight in sorted(_base_weights(backbone), key=lambda pair: pair[0]):
-        flat = weight.detach().reshape(-1)
-        count = min(_SAMPLED, len(flat))
-        places = torch.arange(count, device=flat.device) * len(flat) // max(count, 1)
-        numbers = flat[places].to(torch.bfloat16).cpu().view(torch.int16).numpy().astype("<i2")
-        digest.update(f"{name} {list(weight.shape)}\n".encode() + numbers.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def require_base(backbone: Any, expected: str, name: str, place: str) -> None:
-    """Raises ``InputError`` unless a base is the one that a checkpoint was trained on.
-
-    Args:
-        backbone: The base.
-        expected: The checkpoint's fingerprint; empty where it recorded none.
-        name: What the base was loaded by.
-        place: The checkpoint.
-    """
-    found = base_fingerprint(backbone) if expected else ""
-    if found != expected:
-        raise InputError(
-            f"{place}: it was trained on another base model than {name!r}: the base's weights have fingerprint "
-            f"{found}, the checkpoint needs {expected[:40]}"
-        )
-
-
-def _base_weights(backbone: Any) -> "Iterator[tuple[str, Tensor]]":
-    for name, weight in backbone.named_parameters():
-        if ".lora_" not in name and weight.is_floating_point():
-            plain = name.replace(_SHARDED, "").removeprefix(_WRAPPED).replace(".base_layer.", ".")
-            yield plain, weight

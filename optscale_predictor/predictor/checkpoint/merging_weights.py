@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.adapter import is_adapted
-from optscale_predictor.predictor.checkpoint.base_folder import published_name
-from optscale_predictor.predictor.checkpoint.checked_files import base_fingerprint, own_file, read_json
+from optscale_predictor.predictor.checkpoint.base_model import base_fingerprint, published_name
+from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json
 
 if TYPE_CHECKING:
-    from optscale_predictor.predictor.model import OptScalePredictor
+    from optscale_predictor.predictor.model.prior_network import PriorNetwork
 
 #: A whole model's files, as patterns.
-FILES = (
+MODEL_FILES = (
     "config.json",
     "model.safetensors",
     "model-*.safetensors",
@@ -43,7 +44,7 @@ _LEFT_OUT = ("name_or_path", "_name_or_path", "is_local", "local_files_only", "a
 _DEEPEST = 20  # objects within objects in a model's config
 
 
-def merge(predictor: "OptScalePredictor") -> None:
+def merge(predictor: "PriorNetwork") -> None:
     """Adds a predictor's LoRA updates into its base; saved, it is a merged checkpoint. It predicts as before to 1e-5.
 
     Raises:
@@ -61,7 +62,13 @@ def merge(predictor: "OptScalePredictor") -> None:
 
 
 def write_model(backbone: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes a backbone without PEFT and its tokenizer, as transformers reads them; nothing of this machine in them."""
+    """Writes a backbone and its tokenizer, as transformers reads them; nothing of this machine is in them.
+
+    Args:
+        backbone: A transformers model without PEFT around it.
+        tokenizer: Its tokenizer.
+        folder: Gets the files.
+    """
     backbone.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     for name in ("config.json", "tokenizer_config.json"):
@@ -78,9 +85,7 @@ def read_model(folder: Path) -> tuple[Any, Any]:
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from optscale_predictor.backends.model_loading import load_pretrained
-
-    for pattern in FILES:
+    for pattern in MODEL_FILES:
         for path in folder.glob(pattern):
             own_file(folder, path.name)
     if (folder / "adapter_config.json").exists():
@@ -90,24 +95,27 @@ def read_model(folder: Path) -> tuple[Any, Any]:
         require_no_kernel(content, str(folder / name))
         if content.get("auto_map"):
             raise InputError(f"{folder / name}: auto_map is set; a checkpoint may not bring code")
-    place = str(folder.absolute())
-    tokenizer = load_pretrained(AutoTokenizer, place)
-    return load_pretrained(AutoModel, place, "cpu", complete=True), tokenizer
+    where = str(folder.absolute())
+    tokenizer = load_pretrained(AutoTokenizer, where)
+    return load_pretrained(AutoModel, where, "cpu", complete=True), tokenizer
 
 
-def require_no_kernel(config: Mapping[str, Any], place: str, depth: int = 0) -> None:
-    """Raises ``InputError`` where a model's config, or one within it, names a kernel that a hub would be asked for.
+def require_no_kernel(config: Mapping[str, Any], name: str, depth: int = 0) -> None:
+    """Checks that neither a model's config nor one within it names a kernel that a hub would be asked for.
 
     Args:
         config: Of a model.
-        place: What the error calls it.
-        depth: Configs that it lies within.
+        name: What the error calls it.
+        depth: Configs that it lies within, >= 0.
+
+    Raises:
+        InputError: It names one, or configs lie deeper within one another than any model's do.
     """
     if depth > _DEEPEST:
-        raise InputError(f"{place}: objects within objects, more than {_DEEPEST} deep")
-    for name, value in config.items():
-        if name.lstrip("_").removesuffix("_internal") in _KERNELS and "/" in json.dumps(value):
-            raise InputError(f"{place}: {name} names a kernel to fetch; a checkpoint may not bring code")
+        raise InputError(f"{name}: objects within objects, more than {_DEEPEST} deep")
+    for key, value in config.items():
+        if key.lstrip("_").removesuffix("_internal") in _KERNELS and "/" in json.dumps(value):
+            raise InputError(f"{name}: {key} names a kernel to fetch; a checkpoint may not bring code")
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, Mapping):
-                require_no_kernel(inner, place, depth + 1)
+                require_no_kernel(inner, name, depth + 1)

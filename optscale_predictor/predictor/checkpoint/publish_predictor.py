@@ -3,19 +3,28 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from optscale_predictor._support.hub import push
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import require_license
 from optscale_predictor.predictor.checkpoint import adapter
-from optscale_predictor.predictor.checkpoint import merging_weights as merging
-from optscale_predictor.predictor.checkpoint.base_folder import folder_name, is_folder
+from optscale_predictor.predictor.checkpoint.base_model import folder_name, is_folder
+from optscale_predictor.predictor.checkpoint.measured_figures import read_assessment
+from optscale_predictor.predictor.checkpoint.merging_weights import MODEL_FILES, merge
 from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card
-from optscale_predictor.predictor.checkpoint.save_load import ADAPTER_FILES, FILES, checkpoint_folder, read_assessment
-from optscale_predictor.predictor.config import PredictorConfig
-
-if TYPE_CHECKING:
-    from optscale_predictor.predictor.model import OptScalePredictor
+from optscale_predictor.predictor.checkpoint.save_load import (
+    ADAPTER_FILES,
+    CHECKPOINT_FILES,
+    checkpoint_folder,
+    load,
+    load_config,
+    save,
+    save_config,
+)
+from optscale_predictor.predictor.model.config import PredictorConfig
+from optscale_predictor.predictor.model.prior_network import PriorNetwork
 
 _ASSESSMENT = "assessment.json"
 
@@ -25,7 +34,7 @@ class Publication:
     """How a predictor is published.
 
     Attributes:
-        license: As the hub names it; None leaves a place for it in the card.
+        license: As the hub names it; None: the card leaves it to be filled in.
         assessment: File that ``optscale assess`` wrote; None: the checkpoint's own, where it has one.
         base_model: Name that others find the base by; None: as the checkpoint has it.
         repo_id: Repository of the hub to upload to; None: none.
@@ -44,12 +53,12 @@ class Publication:
 
 
 def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> list[str]:
-    """Publishes a checkpoint; see ``optscale publish``.
+    """Publishes a checkpoint: its card, on request a merged copy of it, and on request all of it on the hub.
 
     Args:
         checkpoint: A folder; or, with ``merged``, also a hub id.
         merged: Folder for a merged copy; None: the checkpoint itself is published.
-        how: See :class:`Publication`.
+        how: Licence, assessment, name of the base, and repository.
 
     Returns:
         What was written and where, a line each.
@@ -57,21 +66,19 @@ def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> 
     Raises:
         InputError: The checkpoint is not sound, or the hub refuses.
     """
-    from optscale_predictor.predictor.model import OptScalePredictor
-
     require_license(how.license)
     folder = checkpoint_folder(checkpoint)
     if merged is None and folder != Path(checkpoint):
         raise InputError(f"{checkpoint!r} is on the hub already; name a folder, or --merged FOLDER for a merged copy")
     assessment = _assessment(folder, how.assessment)
-    _require_travelling(PredictorConfig.load(folder), merged, how)
-    predictor = OptScalePredictor.from_pretrained(str(folder), base_model=how.base_model)
+    _require_public_base(load_config(folder), merged, how)
+    predictor = load(PriorNetwork, str(folder), base_model=how.base_model)
     predictor.config.base_model = how.base_model or predictor.config.base_model
     lines = []
     if merged is not None:
         folder = Path(merged)
-        merging.merge(predictor)
-        predictor.save_pretrained(folder)
+        merge(predictor)
+        save(predictor, folder)
         lines.append(f"{folder}: merged checkpoint")
     _write_documents(predictor, folder, assessment, how)
     lines.append(f"{folder / CARD}: model card")
@@ -84,16 +91,25 @@ def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> 
 
 
 def push_predictor(
-    predictor: "OptScalePredictor", repo_id: str, private: bool, message: str | None, revision: str | None
+    predictor: PriorNetwork, repo_id: str, private: bool, message: str | None, revision: str | None
 ) -> str:
-    """Uploads a predictor from memory; see ``OptScalePredictor.push_to_hub``."""
-    from tempfile import TemporaryDirectory
+    """Uploads a predictor from memory, with its card; returns the repository's address.
 
+    Args:
+        predictor: The predictor.
+        repo_id: Repository; made where it does not exist.
+        private: Whether a repository that is made is private.
+        message: Of the commit; None: a usual one.
+        revision: Branch to upload to, made where it does not exist; None: the main branch.
+
+    Raises:
+        InputError: The hub refuses; or the base model is a folder of this machine, which nobody else has.
+    """
     how = Publication(repo_id=repo_id, private=private, message=message, revision=revision)
-    _require_travelling(predictor.config, None, how)
-    with TemporaryDirectory() as place:
-        folder = Path(place)
-        predictor.save_pretrained(folder)
+    _require_public_base(predictor.config, None, how)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        save(predictor, folder)
         _write_documents(predictor, folder, None, how)
         return push_folder(folder, repo_id, private, message, revision)
 
@@ -101,23 +117,29 @@ def push_predictor(
 def push_folder(folder: Path, repo_id: str, private: bool, message: str | None, revision: str | None) -> str:
     """Uploads a checkpoint's own files as one commit; returns the repository's address.
 
-    Raises:
-        InputError: The hub refuses.
-    """
-    from optscale_predictor._support.hub import push
+    Args:
+        folder: The checkpoint.
+        repo_id: Repository; made where it does not exist.
+        private: Whether a repository that is made is private.
+        message: Of the commit; None: a usual one.
+        revision: Branch to upload to, made where it does not exist; None: the main branch.
 
-    other = ADAPTER_FILES if PredictorConfig.load(folder).merged else merging.FILES
+    Raises:
+        InputError: The folder is no checkpoint, or the hub refuses.
+    """
+    # What an earlier commit of the other layout left in the repository is removed: transformers would load it.
+    other = ADAPTER_FILES if load_config(folder).merged else MODEL_FILES
     name, said = f"hub repository {repo_id!r}", message or "A predictor of score distributions"
-    files = [pattern for pattern in FILES if pattern not in other]
+    files = [pattern for pattern in CHECKPOINT_FILES if pattern not in other]
     return push(name, folder, repo_id, "model", private, said, files, [*files, *other], revision)
 
 
 def _write_documents(
-    predictor: "OptScalePredictor", folder: Path, assessment: dict[str, Any] | None, how: Publication
+    predictor: PriorNetwork, folder: Path, assessment: dict[str, Any] | None, how: Publication
 ) -> None:
     """The config, the card and the assessment, as others are to read them."""
     try:
-        predictor.config.save(folder)
+        save_config(predictor.config, folder)
         if not predictor.config.merged:
             adapter.rename_base(predictor.config.base_model, folder)
         if assessment is not None:
@@ -136,7 +158,7 @@ def _assessment(folder: Path, named: str | None) -> dict[str, Any] | None:
     return read_assessment(own) if own.is_file() else None
 
 
-def _require_travelling(config: PredictorConfig, merged: str | None, how: Publication) -> None:
+def _require_public_base(config: PredictorConfig, merged: str | None, how: Publication) -> None:
     """Raises ``InputError`` where updates would go to the hub that name a base nobody else has."""
     base = how.base_model or config.base_model
     if how.repo_id is None or merged is not None or config.merged:

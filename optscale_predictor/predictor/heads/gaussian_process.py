@@ -13,11 +13,12 @@ units, and the logit of a mean near 1 is mostly noise. A third output, on the sa
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
-from torch import nn
+from torch import Tensor, nn
 
-from optscale_predictor.predictor.heads.linear import EDGE, Features, strength_from_log
-from optscale_predictor.predictor.heads.question_features import UNKNOWN, NGramVocabulary, agreements
+from optscale_predictor.predictor.heads.linear import EDGE, strength_from_log
+from optscale_predictor.predictor.heads.question_features import UNKNOWN, Features, NGramVocabulary, agreements
 from optscale_predictor.predictor.losses import Predicted
 
 OUTPUTS = 3  # mean, standard deviation, log of the strength beyond one sample
@@ -33,27 +34,27 @@ class GaussianProcessHead(nn.Module):
     """Predicts by similarity to anchors, which are the training questions.
 
     Args:
-        width: Width of the features.
+        width: Width of the features, >= 1.
         sizes: ``anchors``, ``rank``, ``grams``, ``nonzeros`` and ``labels``: what a checkpoint must know before it is
             read.
     """
 
-    center: torch.Tensor
-    projection: torch.Tensor
-    anchors: torch.Tensor
-    lengths: torch.Tensor
-    idf: torch.Tensor
-    gram_weights: torch.Tensor
-    length_scale: torch.Tensor
-    noise: torch.Tensor
-    offset: torch.Tensor
-    coefficients: torch.Tensor
-    agreement: torch.Tensor
-    hashes: torch.Tensor
-    gram_rows: torch.Tensor
-    gram_columns: torch.Tensor
-    sources: torch.Tensor
-    labels: torch.Tensor
+    center: Float[Tensor, " width"]
+    projection: Float[Tensor, "width rank"]
+    anchors: Float[Tensor, "anchors rank"]
+    lengths: Float[Tensor, " anchors"]
+    idf: Float[Tensor, " grams"]
+    gram_weights: Float[Tensor, " nonzeros"]
+    length_scale: Float[Tensor, ""]
+    noise: Float[Tensor, ""]
+    offset: Float[Tensor, " outputs"]
+    coefficients: Float[Tensor, "anchors outputs"]
+    agreement: Float[Tensor, " labels"]
+    hashes: Int[Tensor, " grams"]
+    gram_rows: Int[Tensor, " anchors+1"]
+    gram_columns: Int[Tensor, " nonzeros"]
+    sources: Int[Tensor, " anchors"]
+    labels: Int[Tensor, "anchors labels"]
 
     def __init__(self, width: int, sizes: dict[str, int]) -> None:
         super().__init__()
@@ -78,71 +79,105 @@ class GaussianProcessHead(nn.Module):
             self.register_buffer(name, torch.zeros(size, dtype=torch.int32))
         self.register_buffer("labels", torch.zeros((anchors, sizes["labels"]), dtype=torch.int32))
 
-    def forward(self, features: Features, source: torch.Tensor, coefficients: torch.Tensor | None = None) -> Predicted:
+    def forward(
+        self,
+        features: Features,
+        source: Int[Tensor, " questions"],
+        coefficients: Float[Tensor, "questions anchors outputs"] | None = None,
+    ) -> Predicted:
         """The prior of each question.
 
         Args:
             features: Of the questions.
-            source: Whose scores, [questions].
-            coefficients: Others than the head's own, one set a question: [questions, anchors, outputs]. Training gives
-                each question coefficients that were solved without it.
+            source: Whose scores, by index.
+            coefficients: Others than the head's own, one set a question: training gives each question coefficients that
+                were solved without it.
         """
         similarity = self.similarity(features, source)
         own = self.coefficients if coefficients is None else coefficients
         raw = torch.einsum("qa,ao->qo" if own.ndim == 2 else "qa,qao->qo", similarity, own)
         return _to_prior(raw + self.offset)
 
-    def similarity(self, features: Features, source: torch.Tensor) -> torch.Tensor:
-        """Kernel of each question with each anchor, in [0, 1]; [questions, anchors]."""
+    def similarity(self, features: Features, source: Int[Tensor, " questions"]) -> Float[Tensor, "questions anchors"]:
+        """Kernel of each question with each anchor, in [0, 1].
+
+        Args:
+            features: Of the questions.
+            source: Whose scores, by index.
+        """
         rows = zip(features.tokens.cpu(), features.mask.cpu().bool(), strict=True)
         grams, lengths = self.describe([row[kept].tolist() for row, kept in rows])
         return self.combine(self.project(features.pooled), grams, lengths, source, features.labels)
 
     def combine(
         self,
-        states: torch.Tensor,
-        grams: torch.Tensor,
-        lengths: torch.Tensor,
-        source: torch.Tensor,
-        labels: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """The kernel of :meth:`similarity`, from what it is made of, each [questions, ...]."""
+        states: Float[Tensor, "questions rank"],
+        grams: Float[Tensor, "questions grams"],
+        lengths: Float[Tensor, " questions"],
+        source: Int[Tensor, " questions"],
+        labels: Int[Tensor, "questions labels"] | None,
+    ) -> Float[Tensor, "questions anchors"]:
+        """The kernel of :meth:`similarity`, from what it is made of.
+
+        Args:
+            states: Pooled states in the anchors' coordinates.
+            grams: Weights of the n-grams.
+            lengths: Log of the number of tokens.
+            source: Whose scores, by index.
+            labels: Codes of the labels; None where nothing is known.
+        """
         near = self.kernel(states, self.anchors)
         phrases = (torch.sparse.mm(self.gram_matrix(), grams.T).T - 1).exp()
         alike = (-(((lengths[:, None] - self.lengths) / self.length_scale) ** 2) / 2).exp()
         related = torch.where(source[:, None] == self.sources, 1.0, _OTHER_SOURCE)
-        kernel: torch.Tensor = (SHARES[0] * near + SHARES[1] * phrases + SHARES[2] * alike) * related
+        kernel: Tensor = (SHARES[0] * near + SHARES[1] * phrases + SHARES[2] * alike) * related
         if self.labels.shape[1]:
             kernel = kernel * (1 - _LABELS + _LABELS * self._agree(labels).mean(-1))
         return kernel
 
-    def _agree(self, labels: torch.Tensor | None) -> torch.Tensor:
+    def _agree(self, labels: Tensor | None) -> Tensor:
         """Whether labels agree, as 0 or 1; where one is unknown, how often two do. [questions, anchors, labels]."""
         if labels is None:
             return self.agreement
         same = (labels[:, None] == self.labels).float()
         return torch.where((labels[:, None] != UNKNOWN) & (self.labels != UNKNOWN), same, self.agreement)
 
-    def project(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Pooled states [questions, width] in the anchors' coordinates."""
+    def project(self, pooled: Float[Tensor, "questions width"]) -> Float[Tensor, "questions rank"]:
+        """Pooled states in the anchors' coordinates."""
         return (pooled.float() - self.center) @ self.projection
 
     @staticmethod
-    def kernel(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """Gaussian kernel of rows in the anchors' coordinates; [left rows, right rows]."""
+    def kernel(left: Float[Tensor, "left rank"], right: Float[Tensor, "right rank"]) -> Float[Tensor, "left right"]:
+        """Gaussian kernel of rows in the anchors' coordinates, in [0, 1].
+
+        Args:
+            left: Rows, such as those of questions.
+            right: Rows, such as those of the anchors.
+        """
+        # Expanded, so that no tensor [left, right, rank] is made; rounding may leave a square just below 0.
         squares = (left**2).sum(-1)[:, None] + (right**2).sum(-1) - 2 * left @ right.T
         return (-_SHARPNESS * squares.clamp(min=0)).exp()
 
-    def describe(self, tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights of the n-grams [questions, grams] and log of the number of tokens [questions], from token lists."""
+    def describe(
+        self, tokens: Sequence[Sequence[int]]
+    ) -> tuple[Float[Tensor, "questions grams"], Float[Tensor, " questions"]]:
+        """Weights of the n-grams and log of the number of tokens of questions, each a list of tokens."""
         device = self.idf.device
         vocabulary = NGramVocabulary(self.hashes.cpu().numpy(), self.idf.cpu().numpy())
         grams = torch.from_numpy(vocabulary.weigh(tokens).toarray())
         lengths = torch.tensor([float(len(one)) for one in tokens]).log()
         return grams.to(device), lengths.to(device)
 
-    def hold_texts(self, tokens: Sequence[Sequence[int]], source: Sequence[int], labels: torch.Tensor) -> None:
-        """Takes the anchors' n-grams, lengths, sources and labels: what of them does not change in training."""
+    def hold_texts(
+        self, tokens: Sequence[Sequence[int]], source: Sequence[int], labels: Int[Tensor, "anchors labels"]
+    ) -> None:
+        """Takes the anchors' n-grams, lengths, sources and labels: what of them does not change in training.
+
+        Args:
+            tokens: Of each anchor.
+            source: Whose scores each anchor's are, by index.
+            labels: Codes of the anchors' labels.
+        """
         vocabulary = NGramVocabulary.of(tokens)
         weights = vocabulary.weigh(tokens)
         lengths = torch.tensor([float(len(one)) for one in tokens]).log()
@@ -161,16 +196,42 @@ class GaussianProcessHead(nn.Module):
         for name, value in content.items():
             getattr(self, name).copy_(value)
 
-    def gram_matrix(self) -> torch.Tensor:
-        """Weights of the anchors' n-grams, sparse, [anchors, grams]."""
+    def gram_matrix(self) -> Float[Tensor, "anchors grams"]:
+        """Weights of the anchors' n-grams, a sparse tensor."""
         shape = (len(self.lengths), len(self.idf))
         rows = torch.arange(shape[0], device=self.idf.device).repeat_interleave(self.gram_rows.diff())
-        places = torch.stack([rows, self.gram_columns.long()])
-        return torch.sparse_coo_tensor(places, self.gram_weights, shape, is_coalesced=True, check_invariants=False)
+        indices = torch.stack([rows, self.gram_columns.long()])
+        return torch.sparse_coo_tensor(indices, self.gram_weights, shape, is_coalesced=True, check_invariants=False)
+
+    def faulty_buffer(self, num_sources: int) -> str | None:
+        """The name of a buffer whose indices lead out of the others or whose scale none can be; None where all is well.
+
+        Predicting follows the indices without a look, so a head that was read from a file is checked once by this.
+
+        Args:
+            num_sources: Sources of scores that the predictor has learnt, >= 1.
+        """
+        anchors, grams = len(self.lengths), len(self.idf)
+        rows, columns = self.gram_rows, self.gram_columns
+        ends = rows[:1].eq(0).all() and rows[-1:].eq(len(columns)).all()
+        faults = {
+            "gram_rows": not (len(rows) == anchors + 1 and ends and (rows.diff() >= 0).all()),
+            "gram_columns": bool(((columns < 0) | (columns >= grams)).any()),
+            "hashes": bool((self.hashes.diff() <= 0).any()),
+            "sources": bool(((self.sources < 0) | (self.sources >= num_sources)).any()),
+            "length_scale": not self.length_scale > 0,
+        }
+        return next((name for name, faulty in faults.items() if faulty), None)
 
 
 def head_sizes(tokens: Sequence[Sequence[int]], width: int, num_labels: int = 0) -> dict[str, int]:
-    """The sizes of a head whose anchors are these questions, each a list of tokens, with so many labels each."""
+    """The sizes of a head whose anchors are these questions.
+
+    Args:
+        tokens: Of each question.
+        width: Width of the features, >= 1.
+        num_labels: Labels that a question may carry, >= 0.
+    """
     vocabulary = NGramVocabulary.of(tokens)
     weights: csr_matrix = vocabulary.weigh(tokens)
     rank = min(_RANK, width, len(tokens))
@@ -178,7 +239,7 @@ def head_sizes(tokens: Sequence[Sequence[int]], width: int, num_labels: int = 0)
     return {"anchors": len(tokens), "rank": rank, **grams, "labels": num_labels}
 
 
-def _to_prior(raw: torch.Tensor) -> Predicted:
+def _to_prior(raw: Tensor) -> Predicted:
     mean = raw[:, 0].clamp(EDGE, 1 - EDGE)
     most = (mean * (1 - mean)).sqrt()
     std = torch.minimum(torch.maximum(raw[:, 1], _SPREAD[0] * most), _SPREAD[1] * most)

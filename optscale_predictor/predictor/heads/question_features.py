@@ -1,27 +1,50 @@
-"""Labels: what is known of a question besides its text, such as its subject and the level its authors gave it.
+"""What a head sees of a question: its pooled hidden states, its words and phrases, and the labels it carries.
 
-A label's value is known by a hash of its text, so that a head needs no list of values: two values are alike if they are
+*Labels* are what is known of a question besides its text, such as its subject and the level its authors gave it. A
+label's value is known by a hash of its text, so that a head needs no list of values: two values are alike if they are
 the same, and one that no training question has is like none of them.
 
-Token n-grams of questions, weighted by TF-IDF: which words and phrases a question is made of.
-
-Pooled hidden states blur rare words, and rare words tell a lot about difficulty. n-grams are known by a hash of their
-tokens, so that a vocabulary is a list of numbers; two n-grams of one hash are taken for one.
+*Token n-grams*, weighted by TF-IDF, are the words and phrases a question is made of. Pooled hidden states blur rare
+words, and rare words tell a lot about difficulty. n-grams are known by a hash of their tokens, so that a vocabulary is
+a list of numbers; two n-grams of one hash are taken for one.
 """
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
-UNKNOWN = 0
+UNKNOWN = 0  # the code of a label that is not known
+
+_LONGEST = 3  # tokens of an n-gram
+_BITS = 31  # of a hash: non-negative int32
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 
 
-def label_codes(names: Sequence[str], labels: Sequence[Mapping[str, str]]) -> torch.Tensor:
-    """Codes [questions, names], int32; ``UNKNOWN`` where a question does not have a label.
+class Features(NamedTuple):
+    """What a head sees of a batch of questions.
+
+    Attributes:
+        pooled: The backbone's pooled hidden states, layer beside layer; single precision.
+        tokens: Their tokens.
+        mask: 1 at real tokens, 0 at padding.
+        labels: Codes (:func:`label_codes`) of what is known of each question besides its text; None where nothing is.
+    """
+
+    pooled: Float[Tensor, "questions width"]
+    tokens: Int[Tensor, "questions length"]
+    mask: Int[Tensor, "questions length"]
+    labels: Int[Tensor, "questions labels"] | None = None
+
+
+def label_codes(names: Sequence[str], labels: Sequence[Mapping[str, str]]) -> Int[Tensor, "questions names"]:
+    """Codes of questions' labels, int32; ``UNKNOWN`` where a question does not have a label.
 
     Args:
         names: Of the labels, in order.
@@ -31,8 +54,8 @@ def label_codes(names: Sequence[str], labels: Sequence[Mapping[str, str]]) -> to
     return torch.tensor(codes, dtype=torch.int32).reshape(len(labels), len(names))
 
 
-def agreements(codes: torch.Tensor) -> torch.Tensor:
-    """How often two questions agree in a label, in [0, 1], [labels]; of codes [questions, labels]."""
+def agreements(codes: Int[Tensor, "questions labels"]) -> Float[Tensor, " labels"]:
+    """How often two questions, drawn with replacement from those whose label is known, agree in it, in [0, 1]."""
     shares = []
     for column in codes.T:
         known = column[column != UNKNOWN]
@@ -46,20 +69,15 @@ def _code(value: str) -> int:
     return 1 + int.from_bytes(digest, "big") % (2**31 - 1)
 
 
-_LONGEST = 3
-_BITS = 31  # of a hash: non-negative int32
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
-
-
 class NGramVocabulary:
     """The n-grams of some questions that stand in at least two of them, with their inverse document frequencies.
 
     Args:
-        hashes: Known n-grams, ascending, int32 [grams].
-        idf: log(1 + questions / questions that have it), [grams].
+        hashes: Known n-grams, ascending.
+        idf: log(1 + questions / questions that have it).
     """
 
-    def __init__(self, hashes: NDArray[np.int32], idf: NDArray[np.float32]) -> None:
+    def __init__(self, hashes: Int[NDArray[np.int32], " grams"], idf: Float[NDArray[np.float32], " grams"]) -> None:
         self.hashes, self.idf = hashes, idf
 
     @classmethod
@@ -79,11 +97,11 @@ class NGramVocabulary:
         rows, columns, values = [], [], []
         for row, tokens in enumerate(questions):
             hashes, counts = np.unique(hashed_ngrams(tokens), return_counts=True)
-            place = np.minimum(np.searchsorted(self.hashes, hashes), max(len(self) - 1, 0))
-            known = self.hashes[place] == hashes if len(self) else np.zeros(len(hashes), bool)
-            weights = (1 + np.log(counts[known])) * self.idf[place[known]]
+            column = np.minimum(np.searchsorted(self.hashes, hashes), max(len(self) - 1, 0))
+            known = self.hashes[column] == hashes if len(self) else np.zeros(len(hashes), bool)
+            weights = (1 + np.log(counts[known])) * self.idf[column[known]]
             rows.append(np.full(int(known.sum()), row))
-            columns.append(place[known])
+            columns.append(column[known])
             values.append(weights / max(float(np.linalg.norm(weights)), 1e-12))
         parts = (np.concatenate(part) if part else np.empty(0) for part in (values, rows, columns))
         data, row_of, column_of = parts
@@ -91,7 +109,7 @@ class NGramVocabulary:
         return csr_matrix((data.astype(np.float32), (row_of.astype(int), column_of.astype(int))), shape=shape)
 
 
-def hashed_ngrams(tokens: Sequence[int]) -> NDArray[np.int32]:
+def hashed_ngrams(tokens: Sequence[int]) -> Int[NDArray[np.int32], " ngrams"]:
     """Hashes of all runs of one to three tokens."""
     ids = np.asarray(tokens, np.uint64)
     found = []

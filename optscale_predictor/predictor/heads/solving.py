@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from scipy.optimize import minimize
 from scipy.special import digamma
+from torch import Tensor
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.predictor.heads.gaussian_process import GaussianProcessHead
 from optscale_predictor.predictor.losses import Observed
 from optscale_predictor.stats.estimators.evidence import log_evidence
 from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-
-Floats = NDArray[np.float64]
 
 FOLDS = 10
 NOISES = (0.03, 0.1, 0.3, 1.0, 3.0)  # variances of noise tried, in units of the kernel's own
@@ -36,35 +36,35 @@ class CrossFit:
     """What the training of a head needs beside it.
 
     Attributes:
-        coefficients: Solved without each fold, zero at its own questions; [folds, anchors, outputs].
-        fold: Of each training question, [questions].
-        predicted: Its mean, standard deviation and strength from coefficients solved without its fold, [questions, 3].
+        coefficients: Solved without each fold, zero at its own questions.
+        fold: Of each training question, in [0, FOLDS).
+        predicted: Its mean, standard deviation and strength from coefficients solved without its fold.
     """
 
-    coefficients: torch.Tensor
-    fold: torch.Tensor
-    predicted: torch.Tensor
+    coefficients: Float[Tensor, "folds anchors outputs"]
+    fold: Int[Tensor, " questions"]
+    predicted: Float[Tensor, "questions 3"]
 
 
 def solve_head(
     head: GaussianProcessHead,
-    pooled: torch.Tensor,
+    pooled: Float[Tensor, "questions width"],
     tokens: Sequence[Sequence[int]],
     source: Sequence[int],
     observed: Observed,
     folds: Sequence[int],
-    labels: torch.Tensor | None = None,
+    labels: Int[Tensor, "questions labels"] | None = None,
 ) -> CrossFit:
     """Solves a head; where it is new, also its coordinates.
 
     Args:
         head: Sized for these questions by ``head_sizes``; changed in place.
-        pooled: Pooled hidden states, [questions, width].
+        pooled: Pooled hidden states.
         tokens: Of each question.
-        source: Whose scores, [questions].
-        observed: Of the scores.
-        folds: In [0, FOLDS), [questions]; near-duplicates in one.
-        labels: Codes of each question's labels, [questions, labels]; None where the head has none.
+        source: Whose scores each question's are, by index.
+        observed: What was seen of the scores.
+        folds: Of each question, in [0, FOLDS); near-duplicates in one.
+        labels: Codes of each question's labels; None where the head has none.
     """
     head.hold_texts(tokens, source, torch.zeros_like(head.labels) if labels is None else labels)
     if not bool(head.projection.any()):
@@ -76,24 +76,20 @@ def solve_head(
     targets = np.stack([observed.mean.double().cpu().numpy(), observed.std.double().cpu().numpy()], -1)
     offset = targets.mean(0)
     spread = targets.std(0).clip(1e-9)
-    unsure = _uncertainty(observed, spread)
     # Features change little from one epoch to the next: their noise is judged once.
-    noises = [float(head.noise)] if head.noise > 0 else NOISES
-    fits = [_cross_fit(kernel, (targets - offset) / spread, noise * unsure, fold) for noise in noises]
-    chosen = int(np.argmin([(fit.residuals**2).mean() for fit in fits]))
-    best = fits[chosen]
-    head.noise.fill_(noises[chosen])
+    noises = [float(head.noise)] if head.noise > 0 else list(NOISES)
+    best, noise = _least_residuals(kernel, (targets - offset) / spread, noises, _uncertainty(observed, spread), fold)
+    head.noise.fill_(noise)
     left_out = targets - best.residuals * spread
     strength, shift = _solve_strength(kernel, targets, left_out, observed, fold)
-    honest = np.concatenate([_possible(left_out), LEAST_COUNT + np.exp(strength.residuals)], -1)
     whole = np.concatenate([best.whole * spread, strength.whole], -1)
     parts = np.concatenate([best.parts * spread, strength.parts], -1)
+    predicted = np.concatenate([_possible(left_out), LEAST_COUNT + np.exp(strength.residuals)], -1)
     head.coefficients.copy_(torch.from_numpy(whole))
     head.offset.copy_(torch.tensor([*offset, shift]))
     device = head.coefficients.device
-    return CrossFit(
-        torch.from_numpy(parts).float().to(device), torch.from_numpy(fold).to(device), torch.from_numpy(honest)
-    )
+    coefficients = torch.from_numpy(parts).float().to(device)
+    return CrossFit(coefficients, torch.from_numpy(fold).to(device), torch.from_numpy(predicted))
 
 
 @dataclass
@@ -105,7 +101,17 @@ class _Fit:
     residuals: Floats
 
 
-def _cross_fit(kernel: Floats, targets: Floats, noise: Floats, fold: NDArray[np.int_]) -> _Fit:
+def _least_residuals(
+    kernel: Floats, targets: Floats, noises: Sequence[float], unsure: Floats, fold: Ints
+) -> tuple[_Fit, float]:
+    """The fit whose noise predicts best without each question's fold, and that noise."""
+    fits = [_cross_fit(kernel, targets, noise * unsure, fold) for noise in noises]
+    chosen = int(np.argmin([(fit.residuals**2).mean() for fit in fits]))
+    return fits[chosen], noises[chosen]
+
+
+def _cross_fit(kernel: Floats, targets: Floats, noise: Floats, fold: Ints) -> _Fit:
+    """Coefficients of all questions and of all but each fold, at the cost of one factorisation (module's formulas)."""
     lower = torch.linalg.cholesky(torch.from_numpy(kernel + np.diag(noise)))
     inverse = torch.cholesky_inverse(lower).numpy()
     whole = inverse @ targets
@@ -120,7 +126,7 @@ def _cross_fit(kernel: Floats, targets: Floats, noise: Floats, fold: NDArray[np.
 
 
 def _solve_strength(
-    kernel: Floats, targets: Floats, left_out: Floats, observed: Observed, fold: NDArray[np.int_]
+    kernel: Floats, targets: Floats, left_out: Floats, observed: Observed, fold: Ints
 ) -> tuple[_Fit, float]:
     """The third output: log strength = shift + slope (smoothed log precision), by the evidence of left-out scores.
 
@@ -134,6 +140,7 @@ def _solve_strength(
     counts = observed.count.double().cpu().numpy()
     seen = ScoreStatistics(counts[rows], targets[rows, 0], targets[rows, 1] ** 2)
 
+    # The slope may not be negative: questions that surprised would then be trusted more.
     def log_beyond(at: Floats) -> Floats:
         return np.asarray(np.clip(at[0] - max(at[1], 0.0) * (expected - surprise.mean()), -6.0, 9.0))
 
@@ -162,10 +169,11 @@ def _uncertainty(observed: Observed, spread: Floats) -> Floats:
     return np.asarray(1 + np.nan_to_num((errors / spread) ** 2).mean(-1))
 
 
-def _set_coordinates(head: GaussianProcessHead, pooled: torch.Tensor) -> None:
+def _set_coordinates(head: GaussianProcessHead, pooled: Tensor) -> None:
     """Standardised pooled states, rotated to their principal components, at a median squared distance of one."""
     states = pooled.double()
     center, scale = states.mean(0), states.std(0)
+    # A feature that is the same for all would be blown up to noise: it is left out, by an infinite scale.
     scale = torch.where(scale > 1e-4, scale, torch.inf)
     standard = (states - center) / scale
     _, vectors = torch.linalg.eigh(standard.T @ standard)
@@ -177,7 +185,7 @@ def _set_coordinates(head: GaussianProcessHead, pooled: torch.Tensor) -> None:
         head.projection.copy_(projection / distance.sqrt())
 
 
-def _kernel_matrix(head: GaussianProcessHead) -> torch.Tensor:
+def _kernel_matrix(head: GaussianProcessHead) -> Tensor:
     """Kernel of the anchors with one another, [anchors, anchors]."""
     grams = head.gram_matrix().to_dense()
     return head.combine(head.anchors, grams, head.lengths, head.sources, head.labels)

@@ -1,8 +1,10 @@
-"""Training losses: what a prediction costs a question whose scores were seen. One a file, all called alike."""
+"""Training losses: what a prediction costs a question whose scores were seen. All are called alike.
+
+Imports the score distributions and estimators of ``stats``; nothing of the network that predicts.
+"""
 
 from optscale_predictor.predictor.losses._loss import Loss, Observed, Predicted
-from optscale_predictor.predictor.losses.marginal_likelihood import MarginalLikelihood
-from optscale_predictor.predictor.losses.negative_log_likelihood import Likelihood
+from optscale_predictor.predictor.losses.likelihoods import Likelihood, MarginalLikelihood
 from optscale_predictor.predictor.losses.squared_error import SquaredError
 
 __all__ = ["Likelihood", "Loss", "MarginalLikelihood", "Observed", "Predicted", "SquaredError"]

@@ -1,76 +1,36 @@
-"""Weights by which a target learnt from few samples counts for less.
-
-A target errs by e around the question's true moment, and a good predictor leaves a residual of spread r around that. So
-the squared distance of prediction and target has variance r^2 + e^2, and least squares weigh it by the inverse.
-
-Squared error: the paper's loss (arXiv 2506.22376), here with targets weighted by their noise.
+"""Squared error: the paper's loss (arXiv 2506.22376), here with targets weighted by their noise.
 
 The paper asks for (mu, sigma) of a truncated normal. Those of a question whose scores crowd at an end run away (mu of
 64 for scores near 1), so by default the error is that of the mean and the standard deviation of the scores, each in
 units of its spread over the training questions. The strength gets no gradient from it.
+
+A target learnt from few samples counts for less: it errs by e around the question's true moment, and a good predictor
+leaves a residual of spread r around that. So the squared distance of prediction and target has variance r^2 + e^2, and
+least squares weigh it by the inverse.
 """
 
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float
+from torch import Tensor
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.losses._gradients import Evaluated, apply_numpy, doubles, map_moments
-from optscale_predictor.predictor.losses._loss import Loss, Observed, Predicted
+from optscale_predictor.predictor.losses._loss import (
+    Evaluated,
+    Loss,
+    Observed,
+    Predicted,
+    apply_numpy,
+    doubles,
+    map_moments,
+)
 
-Floats = NDArray[np.float64]
-
-_PSEUDO_COUNT = 4.0  # samples' worth of belief in the pooled deviation: that of two or three scores is small by luck
-
-
-def standard_errors(count: Floats, mean_error: Floats, std_error: Floats, pooled: float) -> tuple[Floats, Floats]:
-    """Standard errors of the mean and of the deviation of each question's scores, [questions], steadied.
-
-    An error estimated from n scores counts as n against four of the pooled one; where there is none, the pooled one is
-    taken. One score says nothing of a deviation: its error is infinite. Without a count the errors are taken as they
-    are, and where they are unknown too, as 0.
-
-    Args:
-        count: Scores of each question; NaN where unknown.
-        mean_error: Standard error of the mean; NaN where unknown.
-        std_error: Standard error of the deviation; NaN where unknown.
-        pooled: Standard deviation of a score around its question's mean, over all questions.
-    """
-    known = np.isfinite(count)
-    n = np.where(known, np.maximum(count, 1.0), 1.0)
-    found = []
-    for error, typical in ((mean_error, pooled**2 / n), (std_error, pooled**2 / (2 * n))):
-        own = np.where(np.isfinite(error), error**2, typical)
-        steady = (n * own + _PSEUDO_COUNT * typical) / (n + _PSEUDO_COUNT)
-        bare = np.where(np.isfinite(error), error**2, 0.0)
-        found.append(np.sqrt(np.where(known, steady, bare)))
-    return found[0], np.where(known & (n < 2), np.inf, found[1])
-
-
-def noise_weights(error: Floats, residual: float) -> Floats:
-    """Weights r^2 / (r^2 + error^2) in [0, 1] of targets with these standard errors; ``residual`` is r, >= 0."""
-    if not residual >= 0:
-        raise InputError(f"the residual spread must be >= 0, got {residual}")
-    least = max(residual, 1e-6)
-    return np.asarray(1 / (1 + (error / least) ** 2))
-
-
-def true_spread(target: Floats, error: Floats) -> float:
-    """Spread of the true moments behind targets, their noise taken out: what knowing nothing would leave as residual.
-
-    At least a tenth of the targets' own, so that noise alone never claims it all.
-    """
-    usable = np.isfinite(error)
-    if usable.sum() < 2:
-        return float(np.std(target))
-    own = float(np.var(target[usable]))
-    return float(np.sqrt(max(own - float((error[usable] ** 2).mean()), 0.01 * own)))
-
-
-_LEAST_SPREAD = 1e-3
+_LEAST_SPREAD = 1e-3  # of targets that are all alike
 _LARGEST_SIGMA = 10.0  # of the paper's parameters: wider ones are all but flat, or U-shaped and have none
+_PSEUDO_COUNT = 4.0  # samples' worth of belief in the pooled deviation: that of two or three scores is small by luck
 
 
 class SquaredError(Loss):
@@ -102,7 +62,7 @@ class SquaredError(Loss):
         self._residual, self._mean_weight = np.ones(2), np.ones(2)
 
     def fit(self, train: Observed) -> None:
-        """Learns units and weights; see the class."""
+        """Learns the units of both moments, and how much targets from few samples are to count."""
         mean, std = doubles(train.mean), doubles(train.std)
         target = _parameters(mean, std)[0] if self._space == "parameters" else np.stack([mean, std])
         self._spread = np.maximum(target.std(-1), _LEAST_SPREAD)
@@ -113,15 +73,20 @@ class SquaredError(Loss):
         weights = [noise_weights(*pair).mean() for pair in zip(errors, self._residual, strict=True)]
         self._mean_weight = np.maximum(weights, 1e-12)
 
-    def weights(self, observed: Observed) -> Floats:
-        """The weights of the mean and the deviation of each question, [2, questions]; 1 on average in training."""
+    def weights(self, observed: Observed) -> Float[Floats, "2 questions"]:
+        """The weights of the mean and the deviation of each question; 1 on average over the training questions."""
         if not self._weighted:
             return np.ones((2, len(observed.mean)))
         pairs = zip(self._errors(observed), self._residual, self._mean_weight, strict=True)
         return np.stack([noise_weights(error, residual) / average for error, residual, average in pairs])
 
-    def __call__(self, predicted: Predicted, observed: Observed) -> torch.Tensor:
-        """See :class:`Loss`."""
+    def __call__(self, predicted: Predicted, observed: Observed) -> Float[Tensor, " questions"]:
+        """The weighted squared error of each question, the mean over both moments; finite.
+
+        Args:
+            predicted: The priors; their strength is not used.
+            observed: What was seen of the same questions' scores.
+        """
         weights = self.weights(observed)
         true_mean, true_std = doubles(observed.mean), doubles(observed.std)
         if self._space == "moments":
@@ -144,6 +109,67 @@ class SquaredError(Loss):
     def _errors(self, observed: Observed) -> tuple[Floats, Floats]:
         count, mean_error, std_error = map(doubles, (observed.count, observed.mean_error, observed.std_error))
         return standard_errors(count, mean_error, std_error, self._pooled)
+
+
+def standard_errors(
+    count: Float[Floats, " questions"],
+    mean_error: Float[Floats, " questions"],
+    std_error: Float[Floats, " questions"],
+    pooled: float,
+) -> tuple[Float[Floats, " questions"], Float[Floats, " questions"]]:
+    """Standard errors of the mean and of the deviation of each question's scores, shrunk towards typical ones.
+
+    An error estimated from n scores counts as n against four of the pooled one; where there is none, the pooled one is
+    taken. One score says nothing of a deviation: its error is infinite. Without a count the errors are taken as they
+    are, and where they are unknown too, as 0.
+
+    Args:
+        count: Scores of each question; NaN where unknown.
+        mean_error: Standard error of the mean; NaN where unknown.
+        std_error: Standard error of the deviation; NaN where unknown.
+        pooled: Standard deviation of a score around its question's mean, over all questions, >= 0.
+    """
+    known = np.isfinite(count)
+    n = np.where(known, np.maximum(count, 1.0), 1.0)
+    found = []
+    for error, typical in ((mean_error, pooled**2 / n), (std_error, pooled**2 / (2 * n))):
+        own = np.where(np.isfinite(error), error**2, typical)
+        steady = (n * own + _PSEUDO_COUNT * typical) / (n + _PSEUDO_COUNT)
+        bare = np.where(np.isfinite(error), error**2, 0.0)
+        found.append(np.sqrt(np.where(known, steady, bare)))
+    return found[0], np.where(known & (n < 2), np.inf, found[1])
+
+
+def noise_weights(error: Float[Floats, " questions"], residual: float) -> Float[Floats, " questions"]:
+    """Weights r^2 / (r^2 + error^2), in [0, 1], of targets.
+
+    Args:
+        error: The targets' standard errors, >= 0; an infinite one has weight 0.
+        residual: r, the spread of the truth around a good prediction, >= 0.
+
+    Raises:
+        InputError: The residual is negative or no number.
+    """
+    if not residual >= 0:
+        raise InputError(f"the residual spread must be >= 0, got {residual}")
+    least = max(residual, 1e-6)
+    return np.asarray(1 / (1 + (error / least) ** 2))
+
+
+def true_spread(target: Float[Floats, " questions"], error: Float[Floats, " questions"]) -> float:
+    """Spread of the true moments behind targets, their noise taken out: what knowing nothing would leave as residual.
+
+    At least a tenth of the targets' own, so that noise alone never claims it all.
+
+    Args:
+        target: One moment of each question's scores.
+        error: Its standard error, >= 0; targets with an infinite one are left out.
+    """
+    usable = np.isfinite(error)
+    if usable.sum() < 2:
+        return float(np.std(target))
+    own = float(np.var(target[usable]))
+    return float(np.sqrt(max(own - float((error[usable] ** 2).mean()), 0.01 * own)))
 
 
 def _parameters(mean: Floats, std: Floats) -> tuple[Floats, Floats]:

@@ -1,53 +1,48 @@
-"""Training data: targets as Lightning wants them, in batches by length, resumable in mid-epoch."""
+"""Training data as Lightning wants it: batches of questions of neighbouring lengths, resumable in mid-epoch.
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+Little of a batch of like lengths is padding. Lengths are jittered before they are sorted: neighbours stay alike, and
+every epoch has other batches, in another order. The order depends on seed and epoch alone, and a position in it can be
+written down: a run that was stopped in mid-epoch goes on with the batches it would have had.
 
+On several devices every step is one batch cut into parts, so that all devices have questions of like lengths and none
+waits for another. Every device has the same number of batches and of questions in each.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader, Dataset
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
 
 from optscale_predictor._support.progress import say
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.heads.question_features import label_codes
-from optscale_predictor.predictor.losses import Observed
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
-from optscale_predictor.predictor.provenance.source_records import source_of_targets
-from optscale_predictor.predictor.training.length_buckets import LengthBuckets
-from optscale_predictor.predictor.training.training_targets import (
-    DEFAULT_SOURCE,
-    DataSplit,
-    Target,
-    data_summary,
-    labels_of,
-    read_targets,
-)
+from optscale_predictor.predictor.training.training_data import ASSUMED_SAMPLES, Batch, Questions, TrainingData
+from optscale_predictor.predictor.training.training_targets import DataSplit
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION
 
-if TYPE_CHECKING:
-    from optscale_predictor.predictor.model import OptScalePredictor
-    from optscale_predictor.predictor.training.frozen_layers import FrozenStates
-
-ASSUMED_SAMPLES = 64.0
-
 _SPLIT = DataSplit()
-
-Batch = dict[str, torch.Tensor]
-"""``tokens`` and ``mask`` [questions, length]; ``source`` and ``rows`` [questions]; ``labels`` [questions, labels].
-With frozen layers cached also ``states`` [questions, length, width] and ``pooled`` [questions, widths]."""
+_JITTER = 0.1  # a length is taken for up to so much less when it is sorted
 
 
 class TargetData(pl.LightningDataModule):
     """Training and validation questions of one file of targets, or of several with names.
 
     Args:
-        path: The file; see :func:`read_targets`.
+        path: The file: Parquet as ``optscale targets`` writes it, or JSON lines.
         paths: In place of ``path``: name of each source of scores, and its file.
         batch_size: Questions in a device's batch, >= 1.
         tokens_per_batch: In place of ``batch_size``: tokens in a device's batch at most, padding included.
         split: How questions are split where files name no split.
         assumed_samples: Scores behind a question's target where the file does not say, >= 1.
         seed: Order of batches.
+
+    Attributes:
+        training_data: What is read, shared with the lightning module that is trained on it.
+
+    Raises:
+        InputError: Neither ``path`` nor ``paths`` is given, or both; or a size is out of range.
     """
 
     def __init__(
@@ -63,147 +58,169 @@ class TargetData(pl.LightningDataModule):
         super().__init__()
         if (path is None) == (not paths):
             raise InputError("data needs either a path, or paths with a name each")
-        if not assumed_samples >= 1:
-            raise InputError(f"assumed_samples must be >= 1, got {assumed_samples}")
-        for name, value in (("batch_size", batch_size), ("tokens_per_batch", tokens_per_batch)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be >= 1, got {value}")
-        self.files: dict[str, str] | str = paths or str(path)
-        self.batch_size, self.tokens_per_batch = batch_size, tokens_per_batch
-        self.split, self.assumed_samples, self.seed = split, assumed_samples, seed
-        self.train: list[Target] = []
-        self.validation: list[Target] = []
-        self.sources: list[ScoreSource] = []
-        self.summary: dict[str, Any] = {}
+        self.training_data = TrainingData(paths or str(path), split, assumed_samples)
+        _require_sizes(batch_size, tokens_per_batch)
+        self.batch_size, self.tokens_per_batch, self.seed = batch_size, tokens_per_batch, seed
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the files, and says what is in them."""
-        if self.train:
+        """Reads the files, and says what is in them.
+
+        Raises:
+            InputError: A file cannot be read or is no file of targets, or a side has fewer than two questions.
+        """
+        if self.training_data.targets:
             return
-        targets = read_targets(self.files, self.split)
-        self.train, self.validation = (
-            [target for target in targets if target.split == side] for side in (TRAIN, VALIDATION)
-        )
-        counts = f"{len(self.train)} to train on, {len(self.validation)} to validate on"
-        if len(self.train) < 2 or len(self.validation) < 2:
-            raise InputError(f"{self._name}: too few questions: {counts}")
-        self.sources = self._records(dict.fromkeys(target.source for target in targets))
-        self.summary = data_summary(targets, self.split, self.assumed_samples)
+        self.training_data.read()
         if self.trainer is None or self.trainer.is_global_zero:
-            self._describe(counts)
+            for line in self.training_data.describe():
+                say(line)
 
     def train_dataloader(self) -> "BucketLoader":
-        """Batches in a random order, another one every epoch."""
-        return self._loader(self._module.questions[TRAIN], self.seed)
+        """Batches in a random order, another one every epoch.
+
+        Raises:
+            InputError: No trainer batches the questions yet.
+        """
+        return self._loader(TRAIN, self.seed)
 
     def val_dataloader(self) -> "BucketLoader":
-        """Batches in order of length."""
-        return self._loader(self._module.questions[VALIDATION], None)
+        """Batches in order of length.
 
-    def _records(self, names: Iterable[str]) -> list[ScoreSource]:
-        """What is known of each source: what Parquet files of ``optscale targets`` say of the pool behind them."""
-        files = self.files if isinstance(self.files, dict) else {DEFAULT_SOURCE: self.files}
-        found = []
-        for name in names:
-            try:
-                found.append(source_of_targets(files[name], name) if name in files else ScoreSource(name))
-            except InputError:  # Parquet from elsewhere: it was read well, and says nothing of its making
-                found.append(ScoreSource(name))
-        return found
+        Raises:
+            InputError: No trainer batches the questions yet.
+        """
+        return self._loader(VALIDATION, None)
 
-    @property
-    def _module(self) -> Any:
-        if self.trainer is None:
+    def _loader(self, side: str, seed: int | None) -> "BucketLoader":
+        if self.trainer is None or not self.training_data.questions:
             raise InputError("targets are batched by a trainer; attach the data to one")
-        return self.trainer.lightning_module
-
-    @property
-    def _name(self) -> str:
-        return self.files if isinstance(self.files, str) else ", ".join(self.files.values())
-
-    def _describe(self, counts: str) -> None:
-        others = {side: self.summary["questions"][side] for side in ("test", "left_out")}
-        kept = "".join(f", {number} {side.replace('_', ' ')}" for side, number in others.items() if number)
-        say(f"{self._name}: {counts}{kept} (fingerprint {self.summary['fingerprint'][:8]})")
-        if "assumed_samples" in self.summary:
-            say(f"targets do not say how many samples are behind them; {self.assumed_samples:g} are assumed")
-
-    def _loader(self, questions: "Questions", seed: int | None) -> "BucketLoader":
-        assert self.trainer is not None
+        questions = self.training_data.questions[side]
         lengths = [len(tokens) for tokens in questions.tokens]
         devices = self.trainer.global_rank, self.trainer.world_size
         return BucketLoader(questions, LengthBuckets(lengths, self.batch_size, seed, self.tokens_per_batch, *devices))
 
 
-class Questions(Dataset[Batch]):
-    """Tokenised questions of one side, given out in whole batches.
+class BucketLoader(DataLoader[Batch]):
+    """A loader of whole batches whose position in the epoch goes into checkpoints (Lightning calls the two methods).
 
     Args:
-        predictor: Whose tokenizer reads them.
-        targets: The questions' targets.
-        sources: Names of the sources of scores; a question's source is its place among them.
-        assumed_samples: Scores behind a target that does not say.
-        labels: Names of the labels that the predictor is told.
+        questions: Give out the batches.
+        buckets: Say which rows are in each.
     """
 
-    def __init__(
-        self,
-        predictor: "OptScalePredictor",
-        targets: Sequence[Target],
-        sources: Sequence[str],
-        assumed_samples: float = ASSUMED_SAMPLES,
-        labels: Sequence[str] = (),
-    ) -> None:
-        self._collate = predictor.collate
-        self.texts = [target.question for target in targets]
-        self.tokens = predictor.tokenize(self.texts)
-        self.source = torch.tensor([list(sources).index(target.source) for target in targets])
-        self.labels = label_codes(labels, [labels_of(target) for target in targets])
-        self.observed = observe(targets, assumed_samples)
-        self.frozen: FrozenStates | None = None
-
-    def __len__(self) -> int:
-        """Number of questions."""
-        return len(self.tokens)
-
-    def __getitem__(self, rows: list[int]) -> Batch:
-        """The batch of these rows."""
-        tokens, mask = self._collate([self.tokens[row] for row in rows])
-        batch = {"tokens": tokens, "mask": mask, "source": self.source[rows], "rows": torch.tensor(rows)}
-        batch["labels"] = self.labels[rows]
-        return batch if self.frozen is None else batch | self.frozen.take(rows, tokens.shape[1])
-
-
-class BucketLoader(DataLoader[Batch]):
-    """A loader of whole batches whose place in the epoch goes into checkpoints (Lightning calls the two methods)."""
-
-    def __init__(self, questions: Questions, buckets: LengthBuckets) -> None:
+    def __init__(self, questions: Questions, buckets: "LengthBuckets") -> None:
         # Tokens are in memory and a batch is quickly put together: worker processes would cost more than they save.
         super().__init__(questions, sampler=buckets, batch_size=None)
         self.buckets = buckets
 
     def state_dict(self) -> dict[str, Any]:
-        """The place in the epoch."""
+        """The position in the epoch."""
         return self.buckets.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a place."""
+        """Goes on from a position."""
         self.buckets.load_state_dict(state)
 
 
-def observe(targets: Sequence[Target], assumed_samples: float = ASSUMED_SAMPLES) -> Observed:
-    """What losses see of the targets: double-precision tensors [questions] on the CPU, NaN where not known."""
+class LengthBuckets(Sampler[list[int]]):
+    """Rows of batches, one device's part of them.
 
-    def column(name: str, default: float = torch.nan) -> torch.Tensor:
-        found = (getattr(target, name) for target in targets)
-        return torch.tensor([default if value is None else value for value in found], dtype=torch.float64)
+    Args:
+        lengths: Each row's length in tokens, >= 1.
+        batch_size: Rows in a device's batch, >= 1.
+        seed: Order of rows and batches, another one every epoch; None keeps rows in order of length.
+        tokens_per_batch: In place of ``batch_size``: tokens in a device's batch at most, padding included. A row that
+            is longer is a batch of its own.
+        rank: Which device this is, in [0, num_devices).
+        num_devices: Devices that share the rows, >= 1. The last rows of a batch are repeated where they cannot be
+            shared out evenly.
 
-    logs = [column(name) for name in ("mean_log", "mean_log1m")]
-    errors = column("mean_error"), column("std_error")
-    return Observed(column("num_samples", assumed_samples), column("mean"), column("std"), *errors, *logs)
+    Raises:
+        InputError: A size is out of range.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int | None = None,
+        tokens_per_batch: int | None = None,
+        rank: int = 0,
+        num_devices: int = 1,
+    ) -> None:
+        _require_sizes(batch_size, tokens_per_batch)
+        self._lengths = np.asarray(lengths)
+        self._seed, self._rank, self._num_devices = seed, rank, num_devices
+        self._sizes = self._cut(batch_size, tokens_per_batch)
+        self._epoch = self._done = self._start = 0
+
+    def __len__(self) -> int:
+        """Batches in an epoch: the same in every one."""
+        return len(self._sizes)
+
+    @property
+    def rows_a_batch(self) -> float:
+        """Rows in a device's batch, on average over an epoch."""
+        return float(np.mean([-(-size // self._num_devices) for size in self._sizes])) if self._sizes else 1.0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch; a position within that epoch is kept."""
+        # A resumed run has loaded its position before Lightning calls this with the epoch that it is in.
+        if epoch != self._epoch:
+            self._epoch, self._done, self._start = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the order: ``epoch``, and batches ``done`` in it."""
+        return {"epoch": self._epoch, "done": self._done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a position."""
+        self._epoch, self._done = int(state["epoch"]), int(state["done"])
+        self._start = self._done
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """One epoch's batches, from the position that was loaded."""
+        start, self._start = self._start, 0
+        batches = self._batches()
+        for number in range(start, len(batches)):
+            self._done = number + 1
+            yield self._part(batches[number])
+
+    def _cut(self, batch_size: int, budget: int | None) -> list[int]:
+        """Sizes of the batches of all devices together, shortest rows first; the same in every epoch."""
+        ordered = np.sort(self._lengths)
+        if budget is None:
+            whole = batch_size * self._num_devices
+            return [min(whole, len(ordered) - start) for start in range(0, len(ordered), whole)]
+        # Of rows sorted by jittered length the longest in a batch may be this much longer.
+        longest = ordered if self._seed is None else np.ceil(ordered / (1 - _JITTER))
+        sizes, start = [], 0
+        while start < len(ordered):
+            stop = start + self._num_devices
+            while stop < len(ordered):
+                more = min(stop + self._num_devices, len(ordered))
+                if -(-(more - start) // self._num_devices) * longest[more - 1] > budget:
+                    break
+                stop = more
+            sizes.append(min(stop, len(ordered)) - start)
+            start = stop
+        return sizes
+
+    def _batches(self) -> list[NDArray[np.intp]]:
+        cuts = np.cumsum(self._sizes)[:-1]
+        if self._seed is None:
+            return np.split(np.argsort(self._lengths, kind="stable"), cuts) if self._sizes else []
+        rng = np.random.default_rng([self._seed, self._epoch])
+        jittered = self._lengths * rng.uniform(1 - _JITTER, 1, len(self._lengths))
+        batches = np.split(np.argsort(jittered), cuts) if self._sizes else []
+        return [batches[number] for number in rng.permutation(len(batches))]
+
+    def _part(self, batch: NDArray[np.intp]) -> list[int]:
+        even = -(-len(batch) // self._num_devices) * self._num_devices
+        return [int(row) for row in np.resize(batch, even)[self._rank :: self._num_devices]]
 
 
-def take(observed: Observed, rows: torch.Tensor) -> Observed:
-    """Some of the questions' observations."""
-    rows = rows.cpu()
-    return Observed(*(None if part is None else part[rows] for part in observed))  # type: ignore[arg-type]
+def _require_sizes(batch_size: int, tokens_per_batch: int | None) -> None:
+    for name, value in (("batch_size", batch_size), ("tokens_per_batch", tokens_per_batch)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be >= 1, got {value}")

@@ -4,7 +4,8 @@ A linear head starts at the training questions' average. A Gaussian-process head
 in training each question is predicted from coefficients solved without its fold, so that what the LoRA updates are
 judged by is what the head makes of questions that it has not seen.
 
-Writing the best predictor so far: its strengths shifted for the while, its weights whole where they are sharded.
+The best predictor so far is written with its strengths shifted for the while, and with its weights whole where they are
+sharded.
 """
 
 from abc import ABC, abstractmethod
@@ -17,20 +18,22 @@ from typing import Any, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes
 from optscale_predictor.predictor.heads.solving import FOLDS, CrossFit, solve_head
 from optscale_predictor.predictor.losses import Predicted
-from optscale_predictor.predictor.model import OptScalePredictor
-from optscale_predictor.predictor.training.data_module import Batch, Questions
+from optscale_predictor.predictor.model.config import PredictorConfig
+from optscale_predictor.predictor.pretrained import OptScalePredictor
+from optscale_predictor.predictor.training.training_data import Batch, Questions
 from optscale_predictor.questions.near_duplicates import NearDuplicates
 from optscale_predictor.stats.estimators.prior import Prior
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
-Pool = Callable[[], torch.Tensor]
-"""Pooled hidden states of all training questions, [questions, width]."""
+PooledStates = Callable[[], Float[Tensor, "questions width"]]
+"""Gives the pooled hidden states of all training questions."""
 
 _ALIKE = 0.8  # similarity from which two questions share a fold; numbers do not count
 
@@ -40,13 +43,18 @@ class HeadTraining(ABC):
 
     @abstractmethod
     def predict(self, features: Features, batch: Batch) -> Predicted:
-        """The prior of training questions, as honest as it is for others."""
+        """The prior of training questions, as it would be if the head had not learnt from them.
 
-    def refresh(self, pool: Pool) -> None:  # noqa: B027
-        """Called before every epoch and every validation, unless no step was made since."""
+        Args:
+            features: Of the questions.
+            batch: Says which questions they are.
+        """
+
+    def refresh(self, pooled_states: PooledStates) -> None:  # noqa: B027
+        """Solves what is solved; called before every epoch and every validation, unless no step was made since."""
 
     def left_out(self) -> tuple[Prior, ScoreStatistics] | None:
-        """Predictions of training questions that are as honest as of others, and their scores, where there are any."""
+        """Predictions of training questions by heads that have not learnt from them, and their scores; None without."""
         return None
 
     def shift_strength(self, shift: float) -> Callable[[], None]:
@@ -70,12 +78,17 @@ class HeadTraining(ABC):
         """Takes what :meth:`state_dict` gave."""
 
     @abstractmethod
-    def _log_strength(self) -> torch.Tensor:
+    def _log_strength(self) -> Tensor:
         """The head's own tensor that is added to every log strength."""
 
 
 class LinearTraining(HeadTraining):
-    """A linear head, which starts at each source's average question."""
+    """A linear head, which starts at each source's average question.
+
+    Args:
+        head: Untrained; changed in place.
+        questions: The training questions.
+    """
 
     def __init__(self, head: LinearHead, questions: Questions) -> None:
         self._head = head
@@ -89,56 +102,67 @@ class LinearTraining(HeadTraining):
             head.start_at(middle, min(within, middle * (1 - middle)) ** 0.5, strength, source)
 
     def predict(self, features: Features, batch: Batch) -> Predicted:
-        """See :class:`HeadTraining`."""
+        """The prior of training questions: a linear head of few weights is judged as it is."""
         return cast(Predicted, self._head(features, batch["source"]))
 
-    def _log_strength(self) -> torch.Tensor:
+    def _log_strength(self) -> Tensor:
         return self._head.bias[:, 2]
 
 
 class GaussianProcessTraining(HeadTraining):
-    """A Gaussian-process head, solved anew as the features change."""
+    """A Gaussian-process head, solved anew as the features change.
+
+    Args:
+        head: Sized for these questions; changed in place.
+        questions: The training questions.
+    """
 
     def __init__(self, head: GaussianProcessHead, questions: Questions) -> None:
         self._head, self._questions = head, questions
         self._folds = folds_of(questions.texts, FOLDS)
         self._fit: CrossFit | None = None
 
-    def refresh(self, pool: Pool) -> None:
-        """See :class:`HeadTraining`."""
+    def refresh(self, pooled_states: PooledStates) -> None:
+        """Solves the head on the features as they now are, once with all questions and once without each fold."""
         asked = self._questions
         parts = asked.tokens, asked.source.tolist(), asked.observed, self._folds
-        self._fit = solve_head(self._head, pool(), *parts, asked.labels.to(self._head.labels.device))
+        self._fit = solve_head(self._head, pooled_states(), *parts, asked.labels.to(self._head.labels.device))
 
     def predict(self, features: Features, batch: Batch) -> Predicted:
-        """See :class:`HeadTraining`."""
+        """The prior of training questions, each from coefficients that were solved without its fold."""
         assert self._fit is not None
         fold = self._fit.fold[batch["rows"].to(self._fit.fold.device)]
         return cast(Predicted, self._head(features, batch["source"], self._fit.coefficients[fold]))
 
     def left_out(self) -> tuple[Prior, ScoreStatistics] | None:
-        """See :class:`HeadTraining`."""
+        """Predictions of the training questions from coefficients solved without their folds, and their scores."""
         assert self._fit is not None
         seen = self._questions.observed
         count, mean, std = (part.double().cpu().numpy() for part in (seen.count, seen.mean, seen.std))
         return Prior.expecting(*self._fit.predicted.double().cpu().numpy().T), ScoreStatistics(count, mean, std**2)
 
     def state_dict(self) -> dict[str, Any]:
-        """See :class:`HeadTraining`."""
+        """The coefficients without each fold: solving again after a step would give a resumed run others."""
         return {} if self._fit is None else dict(vars(self._fit))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See :class:`HeadTraining`."""
+        """Takes back what :meth:`state_dict` gave."""
         device = self._head.coefficients.device
         self._fit = CrossFit(**{name: part.to(device) for name, part in state.items()}) if state else None
 
-    def _log_strength(self) -> torch.Tensor:
-        offset: torch.Tensor = self._head.offset
+    def _log_strength(self) -> Tensor:
+        offset: Tensor = self._head.offset
         return offset[2:]
 
 
 def with_head(predictor: OptScalePredictor, config: PredictorConfig, questions: Questions) -> OptScalePredictor:
-    """The predictor with the head that ``config`` names, sized for these training questions."""
+    """The predictor with the head that ``config`` names, sized for these training questions.
+
+    Args:
+        predictor: With a linear head.
+        config: Its settings.
+        questions: The training questions.
+    """
     if config.head == "linear":
         return predictor
     width = int(cast(LinearHead, predictor.head).weight.shape[-1])
@@ -150,7 +174,12 @@ def with_head(predictor: OptScalePredictor, config: PredictorConfig, questions: 
 
 
 def training_of(predictor: OptScalePredictor, questions: Questions) -> HeadTraining:
-    """How a predictor's head is trained on these questions."""
+    """How a predictor's head is trained.
+
+    Args:
+        predictor: Whose head it is; changed in place.
+        questions: The training questions.
+    """
     head = predictor.head
     return (
         GaussianProcessTraining(head, questions)
@@ -160,7 +189,14 @@ def training_of(predictor: OptScalePredictor, questions: Questions) -> HeadTrain
 
 
 def folds_of(texts: Sequence[str], folds: int) -> list[int]:
-    """A fold in [0, folds) for each question; near-duplicates, numbers not counting, are in one."""
+    """A fold in [0, folds) for each question; near-duplicates, numbers not counting, are in one.
+
+    Args:
+        texts: The questions.
+        folds: How many, >= 1.
+    """
+    # Which member stands for a group decides its fold, and so every coefficient: trained predictors depend on this
+    # order of unions, which `group_near_duplicates` does not keep.
     found = NearDuplicates(texts, _ALIKE, False)
     group = list(range(len(texts)))
     for member, others in found.candidates():
@@ -180,7 +216,18 @@ def _first(group: list[int], member: int) -> int:
 
 
 def export(trainer: pl.Trainer, model: OptScalePredictor, head: HeadTraining, shift: float, output: Path) -> None:
-    """Saves the predictor, its strengths as sure as held-out questions allow; called on every device, one writes."""
+    """Saves the predictor, its strengths as sure as held-out questions allow; called on every device, one writes.
+
+    Args:
+        trainer: Knows how weights are spread over devices.
+        model: The predictor.
+        head: How its head is trained; shifts the strengths.
+        shift: Of the log of what strengths are beyond one sample.
+        output: The checkpoint folder.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
     undo = head.shift_strength(shift)
     with _whole_weights(trainer, model):
         if trainer.is_global_zero:

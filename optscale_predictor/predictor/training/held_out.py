@@ -1,26 +1,27 @@
-"""What validation measures: do predictions follow held-out questions' scores, and are they as sure as they may be?
+"""Predictions of held-out questions beside what was observed of them: do they follow the scores, are they too sure?
 
-Held-out questions that were predicted, beside what was observed of them.
+Validation compares epochs by these numbers, and shifts the strengths of the best one to what the held-out questions
+bear out. Moments are clipped to what scores in [0, 1] can have: single precision may round one to the edge of that, and
+half precision beyond it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
+from torch import Tensor
 
-from optscale_predictor.predictor.training.data_module import Questions
+from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.predictor.training.training_data import Questions
 from optscale_predictor.stats.estimators.evidence import log_evidence
 from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
 from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.interval_coverage import mean_pit
-
-Floats = NDArray[np.float64]
 
 MONITORS = ("log_evidence", "r2_mean", "r2_std", "spearman_mean")
 
@@ -35,6 +36,10 @@ def measure(prior: Prior, seen: ScoreStatistics) -> dict[str, float]:
     ``r2_mean``, ``r2_std``: coefficient of determination of mean and deviation; 0 for the held-out questions' own
     average. ``spearman_mean``: rank correlation of the means. ``log_evidence``: log marginal likelihood, nats a
     question. ``strength``: its median.
+
+    Args:
+        prior: One a question.
+        seen: Statistics of the questions' scores.
     """
     std = np.sqrt(seen.variance)
     return {
@@ -47,10 +52,18 @@ def measure(prior: Prior, seen: ScoreStatistics) -> dict[str, float]:
 
 
 def evidence_shift(prior: Prior, seen: ScoreStatistics) -> float:
-    """The shift of strengths, as :func:`strength_shift`'s, by which the evidence is greatest: quick, for comparisons.
+    """By how much the log of what strengths are beyond one sample is to be shifted for the evidence to be greatest.
 
     A loss may teach no strength at all, and one that does lags behind the moments: an epoch is to be judged by what its
-    moments are worth, not by how sure of them it happens to be. What is saved is shifted by :func:`strength_shift`.
+    moments are worth, not by how sure of them it happens to be. This one is quick, for comparisons; what is saved is
+    shifted by :func:`strength_shift`.
+
+    Args:
+        prior: One a question, of questions that the predictor was not trained on.
+        seen: Statistics of the questions' scores.
+
+    Returns:
+        The shift, in [-log 64, log 64].
     """
     judged, own = _some(prior, seen, _MOST_COMPARED)
 
@@ -64,9 +77,15 @@ def strength_shift(prior: Prior, seen: ScoreStatistics) -> float:
     """By how much the log of what strengths are beyond one sample is to be shifted for intervals to hold what they say.
 
     The evidence would be greatest at another strength: one number stands for how sure the mean is and how sure the
-    spread, and it weighs both. A bound on samples is a promise about the mean, so the mean's intervals decide: of all
-    levels together, how far is the share of questions inside from the level (Cramér-von Mises). Fitted on questions
-    that the predictor was not trained on, for it is surer of those that it was. At most log 64 either way.
+    spread, and it weighs both. A bound on samples is a guarantee about the mean, so the mean's intervals decide: of all
+    levels together, how far is the share of questions inside from the level (Cramér-von Mises).
+
+    Args:
+        prior: One a question, of questions that the predictor was not trained on: it is surer of those that it was.
+        seen: Statistics of the questions' scores.
+
+    Returns:
+        The shift, in [-log 64, log 64].
     """
     judged, own = _some(prior, seen, _MOST_JUDGED)
 
@@ -78,7 +97,12 @@ def strength_shift(prior: Prior, seen: ScoreStatistics) -> float:
 
 
 def shifted(prior: Prior, shift: float) -> Prior:
-    """The prior with what its strengths are beyond one sample times exp(shift)."""
+    """The prior with what its strengths are beyond one sample times exp(shift).
+
+    Args:
+        prior: The prior.
+        shift: Of the logarithm.
+    """
     beyond = np.maximum(prior.strength - LEAST_COUNT, 0.0) * np.exp(shift)
     return Prior.expecting(prior.mean, prior.within, LEAST_COUNT + beyond)
 
@@ -111,18 +135,23 @@ class HeldOut:
     """Those validation questions that were predicted: not all where ``trainer.limit_val_batches`` says so.
 
     Attributes:
-        prior: What was predicted, [questions].
-        seen: Statistics of their scores, [questions].
-        source: The number of each one's source, [questions].
+        prior: What was predicted, one a question.
+        seen: Statistics of the questions' scores.
+        source: The index of each one's source.
     """
 
     prior: Prior
     seen: ScoreStatistics
-    source: NDArray[np.int64]
+    source: Int[Ints, " questions"]
 
     @classmethod
-    def from_table(cls, table: torch.Tensor, questions: Questions) -> Self:
-        """From sums of predicted mean, deviation and strength, and how often each was predicted: [questions, 4]."""
+    def from_table(cls, table: Float[Tensor, "questions 4"], questions: Questions) -> Self:
+        """From sums over devices.
+
+        Args:
+            table: Of predicted mean, deviation and strength, and how often each question was predicted.
+            questions: The validation questions.
+        """
         rows = table[:, 3].cpu().numpy() > 0
         found = (table[:, :3] / table[:, 3:].clamp(min=1)).cpu().numpy()[rows]
         observed = questions.observed
@@ -141,8 +170,7 @@ class HeldOut:
         return found
 
 
-def _prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
-    """Single precision may round a moment to the edge of what is possible, and half precision beyond it."""
+def _prior(found: Floats) -> Prior:
     mean = np.clip(found[:, 0], 1e-6, 1 - 1e-6)
     most = np.sqrt(mean * (1 - mean))
     return Prior.expecting(mean, np.clip(found[:, 1], 1e-6 * most, most), np.maximum(found[:, 2], 0.0))

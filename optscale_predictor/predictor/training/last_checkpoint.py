@@ -40,7 +40,11 @@ class InterruptedRun(Exception):
 
 
 def require_state(path: Path) -> None:
-    """Raises ``InputError`` unless a file or folder is there, and a file can be read as tensors and plain values."""
+    """Checks that a file or folder is there, and that a file can be read as tensors and plain values.
+
+    Raises:
+        InputError: It is not, or it cannot.
+    """
     if path.is_dir():  # sharded
         return
     try:
@@ -56,6 +60,9 @@ class LastCheckpoint(ModelCheckpoint):
     Args:
         folder: Where ``last.ckpt`` is written; beside the predictor by default.
         every_n_steps: Steps between two of them, >= 1.
+
+    Raises:
+        InputError: ``every_n_steps`` is out of range.
     """
 
     def __init__(self, folder: str | None = None, every_n_steps: int = 100) -> None:
@@ -118,6 +125,7 @@ class LastCheckpoint(ModelCheckpoint):
     def _write(self, trainer: pl.Trainer, validated: bool) -> Path:
         folder = Path(str(self.dirpath))
         partial, path = folder / "writing.ckpt", folder / LAST
+        # Whole before it gets its name: a kill at any moment leaves the state before it, or this one.
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             if path.is_dir():  # sharded

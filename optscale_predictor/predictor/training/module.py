@@ -1,7 +1,6 @@
 """Training: what one step learns from, what validation measures, and which epoch's predictor is kept."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,17 +8,24 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings
-from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads import Features
-from optscale_predictor.predictor.losses import Likelihood, Loss, MarginalLikelihood, Predicted, SquaredError
-from optscale_predictor.predictor.model import OptScalePredictor
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
-from optscale_predictor.predictor.training.data_module import Batch, Questions, TargetData, take
-from optscale_predictor.predictor.training.frozen_cache import cache_frozen, pool_cached
-from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, Precision
+from optscale_predictor.predictor.losses import (
+    Likelihood,
+    Loss,
+    MarginalLikelihood,
+    Observed,
+    Predicted,
+    SquaredError,
+)
+from optscale_predictor.predictor.model.backbone import LoraSettings
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
+from optscale_predictor.predictor.pretrained import OptScalePredictor
+from optscale_predictor.predictor.training.data_module import LengthBuckets
+from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, Precision, cache_frozen, pool_cached
 from optscale_predictor.predictor.training.head_training import HeadTraining, export, training_of, with_head
 from optscale_predictor.predictor.training.held_out import (
     MONITORS,
@@ -29,8 +35,14 @@ from optscale_predictor.predictor.training.held_out import (
     shifted,
     strength_shift,
 )
-from optscale_predictor.predictor.training.length_buckets import LengthBuckets
-from optscale_predictor.predictor.training.optimizer import Shape, make_optimizer
+from optscale_predictor.predictor.training.optimizer import (
+    OptimizerSettings,
+    Shape,
+    freeze_unused,
+    make_optimizer,
+    trained_names,
+)
+from optscale_predictor.predictor.training.training_data import Batch, TrainingData, take
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION
 
 LossName = Literal["marginal_likelihood", "likelihood", "squared_error"]
@@ -49,7 +61,8 @@ class PredictorModule(pl.LightningModule):
 
     Args:
         output: Checkpoint folder to write.
-        base_model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        training_data: The questions, shared with the data module that batches them.
+        base_model: A folder, a hub id, ``embedded:NAME`` or ``package:NAME``.
         pooling: ``mean``, ``last`` or ``attention``.
         layers: ``last``, or ``all``.
         max_length: Tokens of a question that are read, > 0.
@@ -70,11 +83,15 @@ class PredictorModule(pl.LightningModule):
             or not (``none``).
         cache_precision: Of what is kept: ``float32``, ``bfloat16`` or ``float16``.
         sources: What the checkpoint says of sources of scores, where that is not what the targets' file says.
+
+    Raises:
+        InputError: A setting is unknown or out of its range, or two of them do not go together.
     """
 
     def __init__(
         self,
         output: str,
+        training_data: TrainingData,
         base_model: str = "embedded:generator",
         pooling: str = "mean",
         layers: str = "last",
@@ -99,16 +116,9 @@ class PredictorModule(pl.LightningModule):
         self.strict_loading = False
         if monitor not in MONITORS:
             raise InputError(f"monitor must be one of {', '.join(MONITORS)}, got {monitor!r}")
-        for name, rate in (("learning_rate", learning_rate), ("head_learning_rate", head_learning_rate)):
-            if rate is not None and not rate > 0:
-                raise InputError(f"{name} must be > 0, got {rate}")
-        if not 0 <= warmup_share < 1:
-            raise InputError(f"warmup_share must lie in [0, 1), got {warmup_share}")
-        if labels and head == "linear":
-            raise InputError("labels are for the gaussian_process head; a linear one reads the question alone")
-        if set(labels or []) - {"subject", "level"}:
-            raise InputError(f"labels must be among subject and level, got {', '.join(labels or [])}")
-        self.output, self.monitor = Path(output), monitor
+        self._optimizer = OptimizerSettings(learning_rate, head_learning_rate, weight_decay, warmup_share, schedule)
+        _require_labels(labels or [], head)
+        self.output, self.monitor, self._data = Path(output), monitor, training_data
         self._config = PredictorConfig(
             base_model,
             pooling=pooling,
@@ -120,16 +130,13 @@ class PredictorModule(pl.LightningModule):
         )
         self._lora, self._sources = lora, {source.name: source for source in sources or []}
         self._loss = loss if isinstance(loss, Loss) else _LOSSES[loss]()
-        self._rates = learning_rate, head_learning_rate or learning_rate
-        self._weight_decay, self._warmup_share, self._schedule = weight_decay, warmup_share, schedule
         self._cache: tuple[Cache, Precision] = cache_frozen, cache_precision
         self.predictor: OptScalePredictor | None = None
-        self.questions: dict[str, Questions] = {}
         self.best = -float("inf")
         self._head: HeadTraining
         self._frozen: FrozenLayers | None = None
         self._refreshed_at = -1
-        self._seen: torch.Tensor | None = None
+        self._seen: Tensor | None = None
         self._resumed_at: dict[str, Any] | None = None
 
     def configure_model(self) -> None:
@@ -139,25 +146,23 @@ class PredictorModule(pl.LightningModule):
         data = self._data
         torch.manual_seed(_seed())
         sources = [self._sources.get(source.name, source) for source in data.sources]
-        names = [source.name for source in sources]
         config = replace(self._config, sources=sources, data=data.summary)
+        # A Gaussian-process head is sized by the training questions' tokens, so the tokenizer's network comes first.
         plain = OptScalePredictor.from_base(replace(config, head="linear"), self._lora)
-        sides = {TRAIN: data.train, VALIDATION: data.validation}
-        self.questions = {
-            side: Questions(plain, targets, names, data.assumed_samples, config.labels)
-            for side, targets in sides.items()
-        }
-        self.predictor = with_head(plain, config, self.questions[TRAIN]).train()
-        self._head = training_of(self.predictor, self.questions[TRAIN])
-        self._freeze_unused()
-        self._loss.fit(self.questions[TRAIN].observed)
+        data.tokenize(plain, [source.name for source in sources], config.labels)
+        self.predictor = with_head(plain, config, data.questions[TRAIN]).train()
+        self._head = training_of(self.predictor, data.questions[TRAIN])
+        question = data.questions[TRAIN][[0]]
+        freeze_unused(self.predictor, question["tokens"], question["mask"])
+        self._loss.fit(data.questions[TRAIN].observed)
 
     def on_fit_start(self) -> None:
         """Fills the cache of frozen layers' states, if there is one."""
         where, precision = self._cache
         if where != "none":
             folder = self.output.with_name(f"{self.output.name}_training") if where == "disk" else None
-            self._frozen = cache_frozen(self.trainer, self._model, list(self.questions.values()), precision, folder)
+            sides = list(self._data.questions.values())
+            self._frozen = cache_frozen(self.trainer, self._model, sides, precision, folder)
 
     def on_train_start(self) -> None:
         """Goes on with the batches that a resumed run would have had.
@@ -175,7 +180,7 @@ class PredictorModule(pl.LightningModule):
         """Dropout depends on the step's number alone, so that a resumed run draws what it would have drawn."""
         torch.manual_seed(_seed(self.current_epoch, batch_idx, self.global_rank))
 
-    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """The loss of one batch; every question counts the same, whatever the size of its batch."""
         losses = self._loss(self._head.predict(self._features(batch), batch), self._observed(TRAIN, batch))
         self.log("loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
@@ -184,7 +189,7 @@ class PredictorModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Solves the head on the features as they now are."""
         self._refresh()
-        self._seen = torch.zeros((len(self.questions[VALIDATION]), 4), dtype=torch.float64, device=self.device)
+        self._seen = torch.zeros((len(self._data.questions[VALIDATION]), 4), dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keeps the predictions for the epoch's end; a question that two devices have counts once."""
@@ -198,7 +203,7 @@ class PredictorModule(pl.LightningModule):
         assert self._seen is not None
         table = self.trainer.strategy.reduce(self._seen, reduce_op="sum")
         self._seen = None
-        held_out = HeldOut.from_table(table, self.questions[VALIDATION])
+        held_out = HeldOut.from_table(table, self._data.questions[VALIDATION])
         judged = self._head.left_out() or (held_out.prior, held_out.seen)
         values = measure(shifted(held_out.prior, evidence_shift(*judged)), held_out.seen)
         self.log_dict(values, rank_zero_only=False)
@@ -212,12 +217,11 @@ class PredictorModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW with one rate for the backbone and one for the rest, and their schedule."""
-        settings = self._rates, self._weight_decay, self._warmup_share, self._schedule
-        return make_optimizer(self._model, self.trainer, *settings)
+        return make_optimizer(self._model, self.trainer, self._optimizer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen base model, which is on the disk already."""
-        kept = self._kept_names(checkpoint["state_dict"])
+        kept = trained_names(self._model, checkpoint["state_dict"])
         checkpoint["state_dict"] = {name: part for name, part in checkpoint["state_dict"].items() if name in kept}
         checkpoint["optscale"] = {
             "best": self.best,
@@ -228,9 +232,13 @@ class PredictorModule(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes back what :meth:`on_save_checkpoint` kept."""
+        """Takes back what :meth:`on_save_checkpoint` kept; called once the model is built, before its weights are read.
+
+        Raises:
+            InputError: The state was not written by this training, or with other settings or targets.
+        """
         own = self.state_dict()
-        kept, found = self._kept_names(own), checkpoint.get("state_dict", {})
+        kept, found = trained_names(self._model, own), checkpoint.get("state_dict", {})
         state = checkpoint.get("optscale")
         if not isinstance(state, dict):
             raise InputError("the checkpoint to resume from was not written by this training")
@@ -249,11 +257,6 @@ class PredictorModule(pl.LightningModule):
         return self.predictor
 
     @property
-    def _data(self) -> TargetData:
-        data: TargetData = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data
-
-    @property
     def _buckets(self) -> LengthBuckets:
         loader: Any = self.trainer.train_dataloader
         buckets: LengthBuckets = loader.buckets
@@ -265,8 +268,8 @@ class PredictorModule(pl.LightningModule):
         found = self._frozen.features(batch["tokens"], batch["mask"], batch["states"], batch["pooled"])
         return found._replace(labels=batch["labels"])
 
-    def _observed(self, side: str, batch: Batch) -> Any:
-        return take(self.questions[side].observed, batch["rows"])
+    def _observed(self, side: str, batch: Batch) -> Observed:
+        return take(self._data.questions[side].observed, batch["rows"])
 
     def _refresh(self) -> None:
         if self._refreshed_at == self.global_step:
@@ -275,26 +278,18 @@ class PredictorModule(pl.LightningModule):
         self._refreshed_at = self.global_step
 
     @torch.no_grad()
-    def _pool(self) -> torch.Tensor:
+    def _pool(self) -> Float[Tensor, "questions width"]:
         """Pooled states of all training questions, without dropout."""
         if self._frozen is None:
-            return self._model.pool(self.questions[TRAIN].tokens).clone()
-        return pool_cached(self._frozen, self._model, self.questions[TRAIN])
+            return self._model.pool(self._data.questions[TRAIN].tokens).clone()
+        return pool_cached(self._frozen, self._model, self._data.questions[TRAIN])
 
-    def _freeze_unused(self) -> None:
-        """Freezes LoRA updates that no prediction depends on (of a pooler, say): DDP would wait for their gradients."""
-        model, question = self._model, self.questions[TRAIN][[0]]
-        model.features(question["tokens"], question["mask"]).pooled.sum().backward()
-        for part in model.backbone.parameters():
-            if part.requires_grad and part.grad is None:
-                part.requires_grad_(False)
-        model.zero_grad(set_to_none=True)
 
-    def _kept_names(self, state: Mapping[str, Any]) -> set[str]:
-        """Names of what training changes: everything but the frozen part of the backbone."""
-        prefix = "predictor.backbone."
-        tuned = {f"predictor.{name}" for name, part in self._model.named_parameters() if part.requires_grad}
-        return {name for name in state if name in tuned or not name.startswith(prefix)}
+def _require_labels(labels: list[str], head: str) -> None:
+    if labels and head == "linear":
+        raise InputError("labels are for the gaussian_process head; a linear one reads the question alone")
+    if set(labels) - {"subject", "level"}:
+        raise InputError(f"labels must be among subject and level, got {', '.join(labels)}")
 
 
 def _seed(*step: int) -> int:

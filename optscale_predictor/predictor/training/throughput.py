@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from optscale_predictor._support.progress import say
-from optscale_predictor.predictor.training.data_module import Batch
+from optscale_predictor.predictor.training.training_data import Batch
 
 _LINE_SECONDS = 30.0  # between two lines where there is no terminal
 
@@ -24,7 +24,7 @@ class Throughput(Callback):
     """
 
     def __init__(self) -> None:
-        self._tokens = self._questions = self._places = 0
+        self._tokens = self._questions = self._padded_tokens = 0
         self._seconds = self._stepping = 0.0
         self._began = self._step_began = self._said = 0.0
         self._first_step, self._first_epoch, self._every = 0, 0, 1
@@ -50,7 +50,7 @@ class Throughput(Callback):
         mask = batch["mask"]
         self._tokens += int(mask.sum())  # waits for the device: the step is done when its time is taken
         self._questions += len(mask)
-        self._places += mask.numel()
+        self._padded_tokens += mask.numel()
         took = time.perf_counter() - self._step_began
         self._seconds += took
         self._stepping += took
@@ -63,7 +63,7 @@ class Throughput(Callback):
         return {
             "tokens_per_second": self._tokens / seconds,
             "questions_per_second": self._questions / seconds,
-            "padding_share": 1 - self._tokens / max(self._places, 1),
+            "padding_share": 1 - self._tokens / max(self._padded_tokens, 1),
         }
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -93,7 +93,7 @@ class Throughput(Callback):
         return minutes_left(steps, self._stepping, (begun, to_begin), between)
 
     def _reset(self) -> None:
-        self._tokens = self._questions = self._places = 0
+        self._tokens = self._questions = self._padded_tokens = 0
         self._seconds = 0.0
 
 
@@ -114,7 +114,7 @@ def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None) -> 
     parts = [
         f"epoch {trainer.current_epoch + 1}, step {trainer.global_step:,} of {trainer.estimated_stepping_batches:,}",
         *([] if loss is None else [f"loss {float(loss):.4g}"]),
-        f"{values['tokens_per_second']:,.0f} tokens/s ({values['padding_share']:.0%} of places are padding)",
+        f"{values['tokens_per_second']:,.0f} tokens/s ({values['padding_share']:.0%} of a batch is padding)",
         f"{values['questions_per_second']:,.1f} questions/s",
         *([] if left is None else [f"{left:,.1f} minutes left"]),
     ]

@@ -25,7 +25,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
+from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.last_checkpoint import LAST, InterruptedRun, LastCheckpoint, require_state
 from optscale_predictor.predictor.training.module import PredictorModule
@@ -52,6 +52,8 @@ class TrainingCLI(LightningCLI):
             }
         )
         parser.add_lightning_class_args(LastCheckpoint, "checkpoint")
+        # Made by the one module and handed to the other, so that neither looks for the other in the trainer.
+        parser.link_arguments("data.training_data", "model.training_data", apply_on="instantiate")
         parser.link_arguments("model.monitor", "early_stopping.monitor")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed_of)
         parser.link_arguments("model.output", "checkpoint.folder", compute_fn=_beside)
@@ -95,9 +97,9 @@ def train_predictor(
     """Trains a predictor without a command line.
 
     Args:
-        targets: See :func:`~optscale_predictor.predictor.targets.read_targets`.
+        targets: A file of targets: Parquet as ``optscale targets`` writes it, or JSON lines.
         output: Checkpoint folder to write.
-        base_model: See :class:`PredictorModule`.
+        base_model: A folder, a hub id, ``embedded:NAME`` or ``package:NAME``.
         epochs: Passes over the training questions, >= 1.
         batch_size: Questions in a batch, >= 1.
         learning_rate: The highest, > 0.
@@ -107,13 +109,18 @@ def train_predictor(
 
     Returns:
         The checkpoint folder.
+
+    Raises:
+        InputError: A setting or the targets cannot be used, or the folder cannot be written.
     """
     output = Path(output)
     with warnings.catch_warnings():
         quiet()
         pl.seed_everything(seed, verbose=False)
         sources = None if source is None else [source]
-        module = PredictorModule(str(output), base_model, learning_rate=learning_rate, sources=sources, **settings)
+        data = TargetData(str(targets), batch_size=batch_size, seed=seed)
+        settings |= {"learning_rate": learning_rate, "sources": sources}
+        module = PredictorModule(str(output), data.training_data, base_model, **settings)
         trainer = pl.Trainer(
             max_epochs=epochs,
             logger=CSVLogger(_beside(str(output)), name="csv"),
@@ -125,7 +132,7 @@ def train_predictor(
             log_every_n_steps=1,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, TargetData(str(targets), batch_size=batch_size, seed=seed))
+        trainer.fit(module, data)
     return output
 
 

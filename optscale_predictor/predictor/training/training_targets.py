@@ -118,7 +118,7 @@ def data_summary(targets: Sequence[Target], split: DataSplit, assumed_samples: f
 
 
 def fingerprint(targets: Sequence[Target]) -> str:
-    """A hash of questions, moments and sides, whatever their order: 32 hexadecimal digits."""
+    """A hash of sources, questions, moments, counts and sides, whatever their order: 32 hexadecimal digits."""
     rows = sorted(repr((one.source, one.question, one.mean, one.std, one.num_samples, one.split)) for one in targets)
     digest = blake2b(digest_size=16)
     for row in rows:
@@ -137,35 +137,35 @@ def _read_file(path: Path, name: str | None) -> list[Target]:
     return targets
 
 
-def _target(row: Mapping[str, Any], place: str, name: str | None) -> Target:
+def _target(row: Mapping[str, Any], location: str, name: str | None) -> Target:
     question = row.get("question")
-    mean, std = (_number(row, key, place) for key in ("mean", "std"))
+    mean, std = (_number(row, key, location) for key in ("mean", "std"))
     if not isinstance(question, str) or mean is None or std is None:
-        raise InputError(f"{place}: needs columns question, mean and std (or score_mean and score_std)")
+        raise InputError(f"{location}: needs columns question, mean and std (or score_mean and score_std)")
     if not (0 <= mean <= 1 and 0 <= std <= math.sqrt(mean * (1 - mean)) + _SLACK):
-        raise InputError(f"{place}: no scores in [0, 1] have mean {mean} and standard deviation {std}")
+        raise InputError(f"{location}: no scores in [0, 1] have mean {mean} and standard deviation {std}")
     optional: dict[str, Any] = {
-        key: _number(row, key, place) for key in ("num_samples", "mean_error", "std_error", "mean_log", "mean_log1m")
+        key: _number(row, key, location) for key in ("num_samples", "mean_error", "std_error", "mean_log", "mean_log1m")
     }
     for key, least in (("num_samples", 1.0), ("mean_error", 0.0), ("std_error", 0.0)):
         value = optional[key]
         if value is not None and value < least:
-            raise InputError(f"{place}: {key} must be >= {least:g}, got {value:g}")
+            raise InputError(f"{location}: {key} must be >= {least:g}, got {value:g}")
     split = row.get("split") or ""
     if split and split not in SIDES:
-        raise InputError(f"{place}: split must be one of {', '.join(SIDES)}, got {split!r}")
+        raise InputError(f"{location}: split must be one of {', '.join(SIDES)}, got {split!r}")
     labels: dict[str, Any] = {key: None if row.get(key) is None else str(row[key]) for key in ("subject", "level")}
     source = name or str(row.get("source") or DEFAULT_SOURCE)
     return Target(question, mean, std, split, **optional, **labels, source=source)
 
 
-def _number(row: Mapping[str, Any], key: str, place: str) -> float | None:
+def _number(row: Mapping[str, Any], key: str, location: str) -> float | None:
     """The number in a column, None where there is none or it is not finite."""
     value = row.get(key, row.get(f"score_{key}"))
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{place}: {key} must be a number, got {value!r}")
+        raise InputError(f"{location}: {key} must be a number, got {value!r}")
     return float(value) if math.isfinite(value) else None
 
 

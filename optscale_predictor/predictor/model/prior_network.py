@@ -1,31 +1,42 @@
-"""The predictor: reads a question, emits the prior of its scores."""
+"""The network of a predictor: reads a question, emits the prior of its scores.
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+Tokens go through the language model, their hidden states are pooled into one vector a question, and a head makes of it
+a mean, a spread and a strength. Nothing here knows of files: reading and writing checkpoints stands above it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.backbone import LoraSettings, hidden_layers, load_base, num_layers, tune
-from optscale_predictor.predictor.config import PredictorConfig
 from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
 from optscale_predictor.predictor.heads.question_features import label_codes
 from optscale_predictor.predictor.losses import Predicted
-from optscale_predictor.predictor.token_pooling import make_pooling
+from optscale_predictor.predictor.model.backbone import (
+    LoraSettings,
+    hidden_layers,
+    load_base,
+    make_pooling,
+    num_layers,
+    tune,
+)
+from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
 
 
-class OptScalePredictor(nn.Module):
+class PriorNetwork(nn.Module):
     """A transformers backbone with LoRA updates, masked pooling, and a head that emits mean, spread and strength.
 
     Args:
         backbone: A transformers encoder or decoder, wrapped by PEFT.
         tokenizer: Its tokenizer.
-        config: See :class:`PredictorConfig`; it alone decides every shape.
+        config: The settings; they alone decide every shape.
     """
 
     def __init__(self, backbone: Any, tokenizer: Any, config: PredictorConfig) -> None:
@@ -40,85 +51,62 @@ class OptScalePredictor(nn.Module):
     def from_base(cls, config: PredictorConfig, lora: LoraSettings | None = None) -> Self:
         """An untrained predictor on ``config.base_model``.
 
+        Args:
+            config: The settings; they alone decide every shape.
+            lora: The LoRA updates that are put around the base; the usual ones by default.
+
         Raises:
             InputError: There is no such base model.
         """
         backbone, tokenizer = load_base(config.base_model)
         return cls(tune(backbone, lora or LoraSettings()), tokenizer, config)
 
-    @classmethod
-    def from_pretrained(cls, path_or_hub_id: str, revision: str | None = None, base_model: str | None = None) -> Self:
-        """Loads a checkpoint, ready to predict.
-
-        Args:
-            path_or_hub_id: A checkpoint folder, or the hub id of one.
-            revision: Branch, tag or commit, for a hub id.
-            base_model: Use this base model in place of the one the checkpoint names (the same weights elsewhere).
-
-        Raises:
-            InputError: There is no such checkpoint, or a part of it is missing or does not fit.
-        """
-        from optscale_predictor.predictor.checkpoint.save_load import load
-
-        return cast(Self, load(cls, path_or_hub_id, revision, base_model))
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes a checkpoint folder; see ``predictor.checkpoint``."""
-        from optscale_predictor.predictor.checkpoint.save_load import save
-
-        save(self, Path(folder))
-
-    def push_to_hub(
-        self, repo_id: str, private: bool = False, message: str | None = None, revision: str | None = None
-    ) -> str:
-        """Uploads a checkpoint with its card; returns the repository's address.
-
-        Args:
-            repo_id: For example ``name/predictor``; made where it does not exist.
-            private: Whether a repository that is made is private.
-            message: Of the commit.
-            revision: Branch to upload to, made where it does not exist; the main branch by default.
-
-        Raises:
-            InputError: The hub refuses; or the base model is a folder of this machine, which nobody else has.
-        """
-        from optscale_predictor.predictor.checkpoint.publish_predictor import push_predictor
-
-        return push_predictor(self, repo_id, private, message, revision)
-
     def tokenize(self, questions: Sequence[str]) -> list[list[int]]:
         """Each question's tokens, at most ``max_length``; an empty question is one padding token."""
         encoded = self.tokenizer(list(questions), truncation=True, max_length=self.config.max_length)["input_ids"]
         return [tokens or [self.tokenizer.pad_token_id] for tokens in encoded]
 
-    def collate(self, tokens: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens and mask, both [questions, length], padded on the right."""
+    def collate(
+        self, tokens: Sequence[list[int]]
+    ) -> tuple[Int[Tensor, "questions length"], Int[Tensor, "questions length"]]:
+        """Tokens, padded on the right, and their mask: 1 at real tokens, 0 at padding."""
         length = max(map(len, tokens))
         padding = self.tokenizer.pad_token_id
         padded = torch.tensor([one + [padding] * (length - len(one)) for one in tokens])
         mask = torch.tensor([[1] * len(one) + [0] * (length - len(one)) for one in tokens])
         return padded, mask
 
-    def features(self, tokens: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor | None = None) -> Features:
-        """What the head sees; ``tokens`` and ``mask`` [questions, length], padded on either side."""
+    def features(
+        self,
+        tokens: Int[Tensor, "questions length"],
+        mask: Int[Tensor, "questions length"],
+        labels: Int[Tensor, "questions labels"] | None = None,
+    ) -> Features:
+        """What the head sees of a batch of questions.
+
+        Args:
+            tokens: Padded on either side.
+            mask: 1 at real tokens, 0 at padding.
+            labels: Codes of the questions' labels; None where nothing is known.
+        """
         hidden = hidden_layers(self.backbone, tokens, mask, self.config.layers)
         pooled = [pool(states, mask) for pool, states in zip(self.poolings, hidden, strict=True)]
         return Features(torch.cat(pooled, -1), tokens, mask, labels)
 
     def forward(
         self,
-        tokens: torch.Tensor,
-        mask: torch.Tensor,
-        source: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
+        tokens: Int[Tensor, "questions length"],
+        mask: Int[Tensor, "questions length"],
+        source: Int[Tensor, " questions"] | None = None,
+        labels: Int[Tensor, "questions labels"] | None = None,
     ) -> Predicted:
         """The prior of each question.
 
         Args:
-            tokens: [questions, length].
-            mask: 1 at real tokens, 0 at padding on either side, [questions, length].
-            source: Whose scores, [questions]; the first source's by default.
-            labels: Codes of the questions' labels, [questions, labels]; None where nothing is known.
+            tokens: Padded on either side.
+            mask: 1 at real tokens, 0 at padding.
+            source: Whose scores, by index in ``config.sources``; the first source's by default.
+            labels: Codes of the questions' labels; None where nothing is known.
         """
         source = tokens.new_zeros(len(tokens)) if source is None else source
         return cast(Predicted, self.head(self.features(tokens, mask, labels), source))
@@ -164,16 +152,33 @@ class OptScalePredictor(nn.Module):
     def predict_questions(
         self, questions: Sequence[Question], source: str | None = None, batch_size: int = 64
     ) -> Prior:
-        """As :meth:`predict`, of questions with the labels that they carry."""
+        """The prior of each question, told the labels that the questions carry; arrays [questions], in the order given.
+
+        Args:
+            questions: The questions.
+            source: Whose scores, where the predictor has learnt several.
+            batch_size: Questions in a batch, >= 1.
+
+        Raises:
+            InputError: There is no such source, or the batch size is out of range.
+        """
         labels = [question.labels for question in questions]
         return self.predict([question.text for question in questions], source, batch_size, labels)
 
     @torch.inference_mode()
-    def pool(self, tokens: Sequence[list[int]], batch_size: int = 64) -> torch.Tensor:
-        """Pooled hidden states of many questions, [questions, width], without dropout; from their tokens."""
+    def pool(self, tokens: Sequence[list[int]], batch_size: int = 64) -> Float[Tensor, "questions width"]:
+        """Pooled hidden states of many questions, without dropout.
+
+        Args:
+            tokens: Each question's tokens, as :meth:`tokenize` gives them.
+            batch_size: Questions in a batch, >= 1.
+
+        Raises:
+            InputError: There is no question.
+        """
         was_training = self.training
         self.eval()
-        found: torch.Tensor | None = None
+        found: Tensor | None = None
         for batch, padded, mask in self._batches(tokens, batch_size):
             pooled = self.features(padded, mask).pooled
             found = pooled.new_empty((len(tokens), pooled.shape[1])) if found is None else found
@@ -183,8 +188,8 @@ class OptScalePredictor(nn.Module):
             raise InputError("no questions to pool")
         return found
 
-    def _batches(self, tokens: Sequence[list[int]], batch_size: int) -> Any:
-        """Batches by length: indices, tokens and mask of each."""
+    def _batches(self, tokens: Sequence[list[int]], batch_size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Batches of neighbouring lengths, so that little of one is padding: indices, tokens and mask of each."""
         order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
         device = next(self.parameters()).device
         for start in range(0, len(order), batch_size):
@@ -199,12 +204,7 @@ def _make_head(config: PredictorConfig, width: int) -> nn.Module:
     return GaussianProcessHead(width, config.head_sizes)
 
 
-def _valid_prior(found: np.ndarray[Any, np.dtype[np.float64]]) -> Prior:
-    """Single precision may round a spread to a hair above what its mean allows."""
+def _valid_prior(found: Floats) -> Prior:
+    """From [questions, 3]; single precision may round a spread to a hair above what its mean allows."""
     mean, std, strength = found.T
     return Prior.expecting(mean, np.minimum(std, np.sqrt(mean * (1 - mean))), strength)
-
-
-def load_predictor(path: str | None) -> OptScalePredictor | None:
-    """A predictor from a checkpoint folder or hub id; None where none is named."""
-    return None if path is None else OptScalePredictor.from_pretrained(path)

@@ -1,27 +1,92 @@
-"""What a predictor is made of and was made from: the part of a checkpoint that is not weights."""
+"""What a predictor is made of and was made from: the part of a checkpoint that is not weights.
+
+A question's scores depend on who answers it, how its answers are sampled, who judges them, and how the judgements
+become one number. A prediction made for one such source says little about another, so a config names its own.
+
+Configs are read from files that anybody may have written, so every type and range is checked on construction; reading
+and writing the file itself is the work of ``predictor.checkpoint``.
+"""
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, Self
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.base_folder import published_name, record_place
-from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json
-from optscale_predictor.predictor.provenance.score_source import ScoreSource
 
-FILE = "optscale_config.json"
 FORMAT = 2
 POOLINGS = ("mean", "last", "attention")
 LAYERS = ("last", "all")
 HEADS = ("linear", "gaussian_process")
 FAMILIES = ("truncated_normal", "beta")
 
+_LONGEST_NAME = 200  # characters of a source's name
 _LONGEST_QUESTION = 2**20  # tokens
 _LARGEST_SIZE = 2**31 - 1
 _TEXTS = ("base_model", "base_fingerprint", "pooling", "layers", "head", "family")
+
+
+@dataclass(frozen=True)
+class ScoreSource:
+    """One source of scores. What is not recorded is None (or empty), and is not compared.
+
+    Attributes:
+        name: What to call it where one predictor has learnt several.
+        generator: The generating model, by hub id, registered name, or the name of its folder.
+        decoding: Its sampling settings: temperature, top_p, max_tokens, stop, thinking, chat, prompt and so on.
+        verifier: The judging model or rule.
+        aggregation: How steps' scores become one (``mean``, ``min``, ``last``, ``product``).
+        score_map: What maps the verifier's numbers into [0, 1].
+        reading: How the verifier reads a sample: a process reward model's layout and separator, a judge's rubric.
+    """
+
+    name: str = "default"
+    generator: str | None = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    verifier: str | None = None
+    aggregation: str | None = None
+    score_map: Any = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks every type: sources are read from files."""
+        if not isinstance(self.name, str) or not self.name.isprintable() or not 0 < len(self.name) <= _LONGEST_NAME:
+            raise InputError(
+                f"a source's name must be 1 to {_LONGEST_NAME} printable characters, got {str(self.name)[:60]!r}"
+            )
+        for part in ("generator", "verifier", "aggregation"):
+            if not isinstance(getattr(self, part), str | None):
+                raise InputError(f"source {self.name!r}: {part} must be text, got {type(getattr(self, part)).__name__}")
+        for part in ("decoding", "reading"):
+            if not isinstance(getattr(self, part), Mapping):
+                raise InputError(f"source {self.name!r}: {part} must be an object of settings")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_dict(cls, content: object) -> Self:
+        """As :meth:`as_dict` gives it.
+
+        Raises:
+            InputError: It is no such object, or has an entry that this version does not know.
+        """
+        if not isinstance(content, Mapping):
+            raise InputError(f"a source must be an object, got {type(content).__name__}")
+        unknown = content.keys() - {part.name for part in fields(cls)}
+        if unknown:
+            raise InputError(f"a source has no entry {min(unknown)[:60]!r}")
+        return cls(**content)
+
+
+def public_name(model: str) -> str:
+    """A model's name as others may read it: of a folder of this machine, its own name alone."""
+    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
+    return PurePath(model.replace("\\", "/")).name or model if is_path else model
 
 
 @dataclass
@@ -29,8 +94,8 @@ class PredictorConfig:
     """A predictor's settings.
 
     Attributes:
-        base_model: Folder, hub id, or a name that ``models.resolve_model`` knows; in a file a folder is ``folder:NAME``
-            (see ``base_place``).
+        base_model: A folder, a hub id, ``embedded:NAME`` or ``package:NAME``; in a checkpoint's file a folder is
+            ``folder:NAME``.
         base_fingerprint: Of the base's weights, so that another base of the same shape is refused; empty: not checked.
         merged: Whether the checkpoint holds a whole model, the LoRA updates merged into it; ``base_model`` then says
             only what it was made of.
@@ -112,29 +177,7 @@ class PredictorConfig:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""
-        sources = [source.as_dict() for source in self.sources]
-        return {**asdict(self), "base_model": published_name(self.base_model), "sources": sources}
-
-    def save(self, folder: Path) -> None:
-        """Writes the config into a checkpoint folder."""
-        text = json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n"
-        (folder / FILE).write_text(text, encoding="utf-8")
-        record_place(self.base_model, folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Reads the config of a checkpoint folder.
-
-        Raises:
-            InputError: It is missing, is not a config, or belongs to another format.
-        """
-        if not (folder / FILE).is_file():
-            raise InputError(f"{folder}: not a predictor checkpoint (no {FILE})")
-        path = own_file(folder, FILE)
-        try:
-            return cls.from_json(read_json(path))
-        except InputError as error:
-            raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from error
+        return {**asdict(self), "sources": [source.as_dict() for source in self.sources]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:

@@ -13,13 +13,13 @@ from optscale_predictor import OptScalePredictor
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.base_folder import FILE
-from optscale_predictor.predictor.checkpoint.save_load import FILES
+from optscale_predictor.predictor.checkpoint.base_model import LOCAL_BASE
+from optscale_predictor.predictor.checkpoint.save_load import CHECKPOINT_FILES
 
 
 def published(folder):
     """What goes to a hub of a checkpoint."""
-    return [path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in FILES)]
+    return [path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in CHECKPOINT_FILES)]
 
 
 def named(folder):
@@ -67,7 +67,7 @@ def test_on_another_machine_its_place_is_named_once(tmp_path, capsys):
     assert "note: the card names no base_model: 'moved' is a folder of this machine" in capsys.readouterr().out
     assert torch.equal(priors(load(tmp_path / "checkpoint")), priors(predictor))
     assert named(tmp_path / "checkpoint") == ("folder:moved", None, None)
-    (tmp_path / "checkpoint" / FILE).unlink()  # as it comes from somebody else
+    (tmp_path / "checkpoint" / LOCAL_BASE).unlink()  # as it comes from somebody else
     with pytest.raises(InputError, match="--base_model FOLDER"):
         load(tmp_path / "checkpoint")
 
@@ -79,7 +79,7 @@ def test_a_name_that_others_know_takes_its_place_everywhere(tmp_path, capsys):
     main(["publish", str(tmp_path / "checkpoint"), "--base_model", "embedded:generator"])
     assert "note:" not in capsys.readouterr().out
     assert named(tmp_path / "checkpoint") == ("embedded:generator", "embedded:generator", None)
-    assert not (tmp_path / "checkpoint" / FILE).exists()
+    assert not (tmp_path / "checkpoint" / LOCAL_BASE).exists()
     assert "folder of the machine" not in (tmp_path / "checkpoint" / "README.md").read_text()
     shutil.rmtree(tmp_path / "mine")
     assert torch.equal(priors(load(tmp_path / "checkpoint")), priors(predictor))

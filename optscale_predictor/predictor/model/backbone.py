@@ -1,9 +1,9 @@
-"""The stack of layers of a transformers model, wherever an architecture keeps it.
-
-The language model under a predictor: any transformers encoder or decoder, with LoRA updates by PEFT.
+"""The language model under a predictor: any transformers encoder or decoder, its LoRA updates, and how it is pooled.
 
 A question's hidden states must not depend on its neighbours in a batch: attention is masked, and where a batch is
-padded on the left, positions are counted from each question's own first token.
+padded on the left, positions are counted from each question's own first token. Pooling then makes one vector of a
+question's hidden states, in which padding counts for nothing; its sums run in single precision whatever the
+backbone's, so that a long question is not rounded away.
 """
 
 import inspect
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
@@ -41,11 +42,11 @@ def top_linear_names(model: Any, top_layers: int) -> list[str]:
     """Full names of the linear modules in the last layers of a model.
 
     Args:
-        model: See :func:`layer_stack`.
+        model: A transformers model, not wrapped by PEFT.
         top_layers: How many layers, >= 1; all where there are no more.
 
     Raises:
-        InputError: See :func:`layer_stack`.
+        InputError: The model has no one stack of layers, or several.
     """
     top = {id(part) for layer in list(layer_stack(model))[-top_layers:] for part in layer.modules()}
     return [name for name, part in model.named_modules() if id(part) in top and isinstance(part, nn.Linear)]
@@ -80,7 +81,11 @@ class LoraSettings:
 
 
 def load_base(name: str) -> tuple[Any, Any]:
-    """A base model, without any language-model head, and its tokenizer; single precision, on the CPU."""
+    """A base model, without any language-model head, and its tokenizer; single precision, on the CPU.
+
+    Raises:
+        InputError: There is no such model, or its files cannot be read.
+    """
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = load_pretrained(AutoTokenizer, name)
@@ -90,7 +95,15 @@ def load_base(name: str) -> tuple[Any, Any]:
 
 
 def tune(backbone: Any, settings: LoraSettings) -> Any:
-    """The backbone with untrained LoRA updates on all its linear layers, or on those of its top layers."""
+    """The backbone with untrained LoRA updates on all its linear layers, or on those of its top layers.
+
+    Args:
+        backbone: A transformers model; its weights are frozen in place.
+        settings: Rank, scale and dropout of the updates, and which layers have them.
+
+    Raises:
+        InputError: Only some layers are to be tuned, and the model has no one stack of them.
+    """
     from peft import LoraConfig
 
     top = settings.top_layers
@@ -106,7 +119,12 @@ def tune(backbone: Any, settings: LoraSettings) -> Any:
 
 
 def add_lora(backbone: Any, lora: Any) -> Any:
-    """The backbone with LoRA updates; PEFT's notes on names and on transformers' own deprecations are left out."""
+    """The backbone with LoRA updates; PEFT's notes on names and on transformers' own deprecations are left out.
+
+    Args:
+        backbone: A transformers model; its weights are frozen in place.
+        lora: A ``peft.LoraConfig``.
+    """
     from peft import get_peft_model
 
     lora.base_model_name_or_path = None  # PEFT would compare it with the folder the base was loaded from
@@ -115,13 +133,15 @@ def add_lora(backbone: Any, lora: Any) -> Any:
         return get_peft_model(backbone, lora)
 
 
-def hidden_layers(backbone: Any, tokens: torch.Tensor, mask: torch.Tensor, layers: str) -> list[torch.Tensor]:
-    """Hidden states [questions, length, width]: of the last layer, or, with ``all``, of the embeddings and every layer.
+def hidden_layers(
+    backbone: Any, tokens: Int[Tensor, "questions length"], mask: Int[Tensor, "questions length"], layers: str
+) -> list[Float[Tensor, "questions length width"]]:
+    """Hidden states: of the last layer alone, or, with ``all``, of the embeddings and every layer.
 
     Args:
         backbone: The model, with or without LoRA.
-        tokens: [questions, length], padded on either side.
-        mask: 1 at real tokens, 0 at padding; [questions, length].
+        tokens: Padded on either side.
+        mask: 1 at real tokens, 0 at padding.
         layers: ``last`` or ``all``.
     """
     inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask}
@@ -145,3 +165,67 @@ def _takes_positions(backbone: Any) -> bool:
         "roberta" in type(model).__name__.lower()
     )
     return "position_ids" in inspect.signature(model.forward).parameters and not counts_itself
+
+
+class MeanPooling(nn.Module):
+    """The mean over a question's tokens."""
+
+    def forward(
+        self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
+    ) -> Float[Tensor, "questions width"]:
+        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        weight = mask[..., None].float()
+        # `where`, not a product: what stands at padding may be NaN, and 0 * NaN is NaN.
+        kept = torch.where(weight > 0, hidden.float(), 0.0)
+        return kept.sum(1) / weight.sum(1).clamp(min=1)
+
+
+class LastTokenPooling(nn.Module):
+    """A question's last token, which in a decoder has seen all others."""
+
+    def forward(
+        self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
+    ) -> Float[Tensor, "questions width"]:
+        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(-1)
+        return hidden[torch.arange(len(hidden), device=mask.device), last].float()
+
+
+class AttentionPooling(nn.Module):
+    """A mean weighted by a learned query (one head of attention); untrained it is the plain mean.
+
+    Args:
+        width: Width of the hidden states.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(width))
+
+    def forward(
+        self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
+    ) -> Float[Tensor, "questions width"]:
+        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        states = torch.where(mask[..., None] > 0, hidden.float(), 0.0)
+        logits = (states @ self.query.float()) / states.shape[-1] ** 0.5
+        weight = logits.masked_fill(mask == 0, -torch.inf).softmax(-1)
+        pooled: Tensor = (states * weight[..., None]).sum(1)
+        return pooled
+
+
+def make_pooling(name: str, width: int) -> nn.Module:
+    """The pooling of a name.
+
+    Args:
+        name: ``mean``, ``last`` or ``attention``.
+        width: Width of the hidden states; attention pooling has so many weights.
+
+    Raises:
+        InputError: There is no pooling of this name.
+    """
+    if name == "attention":
+        return AttentionPooling(width)
+    known: dict[str, type[nn.Module]] = {"mean": MeanPooling, "last": LastTokenPooling}
+    if name not in known:
+        raise InputError(f"pooling must be one of mean, last, attention, got {name!r}")
+    return known[name]()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.token_pooling import AttentionPooling, make_pooling
+from optscale_predictor.predictor.model.backbone import AttentionPooling, make_pooling
 
 POOLINGS = ("mean", "last", "attention")
 
