@@ -10,7 +10,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.predictor.pretrained import OptScalePredictor
-from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, cache_size, fill_cache, first_check
+from optscale_predictor.predictor.training.frozen_cache import cache_size, fill_cache
+from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, first_check
 
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]
 

@@ -25,7 +25,8 @@ from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 from optscale_predictor.predictor.pretrained import OptScalePredictor
 from optscale_predictor.predictor.training.data_module import LengthBuckets
-from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, Precision, cache_frozen, pool_cached
+from optscale_predictor.predictor.training.frozen_cache import Precision, cache_frozen, pool_cached
+from optscale_predictor.predictor.training.frozen_layers import FrozenLayers
 from optscale_predictor.predictor.training.head_training import HeadTraining, export, training_of, with_head
 from optscale_predictor.predictor.training.held_out import (
     MONITORS,
