@@ -9,9 +9,9 @@ easy ones does not help to choose among one question's samples.
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from optscale_predictor.backends.engines import make_verifier
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.questions.answers import extract_answer
 from optscale_predictor.questions.arithmetic import make_questions, terms_of
@@ -27,7 +27,7 @@ def main() -> None:
     items = [Answered(questions[request.question_id], sample.text) for request, samples in drawn for sample in samples]
     shape = QUESTIONS, SAMPLES
     right = np.array([extract_answer(item.text) == item.question.gold for item in items]).reshape(shape)
-    scores = make_verifier("embedded:verifier").score(items).values.reshape(shape)
+    scores = VerifierOptions("embedded:verifier").build().score(items).values.reshape(shape)
     terms = np.array([len(terms_of(questions[request.question_id].text)) for request, _ in drawn])
     mixed = [row for row in range(QUESTIONS) if 0 < right[row].mean() < 1]
     within = np.mean([roc_auc_score(right[row], scores[row]) for row in mixed])

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec
 from optscale_predictor.backends.generators import Generator, Request, SamplingParams, VLLMOptions
+from optscale_predictor.backends.options import GeneratorOptions
 from optscale_predictor.questions.answers import extract_answer
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.question import Question
@@ -97,7 +97,7 @@ def in_process(engine: str, questions: Sequence[Question], samples: int) -> Meas
     """An engine in this process."""
     started = time.perf_counter()
     options = VLLMOptions(dtype="float32", enforce_eager=True, max_model_len=512)
-    generator = GeneratorSpec(MODEL, SAMPLING, engine=engine, vllm=options).build()
+    generator = GeneratorOptions(MODEL, SAMPLING, engine=engine, vllm=options).build()
     list(generator.generate(requests_of(questions[:8], 4)))
     return drawn(generator, questions, samples, time.perf_counter() - started)
 
@@ -108,7 +108,7 @@ def behind_a_server(python: str, questions: Sequence[Question], samples: int) ->
 
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, serving(python, Path(folder)) as address:
-        generator = GeneratorSpec(None, SAMPLING, base_url=f"{address}/v1", concurrency=64).build()
+        generator = GeneratorOptions(None, SAMPLING, base_url=f"{address}/v1", concurrency=64).build()
         list(generator.generate(requests_of(questions[:8], 4)))
         return drawn(generator, questions, samples, time.perf_counter() - started)
 
@@ -122,7 +122,7 @@ def over_ray(questions: Sequence[Question], samples: int, actors: int) -> Measur
     batch = max(SAMPLES_PER_REQUEST, len(questions) * samples // (8 * actors))
     options = RayOptions(StageResources(actors=actors, batch_samples=batch))
     with ray_session([options.generation]):
-        generator = RayGenerator(GeneratorSpec(MODEL, SAMPLING, engine="transformers"), options)
+        generator = RayGenerator(GeneratorOptions(MODEL, SAMPLING, engine="transformers"), options)
         return drawn(generator, questions, samples, None)
 
 

@@ -16,8 +16,8 @@ from statistics import median
 
 from _vllm import serving
 
-from optscale_predictor.backends.engines import make_generator, make_verifier
 from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.questions.arithmetic import make_questions
@@ -37,8 +37,8 @@ class Run:
 def run(policy: Policy, url: str, questions: list[Question], seed: int, concurrency: int) -> Run:
     """Answers all questions with a policy."""
     sampling = SamplingParams(max_tokens=160, seed=seed)
-    generator = make_generator(None, sampling, base_url=url, concurrency=concurrency)
-    scaler = OptScale(generator, make_verifier("embedded:verifier"), policy=policy)
+    generator = GeneratorOptions(None, sampling, base_url=url, concurrency=concurrency).build()
+    scaler = OptScale(generator, VerifierOptions("embedded:verifier").build(), policy=policy)
     gold = {question.id: question.gold for question in questions}
     started = time.perf_counter()
     answers = list(scaler.stream(questions, traced=False))

@@ -9,14 +9,13 @@ checked before anything runs; ``--check`` stops there. A rerun continues where t
 """
 
 import sys
-from argparse import ArgumentError
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
 
-from optscale_predictor.cli.verbs import COMMANDS
+from optscale_predictor.cli.verb_flags import verb_arguments
+from optscale_predictor.cli.verbs import VERBS
 from optscale_predictor.errors import InputError
 
 STEPS = ("generate", "score", "targets")
@@ -58,18 +57,15 @@ def _runs(path: str, variant: str | None) -> Iterator[tuple[str, Callable[..., N
     for step in STEPS:
         given = content.get(step, [])
         for flags in given if isinstance(given, list) else [given]:
-            yield f"{place}: {step}", COMMANDS[step], _checked(step, flags, f"{place}: {step}")
+            yield f"{place}: {step}", VERBS[step].load(), _checked(step, flags, f"{place}: {step}")
 
 
 def _checked(step: str, flags: Any, place: str) -> dict[str, Any]:
     """A verb's arguments, each of its type."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_function_arguments(COMMANDS[step])
     try:
-        arguments = parser.instantiate(parser.parse_object(_mapping(flags, place)))
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise InputError(f"{place}: {' '.join(str(error).removeprefix(f'{place}: ').split())}") from error
-    return {name: getattr(arguments, name) for name in vars(arguments)}
+        return verb_arguments(VERBS[step].load(), f"optscale {step}", _mapping(flags, place))
+    except InputError as error:
+        raise InputError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from error
 
 
 def _read(path: str) -> Any:

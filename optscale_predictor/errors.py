@@ -49,3 +49,10 @@ class RequestRefusedError(ServiceError):
 
 class EngineError(ServiceError):
     """An engine in this process died and cannot go on; only a new process can answer further requests."""
+
+
+def mistake_behind(error: BaseException | None) -> InputError | None:
+    """The bad input that an error is, or that caused it (libraries wrap what they meet); None where it is neither."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -141,16 +141,16 @@ def test_broken_files_are_named(tmp_path, text):
 
 def test_the_command_writes_a_map_that_a_policy_reads(tmp_path, capsys):
     """Over a real pool: the embedded generator's samples, scored by the embedded verifier."""
-    from optscale_predictor.backends.engines import make_verifier
     from optscale_predictor.backends.generators import SamplingParams
     from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+    from optscale_predictor.backends.options import VerifierOptions
     from optscale_predictor.cli.main import main
     from optscale_predictor.pools.preparation import generate_pool, score_pool
     from optscale_predictor.questions.arithmetic import make_questions
 
     generator = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=96))
     generate_pool(tmp_path / "pool", make_questions(6, 0, "test"), generator, 4)
-    score_pool(tmp_path / "pool", make_verifier("embedded:verifier"))
+    score_pool(tmp_path / "pool", VerifierOptions("embedded:verifier").build())
     path = tmp_path / "map.json"
     main(["calibrate", str(tmp_path / "pool"), str(path)])
     assert "on 3 held-out questions: calibration error" in capsys.readouterr().out

@@ -6,8 +6,13 @@ import sys
 
 import pytest
 
+from optscale_predictor.backends.generators import SamplingParams, ServerOptions
+from optscale_predictor.backends.option_flags import flag_names
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.main import main
-from optscale_predictor.cli.verbs import COMMANDS
+from optscale_predictor.cli.serve_command import within_requests
+from optscale_predictor.cli.verb_flags import verb_arguments, verb_parser
+from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 
 BAD = {
     "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'; known:"),
@@ -124,14 +129,96 @@ def test_lists_of_any_length_stand_before_or_after_flags(tmp_path, capsys):
     assert f"{output}: 4 samples of 2 questions from 3 pools" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ([], "name a verb; verbs are demo, generate,"),
+        (["anwser"], "unknown verb 'anwser'; verbs are demo, generate,"),
+        (["pool", "copy"], "unknown verb 'copy'; verbs are info, validate,"),
+        (["answer"], "required: question"),
+        (["answer", "1+2=", "--temprature", "1"], "unrecognized arguments: --temprature 1"),
+        (["answer", "1+2=", "--temperature", "warm"], "--temperature must be a number, got 'warm'"),
+        (["answer", "1+2=", "--server.timeout", "long"], "--server.timeout must be a number or null, got 'long'"),
+        (["answer", "1+2=", "--stop", "END"], "--stop must be a list like"),
+        (["answer", "1+2=", "--verifier_batch_size", "0"], "verifier_batch_size must be >= 1, got 0"),
+        (["score", "pool", "--verifier_url", " "], "verifier_url is empty"),
+        (["report", "--output"], "argument --output: expected one argument"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_without_the_usage(command, says, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert stopped.value.code == 2 and line.startswith("optscale: error: ") and says in line and not captured.out
+
+
+def test_settings_beside_a_policy_are_its_own(capsys):
+    """They went unheard where a policy was named."""
+    main(["answer", "12+34=", "--policy", "best_of_n", "--max_samples", "3"])
+    assert "after 3 samples" in capsys.readouterr().out
+    for flags, says in (
+        (["--policy", "best_of_n:max_samples=8", "--max_samples", "3"], "max_samples is given twice"),
+        (
+            ["--policy", "self_consistency", "--score_min", "0.5"],
+            "policy 'self_consistency' has no setting 'score_min'",
+        ),
+    ):
+        for verb in (["answer", "12+34="], ["serve", "--port", "0"]):
+            with pytest.raises(SystemExit):
+                main([*verb, *flags])
+            assert says in capsys.readouterr().err
+
+
+def test_a_verbs_line_in_the_help_is_its_docstrings():
+    for name, verb in VERBS.items():
+        if not verb.passed_on:
+            assert verb.load().__doc__.splitlines()[0] == verb.summary, name
+
+
+def test_the_help_of_all_verbs_imports_none():
+    code = "import sys; from optscale_predictor.cli.main import main; main(['--help']); print(sorted(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = shown.splitlines()[-1]
+    assert not any(f"'{name}'" in loaded for name in ("jsonargparse", "numpy", "torch", "pyarrow"))
+
+
+@pytest.mark.parametrize("verb", ["answer", "serve", "generate", "score"])
+def test_options_are_the_same_flags_in_every_verb(verb):
+    parser = verb_parser(VERBS[verb].load(), verb)
+    flags = {flag for flag in vars(parser.get_defaults())}
+    assert set(flag_names(VerifierOptions())) <= flags
+    assert verb == "score" or set(flag_names(GeneratorOptions())) <= flags
+    described = parser.format_help()
+    assert "Softmax temperature, >= 0; 0 is greedy." in described or verb == "score"
+
+
+def test_flags_become_options():
+    function = VERBS["answer"].load()
+    flags = ["1+2=", "--generator", "m", "--temperature", "0.5", "--stop", '["#"]', "--server.timeout", "600"]
+    given = verb_arguments(function, "answer", [*flags, "--verifier", "none", "--verifier_layout", "qwen"])
+    sampling = SamplingParams(temperature=0.5, stop=("#",))
+    assert given["generator"] == GeneratorOptions("m", sampling, server=ServerOptions(timeout=600.0))
+    assert given["verifier"] == VerifierOptions("none", layout="qwen") and not given["verifier"].wanted
+    assert given["question"] == "1+2=" and given["policy"] == "optscale"
+
+
+@pytest.mark.parametrize(("flags", "seconds"), [([], 30.0), (["--server.timeout", "600"], 600.0)])
+def test_a_try_may_take_a_request_s_time_unless_it_is_told_its_own(flags, seconds):
+    """A given 600 was taken for the default, and the request's time put in its place."""
+    generator = verb_arguments(VERBS["serve"].load(), "serve", flags)["generator"]
+    assert within_requests(generator, 30.0).server.seconds == seconds
+    assert within_requests(generator, 30.0).server.max_retries == 10_000
+
+
 def test_help_lists_every_verb():
     shown = subprocess.run([sys.executable, "-m", "optscale_predictor", "--help"], capture_output=True, text=True)
     assert shown.returncode == 0
-    assert all(verb in shown.stdout for verb in COMMANDS)
+    assert all(verb.partition(" ")[2] or verb in shown.stdout for verb in VERBS)
     verbs = subprocess.run(
         [sys.executable, "-m", "optscale_predictor", "pool", "--help"], capture_output=True, text=True
     )
-    assert all(verb in verbs.stdout for verb in COMMANDS["pool"] if not verb.startswith("_"))
+    assert all(verb in verbs.stdout for verb in POOL_VERBS)
 
 
 def test_importing_the_package_loads_neither_torch_nor_lm_eval():

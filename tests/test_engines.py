@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
-from optscale_predictor.backends.engines import choose_engine, make_generator
 from optscale_predictor.backends.generators import SamplingParams, VLLMOptions
 from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import RewardVerifier
 from optscale_predictor.embedded.train_generator import make_config, make_tokenizer
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources
+from optscale_predictor.pools.preparation.ray.stages import ScoringEngine
 
 
 def test_auto_is_the_server_where_there_is_one_and_transformers_elsewhere() -> None:
     import torch
 
-    assert choose_engine("auto", "http://127.0.0.1:9/v1") == "server"
-    assert choose_engine("server", "http://127.0.0.1:9/v1") == "server"
-    assert choose_engine("vllm", None) == "vllm"
+    assert GeneratorOptions(base_url="http://127.0.0.1:9/v1").choose_engine() == "server"
+    assert GeneratorOptions(engine="server", base_url="http://127.0.0.1:9/v1").choose_engine() == "server"
+    assert GeneratorOptions(engine="vllm").choose_engine() == "vllm"
     if not torch.cuda.is_available():
-        assert choose_engine("auto", None) == "transformers"
+        assert GeneratorOptions().choose_engine() == "transformers"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_auto_is_the_server_where_there_is_one_and_transformers_elsewhere() -> N
 )
 def test_an_engine_that_cannot_be_is_named(engine: str, url: str | None, says: str) -> None:
     with pytest.raises(InputError) as raised:
-        make_generator("embedded:generator", SamplingParams(), url, engine=engine)
+        GeneratorOptions("embedded:generator", SamplingParams(), engine, url)
     assert str(raised.value) == says
 
 
@@ -47,7 +47,7 @@ def test_an_engine_that_cannot_be_is_named(engine: str, url: str | None, says: s
     [("transformers", HuggingFaceGenerator), ("continuous", ContinuousBatchingGenerator)],
 )
 def test_a_specification_builds_its_engine_and_knows_its_description(engine: str, kind: type) -> None:
-    spec = GeneratorSpec("embedded:generator", SamplingParams(stop=("####",), seed=3), engine=engine)
+    spec = GeneratorOptions("embedded:generator", SamplingParams(stop=("####",), seed=3), engine=engine)
     built = pickle.loads(pickle.dumps(spec)).build()
     assert type(built) is kind
     assert built.describe() == spec.describe()
@@ -56,15 +56,14 @@ def test_a_specification_builds_its_engine_and_knows_its_description(engine: str
 def test_the_descriptions_of_both_transformers_engines_are_one() -> None:
     """A pool begun on a CPU may be continued on a GPU."""
     one, other = (
-        GeneratorSpec("embedded:generator", SamplingParams(), engine=engine)
+        GeneratorOptions("embedded:generator", SamplingParams(), engine=engine)
         for engine in ("transformers", "continuous")
     )
     assert one.describe() == other.describe()
-    assert one.describe() != GeneratorSpec("embedded:generator", SamplingParams(), chat=True).describe()
-    vllm = GeneratorSpec("embedded:generator", SamplingParams(), engine="vllm", vllm=VLLMOptions(dtype="float32"))
+    assert one.describe() != GeneratorOptions("embedded:generator", SamplingParams(), chat=True).describe()
+    vllm = GeneratorOptions("embedded:generator", SamplingParams(), engine="vllm", vllm=VLLMOptions(dtype="float32"))
     assert {"adapter": "vllm", "dtype": "float32"}.items() <= vllm.describe().items()
-    with pytest.raises(InputError, match="no generator"):
-        GeneratorSpec(None, SamplingParams()).describe()
+    assert GeneratorOptions().describe() == one.describe()  # the embedded generator, where none is named
 
 
 def test_a_verifiers_specification_takes_a_map_along(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_a_verifiers_specification_takes_a_map_along(tmp_path: Path) -> None:
         LlamaForSequenceClassification(config).save_pretrained(tmp_path)
     make_tokenizer().save_pretrained(tmp_path)
     score_map = {"location": 1.5, "scale": 2.0, "fitted": "labels", "samples": 40}
-    spec = VerifierSpec(str(tmp_path), {"batch_size": 8}, score_map)
+    spec = ScoringEngine(VerifierOptions(str(tmp_path), batch_size=8), score_map)
     built = pickle.loads(pickle.dumps(spec)).build()
     assert isinstance(built, RewardVerifier)
     assert built.describe()["score_map"] == score_map

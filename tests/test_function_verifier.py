@@ -10,7 +10,7 @@ import pytest
 import torch
 from synthetic_pool import write_pool
 
-from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.function import FunctionVerifier
 from optscale_predictor.backends.verifiers.gold import GoldVerifier
@@ -210,7 +210,7 @@ def test_a_name_that_cannot_be_used_is_one_line(verifiers, tmp_path, mistake):
     (tmp_path / "failing_verifier.py").write_text("1 / 0\n")
     name, says = BAD[mistake]
     with pytest.raises(InputError) as raised:
-        make_verifier(f"python:{name}")
+        VerifierOptions(f"python:{name}").build()
     assert says in str(raised.value) and "\n" not in str(raised.value) and f"python:{name}" in str(raised.value)
 
 
@@ -251,4 +251,4 @@ def test_math_verify_is_a_verifier_by_name_and_agrees_with_the_pools_labels(tmp_
     labels = [float(one) for one in rows["correct"].to_pylist()]
     assert rows["score_gold"].to_pylist() == labels and 0 < sum(labels) < len(labels)
     with pytest.raises(InputError, match="runs in this process and takes no base_url"):
-        make_verifier("math_verify", base_url="http://127.0.0.1:9/v1")
+        VerifierOptions("math_verify", url="http://127.0.0.1:9/v1").build()

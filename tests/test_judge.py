@@ -313,16 +313,23 @@ def test_the_command_line(tmp_path, capsys):
     write_pool(tmp_path / "pool", [[0.5, 0.5], [0.5, 0.5]])
     (tmp_path / "rubric.txt").write_text("---\nhigh: 4\n---\n{question} {answer}")
     with serving(Judge(lambda *_: "Score: 3").app()) as url:
-        flags = ["--verifier", "judge:judge-7b", "--base_url", f"{url}/v1", "--rubric", str(tmp_path / "rubric.txt")]
+        flags = [
+            "--verifier",
+            "judge:judge-7b",
+            "--verifier_url",
+            f"{url}/v1",
+            "--verifier_rubric",
+            str(tmp_path / "rubric.txt"),
+        ]
         main(["score", str(tmp_path / "pool"), "--column", "score_judge", *flags])
     assert "4 samples scored" in capsys.readouterr().out
     pool = Pool(tmp_path / "pool")
     assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.75] * 4
     for flags, says in (
         (["--verifier", "judge:x"], "a judge needs the base_url of a server"),
-        (["--verifier", "math_verify", "--rubric", "x"], "only a judge (judge:MODEL) takes a rubric"),
+        (["--verifier", "math_verify", "--verifier_rubric", "x"], "only a judge (judge:MODEL) takes a verifier_rubric"),
         (
-            ["--verifier", "judge:x", "--base_url", "http://127.0.0.1:9", "--rubric", "none"],
+            ["--verifier", "judge:x", "--verifier_url", "http://127.0.0.1:9", "--verifier_rubric", "none"],
             "none: cannot read the rub",
         ),
     ):

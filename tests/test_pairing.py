@@ -8,8 +8,8 @@ from small_pools import settings_of, write_scored
 from small_predictors import DECODER, make_predictor, priors
 
 from optscale_predictor import OptScale
-from optscale_predictor.backends.engines import make_generator, make_verifier
 from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import LogisticMap, RewardVerifier, Scores
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
@@ -106,8 +106,8 @@ def test_of_several_sources_the_one_that_fits_is_taken():
 def world(tmp_path_factory):
     """A pool of the embedded world, its targets, and the engines that made it."""
     folder = tmp_path_factory.mktemp("world")
-    generator = make_generator(DECODER, SamplingParams(max_tokens=8, seed=3))
-    verifier = make_verifier("embedded:verifier")
+    generator = GeneratorOptions(DECODER, SamplingParams(max_tokens=8, seed=3)).build()
+    verifier = VerifierOptions("embedded:verifier").build()
     questions = [Question(f"q{number}", f"{number}+{number}=", str(2 * number)) for number in range(1, 5)]
     generate_pool(folder / "pool", questions, generator, 2, progress=False)
     pool = score_pool(folder / "pool", verifier, progress=False)

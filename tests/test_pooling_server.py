@@ -18,7 +18,7 @@ from served_world import serving
 from transformers import AutoTokenizer
 from vllm_server import serving_vllm
 
-from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
 from optscale_predictor.backends.verifiers.reward_model import RewardModel
@@ -65,7 +65,7 @@ def test_scores_are_those_by_hand(folders: dict[str, str], name: str) -> None:
 def test_rewards_are_those_in_process(folders: dict[str, str]) -> None:
     here = RewardModel(folders["reward_model"], device="cpu").rewards(ITEMS)
     with served(folders["reward_model"]) as (_, url):
-        there = make_verifier(folders["reward_model"], base_url=url)
+        there = VerifierOptions(folders["reward_model"], url=url).build()
         assert isinstance(there, ServedRewardModel)
         rewards, tokens, refusals = there.rewards([*ITEMS, Answered(EGGS, "7" * 300)])
     np.testing.assert_allclose(rewards[:4], here[0], atol=1e-5)
@@ -108,7 +108,7 @@ def test_a_server_that_does_not_give_what_is_read_is_refused(
         served(folders[name], fault=fault, name="served" if fault == "two models" else None) as (_, url),
         pytest.raises(ServiceError, match=says) as raised,
     ):
-        make_verifier(folders[name], base_url=url, layout=layout)
+        VerifierOptions(folders[name], url=url, layout=layout).build()
     assert "\n" not in str(raised.value)
 
 
@@ -118,7 +118,7 @@ def test_another_kind_of_model_is_refused(folders: dict[str, str], monkeypatch: 
         served(folders["skywork"]) as (_, url),
         pytest.raises(ServiceError, match="where the layout reads 2 each"),
     ):
-        make_verifier(folders["qwen"], base_url=url)
+        VerifierOptions(folders["qwen"], url=url).build()
 
 
 def test_a_server_without_base64_lists_its_numbers(folders: dict[str, str]) -> None:
@@ -160,18 +160,18 @@ def test_what_was_read_before_a_server_failed_is_kept(folders: dict[str, str], m
 
 def test_bad_arguments_are_one_line(folders: dict[str, str]) -> None:
     with pytest.raises(ServiceError, match="cannot connect; is the server up"):
-        make_verifier(folders["qwen"], base_url="http://127.0.0.1:9")
+        VerifierOptions(folders["qwen"], url="http://127.0.0.1:9").build()
     with pytest.raises(InputError, match="base_url is empty"):
-        make_verifier(folders["qwen"], base_url=" ")
+        VerifierOptions(folders["qwen"], url=" ").build()
     with pytest.raises(InputError, match="concurrency must be >= 1, got 0"):
-        make_verifier(folders["qwen"], base_url="http://127.0.0.1:9", concurrency=0)
+        VerifierOptions(folders["qwen"], url="http://127.0.0.1:9", concurrency=0).build()
     with pytest.raises(InputError, match="does not tell how it reads steps"):
-        make_verifier(folders["rlhflow"], base_url="http://127.0.0.1:9")
+        VerifierOptions(folders["rlhflow"], url="http://127.0.0.1:9").build()
 
 
 def test_what_is_recorded_names_no_address(folders: dict[str, str]) -> None:
     with served(folders["qwen"], name="prm") as (_, url):
-        described = make_verifier(folders["qwen"], base_url=url, aggregate="last").describe()
+        described = VerifierOptions(folders["qwen"], url=url, aggregate="last").build().describe()
     assert url not in json.dumps(described)
     assert described["adapter"] == "served_process_reward_model" and described["served_model"] == "prm"
     assert (described["layout"], described["aggregate"], described["separator"]) == ("qwen", "last", "\n\n")
@@ -224,11 +224,11 @@ def test_a_real_server_gives_the_scores_by_hand(name: str, tmp_path: Path) -> No
 def test_a_real_server_gives_the_rewards_in_process(tmp_path: Path) -> None:
     folder = tiny_prms.make_reward_model(tmp_path / "model")
     with serving_vllm(tmp_path, folder, max_model_len=200) as url:
-        verifier = make_verifier(folder, base_url=url)
+        verifier = VerifierOptions(folder, url=url).build()
         assert isinstance(verifier, ServedRewardModel)
         rewards, tokens, refusals = verifier.rewards([*ITEMS, Answered(EGGS, "7" * 300)])
         with pytest.raises(ServiceError, match=r"the server answered 400.*token_classify"):
-            make_verifier(folder, base_url=url, layout="skywork")
+            VerifierOptions(folder, url=url, layout="skywork").build()
     here, read, _ = RewardModel(folder, device="cpu").rewards(ITEMS)
     np.testing.assert_allclose(rewards[: len(ITEMS)], here, atol=1e-4)
     # This model pads with the token that ends a turn, which transformers then does not read.

@@ -12,7 +12,7 @@ import torch
 from prm_recipes import CASES, ITEMS, STEPS, SUM, by_hand_qwen_tokens, numbers, softmax
 from safetensors.torch import load_file
 
-from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.layouts import LAYOUTS
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
@@ -164,25 +164,25 @@ def test_remote_code_runs_only_where_it_is_trusted(tmp_path: Path, monkeypatch: 
 
 def test_a_verifier_is_what_its_config_says(folders: dict[str, str], tmp_path: Path) -> None:
     for name, layout in (("qwen", "qwen"), ("token_classifier", "qwen"), ("skywork", "skywork")):
-        assert make_verifier(folders[name]).describe()["layout"] == layout
-    assert isinstance(make_verifier(tiny_prms.make_reward_model(tmp_path / "reward")), RewardModel)
+        assert VerifierOptions(folders[name]).build().describe()["layout"] == layout
+    assert isinstance(VerifierOptions(tiny_prms.make_reward_model(tmp_path / "reward")).build(), RewardModel)
     for folder in (folders["rlhflow"], "embedded:generator"):
         with pytest.raises(InputError, match=r"LlamaForCausalLM does not tell.*one of qwen, math_shepherd"):
-            make_verifier(folder)
+            VerifierOptions(folder).build()
     unmarked = tiny_prms.make_token_classifier(tmp_path / "unmarked", marker=False)
     with pytest.raises(InputError, match="Qwen2ForTokenClassification does not tell"):
-        make_verifier(unmarked)
+        VerifierOptions(unmarked).build()
     with pytest.raises(InputError, match=r"layout must be one of qwen.*got 'other'"):
-        make_verifier(folders["rlhflow"], layout="other")
+        VerifierOptions(folders["rlhflow"], layout="other").build()
 
 
 def test_settings_of_another_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'embedded:verifier': layout, aggregate and separator"):
-        make_verifier("embedded:verifier", aggregate="min")
+        VerifierOptions("embedded:verifier", aggregate="min").build()
     with pytest.raises(InputError, match="takes no base_url"):
-        make_verifier("embedded:verifier", base_url="http://127.0.0.1:9")
+        VerifierOptions("embedded:verifier", url="http://127.0.0.1:9").build()
     with pytest.raises(InputError, match="are a process reward model's"):
-        make_verifier(tiny_prms.make_reward_model(tmp_path), aggregate="min")
+        VerifierOptions(tiny_prms.make_reward_model(tmp_path), aggregate="min").build()
 
 
 def test_how_it_was_read_is_in_the_manifest(
@@ -191,16 +191,16 @@ def test_how_it_was_read_is_in_the_manifest(
     questions, pool = tmp_path / "questions.jsonl", str(tmp_path / "pool")
     questions.write_text(format_questions([Question("a", "7+5="), Question("b", "23+4=")]))
     main(["generate", pool, "--questions", str(questions), "--num_samples", "3", "--max_tokens", "40"])
-    asked = ["score", pool, "--verifier", folders["rlhflow"], "--aggregate", "min"]
+    asked = ["score", pool, "--verifier", folders["rlhflow"], "--verifier_aggregate", "min"]
     with pytest.raises(SystemExit):
         main(asked)
     assert "does not tell how it reads steps" in capsys.readouterr().err
-    main([*asked, "--layout", "rlhflow", "--separator", "\\n"])
+    main([*asked, "--verifier_layout", "rlhflow", "--verifier_separator", "\\n"])
     manifest = json.loads((Path(pool) / "manifest.json").read_text())
     described = manifest["scores"]["score"]
     assert (described["layout"], described["aggregate"], described["separator"]) == ("rlhflow", "min", "\n")
     with pytest.raises(SystemExit):
-        main([*asked[:-1], "mean", "--layout", "rlhflow", "--separator", "\\n"])
+        main([*asked[:-1], "mean", "--verifier_layout", "rlhflow", "--verifier_separator", "\\n"])
     assert "'min'" in capsys.readouterr().err
 
 

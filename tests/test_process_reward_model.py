@@ -23,7 +23,7 @@ from prm_recipes import (
 from transformers import AutoTokenizer
 
 from optscale_predictor.backends import model_loading as models
-from optscale_predictor.backends.engines import make_verifier
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers._batches import by_length
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
@@ -181,9 +181,9 @@ def test_separators(cases: dict[str, Case]) -> None:
         by_hand_skywork(folder, SUM.text, ["We add.", "7 + 5 = 12", "so 12"]),
         atol=2e-6,
     )
-    own = make_verifier(cases["qwen"].folder, separator="=")
+    own = VerifierOptions(cases["qwen"].folder, separator="=").build()
     assert isinstance(own, ProcessRewardModel) and len(own.step_scores(Answered(SUM, text))) == 2
-    escaped = make_verifier(cases["qwen"].folder, separator="\\n")
+    escaped = VerifierOptions(cases["qwen"].folder, separator="\\n").build()
     assert isinstance(escaped, ProcessRewardModel) and len(escaped.step_scores(Answered(SUM, text))) == 3
     with pytest.raises(InputError, match="separator"):
         StepSettings(separator="")

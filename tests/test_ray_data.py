@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
 from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.pools import Pool
@@ -31,9 +31,9 @@ from optscale_predictor.questions.arithmetic import make_questions
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*")]
 
 QUESTIONS = make_questions(20, 0, "test")
-SPEC = GeneratorSpec("embedded:generator", SamplingParams(max_tokens=160), engine="transformers")
+SPEC = GeneratorOptions("embedded:generator", SamplingParams(max_tokens=160), engine="transformers")
 SMALL = RayOptions(StageResources(batch_samples=48), StageResources(batch_samples=64))
-JUDGE = VerifierSpec("embedded:verifier")
+JUDGE = VerifierOptions("embedded:verifier")
 
 
 JUDGES = """
@@ -131,7 +131,9 @@ def test_scoring_alone_gives_the_scores_of_one_process(ray: object, tmp_path: Pa
 
 def test_refusals_come_back_with_their_samples(ray: object, tmp_path: Path) -> None:
     made = generate_pool(tmp_path / "pool", QUESTIONS, SPEC.build(), 4, progress=False)
-    scored = score_pool_over_ray(made.folder, VerifierSpec("python:judges_of_tests:of_lengths"), SMALL, progress=False)
+    scored = score_pool_over_ray(
+        made.folder, VerifierOptions("python:judges_of_tests:of_lengths"), SMALL, progress=False
+    )
     rows = scored.read(["text", "score", "refusal"]).to_pylist()
     assert 0 < sum(row["score"] is None for row in rows) < len(rows)
     for row in rows:
@@ -167,7 +169,7 @@ def make_reward_model(folder: Path) -> str:
 
 def test_a_map_of_unbounded_rewards_is_fitted_once_and_kept(ray: object, tmp_path: Path) -> None:
     """An empty pool: samples are drawn first, the map is fitted on them, and what follows is scored with it."""
-    judge = VerifierSpec(make_reward_model(tmp_path / "model"))
+    judge = VerifierOptions(make_reward_model(tmp_path / "model"))
     some = QUESTIONS[:8]
     made = generate_pool_over_ray(tmp_path / "pool", some, SPEC, 4, SMALL, judge, progress=False)
     assert made.unscored() == 0
@@ -206,13 +208,13 @@ def test_an_actor_that_dies_again_and_again_ends_the_run_in_one_line(ray: object
     before = made.read()
     options = RayOptions(SMALL.generation, SMALL.scoring, restarts=1)
     with pytest.raises(EngineError, match="died more than 1 times") as raised:
-        score_pool_over_ray(made.folder, VerifierSpec("python:judges_of_tests:deadly"), options, progress=False)
+        score_pool_over_ray(made.folder, VerifierOptions("python:judges_of_tests:deadly"), options, progress=False)
     assert "\n" not in str(raised.value)
     assert Pool(made.folder).read().equals(before)
 
 
 def test_what_cannot_be_used_is_one_line(ray: object, tmp_path: Path) -> None:
-    missing = GeneratorSpec("embedded:nothing", SPEC.sampling, engine="transformers")
+    missing = GeneratorOptions("embedded:nothing", SPEC.sampling, engine="transformers")
     with pytest.raises(InputError, match=r"model 'embedded:nothing': no config\.json") as raised:
         generate_pool_over_ray(tmp_path / "one", QUESTIONS, missing, 2, SMALL, progress=False)
     assert "\n" not in str(raised.value)
@@ -220,7 +222,7 @@ def test_what_cannot_be_used_is_one_line(ray: object, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="question 'long': its prompt has 600 tokens"):
         generate_pool_over_ray(tmp_path / "two", long, SPEC, 2, SMALL, progress=False)
     with pytest.raises(InputError, match="embedded:none"):
-        score_pool_over_ray(tmp_path / "two", VerifierSpec("embedded:none"), SMALL, progress=False)
+        score_pool_over_ray(tmp_path / "two", VerifierOptions("embedded:none"), SMALL, progress=False)
 
 
 def test_samples_are_to_the_letter_those_of_the_same_batches_in_process(ray: object) -> None:

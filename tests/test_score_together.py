@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optscale_predictor.backends.engines import make_verifier
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered, Scores
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.pools import Pool
@@ -42,7 +42,7 @@ def pool(tmp_path: Path) -> Pool:
 
 def test_scores_are_those_of_shard_after_shard(pool: Pool) -> None:
     assert len(pool.shards()) >= 4
-    score_pool(pool.folder, make_verifier("embedded:verifier"), "score_one", progress=False)
+    score_pool(pool.folder, VerifierOptions("embedded:verifier").build(), "score_one", progress=False)
     both = score_pool(pool.folder, Scattered("embedded:verifier", device="cpu"), "score_other", progress=False)
     rows = both.read(["score_one", "score_other", "verifier_tokens_one", "verifier_tokens_other"])
     np.testing.assert_allclose(rows["score_other"].to_numpy(), rows["score_one"].to_numpy(), rtol=1e-4, atol=1e-6)

@@ -9,9 +9,9 @@ from served_optscale import client_of, command
 from served_world import serving
 from vendor_server import THIRTY_WORDS, VendorServer, reply
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec
 from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
+from optscale_predictor.backends.options import GeneratorOptions
 from optscale_predictor.backends.verifiers.gold import GoldVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import RequestRefusedError
@@ -62,7 +62,7 @@ def test_answer_draws_without_a_seed(seedless, capsys):
 @pytest.mark.usefixtures("lm_eval_tasks")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # lm-eval's own
 def test_eval_draws_without_a_seed(seedless, tmp_path, capsys):
-    given = f"base_url={seedless.url},chat=True,policy=best_of_n,max_samples=2,send_seed=False,concurrency=1"
+    given = f"base_url={seedless.url},chat=True,policy=best_of_n,max_samples=2,server.send_seed=False,concurrency=1"
     flags = ["--tasks", "optscale_arithmetic", "--limit", "2", "--output_path", str(tmp_path)]
     main(["eval", *flags, "--model_args", given])
     assert not any("seed" in body for body in seedless.bodies)
@@ -70,7 +70,7 @@ def test_eval_draws_without_a_seed(seedless, tmp_path, capsys):
 
 
 def test_serve_draws_without_a_seed(seedless):
-    rule = ("--verifier", "null", "--policy", "self_consistency:max_samples=2")
+    rule = ("--verifier", "none", "--policy", "self_consistency:max_samples=2")
     flags = ("--base_url", seedless.url, "--chat", "true", "--server.send_seed", "false", *rule)
     with command(*flags) as (_, address), client_of(address) as client:
         asked = [{"role": "user", "content": "7+5="}]
@@ -79,7 +79,7 @@ def test_serve_draws_without_a_seed(seedless):
 
 
 def test_a_worker_elsewhere_draws_without_a_seed(seedless):
-    spec = GeneratorSpec("model", SamplingParams(), seedless.url, chat=True, server=ServerOptions(send_seed=False))
+    spec = GeneratorOptions("model", base_url=seedless.url, chat=True, server=ServerOptions(send_seed=False))
     generator = pickle.loads(pickle.dumps(spec)).build()
     ((_, (sample,)),) = generator.generate([Request("q", "7+5=", 1)])
     assert sample.seed is None and "seed" not in seedless.bodies[0]

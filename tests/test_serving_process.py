@@ -20,7 +20,7 @@ from optscale_predictor.cli.main import main
 from optscale_predictor.questions.arithmetic import make_questions
 
 #: One sample a question, whatever it is worth: what a generator behind another server should do. Loads no model.
-PLAIN = ("--verifier", "null", "--policy", "self_consistency:max_samples=1", "--chat", "false")
+PLAIN = ("--verifier", "none", "--policy", "self_consistency:max_samples=1", "--chat", "false")
 
 BAD = {
     "port": (["--port", "70000"], "port must lie in [0, 65535], got 70000"),

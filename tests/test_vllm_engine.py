@@ -251,12 +251,12 @@ def test_the_command_fills_a_pool(found: dict[str, Any], tmp_path: Path) -> None
 def test_without_vllm_the_extra_is_named() -> None:
     from importlib.util import find_spec
 
-    from optscale_predictor.backends.engines import make_generator
+    from optscale_predictor.backends.options import GeneratorOptions
 
     if find_spec("vllm") is not None:
         pytest.skip("vLLM is installed here")
     with pytest.raises(InputError, match=r"vllm is not installed; run: pip install 'optscale-predictor\[vllm\]'"):
-        make_generator("embedded:generator", SamplingParams(), engine="vllm")
+        GeneratorOptions("embedded:generator", SamplingParams(), engine="vllm").build()
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,12 @@
 Bad input ends with one line and exit code 2; Ctrl-C with exit code 130, everything committed so far kept.
 """
 
-import json
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from optscale_predictor.cli.verbs import COMMANDS
-from optscale_predictor.errors import InputError
-
-#: Verbs whose flags belong to another program (lm-eval, LightningCLI): handed over as they are.
-PASSED_ON = ("eval", "train")
-
-#: Verbs whose positional arguments end in a list of any length, and how many stand before it.
-LISTS = {"report": 0, "pool merge": 0, "pool import": 1}
+from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
+from optscale_predictor.errors import InputError, mistake_behind
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -23,7 +17,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         _dispatch(arguments)
     except ValueError as error:
-        mistake = _mistake_behind(error)
+        mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
         if mistake is None:
             raise
         print(f"optscale: error: {mistake}", file=sys.stderr)
@@ -37,47 +31,45 @@ def main(args: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from None
 
 
-def _mistake_behind(error: BaseException | None) -> InputError | None:
-    """The bad input that an error is, or that caused it: jsonargparse wraps what a group of options raises."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 def _dispatch(arguments: list[str]) -> None:
-    if arguments and arguments[0] in PASSED_ON:
-        _passed_on(arguments[0])(arguments[1:])
+    words = 2 if arguments[:1] == ["pool"] else 1
+    name, rest = " ".join(arguments[:words]), arguments[words:]
+    verb = VERBS.get(name)
+    if verb is None:
+        _help_or_mistake(arguments)
         return
-    from jsonargparse import auto_cli
+    function = verb.load()
+    if verb.passed_on:
+        function(rest)
+        return
+    # The parser takes a second to import: not for the help of all verbs, nor for verbs that bring their own.
+    from optscale_predictor.cli.verb_flags import gather_list, verb_arguments
 
-    arguments = _gathered(arguments)
-    auto_cli(COMMANDS, args=arguments, prog="optscale", description=__doc__.splitlines()[0], as_positional=True)
-
-
-def _gathered(arguments: list[str]) -> list[str]:
-    """The arguments with a verb's list written as one JSON list, which is how jsonargparse takes positional lists."""
-    words = next((words for words in (1, 2) if " ".join(arguments[:words]) in LISTS), None)
-    if words is None:
-        return arguments
-    verb, rest = " ".join(arguments[:words]), iter(arguments[words:])
-    flags, positional = [], []
-    for argument in rest:
-        if not argument.startswith("-") or argument == "-":
-            positional.append(argument)
-        elif "=" in argument or argument in ("-h", "--help"):
-            flags.append(argument)
-        else:
-            flags += [argument, *([value] if (value := next(rest, None)) is not None else [])]
-    first = LISTS[verb]
-    listed = [json.dumps(positional[first:])] if len(positional) > first else []
-    return [*arguments[:words], *flags, *positional[:first], *listed]
+    given = rest if verb.lists is None else gather_list(rest, verb.lists)
+    function(**verb_arguments(function, f"optscale {name}", given))
 
 
-def _passed_on(verb: str) -> Callable[[list[str]], None]:
-    if verb == "eval":
-        from optscale_predictor.evaluation.lm_eval.eval_command import evaluate
+def _help_or_mistake(arguments: Sequence[str]) -> None:
+    """Prints the verbs where help is asked for.
 
-        return evaluate
-    from optscale_predictor.predictor.training.train_command import main as train
-
-    return train
+    Raises:
+        InputError: No verb is named, or one that there is not.
+    """
+    below_pool = arguments[:1] == ["pool"]
+    verbs = POOL_VERBS if below_pool else VERBS
+    program = "optscale pool" if below_pool else "optscale"
+    asked = arguments[1:] if below_pool else arguments
+    if asked and asked[0] in ("-h", "--help"):
+        about = (
+            "What a pool holds, whether it is sound, and how it travels."
+            if below_pool
+            else "Adaptive Best-of-N for language models: one verb a task."
+        )
+        parser = argparse.ArgumentParser(prog=program, description=about, usage=f"{program} VERB [FLAGS]")
+        listed = parser.add_subparsers(title="verbs", metavar="VERB", help=f"more on each: {program} VERB --help")
+        for name, verb in verbs.items():
+            listed.add_parser(name, help=verb.summary.replace("%", "%%"))
+        parser.print_help()
+        return
+    wrong = f"unknown verb {asked[0]!r}" if asked else "name a verb"
+    raise InputError(f"{wrong}; verbs are {', '.join(verbs)}; more: {program} --help")

@@ -101,13 +101,13 @@ def run_demo(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
 
 
 def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[str, Pool]:
-    from optscale_predictor.backends.engines import make_verifier
     from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+    from optscale_predictor.backends.options import VerifierOptions
     from optscale_predictor.pools.preparation import generate_pool, score_pool
     from optscale_predictor.questions.arithmetic import make_questions
 
     generator = HuggingFaceGenerator(GENERATOR, SamplingParams(max_tokens=160))
-    verifier = make_verifier(VERIFIER)
+    verifier = VerifierOptions(VERIFIER).build()
     pools = {}
     for split, number, step in (("train", sizes.train_questions, 1), ("test", sizes.test_questions, 2)):
         say(f"\n[{step}/5] {DEPTH} samples of each of {number} {split} questions, scored")

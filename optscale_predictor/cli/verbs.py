@@ -1,46 +1,115 @@
-"""Verbs that hand their flags to another program's command line; listed here for ``optscale --help``.
+"""The verbs of ``optscale``: where each is, and what ``optscale --help`` says of it.
 
-What each verb of ``optscale`` does, one file a group of verbs; heavy imports happen inside the verbs.
+A table rather than imports: the help lists every verb without importing any. A verb's line here is the first line of
+its docstring (a test holds them together).
 """
 
-from typing import Any
-
-from optscale_predictor.cli.answer import answer
-from optscale_predictor.cli.assess import assess
-from optscale_predictor.cli.demo import demo
-from optscale_predictor.cli.measure import calibrate, replay
-from optscale_predictor.cli.pool import POOL_COMMANDS
-from optscale_predictor.cli.predict import predict
-from optscale_predictor.cli.prepare import generate, score, targets
-from optscale_predictor.cli.publish import publish
-from optscale_predictor.cli.report import report
-from optscale_predictor.cli.serve import serve
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 
 
-def train() -> None:
-    """Train a predictor; LightningCLI: optscale train fit --config FILE (also --help, --print_config)."""
+@dataclass(frozen=True)
+class Verb:
+    """One verb.
+
+    Attributes:
+        summary: What it does, in one line.
+        function: Where it is, ``module:function`` below this package.
+        lists: How many positional arguments stand before its list of any length; None where it has no list.
+        passed_on: Whether its flags belong to another program (lm-eval, LightningCLI) and are handed over as they are.
+    """
+
+    summary: str
+    function: str
+    lists: int | None = None
+    passed_on: bool = False
+
+    def load(self) -> Callable[..., None]:
+        """The function."""
+        module, _, name = self.function.partition(":")
+        loaded: Callable[..., None] = getattr(import_module(f"optscale_predictor.{module}"), name)
+        return loaded
 
 
-def eval_() -> None:
-    """Run lm-eval with the OptScale model and tasks; takes every flag of lm-eval."""
-
-
-COMMANDS: dict[str, Any] = {
-    "demo": demo,
-    "generate": generate,
-    "score": score,
-    "targets": targets,
-    "pool": POOL_COMMANDS,
-    "train": train,
-    "predict": predict,
-    "assess": assess,
-    "calibrate": calibrate,
-    "answer": answer,
-    "replay": replay,
-    "eval": eval_,
-    "report": report,
-    "serve": serve,
-    "publish": publish,
+POOL_VERBS: Mapping[str, Verb] = {
+    "info": Verb("Show what a pool holds, what it cost and what made it.", "cli.pool_command:info"),
+    "validate": Verb(
+        "Check every file and every row of a pool; one line a fault, and exit code 2 where there is any.",
+        "cli.pool_command:validate",
+    ),
+    "merge": Verb(
+        "Merge pools that were made with the same settings (base seeds may differ) into a new one.",
+        "cli.pool_command:merge",
+        lists=0,
+    ),
+    "export": Verb("Write a pool's samples to one file.", "cli.pool_command:export"),
+    "import": Verb(
+        "Make a pool of samples that others drew; what cannot be read is named by file and line, and nothing is "
+        "written.",
+        "cli.pool_command:import_",
+        lists=1,
+    ),
+    "push": Verb(
+        "Check a pool and put it on the hub as a data set, with a card; reads the hub's own login or HF_TOKEN.",
+        "cli.pool_command:push",
+    ),
 }
 
-__all__ = ["COMMANDS"]
+#: Verbs by their words on the command line, in the order of the help.
+VERBS: Mapping[str, Verb] = {
+    "demo": Verb(
+        "Run the whole path on the embedded world; writes a table and a picture. A rerun continues where it stopped.",
+        "cli.demo_command:demo",
+    ),
+    "generate": Verb(
+        "Sample answers into a pool; a rerun continues where it stopped.", "cli.generate_command:generate"
+    ),
+    "score": Verb("Score a pool's samples that have no score yet; generates nothing.", "cli.score_command:score"),
+    "targets": Verb(
+        "Derive each question's score statistics and targets from a scored pool, with a dataset card and histograms.",
+        "cli.targets_command:targets",
+    ),
+    **{f"pool {name}": verb for name, verb in POOL_VERBS.items()},
+    "train": Verb(
+        "Train a predictor; LightningCLI: optscale train fit --config FILE (also --help, --print_config).",
+        "predictor.training.train_command:main",
+        passed_on=True,
+    ),
+    "predict": Verb(
+        "Predict the prior of each question's scores: `id`, `mean`, `std` and `strength`, in the order given.",
+        "cli.predict_command:predict",
+    ),
+    "assess": Verb(
+        "Measure a predictor on held-out questions: accuracy against baselines, calibration, and the samples it saves.",
+        "cli.assess_command:assess",
+    ),
+    "calibrate": Verb(
+        "Fit the probability of a right answer to a labelled pool's scores; prints how reliable it is.",
+        "cli.calibrate_command:calibrate",
+    ),
+    "answer": Verb(
+        "Answer one question, or a file of them, and say what it cost and why it stopped.", "cli.answer_command:answer"
+    ),
+    "replay": Verb(
+        "Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.",
+        "cli.replay_command:replay",
+    ),
+    "eval": Verb(
+        "Run lm-eval with the OptScale model and tasks; takes every flag of lm-eval.",
+        "evaluation.lm_eval.eval_command:evaluate",
+        passed_on=True,
+    ),
+    "report": Verb(
+        "Report on runs: one HTML page that needs nothing else, pictures, and tables in Markdown, LaTeX and JSON.",
+        "cli.report_command:report",
+        lists=0,
+    ),
+    "serve": Verb(
+        "Serve an OpenAI-compatible endpoint that answers with the chosen sample.", "cli.serve_command:serve"
+    ),
+    "publish": Verb(
+        "Check a predictor checkpoint, write its model card, and put it on the hub or merge it into its base.",
+        "cli.publish_command:publish",
+    ),
+}

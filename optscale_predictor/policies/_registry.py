@@ -25,20 +25,27 @@ _BOUNDS = (Oracle, Clairvoyant)
 POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}
 
 
-def parse_policy(text: str) -> Policy:
-    """The policy that ``text`` names; see the module.
+def parse_policy(text: str, further: Mapping[str, object] | None = None) -> Policy:
+    """The policy that a text names: ``optscale``, or with settings ``optscale:score_min=0.9,alpha=0.95``.
+
+    Args:
+        text: Its name, and settings behind a colon.
+        further: Settings that were given beside the text, as flags of their own.
 
     Raises:
-        InputError: An unknown policy or setting, or a value out of range; names what is known.
+        InputError: An unknown policy or setting, a value out of range, or one setting given in both; names what is
+            known.
     """
     name, _, rest = text.partition(":")
-    settings = {}
+    settings: dict[str, object] = {}
     for part in filter(None, (piece.strip() for piece in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
             raise InputError(f"policy {text!r}: expected key=value, got {part!r}")
         settings[key.strip()] = value.strip()
-    return make_policy(name.strip(), settings)
+    for key in sorted(settings.keys() & (further or {})):
+        raise InputError(f"{key} is given twice: in policy {text!r}, and as {(further or {})[key]} of its own")
+    return make_policy(name.strip(), {**settings, **(further or {})})
 
 
 def make_policy(name: str, settings: Mapping[str, object]) -> Policy:

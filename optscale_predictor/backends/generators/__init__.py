@@ -9,8 +9,7 @@ from optscale_predictor.backends.generators._generator import (
     Usage,
     warning_at_end,
 )
-from optscale_predictor.backends.generators._server_options import ServerOptions
-from optscale_predictor.backends.generators._vllm_options import VLLMOptions
+from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
 
 __all__ = [
     "DrawSession",

@@ -33,8 +33,8 @@ class SamplingParams:
         top_p: Nucleus mass, in (0, 1].
         max_tokens: Most tokens a sample may have, > 0.
         stop: Strings that end a sample; not part of its text.
-        seed: Base seed, >= 0; every request derives its own from it (``_seeds.request_seed``).
-        thinking: ``keep`` or ``strip`` what a reasoning model writes up to ``</think>``; it is counted either way.
+        seed: Base seed, >= 0; every request derives its own from it, its question and its first sample.
+        thinking: `keep` or `strip` what a reasoning model writes up to `</think>`; its tokens are counted either way.
     """
 
     temperature: float = 1.0

@@ -25,7 +25,6 @@ from optscale_predictor.backends.generators._generator import (
     copies,
     request_seed,
 )
-from optscale_predictor.backends.generators._server_options import ServerOptions
 from optscale_predictor.backends.generators._server_reply import (
     LOGPROBS,
     MAX_COMPLETION_TOKENS,
@@ -38,6 +37,7 @@ from optscale_predictor.backends.generators._server_reply import (
     ServerFacts,
 )
 from optscale_predictor.backends.generators._transcription import Refusals
+from optscale_predictor.backends.generators.engine_options import ServerOptions
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.errors import InputError, RequestRefusedError
@@ -78,7 +78,7 @@ class OpenAIServerGenerator(Generator):
         self._urls = base_url.split()
         if not self._urls:
             raise InputError("base_url is empty")
-        self._model, owners = served_model(self._urls, model, self._options.timeout)
+        self._model, owners = served_model(self._urls, model, self._options.seconds)
         self._facts = ServerFacts(TOKEN_IDS if owners == {"vllm"} else LOGPROBS)
 
     def session(self) -> DrawSession:
@@ -116,7 +116,7 @@ class OpenAIServerGenerator(Generator):
     def service(self) -> JsonService:
         """The way to the servers, for one event loop."""
         asked = self._options
-        return JsonService(self._urls, asked.timeout, asked.max_retries, self._concurrency, asked.longest_wait)
+        return JsonService(self._urls, asked.seconds, asked.max_retries, self._concurrency, asked.longest_wait)
 
     def take_over(self, service: JsonService) -> None:
         """Adds what a service counted to what was spent."""
@@ -191,7 +191,7 @@ class OpenAIServerGenerator(Generator):
                 self._facts.limit = MAX_COMPLETION_TOKENS
                 return samples
             if error.field == "seed":
-                hint = "--server.send_seed false (send_seed=False in lm-eval's model_args) leaves the seed out"
+                hint = "--server.send_seed false (server.send_seed=False in lm-eval's model_args) leaves the seed out"
                 raise RequestRefusedError(f"{error}; {hint}", error.field) from error
             raise
 

@@ -27,7 +27,7 @@ from optscale_predictor.backends.generators._generator import (
     request_seed,
 )
 from optscale_predictor.backends.generators._transcription import Prompt, Transcriber
-from optscale_predictor.backends.generators._vllm_options import VLLMOptions
+from optscale_predictor.backends.generators.engine_options import VLLMOptions
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.questions.answers import reopen_thinking

@@ -27,6 +27,7 @@ def evaluate(args: list[str]) -> None:
         from lm_eval.__main__ import cli_evaluate
     except ImportError:
         raise MissingExtraError("lm-eval", "eval") from None
+    import optscale_predictor.evaluation.lm_eval.optscale_lm  # noqa: F401 - registers the model
 
     args, record = with_ours(args)
     given = sys.argv

@@ -152,11 +152,13 @@ class OptScaleLM(LM):
         return [found[name] for name in names]
 
     def _recording(self, task: str, scaler: OptScale, questions: list[Question]) -> Recording | None:
-        if self._arguments.record is None:
+        if self._arguments.options.record is None:
             return None
         part = f"-rank{self._ranks.rank}" if self._ranks.size > 1 else ""
-        folder = Path(self._arguments.record) / f"{task}{part}"
-        return Recording(folder, task, scaler, questions, self._arguments.predictor, int(self._arguments.seed))
+        folder = Path(self._arguments.options.record) / f"{task}{part}"
+        return Recording(
+            folder, task, scaler, questions, self._arguments.options.predictor, self._arguments.generator.sampling.seed
+        )
 
     def _with_sampling(self, settings: dict[str, Any]) -> OptScale:
         generator = self._scaler.generator

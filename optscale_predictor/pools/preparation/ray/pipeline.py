@@ -29,13 +29,13 @@ class Stage:
 
     Attributes:
         actor: Its class; called with a table, gives one or several.
-        spec: What its constructor takes.
+        engine: What its constructor takes.
         resources: Its actors.
         rows: Rows that one call gets, >= 1.
     """
 
     actor: type
-    spec: Any
+    engine: Any
     resources: StageResources
     rows: int
 
@@ -126,7 +126,7 @@ def _with_stage(dataset: Any, stage: Stage, restarts: int) -> Any:
         warnings.simplefilter("ignore")  # it says so beforehand
         return dataset.map_batches(
             stage.actor,
-            fn_constructor_args=(stage.spec,),
+            fn_constructor_args=(stage.engine,),
             batch_size=stage.rows,
             batch_format="pyarrow",
             compute=pool,

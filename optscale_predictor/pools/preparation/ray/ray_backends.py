@@ -1,7 +1,4 @@
-"""Samples drawn, and if wanted scored, by actors all over a Ray cluster; for the caller a generator like any other.
-
-Samples scored by actors all over a Ray cluster; for the caller a verifier like any other.
-"""
+"""A generator and a verifier whose work is done by actors on a Ray cluster; callers use them as any other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -10,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
 from optscale_predictor.backends.generators import Generator, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import Answered, LogisticMap, RewardVerifier, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions
@@ -20,6 +17,7 @@ from optscale_predictor.pools.preparation.ray.stages import (
     REQUESTS,
     SAMPLES,
     GenerationStage,
+    ScoringEngine,
     ScoringStage,
     fit_map,
     probe_verifier,
@@ -29,14 +27,14 @@ from optscale_predictor.questions.question import Question
 
 
 class RayGenerator(Generator):
-    """Draws samples with actors; Ray must be connected (``over_ray.session``).
+    """Draws samples with actors; Ray must be connected (``ray_session``).
 
     The actors' engines start when :meth:`generate` is called and stop when it ends: for pools, not for the few samples
     at a time of live inference. Seeds are the engine's; which requests share a batch depends on how they are cut and
     not on the cluster, so most engines repeat their samples unless an actor dies.
 
     Args:
-        spec: The generator that each actor builds.
+        generator: What each actor builds.
         options: The stages' resources.
         questions: What a verifier reads beside the sample; needed where there is one.
         verifier: Scores samples in a second stage; none by default.
@@ -45,20 +43,20 @@ class RayGenerator(Generator):
 
     def __init__(
         self,
-        spec: GeneratorSpec,
+        generator: GeneratorOptions,
         options: RayOptions,
         questions: Sequence[Question] = (),
-        verifier: VerifierSpec | None = None,
+        verifier: ScoringEngine | None = None,
         scored_by: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
-        self.sampling, self.usage, self.scored_by = spec.sampling, Usage(), scored_by or {}
-        self._spec, self._options, self._verifier = spec, options, verifier
-        self._described = spec.describe()
+        self.sampling, self.usage, self.scored_by = generator.sampling, Usage(), scored_by or {}
+        self._engine, self._options, self._verifier = generator, options, verifier
+        self._described = generator.describe()
         self._questions = {question.id: question for question in questions} if verifier else {}
 
     def with_sampling(self, sampling: SamplingParams) -> "RayGenerator":
         """See :class:`Generator`."""
-        raise NotImplementedError("a RayGenerator draws as its specification says; make another")
+        raise NotImplementedError("a RayGenerator draws as its options say; make another")
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`: that of the actors' generators, so a pool may be filled with Ray and without."""
@@ -88,14 +86,14 @@ class RayGenerator(Generator):
     def _stages(self, requests: Sequence[Request]) -> list[Stage]:
         most = max(request.num_samples for request in requests)
         generation, scoring = self._options.generation, self._options.scoring
-        stages = [Stage(GenerationStage, self._spec, generation, max(1, generation.batch_samples // most))]
+        stages = [Stage(GenerationStage, self._engine, generation, max(1, generation.batch_samples // most))]
         if self._verifier is not None:
             stages.append(Stage(ScoringStage, self._verifier, scoring, max(1, scoring.batch_samples // most)))
         return stages
 
 
 class RayVerifier(Verifier):
-    """Scores with actors; Ray must be connected (``over_ray.session``). Made by :func:`make_ray_verifier`.
+    """Scores with actors; Ray must be connected (``ray_session``). Made by :func:`make_ray_verifier`.
 
     The actors' engines start and stop with every call of :meth:`stream`, so it wants very many samples at once.
     """
@@ -103,14 +101,14 @@ class RayVerifier(Verifier):
     samples_at_once = 2**18
 
     def __init__(
-        self, spec: VerifierSpec, options: RayOptions, described: Mapping[str, Any], reads_tokens: bool
+        self, engine: ScoringEngine, options: RayOptions, described: Mapping[str, Any], reads_tokens: bool
     ) -> None:
-        self._spec, self._options, self._described, self.reads_tokens = spec, options, described, reads_tokens
+        self._engine, self._options, self._described, self.reads_tokens = engine, options, described, reads_tokens
 
     @property
-    def spec(self) -> VerifierSpec:
+    def engine(self) -> ScoringEngine:
         """What the actors build."""
-        return self._spec
+        return self._engine
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Verifier`: that of the actors' verifiers, so a pool may be scored with Ray and without."""
@@ -131,7 +129,7 @@ class RayVerifier(Verifier):
             for index, one in enumerate(items)
         ]
         scoring = self._options.scoring
-        stage = Stage(ScoringStage, self.spec, scoring, scoring.batch_samples)
+        stage = Stage(ScoringStage, self.engine, scoring, scoring.batch_samples)
         for row in run_stages(rows, SAMPLES, [stage], self._options):
             refusal = {0: row["refusal"][0]} if row["refusal"][0] is not None else {}
             value = np.array(row["score"], np.float64)  # None becomes NaN
@@ -142,9 +140,9 @@ class RayRewardVerifier(RayVerifier, RewardVerifier):
     """The same for a verifier of unbounded rewards: actors are told the map to [0, 1]."""
 
     @property
-    def spec(self) -> VerifierSpec:
+    def engine(self) -> ScoringEngine:
         """What the actors build."""
-        return replace(self._spec, score_map=asdict(self.score_map or LogisticMap()))
+        return replace(self._engine, score_map=asdict(self.score_map or LogisticMap()))
 
     def describe_model(self) -> Mapping[str, object]:
         """See :class:`RewardVerifier`."""
@@ -160,18 +158,23 @@ class RayRewardVerifier(RayVerifier, RewardVerifier):
 
     def fit_map(self, items: Sequence[Answered], correct: Sequence[bool | None]) -> None:
         """See :class:`RewardVerifier`; one worker reads the samples."""
-        self.score_map = LogisticMap(**_remotely(fit_map, self._options, self._spec, list(items), list(correct)))
+        self.score_map = LogisticMap(**_remotely(fit_map, self._options, self._engine, list(items), list(correct)))
 
 
-def make_ray_verifier(spec: VerifierSpec, options: RayOptions) -> RayVerifier:
+def make_ray_verifier(verifier: VerifierOptions, options: RayOptions) -> RayVerifier:
     """The verifier, once a worker has built it and said what it is.
+
+    Args:
+        verifier: What each actor builds.
+        options: The stages' resources.
 
     Raises:
         InputError: It cannot be built there.
     """
-    found = _remotely(probe_verifier, options, spec)
+    engine = ScoringEngine(verifier)
+    found = _remotely(probe_verifier, options, engine)
     kind = RayRewardVerifier if found["unbounded"] else RayVerifier
-    made = kind(spec, options, found["described"], found["reads_tokens"])
+    made = kind(engine, options, found["described"], found["reads_tokens"])
     if isinstance(made, RayRewardVerifier) and found["score_map"] is not None:
         made.score_map = LogisticMap(**found["score_map"])
     return made

@@ -5,7 +5,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import RewardVerifier
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import generate_pool, score_pool
@@ -19,14 +19,14 @@ _MAP_SAMPLES = 1024  # samples that are drawn before a map is fitted on them
 def generate_pool_over_ray(
     folder: str | Path,
     questions: Sequence[Question],
-    generator: GeneratorSpec,
+    generator: GeneratorOptions,
     num_samples: int,
     options: RayOptions | None = None,
-    verifier: VerifierSpec | None = None,
+    verifier: VerifierOptions | None = None,
     column: str = "score",
     **settings: Any,
 ) -> Pool:
-    """As :func:`~optscale_predictor.preparation.generate_pool`; where a verifier is named, samples come scored.
+    """As :func:`~optscale_predictor.pools.preparation.generate_pool`; where a verifier is named, samples come scored.
 
     What the pool holds unscored is scored first. A verifier of unbounded rewards needs its map to [0, 1] before it can
     score: it is the one in the pool's manifest, or is fitted on samples of the pool, of which the first thousand are
@@ -58,14 +58,14 @@ def generate_pool_over_ray(
             generate_pool(folder, questions, RayGenerator(generator, options), first, **settings)
         if _has_samples(folder):
             score_pool(folder, judge, column, progress=progress)
-        drawing = RayGenerator(generator, options, questions, judge.spec, {column: judge.describe()})
+        drawing = RayGenerator(generator, options, questions, judge.engine, {column: judge.describe()})
         return generate_pool(folder, questions, drawing, num_samples, **settings)
 
 
 def score_pool_over_ray(
-    folder: str | Path, verifier: VerifierSpec, options: RayOptions | None = None, **settings: Any
+    folder: str | Path, verifier: VerifierOptions, options: RayOptions | None = None, **settings: Any
 ) -> Pool:
-    """As :func:`~optscale_predictor.preparation.score_pool`, by actors; this process reads and writes the pool.
+    """As :func:`~optscale_predictor.pools.preparation.score_pool`, by actors; this process reads and writes the pool.
 
     Args:
         folder: The pool.

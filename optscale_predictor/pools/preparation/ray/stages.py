@@ -6,15 +6,22 @@ A row is a request, its samples are lists in it, so that a request's samples sta
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from optscale_predictor.backends.engine_specs import GeneratorSpec, VerifierSpec
 from optscale_predictor.backends.generators import Request, Sample, Usage
-from optscale_predictor.backends.verifiers import Answered, LogisticMap, RewardVerifier, Scores, stream_samples
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
+from optscale_predictor.backends.verifiers import (
+    Answered,
+    LogisticMap,
+    RewardVerifier,
+    Scores,
+    Verifier,
+    stream_samples,
+)
 from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.pools.schema import ScoreColumns
 from optscale_predictor.questions.question import Question
@@ -51,14 +58,35 @@ SCORES = pa.schema(
 _SCORED = pa.schema([*SAMPLES, *SCORES])
 
 
+@dataclass(frozen=True)
+class ScoringEngine:
+    """What an actor builds to score with.
+
+    Attributes:
+        options: The verifier.
+        score_map: How unbounded rewards become scores, as a manifest records it; None where it is not known yet, or
+            the verifier needs none.
+    """
+
+    options: VerifierOptions
+    score_map: Mapping[str, Any] | None = None
+
+    def build(self) -> Verifier:
+        """The verifier, its model loaded here."""
+        verifier = self.options.build()
+        if self.score_map is not None and isinstance(verifier, RewardVerifier):
+            verifier.adopt_map({"score_map": self.score_map})
+        return verifier
+
+
 class _Stage:
     """An engine, or why there is none: said with the first batch, since what a constructor raises Ray tries again."""
 
-    def __init__(self, spec: GeneratorSpec | VerifierSpec) -> None:
+    def __init__(self, options: GeneratorOptions | ScoringEngine) -> None:
         self.engine: Any = None
         self.error = ""
         try:
-            self.engine = spec.build()
+            self.engine = options.build()
         except InputError as error:
             self.error = str(error)
 
@@ -128,10 +156,10 @@ class ScoringStage(_Stage):
         return batch
 
 
-def probe_verifier(spec: VerifierSpec) -> dict[str, Any]:
+def probe_verifier(scoring: ScoringEngine) -> dict[str, Any]:
     """On a worker: what the verifier is; ``error`` where it cannot be built."""
     try:
-        verifier = spec.build()
+        verifier = scoring.build()
     except InputError as error:
         return {"error": str(error)}
     unbounded = isinstance(verifier, RewardVerifier)
@@ -144,11 +172,11 @@ def probe_verifier(spec: VerifierSpec) -> dict[str, Any]:
     }
 
 
-def fit_map(spec: VerifierSpec, items: Sequence[Answered], correct: Sequence[bool | None]) -> dict[str, Any]:
+def fit_map(scoring: ScoringEngine, items: Sequence[Answered], correct: Sequence[bool | None]) -> dict[str, Any]:
     """On a worker: the map of an unbounded verifier, fitted on samples; ``error`` where it cannot be."""
-    verifier = spec.build()
+    verifier = scoring.build()
     if not isinstance(verifier, RewardVerifier):
-        return {"error": f"verifier {spec.name!r}: its scores need no map"}
+        return {"error": f"verifier {scoring.options.model!r}: its scores need no map"}
     try:
         verifier.fit_map(items, correct)
     except InputError as error:

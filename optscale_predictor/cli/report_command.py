@@ -74,7 +74,7 @@ def _command(runs: list[str], given: Mapping[str, object]) -> str:
 
 
 def _read(name: str, policies: str, predictor: str | None, prior_pool: str | None, orders: int, seed: int) -> "Run":
-    from optscale_predictor.cli.measure import prior_of
+    from optscale_predictor.cli.replay_command import prior_of
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optscale_predictor.backends.generators import ServerOptions, VLLMOptions
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,30 +16,19 @@ if TYPE_CHECKING:
     from optscale_predictor.policies import Policy
     from optscale_predictor.questions.question import Question
 
+_GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
+
 
 def answer(
     question: str,
-    generator: str | None = None,
-    verifier: str = "embedded:verifier",
-    verifier_url: str | None = None,
-    verifier_layout: str = "auto",
-    verifier_aggregate: str = "mean",
-    verifier_separator: str | None = None,
+    generator: GeneratorOptions = _GENERATOR,
+    verifier: VerifierOptions = _VERIFIER,
     predictor: str | None = None,
-    policy: str | None = None,
-    score_min: float = 0.95,
-    alpha: float = 0.95,
-    max_samples: int = 32,
-    engine: str = "auto",
-    base_url: str | None = None,
-    chat: bool = False,
+    policy: str = "optscale",
+    score_min: float | None = None,
+    alpha: float | None = None,
+    max_samples: int | None = None,
     prompt_file: str | None = None,
-    temperature: float = 1.0,
-    max_tokens: int = 256,
-    seed: int = 0,
-    concurrency: int = 32,
-    server: ServerOptions | None = None,
-    vllm: VLLMOptions | None = None,
     json_lines: bool = False,
     output: str | None = None,
     pool: str | None = None,
@@ -57,28 +46,14 @@ def answer(
 
     Args:
         question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
-        generator: Model folder, hub id or `embedded:generator`; with base_url the served model's name.
-        verifier: Reward model or process reward model (folder, hub id or `embedded:verifier`), `judge:MODEL`, or your
-            own as `python:module:function`.
-        verifier_url: Server of the verifier; in this process by default.
-        verifier_layout: How a process reward model reads steps, as in `optscale score`.
-        verifier_aggregate: What its steps' scores become: their `mean`, `min` or `product`, or the `last` one.
-        verifier_separator: What stands between two steps, as in `optscale score`.
+        generator: What draws samples.
+        verifier: What scores them.
         predictor: Predictor checkpoint; without one a vague prior.
-        policy: For example `best_of_n:max_samples=8`; by default `optscale` with the three numbers that follow.
-        score_min: Target score, in [0, 1].
-        alpha: Target probability of reaching it, in (0, 1).
-        max_samples: Cap on samples, >= 1.
-        engine: `transformers`, `continuous` (transformers with continuous batching), `vllm`, `server` or `auto`.
-        base_url: An OpenAI-compatible server, for example http://127.0.0.1:8000/v1.
-        chat: Whether to put prompts into the model's chat template.
+        policy: The stopping rule, for example `best_of_n:max_samples=8`; the three flags that follow set it too.
+        score_min: Target score, in [0, 1]; of `optscale` 0.95 by default.
+        alpha: Target probability of reaching it, in (0, 1); of `optscale` 0.95 by default.
+        max_samples: Cap on a question's samples, >= 1; of `optscale` 32 by default.
         prompt_file: Text file with {question} in it; the bare question by default.
-        temperature: Softmax temperature, >= 0.
-        max_tokens: Most tokens a sample may have, >= 1.
-        seed: Base seed, >= 0.
-        concurrency: Requests under way at once at a server, >= 1.
-        server: How a server is asked.
-        vllm: Options of an in-process vLLM.
         json_lines: Print one JSON object a question instead of text.
         output: File for one JSON object a question, in the order in which they are answered.
         pool: Folder of a pool that keeps every sample, scored.
@@ -89,32 +64,22 @@ def answer(
         source: Which of the predictor's sources; by default the one that generator and verifier are.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
-    from optscale_predictor.backends.engines import make_generator, make_verifier
-    from optscale_predictor.backends.generators import SamplingParams, warning_at_end
+    from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import Limits, OptScale
+    from optscale_predictor.policies import parse_policy
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
 
     questions = _read(question)
-    rule = _policy(policy, score_min, alpha, max_samples)
+    rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     limits = Limits(limit_tokens, limit_seconds, question_seconds)
     prompt = PromptTemplate.from_file(prompt_file)
-    sampling = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
-    name = generator or (None if base_url else "embedded:generator")
-    drawing = make_generator(
-        name, sampling, base_url, chat, concurrency=concurrency, engine=engine, server=server, vllm=vllm
-    )
-    judge = make_verifier(
-        verifier,
-        base_url=verifier_url,
-        layout=verifier_layout,
-        aggregate=verifier_aggregate,
-        separator=verifier_separator,
-    )
+    drawing = generator.build()
+    scoring = verifier.build() if verifier.wanted else None
     learnt = load_predictor(predictor)
     scaler = OptScale(
         drawing,
-        judge,
+        scoring,
         learnt,
         rule,
         prompt=prompt,
@@ -130,6 +95,11 @@ def answer(
         with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
             for result in answers:
                 print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+
+
+def given_settings(**settings: float | None) -> dict[str, object]:
+    """The settings of a policy that flags give; those left out are None, and the policy's own defaults hold."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _answer_into(
@@ -182,14 +152,6 @@ def _answered(path: Path) -> set[str]:
     if whole != text:
         write_text(whole, path)
     return {str(row["id"]) for row in rows}
-
-
-def _policy(policy: str | None, score_min: float, alpha: float, max_samples: int) -> "Policy":
-    from optscale_predictor.policies import OptScalePolicy, parse_policy
-
-    if policy is not None:
-        return parse_policy(policy)
-    return OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
 
 
 def _read(question: str) -> "list[Question]":

@@ -1,46 +1,13 @@
-"""The verbs that measure: calibrate, replay."""
+"""The verb that replays policies over recorded samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from optscale_predictor.pools import Pool
     from optscale_predictor.stats.estimators import Prior
-
-
-def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | None = None) -> None:
-    """Fit the probability of a right answer to a labelled pool's scores; prints how reliable it is.
-
-    Args:
-        pool: Folder of a scored pool whose questions have gold answers.
-        output: JSON file to write; the policies cost_aware, shared_budget and instance_adaptive read it.
-        kind: `isotonic` or `platt`.
-        diagram: PNG file for the reliability diagram of the held-out questions.
-    """
-    from optscale_predictor.pools import Pool
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
-    from optscale_predictor.stats.calibration import fit_isotonic, fit_platt
-    from optscale_predictor.stats.reliability import draw_reliability, reliability
-
-    fits = {"isotonic": fit_isotonic, "platt": fit_platt}
-    if kind not in fits:
-        raise InputError(f"kind must be one of {', '.join(fits)}, got {kind!r}")
-    recorded = RecordedSamples.from_pool(Pool(pool))
-    if recorded.num_questions < 2:
-        raise InputError(f"{pool}: calibration needs two questions at least, to hold one out")
-    held_out = recorded.take(np.arange(1, recorded.num_questions, 2))
-    fitted = recorded.take(np.arange(0, recorded.num_questions, 2))
-    found = reliability(fits[kind](fitted.scores, fitted.correct)(held_out.scores), held_out.correct)
-    fits[kind](recorded.scores, recorded.correct).save(output)
-    figures = f"calibration error {found.calibration_error:.3f}, Brier score {found.brier:.3f}, AUC {found.auc:.3f}"
-    print(f"on {held_out.num_questions} held-out questions: {figures}")
-    print(f"fitted to all {recorded.num_questions} questions: {output}")
-    if diagram is not None:
-        draw_reliability(found, diagram, f"{pool}, {kind}")
 
 
 def replay(

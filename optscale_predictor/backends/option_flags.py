@@ -1,0 +1,135 @@
+"""Options as flat flags: one spelling on the command line, in recipes and in lm-eval's ``--model_args``.
+
+A generator's options are flags of their own names, those of sampling among them (``--temperature``); a verifier's have
+``verifier_`` in front (``--verifier_url``); the models are ``--generator`` and ``--verifier``. Options of one engine
+keep their group (``--server.timeout``, ``--vllm.dtype``). Types, defaults and help come from the dataclasses.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, fields, is_dataclass
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+from docstring_parser import parse
+from jsonargparse import ArgumentParser
+
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
+from optscale_predictor.errors import InputError, mistake_behind
+
+Options = TypeVar("Options", bound=GeneratorOptions | VerifierOptions)
+
+
+class FlagParser(ArgumentParser):
+    """A parser whose every error is one line that names the flag, without the usage in front of it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raises what jsonargparse would print.
+
+        Args:
+            message: Its own words.
+            ex: What it stumbled on.
+
+        Raises:
+            InputError: Always.
+        """
+        raise _mistake(message, ex) from ex
+
+    def read(self, given: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+        """Every flag's value, of its type, defaults included.
+
+        Args:
+            given: Arguments as a shell hands them over, or flags with their values; a flag of a group may be written
+                with a dot or in a mapping of its own.
+
+        Raises:
+            InputError: There is no such flag, or a value is not of its type or out of its range.
+        """
+        try:
+            parsed = self.parse_object(dict(given)) if isinstance(given, Mapping) else self.parse_args(list(given))
+            return dict(vars(self.instantiate(parsed)))
+        except InputError:
+            raise
+        except (TypeError, ValueError, KeyError) as error:
+            raise _mistake(str(error), error) from error
+
+    def add_options(self, options: GeneratorOptions | VerifierOptions) -> None:
+        """Adds the flags of a generator's or verifier's options.
+
+        Args:
+            options: The flags' defaults.
+        """
+        for flag, option, holder in _flags(options):
+            kind, default = get_type_hints(type(holder))[option.name], getattr(holder, option.name)
+            if is_dataclass(kind) and isinstance(kind, type):
+                self.add_class_arguments(kind, flag, default=default)
+            else:
+                self.add_argument(f"--{flag}", type=kind, default=default, help=_help(type(holder), option.name))
+
+
+def flag_names(options: GeneratorOptions | VerifierOptions) -> list[str]:
+    """The flags of a generator's or verifier's options, groups by their names alone."""
+    return [flag for flag, _, _ in _flags(options)]
+
+
+def take_options(default: Options, values: dict[str, Any]) -> Options:
+    """The options that flags give; they are taken out of ``values``.
+
+    Args:
+        default: Options of the same class, for what ``values`` lacks.
+        values: Values of the right types by flag, as :meth:`FlagParser.read` gives them.
+
+    Raises:
+        InputError: A value is out of its range, or options do not go together.
+    """
+    parts: dict[int, dict[str, Any]] = {}
+    for flag, option, holder in _flags(default):
+        parts.setdefault(id(holder), {})[option.name] = values.pop(flag, getattr(holder, option.name))
+    own = parts[id(default)]
+    if isinstance(default, GeneratorOptions):
+        own["sampling"] = SamplingParams(**parts[id(default.sampling)])
+    return type(default)(**own)
+
+
+def _flags(options: GeneratorOptions | VerifierOptions) -> Iterator[tuple[str, "Field[Any]", Any]]:
+    """Each flag with its field and the dataclass that holds it; sampling's own stand among a generator's."""
+    role, prefix = ("generator", "") if isinstance(options, GeneratorOptions) else ("verifier", "verifier_")
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if isinstance(value, SamplingParams):
+            yield from ((one.name, one, value) for one in fields(value))
+        else:
+            yield role if option.name == "model" else f"{prefix}{option.name}", option, options
+
+
+def _help(kind: type, name: str) -> str:
+    """An attribute's line in its class's docstring."""
+    described = {one.arg_name: one.description for one in parse(kind.__doc__ or "").params}
+    return " ".join((described.get(name) or "").split())
+
+
+def _mistake(message: str, error: BaseException | None) -> InputError:
+    """One line for what jsonargparse says in several, or for the bad input that it met on its way."""
+    own = mistake_behind(error)
+    if own is not None:
+        return own
+    flag = re.search(r'(?:Parser key|key) "([^"]+)"', message)
+    wanted = list(dict.fromkeys(re.findall(r"Expected an? <class '([\w.]+)'>", message)))
+    given = re.search(r"(?:Got|Given) value: (.*)", message, re.DOTALL)
+    if flag and wanted and given:
+        kinds = " or ".join(_KINDS.get(kind, kind) for kind in wanted)
+        return InputError(f"--{flag[1]} must be {kinds}, got {' '.join(given[1].split())!r}")
+    words = " ".join(message.split())
+    unknown = re.fullmatch(r"Option '(.+)' is not accepted", words)
+    return InputError(f"unknown flag: {unknown[1]}" if unknown else words)
+
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "NoneType": "null",
+    "tuple": 'a list like ["a", "b"]',
+    "list": 'a list like ["a", "b"]',
+}

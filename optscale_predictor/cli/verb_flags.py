@@ -1,0 +1,69 @@
+"""A verb's flags: its parameters, with a generator's or verifier's options among them spelled out one by one."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
+from typing import Any
+
+from optscale_predictor.backends.option_flags import FlagParser, take_options
+from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
+
+
+def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
+    """The parser of a verb; its help is the verb's docstring.
+
+    Args:
+        verb: A typed function with Google-style docstring.
+        name: As the usage shows it, for example ``optscale pool info``.
+    """
+    options = _options(verb)
+    about = (verb.__doc__ or "").partition("Args:")[0]
+    parser = FlagParser(prog=name, description=" ".join(about.split()))
+    parser.add_argument("--config", action="config", help="YAML file of flags.")
+    parser.add_function_arguments(verb, as_group=False, as_positional=True, skip=set(options))
+    for default in options.values():
+        parser.add_options(default)
+    return parser
+
+
+def verb_arguments(verb: Callable[..., None], name: str, given: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """What to call a verb with.
+
+    Args:
+        verb: The verb.
+        name: As the usage shows it.
+        given: Arguments as a shell hands them over, or flags with their values.
+
+    Raises:
+        InputError: There is no such flag, or a value is not of its type or out of its range.
+    """
+    values = verb_parser(verb, name).read(given)
+    values.pop("config", None)
+    taken = {parameter: take_options(default, values) for parameter, default in _options(verb).items()}
+    return values | taken
+
+
+def gather_list(arguments: Sequence[str], first: int) -> list[str]:
+    """Arguments with their list of any length as one JSON list, which is how jsonargparse takes positional lists.
+
+    Args:
+        arguments: A verb's.
+        first: How many positional arguments stand before the list, >= 0.
+    """
+    rest = iter(arguments)
+    flags, positional = [], []
+    for argument in rest:
+        if not argument.startswith("-") or argument == "-":
+            positional.append(argument)
+        elif "=" in argument or argument in ("-h", "--help"):
+            flags.append(argument)
+        else:
+            flags += [argument, *([value] if (value := next(rest, None)) is not None else [])]
+    listed = [json.dumps(positional[first:])] if len(positional) > first else []
+    return [*flags, *positional[:first], *listed]
+
+
+def _options(verb: Callable[..., None]) -> dict[str, GeneratorOptions | VerifierOptions]:
+    """The defaults of those parameters that are options."""
+    defaults = {name: parameter.default for name, parameter in signature(verb).parameters.items()}
+    return {name: one for name, one in defaults.items() if isinstance(one, GeneratorOptions | VerifierOptions)}
