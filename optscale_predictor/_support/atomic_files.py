@@ -1,4 +1,8 @@
-"""Writes that happen whole or not at all, and one line that says why where they do not."""
+"""Writes that happen whole or not at all, and one line that says why where they do not.
+
+A file is written under another name in the same folder, synced, and renamed (POSIX makes a rename within one file
+system atomic). A reader, or a process after a kill, sees the old file or the new one and never a part of either.
+"""
 
 import json
 import os
@@ -12,8 +16,12 @@ from optscale_predictor.errors import InputError
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Turns a failing write (disk full, read-only folder) into one line that names the path."""
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turns a failing write (disk full, read-only folder) into one line that names the path.
+
+    Raises:
+        InputError: The body raised an error of the system or of Arrow.
+    """
     try:
         yield
     except (OSError, pa.ArrowException) as error:
@@ -22,32 +30,60 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_json(content: object, path: Path) -> None:
-    """Writes JSON whole or not at all."""
+    """Writes JSON whole or not at all.
+
+    Args:
+        content: JSON types.
+        path: The file; what it held before is replaced.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     write_text(json.dumps(content, indent=2) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Writes a text file whole or not at all."""
-    put_in_place(write_partial(text, path), path)
+    """Writes a text file whole or not at all.
+
+    Args:
+        text: The content, written as UTF-8.
+        path: The file; what it held before is replaced.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    replace_file(write_partial(text, path), path)
 
 
 def write_partial(text: str, path: Path) -> Path:
-    """Writes what ``path`` is to hold under another name, and has the system put it on the disk."""
-    partial = partial_of(path)
-    with naming(path), removed_on_failure(partial):
+    """Writes what ``path`` is to hold under another name, and has the system put it on the disk.
+
+    Args:
+        text: The content, written as UTF-8.
+        path: The file that it is meant for; left as it is.
+
+    Returns:
+        The partial file, for :func:`replace_file`.
+
+    Raises:
+        InputError: It cannot be written; nothing is left behind then.
+    """
+    partial = partial_path(path)
+    with explain_write_errors(path), remove_on_failure(partial):
         partial.write_text(text, encoding="utf-8")
-        sync(partial)
+        # Before the rename: a crash of the machine could else keep the new name and lose the content.
+        sync_to_disk(partial)
     return partial
 
 
-def partial_of(path: Path) -> Path:
-    """The name of a file that is not whole yet."""
+def partial_path(path: Path) -> Path:
+    """The name of a file that is not whole yet: hidden, and in the same folder, since a rename cannot cross disks."""
     return path.with_name(f".{path.name}.partial")
 
 
 @contextmanager
-def removed_on_failure(partial: Path) -> Iterator[None]:
-    """A full disk is not made fuller by what could not be finished."""
+def remove_on_failure(partial: Path) -> Iterator[None]:
+    """Removes the file where the body fails: a full disk is not made fuller by what could not be finished."""
     try:
         yield
     except BaseException:
@@ -55,23 +91,40 @@ def removed_on_failure(partial: Path) -> Iterator[None]:
         raise
 
 
-def put_in_place(partial: Path, path: Path) -> None:
-    """Renames a whole file to its own name: readers see what was there before, or all of it."""
-    with naming(path):
+def replace_file(partial: Path, path: Path) -> None:
+    """Renames a whole file to its own name: readers see what was there before, or all of it.
+
+    Args:
+        partial: A file that is whole and on the disk.
+        path: Its name from now on.
+
+    Raises:
+        InputError: It cannot be renamed.
+    """
+    with explain_write_errors(path):
         os.replace(partial, path)
-        sync(path.parent)
+        # The folder's list of names is a file of its own: without this a crash may bring the old name back.
+        sync_to_disk(path.parent)
 
 
 def append_line(line: str, path: Path) -> None:
-    """Adds a line to a file and has the system put it on the disk; where that fails, the file is as it was."""
-    with naming(path):
+    """Adds a line to a file and has the system put it on the disk; where that fails, the file is as it was.
+
+    Args:
+        line: Without its end of line.
+        path: The file; made where it does not exist.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    with explain_write_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             size = os.fstat(descriptor).st_size
             # A kill may have left half a line behind; it is not to spoil this one.
             cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             try:
-                _write(descriptor, b"\n" * cut + line.encode() + b"\n")
+                _write_all(descriptor, b"\n" * cut + line.encode() + b"\n")
                 os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, size)
@@ -80,12 +133,13 @@ def append_line(line: str, path: Path) -> None:
             os.close(descriptor)
 
 
-def _write(descriptor: int, content: bytes) -> None:
+def _write_all(descriptor: int, content: bytes) -> None:
+    # One call may write less than it is given: a nearly full disk, or a signal.
     while content:
         content = content[os.write(descriptor, content) :]
 
 
-def sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Has the system put a file, or a folder's list of files, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

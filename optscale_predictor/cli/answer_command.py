@@ -106,20 +106,23 @@ def _answer_into(
     path: Path, questions: "list[Question]", scaler: "OptScale", limits: "Limits", pool: str | None
 ) -> None:
     """Adds to a file what it does not have yet, and says what it cost."""
-    from optscale_predictor._support.atomic_files import naming
+    from optscale_predictor._support.atomic_files import explain_write_errors
     from optscale_predictor._support.progress import progress_bar
 
     there = _answered(path)
     left = [one for one in questions if one.id not in there]
     samples = tokens = 0
     reasons: Counter[str] = Counter()
-    with naming(path), path.open("a", encoding="utf-8"):  # a place that takes nothing is found before anything is drawn
+    with (
+        explain_write_errors(path),
+        path.open("a", encoding="utf-8"),
+    ):  # a place that takes nothing is found before anything is drawn
         pass
     answers = scaler.stream(left, limits=limits, pool=pool)
     bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")
     with path.open("a", encoding="utf-8") as file, closing(answers), bar:
         for result in answers:
-            with naming(path):
+            with explain_write_errors(path):
                 file.write(_as_json(result) + "\n")
                 file.flush()
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens

@@ -72,19 +72,24 @@ def _portions(questions: "Iterable[Question]", size: int) -> "Iterator[list[Ques
 @contextmanager
 def _writing(output: str | None) -> "Iterator[Write]":
     """What writes a portion's rows; a file gets its name when it is whole."""
-    from optscale_predictor._support.atomic_files import naming, partial_of, put_in_place, removed_on_failure
+    from optscale_predictor._support.atomic_files import (
+        explain_write_errors,
+        partial_path,
+        remove_on_failure,
+        replace_file,
+    )
 
     if output is None:
         yield lambda questions, prior: _write_lines(sys.stdout, questions, prior)
         return
     path = Path(output)
-    partial = partial_of(path)
-    with naming(path):
+    partial = partial_path(path)
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with removed_on_failure(partial):
+    with remove_on_failure(partial):
         with _opened(partial, path) as write:
             yield write
-        put_in_place(partial, path)
+        replace_file(partial, path)
 
 
 @contextmanager
@@ -92,9 +97,9 @@ def _opened(partial: Path, path: Path) -> "Iterator[Write]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from optscale_predictor._support.atomic_files import naming
+    from optscale_predictor._support.atomic_files import explain_write_errors
 
-    with naming(path):
+    with explain_write_errors(path):
         if path.suffix == ".jsonl":
             with open(partial, "w", encoding="utf-8") as file:
                 yield lambda questions, prior: _write_lines(file, questions, prior)

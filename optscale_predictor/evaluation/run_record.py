@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from optscale_predictor._support.atomic_files import naming, write_json, write_text
+from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 
@@ -106,7 +106,7 @@ class RecordWriter:
 
     def __init__(self, folder: str | Path, facts: RunFacts) -> None:
         self.folder, self.facts = Path(folder), facts
-        with naming(self.folder):
+        with explain_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self.finished: set[str] = set()
         if (self.folder / _RUN).exists():
@@ -130,7 +130,7 @@ class RecordWriter:
     def add(self, outcomes: list[PolicyOutcome]) -> None:
         """Writes one question's outcomes, of every policy, together."""
         lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in outcomes)
-        with naming(self.folder / _OUTCOMES):
+        with explain_write_errors(self.folder / _OUTCOMES):
             self._file.write(lines)
             self._file.flush()
         self.finished.update(one.question_id for one in outcomes)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from optscale_predictor._support.atomic_files import naming
+from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import confirm
 
@@ -47,7 +47,7 @@ def lock_pool(folder: str | Path) -> PoolLock:
     if str(folder).startswith("hub:"):
         raise InputError(f"{folder}: a pool on the hub is read-only; name a folder of this machine")
     folder = Path(folder)
-    with naming(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -68,7 +68,7 @@ def _locked(folder: Path, descriptor: int) -> PoolLock:
         lock = _claimed(folder)
         os.close(descriptor)
         return lock
-    with naming(folder / ".lock"):
+    with explain_write_errors(folder / ".lock"):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _name().encode(), 0)
     return PoolLock(folder, lambda: os.close(descriptor))
@@ -80,7 +80,7 @@ def _claimed(folder: Path) -> PoolLock:
     _LOG.warning("%s: this file system cannot lock files; %s keeps a second writer out", folder, path.name)
     for _ in range(2):
         try:
-            with naming(path), open(path, "x", encoding="utf-8") as file:
+            with explain_write_errors(path), open(path, "x", encoding="utf-8") as file:
                 file.write(_name())
             return PoolLock(folder, lambda: path.unlink(missing_ok=True))
         except InputError as error:

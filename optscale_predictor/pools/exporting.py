@@ -17,7 +17,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from optscale_predictor._support.atomic_files import naming, partial_of, put_in_place, removed_on_failure, sync
+from optscale_predictor._support.atomic_files import (
+    explain_write_errors,
+    partial_path,
+    remove_on_failure,
+    replace_file,
+    sync_to_disk,
+)
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import ScoreColumns
@@ -52,7 +58,7 @@ def export_pool(pool: Pool, output: str | Path, form: str = "auto", column: str 
     chosen = _by_name(output) if form == "auto" else form
     if chosen not in writers:
         raise InputError(f"format must be one of {', '.join(writers)} or auto, got {form!r}")
-    with naming(output):
+    with explain_write_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     return writers[chosen]()
 
@@ -195,11 +201,11 @@ def _split(block: pa.Table) -> Iterator[tuple[int, pa.Table]]:
 @contextmanager
 def _whole(output: Path) -> Iterator[Path]:
     """A name to write to; once all is written, the file gets its own."""
-    partial = partial_of(output)
-    with naming(output), removed_on_failure(partial):
+    partial = partial_path(output)
+    with explain_write_errors(output), remove_on_failure(partial):
         yield partial
-        sync(partial)
-    put_in_place(partial, output)
+        sync_to_disk(partial)
+    replace_file(partial, output)
 
 
 def _text(partial: Path, output: Path) -> IO[str]:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from optscale_predictor._support.atomic_files import append_line, naming, write_text
+from optscale_predictor._support.atomic_files import append_line, explain_write_errors, write_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.question import Question, read_questions
 
@@ -107,7 +107,7 @@ def take_back(folder: Path) -> None:
 
     That is a last line that was cut off, or whose file was never put into place. For the one writer alone.
     """
-    with naming(folder):
+    with explain_write_errors(folder):
         for leftover in folder.glob(".*.partial"):
             leftover.unlink()
     path = folder / NAME
@@ -124,12 +124,12 @@ def _take_back_line(folder: Path, path: Path) -> None:
         # What is neither the one nor the other was damaged later: that is for `validate` to say.
         if not found or entry == last:
             if not whole:
-                with naming(path), open(path, "ab") as file:
+                with explain_write_errors(path), open(path, "ab") as file:
                     file.write(b"\n")
             confirm(folder)
             return
     if last is not None or not whole:
-        with naming(path), open(path, "rb+") as file:
+        with explain_write_errors(path), open(path, "rb+") as file:
             os.ftruncate(file.fileno(), start)
             os.fsync(file.fileno())
 

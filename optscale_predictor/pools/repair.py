@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from optscale_predictor._support.atomic_files import naming
+from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.journal import QUESTIONS, Entry, Journal, digest, rewrite, take_back
@@ -94,7 +94,7 @@ def _set_aside(path: Path) -> str:
     for number in range(1, 10_000):
         aside = path.with_name(f"{path.name}.damaged{number}")
         if not aside.exists():
-            with naming(path):
+            with explain_write_errors(path):
                 path.rename(aside)
             return aside.name
     return path.name

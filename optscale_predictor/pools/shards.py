@@ -7,7 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from optscale_predictor._support.atomic_files import naming, partial_of, put_in_place, removed_on_failure, sync
+from optscale_predictor._support.atomic_files import (
+    explain_write_errors,
+    partial_path,
+    remove_on_failure,
+    replace_file,
+    sync_to_disk,
+)
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import Entry, digest, promise
 from optscale_predictor.pools.schema import SCHEMA, pool_schema
@@ -97,20 +103,20 @@ def _added_by_scoring(name: str) -> pa.DataType | None:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a Parquet file whole or not at all."""
-    put_in_place(_written(table, path), path)
+    replace_file(_written(table, path), path)
 
 
 def write_shard(table: pa.Table, path: Path) -> None:
     """Writes a pool's shard whole or not at all, its checksum to the pool's journal first."""
     partial = _written(table, path)
-    with removed_on_failure(partial):
+    with remove_on_failure(partial):
         promise(path.parent, Entry(path.name, table.num_rows, digest(partial)))
-        put_in_place(partial, path)
+        replace_file(partial, path)
 
 
 def _written(table: pa.Table, path: Path) -> Path:
-    partial = partial_of(path)
-    with naming(path), removed_on_failure(partial):
+    partial = partial_path(path)
+    with explain_write_errors(path), remove_on_failure(partial):
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-        sync(partial)
+        sync_to_disk(partial)
     return partial

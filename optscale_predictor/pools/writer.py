@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from optscale_predictor._support.atomic_files import put_in_place, write_json, write_partial
+from optscale_predictor._support.atomic_files import replace_file, write_json, write_partial
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._lock import lock_pool
@@ -204,7 +204,7 @@ def _write_questions(folder: Path, questions: Sequence[Question]) -> None:
     path = folder / QUESTIONS
     partial = write_partial(format_questions(questions), path)
     promise(folder, Entry(QUESTIONS, len(questions), digest(partial)))
-    put_in_place(partial, path)
+    replace_file(partial, path)
 
 
 def _encodable(row: Mapping[str, object]) -> dict[str, object]:

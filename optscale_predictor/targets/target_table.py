@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from optscale_predictor._support.atomic_files import naming
+from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, write_table
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
@@ -185,7 +185,7 @@ def write_targets(targets: pa.Table, path: str | Path) -> None:
     """
     path = Path(path)
     require_parquet(path)
-    with naming(path):
+    with explain_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_table(targets, path)
 

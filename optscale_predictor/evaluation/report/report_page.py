@@ -9,7 +9,7 @@ Writing a report: the page, the pictures and the tables, side by side in a folde
 from dataclasses import dataclass
 from pathlib import Path
 
-from optscale_predictor._support.atomic_files import naming, write_json, write_text
+from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.coverage import Kept, promises
 from optscale_predictor.evaluation.report.difficulty import GROUPS, MOST, Choice, choose, difficulty, shares_wrong
@@ -229,12 +229,12 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
     new_figure()  # says what is missing before anything is computed or written
     folder = Path(folder)
     page = render_page(comparison, title, command=command)
-    with naming(folder):
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_text(page, folder / "report.html")
     for name, metric in (("curve", "samples"), ("tokens", "tokens")):
         paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
-        with naming(paths[0]):
+        with explain_write_errors(paths[0]):
             draw_comparison(comparison, metric, paths, title)
     tables = list(filter(None, (policies_table(comparison), savings_table(comparison))))
     said = answer(comparison)
