@@ -12,8 +12,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.manifest import record_run
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.preparation.cost_estimate import (
-    Estimate,
-    Refinement,
+    CostEstimate,
+    RefinedEstimate,
     estimate_generation,
     estimate_scoring,
 )
@@ -52,13 +52,13 @@ class Reader(Verifier):
     [(0.2, "1 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (7860, "2 h 11 min"), (180000, "2 d 2 h")],
 )
 def test_an_estimate_is_questions_times_samples_times_tokens(seconds, said):
-    estimate = Estimate(10, 640, 50.0, "somewhere", 640 / seconds)
+    estimate = CostEstimate(10, 640, 50.0, "somewhere", 640 / seconds)
     assert estimate.tokens == 32_000 and estimate.seconds == pytest.approx(seconds)
     assert str(estimate).startswith("640 samples of 10 questions x 50.0 tokens (somewhere) = 32,000 tokens; " + said)
 
 
 def test_what_is_not_known_is_not_said():
-    estimate = Estimate(10, 640, None, "nowhere")
+    estimate = CostEstimate(10, 640, None, "nowhere")
     assert estimate.tokens is None and estimate.seconds is None
     assert str(estimate) == "640 samples of 10 questions; how long that takes, the first samples will tell"
 
@@ -103,7 +103,7 @@ def test_the_time_comes_from_the_last_run_of_the_same_kind(tmp_path):
 
 def test_the_first_samples_make_the_estimate_anew_once():
     said = []
-    refinement = Refinement(Estimate(10, 1000, 256.0, "a bound"), said.append, enough=20)
+    refinement = RefinedEstimate(CostEstimate(10, 1000, 256.0, "a bound"), said.append, enough=20)
     for number in range(1, 51):  # 4 samples of 30 tokens each, every half second
         refinement.add(4, 120, number / 2)
     # A tenth of 1,000 samples is more than 20; at 100 samples 12.5 s have passed, so all take 125 s.
@@ -115,8 +115,8 @@ def test_the_first_samples_make_the_estimate_anew_once():
 
 def test_a_short_run_or_a_known_rate_needs_no_second_estimate():
     said = []
-    for estimate in (Estimate(1, 39, 256.0, "a bound"), Estimate(1, 1000, 30.0, "the pool", rate=5.0)):
-        refinement = Refinement(estimate, said.append, enough=20)
+    for estimate in (CostEstimate(1, 39, 256.0, "a bound"), CostEstimate(1, 1000, 30.0, "the pool", rate=5.0)):
+        refinement = RefinedEstimate(estimate, said.append, enough=20)
         for number in range(1, 101):
             refinement.add(10, 300, float(number))
     assert not said

@@ -184,7 +184,7 @@ def test_samples_are_labelled_alike_however_many_are_judged_together(tmp_path, m
     rows = [{"question": f"{n}?", "gold": str(n) if n % 3 else None, "text": f"#### {n + n % 2}"} for n in range(60)]
     path = lines(tmp_path / "in.jsonl", *rows)
     import_pool(tmp_path / "one", [path])
-    monkeypatch.setattr("optscale_predictor.pools.importing.into_pool._TOGETHER", 7)
+    monkeypatch.setattr("optscale_predictor.pools.importing.into_pool._BATCH_SAMPLES", 7)
     import_pool(tmp_path / "seven", [path])
     for folder in ("one", "seven"):
         labels = [row["correct"] for row in rows_of(tmp_path / folder).values()]

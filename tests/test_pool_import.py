@@ -226,6 +226,10 @@ BAD = {
     "seed": ([{**GOOD, "seed": 2**70}], ":1: 'seed' must be a whole number"),
     "index": ([{**GOOD, "sample_index": 2**25}], "sample_index must lie in [0, 16777216), got 33554432"),
     "nested": (["[" * 100_000], "nested too deeply"),
+    "digits": (
+        [GOOD, '{"question": "1+1=", "text": "2", "seed": ' + "9" * 5000 + "}"],
+        ":2: cannot read: a whole number of",
+    ),
     "surrogate": (['{"question": "\\ud800", "text": "2"}'], "half of a surrogate pair"),
     "empty": ([], "nothing in it"),
 }
@@ -253,6 +257,7 @@ ARRAYS = {
         ":3: not valid JSON: expected , or ], got '{'",
     ),
     "no object": ("[\n1\n]", ":2: expected a JSON object, got int"),
+    "digits": (f'[\n{{"id": {"9" * 5000}}}\n]', ":2: cannot read: a whole number of more than 4300 digits"),
 }
 
 

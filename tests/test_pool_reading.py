@@ -14,7 +14,7 @@ from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.info import pool_info
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.publishing import write_card
-from optscale_predictor.pools.schema import Drawn
+from optscale_predictor.pools.schema import DrawnSamples
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_reading_shard_by_shard_holds_one_shard_at_a_time(tmp_path):
 
 def test_drawn_against_sets():
     rng = np.random.default_rng(0)
-    drawn, known = Drawn(["a", "b"]), {"a": set(), "b": set()}
+    drawn, known = DrawnSamples(["a", "b"]), {"a": set(), "b": set()}
     for question, index in zip(rng.choice(["a", "b"], 500), rng.integers(0, 3000, 500).tolist(), strict=True):
         assert drawn.has(question, index) == (index in known[question])
         if not drawn.has(question, index):

@@ -78,7 +78,7 @@ def _read(name: str, policies: str, predictor: str | None, prior_pool: str | Non
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
-    from optscale_predictor.pools.pool_hub import is_hub_name
+    from optscale_predictor.pools.pool import is_hub_name
 
     folder = Path(name)
     if (folder / "run.json").is_file():

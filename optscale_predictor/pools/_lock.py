@@ -15,7 +15,7 @@ from pathlib import Path
 
 from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.journal import confirm
+from optscale_predictor.pools.journal import record_commit
 
 _LOG = logging.getLogger(__name__)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -28,11 +28,12 @@ class PoolLock:
         self._folder, self._release = folder, release
 
     def close(self) -> None:
-        """Confirms the last commit, and lets the next writer in."""
+        """Repeats the journal's last line, and lets the next writer in."""
         try:
-            # On a full disk it stays unconfirmed, which only makes it harder to notice that the file goes missing.
+            # Before the release: the next writer may add lines. On a full disk the last line stays alone, which only
+            # means that the loss of its file would go unnoticed.
             with suppress(InputError, OSError):
-                confirm(self._folder)
+                record_commit(self._folder)
         finally:
             self._release()
 
@@ -68,6 +69,7 @@ def _locked(folder: Path, descriptor: int) -> PoolLock:
         lock = _claimed(folder)
         os.close(descriptor)
         return lock
+    # Only the holder writes its name: whoever is refused reads there who holds the pool.
     with explain_write_errors(folder / ".lock"):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _name().encode(), 0)
@@ -78,6 +80,7 @@ def _claimed(folder: Path) -> PoolLock:
     """The lock where the file system has none."""
     path = folder / ".lock.held"
     _LOG.warning("%s: this file system cannot lock files; %s keeps a second writer out", folder, path.name)
+    # Twice, since the first try may only remove what a dead holder left behind; a third process may still be faster.
     for _ in range(2):
         try:
             with explain_write_errors(path), open(path, "x", encoding="utf-8") as file:

@@ -9,20 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Bools, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import MOST_SAMPLES, ScoreColumns
 from optscale_predictor.pools.shards import read_shard
 from optscale_predictor.questions.question import Question
 
-Ints = NDArray[np.int64]
-
 _NO_SEED = -1
 _DROPPED = -1  # instead of an index
 
 
 @dataclass
-class Merged:
+class MergeResult:
     """What came of a merge.
 
     Attributes:
@@ -50,7 +49,7 @@ class _Facts:
 
 
 class MergePlan:
-    """Made in one pass over the pools' keys, and one over the texts of rows whose keys collide.
+    """Which rows are kept, found in one pass over the pools' keys and one over the texts of rows whose keys collide.
 
     Args:
         pools: The pools.
@@ -59,13 +58,16 @@ class MergePlan:
 
     def __init__(self, pools: Sequence[Pool], questions: Sequence[Question]) -> None:
         self._pools, self._questions = pools, questions
-        self._places = {question.id: place for place, question in enumerate(questions)}
+        self._positions = {question.id: position for position, question in enumerate(questions)}
         # The shards as they are now: what a writer adds meanwhile is left to another merge.
         self._shards = [pool.shards() for pool in pools]
         self._index = np.zeros(0, np.int32)
 
-    def make(self, renumber: bool) -> Merged:
-        """Decides for every row; see ``merging``.
+    def decide(self, renumber: bool) -> MergeResult:
+        """Decides for every row whether it is kept, and under which index.
+
+        Args:
+            renumber: Whether a different draw under an index that is taken gets another, after the question's last.
 
         Raises:
             InputError: Two draws share an index and ``renumber`` is off.
@@ -74,16 +76,17 @@ class MergePlan:
         keys = np.concatenate(parts)
         pool_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         self._index = (keys % MOST_SAMPLES).astype(np.int32)
+        # Stable: rows that share a key stay in the order of their pools, and the first pool's row is the one kept.
         order = np.argsort(keys, kind="stable")
         groups = np.flatnonzero(np.diff(keys[order], prepend=-1))
         sizes = np.diff(groups, append=len(keys))
-        result = Merged(questions=len(self._questions))
+        result = MergeResult(questions=len(self._questions))
         if (sizes > 1).any():
             colliding = np.zeros(len(keys), bool)
             colliding[order[np.repeat(sizes > 1, sizes)]] = True
-            decide = _Decision(self, keys, pool_of, np.cumsum(colliding) - 1, self._facts(colliding), result)
+            decision = _Decision(self, keys, pool_of, np.cumsum(colliding) - 1, self._facts(colliding), result)
             for start, size in zip(groups[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-                decide.group(order[start : start + size].tolist(), self._index, renumber)
+                decision.resolve(order[start : start + size].tolist(), self._index, renumber)
         result.samples = int((self._index != _DROPPED).sum())
         return result
 
@@ -95,23 +98,23 @@ class MergePlan:
                 table = read_shard(shard, pool.schema.names)
                 index = self._index[start : start + table.num_rows]
                 start += table.num_rows
-                place = table.column_names.index("sample_index")
-                table = table.set_column(place, table.schema.field(place), pa.array(index))
+                column = table.column_names.index("sample_index")
+                table = table.set_column(column, table.schema.field(column), pa.array(index))
                 yield table.filter(pa.array(index != _DROPPED))
 
     def _keys(self, number: int) -> Ints:
         pool = self._pools[number]
-        places = np.array([self._places[question.id] for question in pool.questions], np.int64)
+        positions = np.array([self._positions[question.id] for question in pool.questions], np.int64)
         keys = [np.zeros(0, np.int64)]
         for shard in self._shards[number]:
             table = read_shard(shard, ["question_id", "sample_index"])
             index = table["sample_index"].to_numpy().astype(np.int64)
             if ((index < 0) | (index >= MOST_SAMPLES)).any():
                 raise InputError(f"{shard}: a sample_index is impossible; see: optscale pool validate {pool.name}")
-            keys.append(places[pool.question_numbers(table).to_numpy()] * MOST_SAMPLES + index)
+            keys.append(positions[pool.question_numbers(table).to_numpy()] * MOST_SAMPLES + index)
         return np.concatenate(keys)
 
-    def _facts(self, colliding: NDArray[np.bool_]) -> _Facts:
+    def _facts(self, colliding: Bools) -> _Facts:
         seeds, texts, settled, start = [], [], [], 0
         for pool, shards in zip(self._pools, self._shards, strict=True):
             scores = [ScoreColumns(name) for name in pool.scores]
@@ -127,7 +130,7 @@ class MergePlan:
                 settled.append(np.sum(known, axis=0) if known else np.zeros(table.num_rows, np.int64))
         return _Facts(np.concatenate(seeds), np.concatenate(texts), np.concatenate(settled))
 
-    def say(self, key: int, first: int, other: int) -> InputError:
+    def collision(self, key: int, first: int, other: int) -> InputError:
         """That two pools have different draws under one key."""
         question, index = divmod(key, MOST_SAMPLES)
         return InputError(
@@ -144,18 +147,17 @@ class _Decision:
     """Decides about rows that share a key."""
 
     def __init__(
-        self, plan: MergePlan, keys: Ints, pool_of: Ints, fact_of: Ints, facts: _Facts, result: Merged
+        self, plan: MergePlan, keys: Ints, pool_of: Ints, fact_of: Ints, facts: _Facts, result: MergeResult
     ) -> None:
         self._plan, self._keys, self._pool_of, self._fact_of = plan, keys, pool_of, fact_of
         self._facts, self._result = facts, result
         # Without a seed, equal texts may be two draws that came out alike; in equal pools they are copies.
         self._apart = plan.settings_differ()
-        self._ends: dict[int, int] = {}
         ends = np.zeros(int(keys.max()) // MOST_SAMPLES + 1, np.int64)
         np.maximum.at(ends, keys // MOST_SAMPLES, keys % MOST_SAMPLES + 1)
-        self._ends = dict(enumerate(ends.tolist()))
+        self._ends: dict[int, int] = dict(enumerate(ends.tolist()))
 
-    def group(self, rows: list[int], index: NDArray[np.int32], renumber: bool) -> None:
+    def resolve(self, rows: list[int], index: NDArray[np.int32], renumber: bool) -> None:
         """Sets the rows' ``index``; rows are in the order of their pools."""
         kept: dict[tuple[int, int, int], int] = {}
         for row in rows:
@@ -177,7 +179,7 @@ class _Decision:
         for row in others:
             key = int(self._keys[row])
             if not renumber:
-                raise self._plan.say(key, int(self._pool_of[first]), int(self._pool_of[row]))
+                raise self._plan.collision(key, int(self._pool_of[first]), int(self._pool_of[row]))
             question = key // MOST_SAMPLES
             index[row] = self._ends[question]
             self._ends[question] += 1

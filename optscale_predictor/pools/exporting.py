@@ -33,7 +33,7 @@ _BLOCK = 2**15  # samples of as many questions are in memory at once in the pape
 
 
 def export_pool(pool: Pool, output: str | Path, form: str = "auto", column: str = "score") -> int:
-    """Writes a pool's samples to one file.
+    """Writes a pool's samples to one file, whole or not at all.
 
     Args:
         pool: The pool.
@@ -85,7 +85,7 @@ def _schema(pool: Pool) -> pa.Schema:
 
 
 def _json_lines(pool: Pool, output: Path) -> int:
-    with _whole(output) as partial, _text(partial, output) as file:
+    with _written_whole(output) as partial, _open_text(partial, output) as file:
         count = 0
         for table in _tables(pool):
             for row in table.to_pylist():
@@ -95,12 +95,12 @@ def _json_lines(pool: Pool, output: Path) -> int:
 
 
 def _csv(pool: Pool, output: Path) -> int:
-    with _whole(output) as partial, pyarrow.csv.CSVWriter(partial, _schema(pool)) as writer:
+    with _written_whole(output) as partial, pyarrow.csv.CSVWriter(partial, _schema(pool)) as writer:
         return _write_all(pool, writer)
 
 
 def _parquet(pool: Pool, output: Path) -> int:
-    with _whole(output) as partial, pq.ParquetWriter(partial, _schema(pool), compression="zstd") as writer:
+    with _written_whole(output) as partial, pq.ParquetWriter(partial, _schema(pool), compression="zstd") as writer:
         return _write_all(pool, writer)
 
 
@@ -115,22 +115,22 @@ def _write_all(pool: Pool, writer: Any) -> int:
 def _paper(pool: Pool, output: Path, score: ScoreColumns) -> int:
     prompts = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.json')}.prompts.json")
     count = 0
-    with _whole(output) as partial, _text(partial, output) as file:
-        for number, (place, rows) in enumerate(_by_question(pool, score), start=1):
+    with _written_whole(output) as partial, _open_text(partial, output) as file:
+        for number, (position, rows) in enumerate(_by_question(pool, score), start=1):
             file.write("[\n" if number == 1 else ",\n")
-            file.write(json.dumps(_paper_item(pool, place, rows, score), ensure_ascii=False))
+            file.write(json.dumps(_paper_item(pool, position, rows, score), ensure_ascii=False))
             count += rows.num_rows
         file.write("\n]\n")
-    with _whole(prompts) as partial, open(partial, "w", encoding="utf-8") as file:
+    with _written_whole(prompts) as partial, open(partial, "w", encoding="utf-8") as file:
         counts = pool.counts()
-        asked = [question for question in pool.questions if counts[question.id]]
-        rows = [{"id": one.id, "problem": one.text, "answer": one.gold} for one in asked]
+        drawn = [question for question in pool.questions if counts[question.id]]
+        rows = [{"id": one.id, "problem": one.text, "answer": one.gold} for one in drawn]
         json.dump(rows, file, indent=2, ensure_ascii=False)
     return count
 
 
-def _paper_item(pool: Pool, place: int, rows: pa.Table, score: ScoreColumns) -> dict[str, Any]:
-    question = pool.questions[place]
+def _paper_item(pool: Pool, position: int, rows: pa.Table, score: ScoreColumns) -> dict[str, Any]:
+    question = pool.questions[position]
     for name in ("text", "num_tokens", score.name):
         if rows[name].null_count:
             index = rows.filter(rows[name].is_null())["sample_index"][0].as_py()
@@ -141,7 +141,7 @@ def _paper_item(pool: Pool, place: int, rows: pa.Table, score: ScoreColumns) -> 
     texts, scores = rows["text"].to_pylist(), rows[score.name].to_pylist()
     best = texts[int(np.argmax(scores))]
     return {
-        "id": place + 1,
+        "id": position + 1,
         "output": best,
         "n": len(texts),
         "score": {
@@ -172,34 +172,34 @@ def _by_question(pool: Pool, score: ScoreColumns) -> Iterator[tuple[int, pa.Tabl
         for shard, held in zip(shards, holders, strict=True):
             if ((held >= first) & (held < end)).any():
                 table = read_shard(shard, columns)
-                table = table.append_column("_place", pool.question_numbers(table))
-                places = table["_place"].to_numpy()
-                parts.append(table.filter(pa.array((places >= first) & (places < end))))
-        block = pa.concat_tables(parts).sort_by([("_place", "ascending"), ("sample_index", "ascending")])
+                table = table.append_column("_position", pool.question_numbers(table))
+                positions = table["_position"].to_numpy()
+                parts.append(table.filter(pa.array((positions >= first) & (positions < end))))
+        block = pa.concat_tables(parts).sort_by([("_position", "ascending"), ("sample_index", "ascending")])
         yield from _split(block)
 
 
 def _blocks(counts: np.ndarray) -> Iterator[tuple[int, int]]:
     """Half-open ranges of questions with about ``_BLOCK`` samples each."""
     first, held = 0, 0
-    for place, count in enumerate(counts.tolist(), start=1):
+    for end, count in enumerate(counts.tolist(), start=1):
         held += count
         if held >= _BLOCK:
-            yield first, place
-            first, held = place, 0
+            yield first, end
+            first, held = end, 0
     if held:
         yield first, len(counts)
 
 
 def _split(block: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    places = block["_place"].to_numpy()
-    starts = np.flatnonzero(np.diff(places, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
-        yield int(places[start]), block.slice(start, end - start)
+    positions = block["_position"].to_numpy()
+    starts = np.flatnonzero(np.diff(positions, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(positions)], strict=True):
+        yield int(positions[start]), block.slice(start, end - start)
 
 
 @contextmanager
-def _whole(output: Path) -> Iterator[Path]:
+def _written_whole(output: Path) -> Iterator[Path]:
     """A name to write to; once all is written, the file gets its own."""
     partial = partial_path(output)
     with explain_write_errors(output), remove_on_failure(partial):
@@ -208,7 +208,7 @@ def _whole(output: Path) -> Iterator[Path]:
     replace_file(partial, output)
 
 
-def _text(partial: Path, output: Path) -> IO[str]:
+def _open_text(partial: Path, output: Path) -> IO[str]:
     if output.name.endswith(".gz"):
         return gzip.open(partial, "wt", encoding="utf-8")
     return open(partial, "w", encoding="utf-8")

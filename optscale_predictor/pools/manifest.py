@@ -1,8 +1,8 @@
-"""A pool's manifest: what made its samples, so that nothing made differently is ever mixed in.
+"""What made a pool: its manifest, and the log of the runs that added to it.
 
-What each run that added to a pool did and cost: one JSON line a run, for people and for cost estimates.
-
-A run that was killed leaves no line; the samples' own token counts are in their rows all the same.
+``manifest.json`` says what the samples and each score were made with, so that nothing made differently is ever mixed
+in. ``runs.jsonl`` says what each run did and cost, one JSON line a run, for people and for cost estimates; nothing
+depends on it. A run that was killed leaves no line there, and its samples' token counts are in their rows all the same.
 """
 
 import json
@@ -16,6 +16,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.schema import ScoreColumns
 
 FORMAT = 2
+MANIFEST_FILE = "manifest.json"
+RUNS_FILE = "runs.jsonl"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: There is none, it is of another format, or its settings are not those of its fingerprint.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST_FILE
     if not path.is_file():
         raise InputError(f"{folder}: not a pool (no manifest.json)")
     try:
@@ -60,12 +62,30 @@ def fingerprint(settings: Mapping[str, object]) -> str:
 
 
 def update_manifest(folder: Path, changes: Mapping[str, object]) -> None:
-    """Adds or replaces top-level entries of a pool's manifest, atomically."""
-    write_json({**read_manifest(folder), **changes}, folder / "manifest.json")
+    """Adds or replaces top-level entries of a pool's manifest, atomically.
+
+    Args:
+        folder: The pool.
+        changes: The entries, JSON types.
+
+    Raises:
+        InputError: There is no sound manifest, or it cannot be written.
+    """
+    write_json({**read_manifest(folder), **changes}, folder / MANIFEST_FILE)
 
 
 def register_scores(folder: Path, scores: Mapping[str, Mapping[str, object]]) -> None:
-    """Writes down what makes score columns, or checks that it is what made those that are there."""
+    """Writes down what makes score columns, or checks that it is what made those that are there.
+
+    Called before the first score is written: a column that the manifest does not know would be one of unknown origin.
+
+    Args:
+        folder: The pool.
+        scores: What makes each column, by the column's name; JSON types.
+
+    Raises:
+        InputError: A column was made by another verifier (every difference named), or its name is not one of a score.
+    """
     made = read_manifest(folder)["scores"]
     for column, now in json.loads(json.dumps(scores)).items():
         ScoreColumns(column)
@@ -80,14 +100,27 @@ def register_scores(folder: Path, scores: Mapping[str, Mapping[str, object]]) ->
 
 
 def require_same(folder: Path, settings: Mapping[str, object]) -> None:
-    """Raises ``InputError``, with every difference named, unless the pool was made the same way."""
+    """Checks that a pool was made the same way.
+
+    Args:
+        folder: The pool.
+        settings: What samples would be made with now; JSON types.
+
+    Raises:
+        InputError: It was made with other settings; every difference is named.
+    """
     differences = name_differences(read_manifest(folder)["settings"], settings)
     if differences:
         raise InputError(f"{folder}: this pool was made with other settings: {'; '.join(differences)}")
 
 
 def name_differences(made: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Every setting that differs, as ``key was X, now Y``."""
+    """Every setting that differs, as ``key was X, now Y``.
+
+    Args:
+        made: The settings that something was made with.
+        now: Those that it would be made with now.
+    """
     before, after = flatten(made), flatten(now)
     return [
         f"{key} was {_short(before.get(key))}, now {_short(after.get(key))}"
@@ -110,17 +143,25 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
     return {key: value for part in parts for key, value in part.items()}
 
 
-NAME = "runs.jsonl"
-
-
 def record_run(folder: Path, facts: Mapping[str, object]) -> None:
-    """Adds a line; JSON types."""
-    append_line(json.dumps(facts), folder / NAME)
+    """Adds a line to a pool's log of runs.
+
+    Args:
+        folder: The pool.
+        facts: What the run did and cost; JSON types.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    append_line(json.dumps(facts), folder / RUNS_FILE)
 
 
 def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """All lines, oldest first; one that cannot be read is left out: it is a note, and no sample depends on it."""
-    path = folder / NAME
+    """The log of a pool's runs, oldest first.
+
+    A line that cannot be read is left out: it is a note, and no sample depends on it.
+    """
+    path = folder / RUNS_FILE
     if not path.is_file():
         return []
     runs = []

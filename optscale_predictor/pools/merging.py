@@ -16,11 +16,16 @@ import pyarrow as pa
 
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools._merge_plan import Merged, MergePlan
-from optscale_predictor.pools.journal import NAME as JOURNAL
-from optscale_predictor.pools.journal import digest
-from optscale_predictor.pools.manifest import NAME as RUNS
-from optscale_predictor.pools.manifest import flatten, name_differences, read_manifest, read_runs, update_manifest
+from optscale_predictor.pools._merge_plan import MergePlan, MergeResult
+from optscale_predictor.pools.journal import JOURNAL_FILE, digest
+from optscale_predictor.pools.manifest import (
+    RUNS_FILE,
+    flatten,
+    name_differences,
+    read_manifest,
+    read_runs,
+    update_manifest,
+)
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.shards import list_shards
 from optscale_predictor.pools.writer import PoolWriter
@@ -29,10 +34,11 @@ from optscale_predictor.questions.question import Question
 
 def merge_pools(
     folders: Sequence[str | Path], output: str | Path, renumber: bool = False, shard_samples: int = 8192
-) -> Merged:
+) -> MergeResult:
     """Merges pools that were made with the same settings; base seeds and imported files may differ.
 
-    A merge that was killed continues when it is run again. Of one pool alone this makes a copy with larger shards.
+    The same sample in two pools is kept once, and so is one of two draws with equal question, index and seed. A merge
+    that was killed continues when it is run again. Of one pool alone this makes a copy with larger shards.
 
     Args:
         folders: The pools; they are not changed.
@@ -50,18 +56,19 @@ def merge_pools(
     if shard_samples < 1:
         raise InputError(f"shard_samples must be >= 1, got {shard_samples}")
     questions, settings, scores = _questions(pools), _settings(pools), _scores(pools)
-    sources = [{"pool": pool.folder.name, "journal": digest(pool.folder / JOURNAL)} for pool in pools]
+    sources = [{"pool": pool.folder.name, "journal": digest(pool.folder / JOURNAL_FILE)} for pool in pools]
     _require_fitting(Path(output), sources)
     plan = MergePlan(pools, questions)
-    result = plan.make(renumber)
+    result = plan.decide(renumber)
     with PoolWriter(output, questions, settings, shard_samples, scores) as writer:
+        # Before the first row: after a kill the rerun tells by it that these pools were being merged here.
         update_manifest(Path(output), {"merged": sources})
         for table in plan.tables():
             left = [not writer.drawn.has(*key) for key in _keys(table)]
             writer.append_table(table.filter(pa.array(left, pa.bool_())))
         writer.commit()
         runs = {json.dumps(run): None for pool in pools for run in read_runs(pool.folder)}
-        write_text("".join(f"{run}\n" for run in runs), Path(output) / RUNS)
+        write_text("".join(f"{run}\n" for run in runs), Path(output) / RUNS_FILE)
     return result
 
 

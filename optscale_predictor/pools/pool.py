@@ -1,4 +1,8 @@
-"""A pool that exists, for reading."""
+"""A pool that exists, for reading: in a folder, or in a data set repository of a hub that holds the files as they are.
+
+``hub:REPO_ID`` or ``hub:REPO_ID@REVISION`` stands wherever the folder of a pool is read. Its files are downloaded once
+into the hub library's cache and are read-only.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -9,19 +13,44 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optscale_predictor._support.hub import fetch
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.journal import Journal, read_pool_questions
-from optscale_predictor.pools.manifest import read_manifest
-from optscale_predictor.pools.pool_hub import is_hub_name, local_copy
-from optscale_predictor.pools.schema import Drawn, ScoreColumns, pool_schema
+from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal, read_pool_questions
+from optscale_predictor.pools.manifest import MANIFEST_FILE, RUNS_FILE, read_manifest
+from optscale_predictor.pools.schema import DrawnSamples, ScoreColumns, pool_schema
 from optscale_predictor.pools.shards import list_shards, read_shard, shard_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
 
+HUB_PREFIX = "hub:"
+
+#: A pool's own files: what is uploaded and downloaded, whatever else lies beside them.
+POOL_FILES = ("README.md", MANIFEST_FILE, QUESTIONS_FILE, JOURNAL_FILE, RUNS_FILE, "samples-*.parquet")
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a pool's name means a data set on the hub."""
+    return name.startswith(HUB_PREFIX)
+
+
+def local_copy(name: str) -> Path:
+    """Downloads a pool, or what of it the cache does not hold yet; returns its folder in the cache.
+
+    Raises:
+        InputError: The name is none, or the hub does not give it.
+    """
+    repo_id, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
+    if not repo_id:
+        raise InputError(f"{name!r}: expected hub:REPO_ID or hub:REPO_ID@REVISION")
+    folder = fetch(name, repo_id, "dataset", revision or None, POOL_FILES)
+    if not (folder / MANIFEST_FILE).is_file():
+        raise InputError(f"{name}: not a pool (no manifest.json), or not downloaded yet")
+    return folder
+
 
 class Pool:
-    """A pool that exists; see the module.
+    """A pool that exists, for reading; it may grow meanwhile.
 
     Args:
         folder: The folder, or ``hub:REPO_ID`` or ``hub:REPO_ID@REVISION`` for a data set on the hub, which is
@@ -29,7 +58,7 @@ class Pool:
 
     Attributes:
         name: As it was given.
-        folder: Where it lies.
+        folder: Its folder on this machine.
         manifest: What made it.
         questions: Its questions.
 
@@ -73,14 +102,22 @@ class Pool:
         return paths
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The committed samples, a shard at a time: memory does not grow with the pool."""
+        """The committed samples, a shard at a time: memory does not grow with the pool.
+
+        Args:
+            columns: All by default; score columns that a shard does not have yet are null.
+        """
         names = self.schema.names if columns is None else columns
         return (read_shard(shard, names) for shard in self.shards())
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All committed samples, ordered by question and sample index; both are among the columns, asked for or not.
 
-        Name the columns you need: texts are most of a pool, and all of them come into memory.
+        Args:
+            columns: All by default. Name those you need: texts are most of a pool, and all of them come into memory.
+
+        Raises:
+            InputError: A shard is damaged or missing, or a row is of a question that the pool does not have.
         """
         names = self.schema.names if columns is None else list(dict.fromkeys(("question_id", "sample_index", *columns)))
         tables = list(self.tables(names))
@@ -122,25 +159,31 @@ class Pool:
                 )
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {question.id: place for place, question in enumerate(self.questions)}
+    def _positions(self) -> dict[str, int]:
+        return {question.id: position for position, question in enumerate(self.questions)}
 
     def question_numbers(self, table: pa.Table) -> pa.Array:
-        """The place of each row's question among :attr:`questions`.
+        """The position of each row's question among :attr:`questions`, from 0.
+
+        Args:
+            table: Rows with the column ``question_id``.
+
+        Returns:
+            One whole number a row (int32).
 
         Raises:
             InputError: A row is of a question that the pool does not have.
         """
         # A shard has few questions: looking each up once keeps the time from growing with questions times shards.
         coded = table["question_id"].dictionary_encode().unify_dictionaries().combine_chunks()
-        places = []
+        positions = []
         for question in coded.dictionary.to_pylist():
-            if question not in self._places:
+            if question not in self._positions:
                 raise InputError(f"{self.folder}: samples of unknown question {question!r}")
-            places.append(self._places[question])
+            positions.append(self._positions[question])
         if coded.null_count:
             raise InputError(f"{self.folder}: samples of unknown question None")
-        return pa.array(places, pa.int32()).take(coded.indices)
+        return pa.array(positions, pa.int32()).take(coded.indices)
 
     def counts(self) -> dict[str, int]:
         """Committed samples of each question, by id; 0 where there is none."""
@@ -149,13 +192,13 @@ class Pool:
             counts += np.bincount(self.question_numbers(table).to_numpy(), minlength=len(counts))
         return dict(zip((question.id for question in self.questions), counts.tolist(), strict=True))
 
-    def drawn(self) -> Drawn:
+    def drawn(self) -> DrawnSamples:
         """Which samples of each question are committed.
 
         Raises:
             InputError: A sample is there twice, or of an unknown question, or its index is impossible.
         """
-        drawn = Drawn(question.id for question in self.questions)
+        drawn = DrawnSamples(question.id for question in self.questions)
         for table in self.tables(["question_id", "sample_index"]):
             pairs = zip(table["question_id"].to_pylist(), table["sample_index"].to_pylist(), strict=True)
             for question, index in pairs:

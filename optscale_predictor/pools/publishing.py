@@ -7,13 +7,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor._support.hub import push
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import front_matter, size_category
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.pools._lock import lock_pool
 from optscale_predictor.pools.info import PoolInfo, pool_info
-from optscale_predictor.pools.pool import Pool
-from optscale_predictor.pools.pool_hub import upload
+from optscale_predictor.pools.pool import POOL_FILES, Pool
 from optscale_predictor.pools.schema import MEANING, ScoreColumns
 from optscale_predictor.pools.validation import validate_pool
 
@@ -44,7 +44,18 @@ def pool_card(pool: Pool, repo_id: str | None = None) -> str:
 
 
 def write_card(pool: Pool, repo_id: str | None = None) -> Path:
-    """Writes the card into the pool's folder."""
+    """Writes the card into the pool's folder.
+
+    Args:
+        pool: The pool.
+        repo_id: Where it is going to be, for the lines that show how to read it.
+
+    Returns:
+        The card's file, ``README.md``.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     path = pool.folder / "README.md"
     write_text(pool_card(pool, repo_id), path)
     return path
@@ -107,4 +118,7 @@ def push_pool(folder: str | Path, repo_id: str, private: bool = False) -> str:
         pool.require_complete()
         write_card(pool, repo_id)
         samples = sum(pool.counts().values())
-        return upload(folder, repo_id, private, f"{samples} samples of {len(pool.questions)} questions")
+        message = f"{samples} samples of {len(pool.questions)} questions"
+        # Shards that the pool no longer has go from the hub by the same commit: no reader sees a sample twice.
+        stale = ["samples-*.parquet"]
+        return push(f"hub:{repo_id}", folder, repo_id, "dataset", private, message, POOL_FILES, stale)

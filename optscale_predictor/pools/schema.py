@@ -1,9 +1,9 @@
-"""A pool's columns: what every sample has, and the three columns that each score adds.
+"""The rows of a pool: their columns, and their keys (``question_id``, ``sample_index``), each of which occurs once.
 
-A pool may hold several scores a sample. The first is the column ``score``; another, named ``prm``, is ``score_prm``.
-Beside each stand the tokens that its verifier read and, where the verifier refused the sample, why.
-
-Which samples of which questions there are: one bit a sample.
+Every sample has the columns of ``SAMPLE_FIELDS``, and a pool may hold several scores of it, three columns each. The
+first score is the column ``score``; another, named ``prm``, is ``score_prm``. Beside it stand the tokens that its
+verifier read and, where the verifier refused the sample, why. :class:`DrawnSamples` holds which keys there are, one bit
+a sample: what a rerun must not draw again.
 """
 
 import re
@@ -94,6 +94,10 @@ def pool_schema(scores: Sequence[str] = ("score",)) -> pa.Schema:
 def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A table with the columns of ``schema``, in its types and order; those that it lacks are null.
 
+    Args:
+        table: Rows with some of the columns.
+        schema: As :func:`pool_schema` gives it.
+
     Raises:
         InputError: A column is not of the schema, or its values do not fit.
     """
@@ -113,8 +117,8 @@ def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
 SCHEMA = pool_schema()
 
 
-class Drawn(Mapping[str, int]):
-    """By question id, a whole number whose bit i stands for sample i.
+class DrawnSamples(Mapping[str, int]):
+    """Which samples of which questions there are: by question id, a whole number whose bit i stands for sample i.
 
     Args:
         questions: Their ids.
@@ -138,6 +142,10 @@ class Drawn(Mapping[str, int]):
     def has(self, question: str, index: int) -> bool:
         """Whether the sample is there.
 
+        Args:
+            question: Its question's id.
+            index: Its number within the question, in [0, 2^24).
+
         Raises:
             InputError: There is no such question, or no sample can have this index.
         """
@@ -146,16 +154,22 @@ class Drawn(Mapping[str, int]):
             raise InputError(f"question {question!r} is not in this pool")
         if not 0 <= index < MOST_SAMPLES:
             raise InputError(f"question {question!r}: sample_index must lie in [0, {MOST_SAMPLES}), got {index}")
-        place = index >> 3
-        return place < len(bits) and bool(bits[place] >> (index & 7) & 1)
+        byte = index >> 3
+        return byte < len(bits) and bool(bits[byte] >> (index & 7) & 1)
 
     def join(self, question: str) -> None:
         """Lets a question in that has no samples yet."""
         self._bits.setdefault(question, bytearray())
 
     def add(self, question: str, index: int) -> None:
-        """Marks a sample as there; one that :meth:`has` takes."""
-        bits, place = self._bits[question], index >> 3
-        if place >= len(bits):
-            bits.extend(bytes(max(place + 1 - len(bits), len(bits) >> 3)))
-        bits[place] |= 1 << (index & 7)
+        """Marks a sample as there.
+
+        Args:
+            question: Its question's id, one of those joined.
+            index: Its number within the question, in [0, 2^24).
+        """
+        bits, byte = self._bits[question], index >> 3
+        if byte >= len(bits):
+            # By an eighth at least: growing byte by byte would copy a long question's bits again and again.
+            bits.extend(bytes(max(byte + 1 - len(bits), len(bits) >> 3)))
+        bits[byte] |= 1 << (index & 7)

@@ -15,7 +15,7 @@ from optscale_predictor._support.atomic_files import (
     sync_to_disk,
 )
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.journal import Entry, digest, promise
+from optscale_predictor.pools.journal import Entry, digest, record_intent
 from optscale_predictor.pools.schema import SCHEMA, pool_schema
 
 
@@ -56,6 +56,10 @@ def count_rows(path: Path) -> int:
 
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """One shard, its columns checked against the pool's schema; score columns that it lacks are null.
+
+    Args:
+        path: The shard.
+        columns: Those of the schema by default.
 
     Raises:
         InputError: The file cannot be read or is damaged, or a column is missing or of another type.
@@ -102,19 +106,36 @@ def _added_by_scoring(name: str) -> pa.DataType | None:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Writes a Parquet file whole or not at all."""
-    replace_file(_written(table, path), path)
+    """Writes a Parquet file whole or not at all.
+
+    Args:
+        table: Its rows.
+        path: The file; what it held before is replaced.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    replace_file(_write_partial(table, path), path)
 
 
 def write_shard(table: pa.Table, path: Path) -> None:
-    """Writes a pool's shard whole or not at all, its checksum to the pool's journal first."""
-    partial = _written(table, path)
+    """Writes a pool's shard whole or not at all, its checksum to the pool's journal first.
+
+    Args:
+        table: Its rows.
+        path: The shard, in its pool's folder; one that was there is replaced.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    partial = _write_partial(table, path)
     with remove_on_failure(partial):
-        promise(path.parent, Entry(path.name, table.num_rows, digest(partial)))
+        # Bytes, intent, rename: a kill before the rename leaves the shard as it was, and a journal line to take back.
+        record_intent(path.parent, Entry(path.name, table.num_rows, digest(partial)))
         replace_file(partial, path)
 
 
-def _written(table: pa.Table, path: Path) -> Path:
+def _write_partial(table: pa.Table, path: Path) -> Path:
     partial = partial_path(path)
     with explain_write_errors(path), remove_on_failure(partial):
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)

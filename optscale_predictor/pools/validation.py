@@ -14,18 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.journal import NAME as JOURNAL
-from optscale_predictor.pools.journal import QUESTIONS, Journal
-from optscale_predictor.pools.manifest import read_manifest
-from optscale_predictor.pools.pool_hub import is_hub_name, local_copy
+from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal
+from optscale_predictor.pools.manifest import MANIFEST_FILE, read_manifest
+from optscale_predictor.pools.pool import is_hub_name, local_copy
 from optscale_predictor.pools.schema import MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, pool_schema
 from optscale_predictor.pools.shards import list_shards
 from optscale_predictor.questions.question import read_questions
 
-_UNKNOWN, _UNASKED = -1, -2  # instead of a question's place
+_UNKNOWN, _NO_QUESTION = -1, -2  # instead of a question's position
 
 Kind = Literal["manifest", "questions", "journal", "missing", "foreign", "damaged", "rows"]
 
@@ -51,43 +50,46 @@ class Fault:
 
 
 def validate_pool(folder: str | Path) -> Iterator[Fault]:
-    """Reads a whole pool and yields what is wrong with it, as it is found; nothing where all is well.
+    """Reads a whole pool and finds what is wrong with it; changes nothing and takes no lock.
 
     Args:
-        folder: The pool.
+        folder: The pool, or its name on a hub.
+
+    Yields:
+        What is wrong, as it is found; nothing where all is well.
 
     Raises:
         InputError: The folder is no pool.
     """
-    place = local_copy(str(folder)) if is_hub_name(str(folder)) else Path(folder)
-    if not (place / "manifest.json").is_file():
+    path = local_copy(str(folder)) if is_hub_name(str(folder)) else Path(folder)
+    if not (path / MANIFEST_FILE).is_file():
         raise InputError(f"{folder}: not a pool (no manifest.json)")
     try:
-        scores = list(read_manifest(place)["scores"])
+        scores = list(read_manifest(path)["scores"])
         names = [name.name for name in map(ScoreColumns, scores)]
     except InputError as error:
-        yield Fault("manifest.json", "manifest", str(error).removeprefix(f"{place / 'manifest.json'}: "))
+        yield Fault(MANIFEST_FILE, "manifest", str(error).removeprefix(f"{path / MANIFEST_FILE}: "))
         names = None  # without it any score column may be
-    known, faults = _questions(place)
+    known, faults = _questions(path)
     yield from faults
-    yield from (Fault(JOURNAL, "journal", f"line {line} cannot be read") for line in Journal(place).damaged)
-    check = _Check(place, known, names)
-    yield from check.missing()
-    for path in list_shards(place):
-        yield from check.shard(path)
-    yield from check.twice()
+    yield from (Fault(JOURNAL_FILE, "journal", f"line {line} cannot be read") for line in Journal(path).damaged)
+    checks = _ShardChecks(path, known, names)
+    yield from checks.missing()
+    for shard in list_shards(path):
+        yield from checks.shard(shard)
+    yield from checks.duplicates()
 
 
 def _questions(folder: Path) -> tuple[dict[str, int] | None, list[Fault]]:
-    """The questions' places by id, None where they cannot be read; and what is wrong with them."""
-    path = folder / QUESTIONS
+    """The questions' positions by id, None where they cannot be read; and what is wrong with them."""
+    path = folder / QUESTIONS_FILE
     try:
-        known = {question.id: place for place, question in enumerate(read_questions(path))}
+        known = {question.id: position for position, question in enumerate(read_questions(path))}
     except InputError as error:
-        return None, [Fault(QUESTIONS, "questions", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}:"))]
-    if _sound(folder, QUESTIONS):
+        return None, [Fault(QUESTIONS_FILE, "questions", str(error).removeprefix(f"{path}: ").removeprefix(f"{path}:"))]
+    if _sound(folder, QUESTIONS_FILE):
         return known, []
-    return known, [Fault(QUESTIONS, "questions", "damaged: not the checksum that the journal has")]
+    return known, [Fault(QUESTIONS_FILE, "questions", "damaged: not the checksum that the journal has")]
 
 
 def _sound(folder: Path, file: str) -> bool:
@@ -95,13 +97,13 @@ def _sound(folder: Path, file: str) -> bool:
     return any(Journal(folder).find(file)[0] for _ in range(2))
 
 
-class _Check:
+class _ShardChecks:
     """One pass over a pool's shards."""
 
     def __init__(self, folder: Path, known: dict[str, int] | None, scores: list[str] | None) -> None:
         self._folder, self._known, self._scores = folder, known, scores
         self._journal = Journal(folder)
-        self._keys: list[NDArray[np.int64]] = []
+        self._keys: list[Ints] = []
         self._shards: list[str] = []
 
     def missing(self) -> Iterator[Fault]:
@@ -173,17 +175,17 @@ class _Check:
         self._keys.append(numbers[kept] * MOST_SAMPLES + index.to_numpy()[kept].astype(np.int64))
         self._shards.append(shard)
 
-    def _numbers(self, table: pa.Table) -> NDArray[np.int64]:
-        """The place of each row's question; ``_UNKNOWN`` or ``_UNASKED`` where there is none."""
+    def _numbers(self, table: pa.Table) -> Ints:
+        """The position of each row's question; ``_UNKNOWN`` or ``_NO_QUESTION`` where there is none."""
         coded = table["question_id"].dictionary_encode().unify_dictionaries().combine_chunks()
         if self._known is None:
-            return np.full(table.num_rows, _UNASKED, np.int64)
-        places = [self._known.get(one, _UNKNOWN) for one in coded.dictionary.to_pylist()]
-        # The last place is that of rows without a question.
-        numbers: NDArray[np.int64] = np.array([*places, _UNASKED], np.int64)[coded.indices.fill_null(-1).to_numpy()]
+            return np.full(table.num_rows, _NO_QUESTION, np.int64)
+        positions = [self._known.get(one, _UNKNOWN) for one in coded.dictionary.to_pylist()]
+        # One more at the end, which index -1 takes: for rows without a question.
+        numbers: Ints = np.array([*positions, _NO_QUESTION], np.int64)[coded.indices.fill_null(-1).to_numpy()]
         return numbers
 
-    def twice(self) -> Iterator[Fault]:
+    def duplicates(self) -> Iterator[Fault]:
         """Samples that are there more than once, by the shards that have them."""
         keys = np.concatenate([*self._keys, np.zeros(0, np.int64)])
         keys.sort()
@@ -221,5 +223,5 @@ def _where(table: pa.Table, bad: Any, say: Callable[[dict[str, Any]], str]) -> I
     rows = np.flatnonzero(bad if isinstance(bad, np.ndarray) else pc.fill_null(bad, False).to_numpy())
     if rows.size:
         row = table.slice(int(rows[0]), 1).to_pylist()[0]
-        place = f"question {row['question_id']!r} sample {row['sample_index']}"
-        yield f"{rows.size} of {table.num_rows} samples: {say(row)}; the first: {place}"
+        first = f"question {row['question_id']!r} sample {row['sample_index']}"
+        yield f"{rows.size} of {table.num_rows} samples: {say(row)}; the first: {first}"

@@ -1,6 +1,7 @@
-"""Labelling samples: their final answers, and whether those are right; many at a time, as one by one is slow.
+"""Adding samples to a pool: each is labelled, checked against what is there, and committed a shard at a time.
 
-Adding samples to a pool.
+A label is a sample's final answer and whether that is right; answers are compared many at a time, as one by one is
+slow. What waits for its shard is lost by a kill, and nothing else is.
 """
 
 import json
@@ -14,7 +15,7 @@ from optscale_predictor._support.atomic_files import replace_file, write_json, w
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._lock import lock_pool
-from optscale_predictor.pools.journal import QUESTIONS, Entry, digest, promise, read_pool_questions, take_back
+from optscale_predictor.pools.journal import QUESTIONS_FILE, Entry, digest, read_pool_questions, record_intent, recover
 from optscale_predictor.pools.manifest import new_manifest, register_scores, require_same
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import fit_table
@@ -23,25 +24,30 @@ from optscale_predictor.questions.answers import are_correct, extract_answer
 from optscale_predictor.questions.question import Question, format_questions
 
 
-def judge(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None]) -> Sequence[dict[str, Any]]:
+def label_rows(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None]) -> Sequence[dict[str, Any]]:
     """The rows with ``answer`` and ``correct`` filled in, where they do not say and it can be known.
 
     Args:
-        rows: Of the pool's columns. A sample whose ``finish_reason`` is ``length`` has an answer only where it is
-            marked; one of which that is not known is taken to have ended.
+        rows: Of the pool's columns; changed in place. A sample whose ``finish_reason`` is ``length`` has an answer only
+            where it is marked; one of which that is not known is taken to have ended.
         golds: Gold answers by question; None where they are not known.
     """
     for row in rows:
         if row.get("answer") is None and row.get("text") is not None:
             row["answer"] = extract_answer(row["text"], ended=row.get("finish_reason") != "length")
     open_ = [row for row in rows if row.get("correct") is None]
-    for row, right in zip(open_, verdicts(open_, golds), strict=True):
+    for row, right in zip(open_, compare_with_golds(open_, golds), strict=True):
         row["correct"] = right
     return rows
 
 
-def verdicts(rows: Sequence[Mapping[str, Any]], golds: Mapping[str, str | None]) -> list[bool | None]:
-    """Whether each row's answer is right; None where its question has no gold answer."""
+def compare_with_golds(rows: Sequence[Mapping[str, Any]], golds: Mapping[str, str | None]) -> list[bool | None]:
+    """Whether each row's answer is right; None where its question has no gold answer.
+
+    Args:
+        rows: Of the pool's columns; ``question_id`` and ``answer`` are read.
+        golds: Gold answers by question; None where they are not known.
+    """
     known = [(row.get("answer"), gold) for row in rows if (gold := golds.get(row["question_id"])) is not None]
     right = iter(are_correct(known))
     return [None if golds.get(row["question_id"]) is None else next(right) for row in rows]
@@ -103,17 +109,33 @@ class PoolWriter:
             self._lock.close()
 
     def append(self, question_id: str, first_index: int, samples: Sequence[Sample]) -> None:
-        """Adds samples of one question; they are committed together."""
+        """Adds samples of one question; they are committed together.
+
+        Args:
+            question_id: The question, one of the pool's.
+            first_index: Index of the first sample within its question, >= 0; the others follow it.
+            samples: The samples.
+
+        Raises:
+            InputError: The pool has one of these samples already; none is added.
+        """
         self.append_all([(question_id, first_index, samples)])
 
     def append_all(self, drawn: Sequence[tuple[str, int, Sequence[Sample]]]) -> None:
-        """Adds samples of several questions, each as in :meth:`append`; one table for all costs less than one each."""
+        """Adds samples of several questions, each as in :meth:`append`; one table for all costs less than one each.
+
+        Args:
+            drawn: Of each question its id, the index of the first sample, and the samples.
+
+        Raises:
+            InputError: As :meth:`append`.
+        """
         rows = [
             _row(question_id, index, one)
             for question_id, first_index, samples in drawn
             for index, one in enumerate(samples, start=first_index)
         ]
-        self.append_rows(judge(rows, self._gold))
+        self.append_rows(label_rows(rows, self._gold))
 
     def append_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Adds rows of the pool's columns; those left out are null.
@@ -173,16 +195,28 @@ def _row(question_id: str, index: int, sample: Sample) -> dict[str, object]:
 
 
 def prepare_pool(folder: Path, questions: Sequence[Question], settings: Mapping[str, object]) -> None:
-    """Makes the pool, or checks that the one that is there was made the same way and adds what questions are new."""
+    """Makes the pool, or checks that the one that is there was made the same way and adds what questions are new.
+
+    Args:
+        folder: The pool, locked by the caller.
+        questions: Questions to add samples to.
+        settings: What the samples depend on; JSON types.
+
+    Raises:
+        InputError: The pool was made with other settings (named), a question's text or gold answer changed, or there
+            are samples without a manifest.
+    """
     settings = json.loads(json.dumps(settings))
     if (folder / "manifest.json").exists():
+        # Before anything is written: a refusal leaves the pool to the byte as it was.
         require_same(folder, settings)
-        take_back(folder)
+        recover(folder)
         _add_questions(folder, questions)
     elif list_shards(folder):
         raise InputError(f"{folder}: has samples but no manifest.json, which says how they were made; put it back")
     else:
-        take_back(folder)
+        recover(folder)
+        # The manifest comes last: it is what makes a folder a pool, and a kill before it leaves none to be mistaken.
         _write_questions(folder, questions)
         write_json(new_manifest(settings), folder / "manifest.json")
 
@@ -201,9 +235,9 @@ def _add_questions(folder: Path, questions: Sequence[Question]) -> None:
 
 
 def _write_questions(folder: Path, questions: Sequence[Question]) -> None:
-    path = folder / QUESTIONS
+    path = folder / QUESTIONS_FILE
     partial = write_partial(format_questions(questions), path)
-    promise(folder, Entry(QUESTIONS, len(questions), digest(partial)))
+    record_intent(folder, Entry(QUESTIONS_FILE, len(questions), digest(partial)))
     replace_file(partial, path)
 
 

@@ -1,8 +1,7 @@
-"""What every format is read into, and the checks of single values.
+"""A file's JSON objects with their lines, and what every format makes of them: samples whose values are checked.
 
-JSON objects of a file, one after the other: JSON lines or one JSON array, plain or gzip.
-
-An array may be larger than memory: objects are decoded as they come, each with the line on which it begins.
+A file is JSON lines or one JSON array, plain or gzip. An array may be larger than memory: objects are decoded as they
+come, each with the line on which it begins.
 """
 
 import gzip
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from optscale_predictor._support.json_lines import parse_object
+from optscale_predictor._support.json_lines import number_too_long, parse_object
 from optscale_predictor.backends.http_client import UnreadableReplyError
 from optscale_predictor.backends.server_replies import read_finish_reason
 from optscale_predictor.errors import InputError
@@ -21,26 +20,34 @@ from optscale_predictor.questions.golds import number_text
 
 
 @dataclass(frozen=True)
-class Item:
+class ImportedSamples:
     """Samples of one question, as a file has them.
 
     Attributes:
-        place: Where they stand, ``FILE:LINE``, for errors.
+        location: Where they stand, ``FILE:LINE``, for errors.
         question_id: The question's id; None where the file gives none.
         question: Its text; None where the file gives none.
         gold: The gold answer; None where the file gives none.
         samples: Of each sample the pool's columns that the file gives, in order.
     """
 
-    place: str
+    location: str
     question_id: str | None
     question: str | None
     gold: str | None
     samples: Sequence[Mapping[str, Any]] = field(default=())
 
 
-def checked(column: str, value: Any, place: str) -> Any:
+def checked(column: str, value: Any, location: str) -> Any:
     """A sample's value in the type that its column has.
+
+    Args:
+        column: The column's name.
+        value: As JSON gives it.
+        location: What errors call it, ``FILE:LINE``.
+
+    Returns:
+        The value; None where it is null.
 
     Raises:
         InputError: It does not fit; names file and line.
@@ -50,7 +57,7 @@ def checked(column: str, value: Any, place: str) -> Any:
     kind, says = _kind(column)
     fitted = kind(value)
     if fitted is None:
-        raise InputError(f"{place}: {column!r} must be {says}, got {_shown(value)}")
+        raise InputError(f"{location}: {column!r} must be {says}, got {_shown(value)}")
     return fitted
 
 
@@ -103,18 +110,22 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def columns_of(lists: Mapping[str, Sequence[Any]], place: str) -> list[dict[str, Any]]:
+def columns_of(lists: Mapping[str, Sequence[Any]], location: str) -> list[dict[str, Any]]:
     """Lists, one a column, as one mapping a sample.
 
+    Args:
+        lists: By column.
+        location: What errors call them, ``FILE:LINE``.
+
     Raises:
-        InputError: The lists are not of one length.
+        InputError: The lists are not of one length, or a value does not fit its column.
     """
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{count} {name}" for name, count in lengths.items())
-        raise InputError(f"{place}: lists of different lengths: {counts}")
+        raise InputError(f"{location}: lists of different lengths: {counts}")
     return [
-        {name: checked(name, value, place) for name, value in zip(lists, values, strict=True)}
+        {name: checked(name, value, location) for name, value in zip(lists, values, strict=True)}
         for values in zip(*lists.values(), strict=True)
     ]
 
@@ -126,7 +137,10 @@ _SPACE = " \t\r\n"
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a file, each with its place, ``FILE:LINE``.
+    """The objects of a file, as they are read.
+
+    Yields:
+        Each object's location, ``FILE:LINE``, and the object.
 
     Raises:
         InputError: The file cannot be read, or is not JSON objects; names the line.
@@ -157,8 +171,8 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 def _lines(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(file, start=1):
         if line.strip(_SPACE + "\ufeff"):
-            place = f"{path}:{number}"
-            yield place, parse_object(line.lstrip("\ufeff"), place)
+            location = f"{path}:{number}"
+            yield location, parse_object(line.lstrip("\ufeff"), location)
 
 
 def _array(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -167,11 +181,11 @@ def _array(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if buffer.peek() == "]":
         return
     while True:
-        place = buffer.place()
+        location = buffer.location()
         value = buffer.value()
         if not isinstance(value, dict):
-            raise InputError(f"{place}: expected a JSON object, got {type(value).__name__}")
-        yield place, value
+            raise InputError(f"{location}: expected a JSON object, got {type(value).__name__}")
+        yield location, value
         if buffer.expect(",]") == "]":
             return
 
@@ -184,7 +198,7 @@ class _Buffer:
         self._text, self._at, self._line, self._ended = "", 0, 1, False
         self._decoder = json.JSONDecoder()
 
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the next thing stands."""
         self.peek()
         return f"{self._path}:{self._line}"
@@ -203,10 +217,10 @@ class _Buffer:
 
     def expect(self, characters: str) -> str:
         """Takes one of these characters."""
-        place, found = self.place(), self.peek()
+        location, found = self.location(), self.peek()
         if not found or found not in characters:
             says = f"got {found!r}" if found else "the file ends"
-            raise InputError(f"{place}: not valid JSON: expected {' or '.join(characters)}, {says}")
+            raise InputError(f"{location}: not valid JSON: expected {' or '.join(characters)}, {says}")
         self._at += 1
         return found
 
@@ -222,6 +236,8 @@ class _Buffer:
                     continue
                 line = self._line + self._text.count("\n", self._at, error.pos)
                 raise InputError(f"{self._path}:{line}: not valid JSON: {error.msg}") from error
+            except ValueError as error:
+                raise number_too_long(f"{self._path}:{self._line}") from error
             if end < len(self._text) or not self._more():  # a number at the buffer's end may go on
                 self._line += self._text.count("\n", self._at, end)
                 self._at = end

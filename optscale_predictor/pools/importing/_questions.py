@@ -5,24 +5,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.importing._objects import Item, read_objects
-from optscale_predictor.pools.schema import Drawn
+from optscale_predictor.pools.importing._objects import ImportedSamples, read_objects
+from optscale_predictor.pools.schema import DrawnSamples
 from optscale_predictor.questions.golds import gold_text
 from optscale_predictor.questions.question import Question, parse_questions, require_encodable
 
 
-def read_asked(path: str | Path) -> list[Question]:
+def read_question_file(path: str | Path) -> list[Question]:
     """Questions of a file: as ``questions.read_questions`` reads them, or as one JSON array.
 
     ``problem`` stands for ``question`` too, as in the paper's files of prompts.
+
+    Raises:
+        InputError: The file cannot be read, or has no questions; names the line.
     """
     rows = []
-    for place, row in read_objects(Path(path)):
+    for location, row in read_objects(Path(path)):
         text = row.get("question", row.get("problem"))
         if not isinstance(text, str) or not text.strip():
-            raise InputError(f"{place}: 'question' must be a non-empty string, got {text!r}")
+            raise InputError(f"{location}: 'question' must be a non-empty string, got {text!r}")
         identity = {"id": str(row["id"])} if "id" in row else {}
-        gold = gold_text(row.get("answer", row.get("gold")), place)
+        gold = gold_text(row.get("answer", row.get("gold")), location)
         rows.append(json.dumps({**identity, "question": text, "answer": gold}))
     return parse_questions(rows, str(path))
 
@@ -43,8 +46,8 @@ class ImportedQuestions:
         self._by_text = {question.text: question for question in given or ()}
         self._items = 0
         self._found: dict[str, Question] = {}
-        self._places: dict[str, str] = {}
-        self._drawn = Drawn([])
+        self._locations: dict[str, str] = {}
+        self._drawn = DrawnSamples([])
         self._ends: dict[str, int] = {}
 
     @property
@@ -61,28 +64,28 @@ class ImportedQuestions:
         """For a second reading of the same files."""
         return ImportedQuestions(self._given)
 
-    def question_of(self, item: Item) -> Question:
+    def question_of(self, item: ImportedSamples) -> Question:
         """The item's question.
 
         Raises:
             InputError: It has no text, is not among the given ones, or was another one before.
         """
         question = self._own(item) if self._given is None else self._named(item, self._given)
-        require_encodable(question, item.place)
+        require_encodable(question, item.location)
         self._items += 1
         before = self._found.setdefault(question.id, question)
-        first = self._places.setdefault(question.id, item.place)
+        first = self._locations.setdefault(question.id, item.location)
         golds = {before.gold, question.gold} - {None}
         if before.text != question.text or len(golds) > 1:
             part = "text" if before.text != question.text else "gold answer"
-            raise InputError(f"{item.place}: question {question.id!r} has another {part} than at {first}")
+            raise InputError(f"{item.location}: question {question.id!r} has another {part} than at {first}")
         return before
 
-    def _own(self, item: Item) -> Question:
+    def _own(self, item: ImportedSamples) -> Question:
         if item.question is None:
             known = self._found.get(item.question_id or "")
             if known is None:
-                raise InputError(f"{item.place}: no question text in it; name a file of questions: --questions FILE")
+                raise InputError(f"{item.location}: no question text in it; name a file of questions: --questions FILE")
             return known
         identity = item.question_id
         if identity is None:
@@ -91,7 +94,7 @@ class ImportedQuestions:
         self._by_text.setdefault(item.question, question)
         return question
 
-    def _named(self, item: Item, given: Sequence[Question]) -> Question:
+    def _named(self, item: ImportedSamples, given: Sequence[Question]) -> Question:
         if item.question is not None and item.question in self._by_text:
             return self._by_text[item.question]
         if item.question is None and item.question_id in self._by_id:
@@ -99,10 +102,15 @@ class ImportedQuestions:
         if item.question is None and item.question_id is None and self._items < len(given):
             return given[self._items]
         name = item.question_id if item.question is None else item.question[:60]
-        raise InputError(f"{item.place}: question {name!r} is not among the {len(given)} questions given")
+        raise InputError(f"{item.location}: question {name!r} is not among the {len(given)} questions given")
 
-    def next_index(self, question: str, index: int | None, place: str) -> int:
+    def next_index(self, question: str, index: int | None, location: str) -> int:
         """The sample's index: the file's own, or the next.
+
+        Args:
+            question: The question's id.
+            index: The file's own index, in [0, 2^24); None where it gives none.
+            location: What errors call the sample, ``FILE:LINE``.
 
         Raises:
             InputError: The file has that sample twice.
@@ -110,7 +118,7 @@ class ImportedQuestions:
         self._drawn.join(question)
         index = self._ends.get(question, 0) if index is None else index
         if self._drawn.has(question, index):
-            raise InputError(f"{place}: sample {index} of question {question!r} occurs twice")
+            raise InputError(f"{location}: sample {index} of question {question!r} occurs twice")
         self._drawn.add(question, index)
         self._ends[question] = max(self._ends.get(question, 0), index + 1)
         return index

@@ -12,23 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.importing import lm_eval_logs as lm_eval
-from optscale_predictor.pools.importing import published_json as paper
-from optscale_predictor.pools.importing import sample_lines as json_lines
-from optscale_predictor.pools.importing._objects import Item, read_objects
-from optscale_predictor.pools.importing._questions import ImportedQuestions, read_asked
+from optscale_predictor.pools.importing import json_samples, lm_eval_logs
+from optscale_predictor.pools.importing._objects import ImportedSamples, read_objects
+from optscale_predictor.pools.importing._questions import ImportedQuestions, read_question_file
 from optscale_predictor.pools.journal import digest
 from optscale_predictor.pools.schema import ScoreColumns
-from optscale_predictor.pools.writer import PoolWriter, judge, verdicts
+from optscale_predictor.pools.writer import PoolWriter, compare_with_golds, label_rows
 
-Reader = Callable[[Path], Iterator[Item]]
+Reader = Callable[[Path], Iterator[ImportedSamples]]
 
 FORMATS = ("auto", "jsonl", "paper", "lm_eval")
-_TOGETHER = 2048  # samples judged at a time, at least
+_BATCH_SAMPLES = 2048  # samples labelled at a time, at least
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """What came of an import.
 
     Attributes:
@@ -38,7 +36,7 @@ class Imported:
         added: Those that the pool did not have yet.
         scores: Score columns that came with them.
         verdicts: Of those added, how many are right or wrong by lm-eval's own verdict.
-        differing: Of those, how many are judged otherwise against their gold answers.
+        differing: Of those, how many are labelled otherwise against their gold answers.
     """
 
     form: str
@@ -51,14 +49,40 @@ class Imported:
 
 
 @dataclass
-class _Found:
-    """What the two readings find."""
+class _Counts:
+    """What the two readings find; the attributes are those of :class:`ImportResult`."""
 
     samples: int = 0
-    scores: dict[str, None] = field(default_factory=dict)
+    scores: list[str] = field(default_factory=list)
     added: int = 0
     verdicts: int = 0
     differing: int = 0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The files of one import, of one format.
+
+    Attributes:
+        form: Their format.
+        readers: How each file is read.
+        column: Where the files' score goes.
+    """
+
+    form: str
+    readers: Mapping[Path, Reader]
+    column: str
+
+    def rows(self, questions: ImportedQuestions) -> Iterator[list[dict[str, Any]]]:
+        """All samples as rows of the pool, question by question or line by line."""
+        for path, read in self.readers.items():
+            for found in read(path):
+                question = questions.question_of(found)
+                rows = []
+                for sample in found.samples:
+                    index = questions.next_index(question.id, sample.get("sample_index"), found.location)
+                    rows.append(_row(sample, question.id, index, self.column))
+                yield rows
 
 
 def import_pool(
@@ -73,7 +97,7 @@ def import_pool(
     verifier: str | None = None,
     shard_samples: int = 8192,
     verdict: str = "auto",
-) -> Imported:
+) -> ImportResult:
     """Makes a pool of samples that others drew.
 
     Args:
@@ -88,11 +112,34 @@ def import_pool(
         generator: What drew the samples, for the record.
         verifier: What scored them, for the record.
         shard_samples: Samples of a shard, >= 1.
-        verdict: For lm-eval's logs: which of its verdicts says whether a sample is right; see ``lm_eval.read``.
+        verdict: For lm-eval's logs, what says whether a sample is right: ``auto``, every metric known to do so;
+            ``METRIC`` or ``METRIC,FILTER``, that one alone; ``none``, the comparison with the gold answers.
 
     Raises:
         InputError: Something in the files cannot be used (names file and line), or the pool was made otherwise.
     """
+    _require_arguments(files, form, column, shard_samples)
+    source = _source([Path(path) for path in files], form, column, rename or {}, where or {}, verdict)
+    settings: dict[str, object] = {
+        "format": source.form,
+        "files": _described(list(source.readers)),
+        "questions": None if questions is None else _described([Path(questions)]),
+        "rename": dict(rename or {}),
+        "where": dict(where or {}),
+        "generator": generator,
+        **({"verdict": verdict} if source.form == "lm_eval" else {}),
+    }
+    found, counts = ImportedQuestions(None if questions is None else read_question_file(questions)), _Counts()
+    _check(source, found, counts)
+    if not counts.samples:
+        raise InputError(f"{files[0]}: no samples in it")
+    made = {score: {"adapter": "import", "verifier": verifier} for score in counts.scores}
+    with PoolWriter(folder, found.questions, {"import": settings}, shard_samples, made) as writer:
+        _write(source, found, counts, writer, shard_samples)
+    return ImportResult(form=source.form, questions=len(found.questions), **vars(counts))
+
+
+def _require_arguments(files: Sequence[str | Path], form: str, column: str, shard_samples: int) -> None:
     if form not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
     if not files:
@@ -100,66 +147,51 @@ def import_pool(
     if shard_samples < 1:
         raise InputError(f"shard_samples must be >= 1, got {shard_samples}")
     ScoreColumns(column)
-    name, readers = _readers([Path(path) for path in files], form, rename or {}, where or {}, verdict)
-    described: dict[str, object] = {
-        "format": name,
-        "files": _described(list(readers)),
-        "questions": None if questions is None else _described([Path(questions)]),
-        "rename": dict(rename or {}),
-        "where": dict(where or {}),
-        "generator": generator,
-    }
-    if name == "lm_eval":
-        described["verdict"] = verdict
-    rows = partial(_rows, list(readers.items()), column)
-    asked, found = ImportedQuestions(None if questions is None else read_asked(questions)), _Found()
-    for samples in rows(asked):
-        found.samples += len(samples)
-        found.scores |= {key: None for row in samples for key in row if key.startswith("score")}
-    if not found.samples:
-        raise InputError(f"{files[0]}: no samples in it")
-    made = {score: {"adapter": "import", "verifier": verifier} for score in found.scores}
-    with PoolWriter(folder, asked.questions, {"import": described}, shard_samples, made) as writer:
-        for samples in _together(rows(asked.again())):
-            new = [row for row in samples if not writer.drawn.has(row["question_id"], row["sample_index"])]
-            if name == "lm_eval":
-                _compare(new, asked.gold, found)
-            judged = judge(new, asked.gold)
-            for start in range(0, len(judged), shard_samples):
-                writer.append_rows(judged[start : start + shard_samples])
-            found.added += len(new)
-    return Imported(
-        form=name,
-        questions=len(asked.questions),
-        samples=found.samples,
-        added=found.added,
-        scores=list(found.scores),
-        verdicts=found.verdicts,
-        differing=found.differing,
-    )
 
 
-def _compare(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None], found: _Found) -> None:
+def _check(source: _Source, found: ImportedQuestions, counts: _Counts) -> None:
+    """The first reading: every value is checked, and the questions are gathered."""
+    for samples in source.rows(found):
+        counts.samples += len(samples)
+        came = [key for row in samples for key in row if key.startswith("score")]
+        counts.scores = list(dict.fromkeys([*counts.scores, *came]))
+
+
+def _write(source: _Source, found: ImportedQuestions, counts: _Counts, writer: PoolWriter, shard_samples: int) -> None:
+    """The second reading: what the pool does not have yet is labelled and added."""
+    for samples in _batches(source.rows(found.again())):
+        new = [row for row in samples if not writer.drawn.has(row["question_id"], row["sample_index"])]
+        # Before labels are filled in: what stands in `correct` now came with the log.
+        if source.form == "lm_eval":
+            _count_verdicts(new, found.gold, counts)
+        labelled = label_rows(new, found.gold)
+        # In parts: a writer commits what it holds as one shard, however much that is.
+        for start in range(0, len(labelled), shard_samples):
+            writer.append_rows(labelled[start : start + shard_samples])
+        counts.added += len(new)
+
+
+def _count_verdicts(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None], counts: _Counts) -> None:
     """Counts the verdicts that came with the rows, and those that the gold answers contradict."""
     given = [row for row in rows if row.get("correct") is not None]
-    ours = verdicts(judge(given, golds), golds)
-    found.verdicts += len(given)
-    found.differing += sum(one is not None and one != row["correct"] for row, one in zip(given, ours, strict=True))
+    ours = compare_with_golds(label_rows(given, golds), golds)
+    counts.verdicts += len(given)
+    counts.differing += sum(one is not None and one != row["correct"] for row, one in zip(given, ours, strict=True))
 
 
-def _together(parts: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows in lists of ``_TOGETHER`` or more."""
+def _batches(parts: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists of ``_BATCH_SAMPLES`` or more."""
     waiting: list[dict[str, Any]] = []
     for rows in parts:
         waiting += rows
-        if len(waiting) >= _TOGETHER:
+        if len(waiting) >= _BATCH_SAMPLES:
             yield waiting
             waiting = []
     yield waiting
 
 
 def _described(paths: Sequence[Path]) -> list[dict[str, str]]:
-    """Names and checksums; places are this machine's own affair."""
+    """Names and checksums; which folder a file lies in is this machine's own affair."""
     known: dict[str, Path] = {}
     for path in paths:
         try:
@@ -172,30 +204,30 @@ def _described(paths: Sequence[Path]) -> list[dict[str, str]]:
     return [{"name": path.name, "sha256": sha256} for sha256, path in known.items()]
 
 
-def _readers(
-    paths: Sequence[Path], form: str, rename: Mapping[str, str], where: Mapping[str, str], verdict: str
-) -> tuple[str, dict[Path, Reader]]:
+def _source(
+    paths: Sequence[Path], form: str, column: str, rename: Mapping[str, str], where: Mapping[str, str], verdict: str
+) -> _Source:
     """The one format that all files have, and how each is read."""
     readers = {path: _reader(path, form, rename, where, verdict) for path in paths}
-    names = {name for name, _ in readers.values()}
-    if len(names) > 1:
-        raise InputError(f"the files are of several formats: {', '.join(sorted(names))}; import them one by one")
-    return names.pop(), {path: read for path, (_, read) in readers.items()}
+    forms = {own for own, _ in readers.values()}
+    if len(forms) > 1:
+        raise InputError(f"the files are of several formats: {', '.join(sorted(forms))}; import them one by one")
+    return _Source(forms.pop(), {path: read for path, (_, read) in readers.items()}, column)
 
 
 def _reader(
     path: Path, form: str, rename: Mapping[str, str], where: Mapping[str, str], verdict: str
 ) -> tuple[str, Reader]:
     readers: dict[str, Reader] = {
-        "jsonl": partial(json_lines.read, rename=rename, where=where),
-        "paper": paper.read,
-        "lm_eval": partial(lm_eval.read, verdict=verdict),
+        "jsonl": partial(json_samples.read_samples, rename=rename, where=where),
+        "paper": json_samples.read_published,
+        "lm_eval": partial(lm_eval_logs.read_log, verdict=verdict),
     }
     if form == "auto":
         _, first = next(read_objects(path), (None, None))
         if first is None:
             raise InputError(f"{path}: nothing in it")
-        form = "paper" if paper.recognises(first) else "lm_eval" if lm_eval.recognises(first) else "jsonl"
+        form = _recognised(first)
     if form != "jsonl" and (rename or where):
         raise InputError(f"rename and where are for JSON lines; {path} is of format {form}")
     if form != "lm_eval" and verdict != "auto":
@@ -203,18 +235,11 @@ def _reader(
     return form, readers[form]
 
 
-def _rows(
-    readers: Sequence[tuple[Path, Reader]], column: str, asked: ImportedQuestions
-) -> Iterator[list[dict[str, Any]]]:
-    """All samples as rows of the pool, item by item."""
-    for path, read in readers:
-        for item in read(path):
-            question = asked.question_of(item)
-            rows = []
-            for sample in item.samples:
-                index = asked.next_index(question.id, sample.get("sample_index"), item.place)
-                rows.append(_row(sample, question.id, index, column))
-            yield rows
+def _recognised(first: dict[str, Any]) -> str:
+    """The format of a file whose first object this is."""
+    if json_samples.is_published(first):
+        return "paper"
+    return "lm_eval" if lm_eval_logs.is_log(first) else "jsonl"
 
 
 def _row(sample: Mapping[str, Any], question_id: str, index: int, column: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools.importing._objects import Item, read_objects
+from optscale_predictor.pools.importing._objects import ImportedSamples, read_objects
 from optscale_predictor.questions.documents import QUESTION, document_gold, document_question
 from optscale_predictor.questions.golds import gold_text
 
@@ -30,12 +30,12 @@ _PYTHON_FLOAT = re.compile(r"-?\d(?:\.\d+)?e[+-]\d{2,}")
 METRICS = ("exact_match", "math_verify", "acc", "accuracy", "em", "pass@1")
 
 
-def recognises(row: dict[str, Any]) -> bool:
-    """Whether a file whose first object this is has this form."""
+def is_log(row: dict[str, Any]) -> bool:
+    """Whether a file whose first object this is is a log of samples."""
     return "resps" in row and "doc" in row
 
 
-def read(path: Path, verdict: str = "auto") -> Iterator[Item]:
+def read_log(path: Path, verdict: str = "auto") -> Iterator[ImportedSamples]:
     """The documents of a file; ids are ``TASK/DOCUMENT``.
 
     Args:
@@ -43,24 +43,28 @@ def read(path: Path, verdict: str = "auto") -> Iterator[Item]:
         verdict: ``auto`` takes every metric of ``METRICS``; ``METRIC`` or ``METRIC,FILTER``, as in lm-eval's tables,
             that one alone; ``none`` leaves it to the gold answers.
 
+    Yields:
+        Each document with its replies.
+
     Raises:
-        InputError: The file is not as described (names the line), or has no such metric.
+        InputError: The file is not such a log (names the line), or has no such metric.
     """
     named = _NAME.fullmatch(path.name.removesuffix(".gz").removesuffix(".jsonl"))
     task = named[1] if named else path.name.partition(".")[0]
     right = _read_verdicts(path, verdict)
     for line in _lines(path):
         if line.first:
-            place, row = line.place, line.row
+            location, row = line.location, line.row
             verdicts = right.get(line.document, [None] * len(line.replies))
             samples = [{"text": text, "correct": one} for text, one in zip(line.replies, verdicts, strict=True)]
-            yield Item(place, f"{task}/{line.document}", _question(row, place), _gold(row, place), samples)
+            document = f"{task}/{line.document}"
+            yield ImportedSamples(location, document, _question(row, location), _gold(row, location), samples)
 
 
 class _Line(NamedTuple):
     """One line: a document's replies through one filter; ``first`` where it is the document's first."""
 
-    place: str
+    location: str
     document: str
     row: dict[str, Any]
     replies: list[str]
@@ -76,17 +80,17 @@ class _Seen:
 def _lines(path: Path) -> Iterator[_Line]:
     seen: dict[str, _Seen] = {}
     counts: Counter[str | None] = Counter()
-    for place, row in read_objects(path):
-        name, replies = row.get("filter"), _replies(row, place)
+    for location, row in read_objects(path):
+        name, replies = row.get("filter"), _replies(row, location)
         document = str(row.get("doc_id", counts[name]))
         counts[name] += 1
         first = document not in seen
         before = seen.setdefault(document, _Seen(hash(tuple(replies))))
         # Logs of some versions do not name the filter: then the same replies are the same document's.
         if before.replies != hash(tuple(replies)) or (name is not None and name in before.filters):
-            raise InputError(f"{place}: document {document} occurs twice")
+            raise InputError(f"{location}: document {document} occurs twice")
         before.filters.add(name)
-        yield _Line(place, document, row, replies, first)
+        yield _Line(location, document, row, replies, first)
 
 
 def _read_verdicts(path: Path, verdict: str) -> dict[str, list[bool | None]]:
@@ -125,16 +129,16 @@ def _joined(before: Sequence[bool | None], concerned: Sequence[bool], right: boo
     return [one or right if about else one for one, about in zip(before, concerned, strict=True)]
 
 
-def _replies(row: dict[str, Any], place: str) -> list[str]:
+def _replies(row: dict[str, Any], location: str) -> list[str]:
     resps = row.get("resps")
     if not isinstance(resps, list) or not resps or not isinstance(resps[0], list):
-        raise InputError(f"{place}: 'resps' must be a list of lists of replies")
+        raise InputError(f"{location}: 'resps' must be a list of lists of replies")
     if len(resps) > 1 or not all(isinstance(reply, str) for reply in resps[0]):
-        raise InputError(f"{place}: the replies are not generated texts; only generate_until tasks can be imported")
+        raise InputError(f"{location}: the replies are not generated texts; only generate_until tasks can be imported")
     return resps[0]
 
 
-def _question(row: Mapping[str, Any], place: str) -> str:
+def _question(row: Mapping[str, Any], location: str) -> str:
     text = document_question(row.get("doc"))
     if text is not None:
         return text
@@ -142,15 +146,15 @@ def _question(row: Mapping[str, Any], place: str) -> str:
     prompt = arguments.get("gen_args_0", {}).get("arg_0") if isinstance(arguments, dict) else None
     if isinstance(prompt, str) and prompt.strip():
         return prompt
-    raise InputError(f"{place}: no question in it: 'doc' has none of {', '.join(QUESTION)}, and there is no prompt")
+    raise InputError(f"{location}: no question in it: 'doc' has none of {', '.join(QUESTION)}, and there is no prompt")
 
 
-def _gold(row: Mapping[str, Any], place: str) -> str | None:
+def _gold(row: Mapping[str, Any], location: str) -> str | None:
     """The target; the document's own answer where there is none. lm-eval logs any target as Python shows it."""
     target = row.get("target")
     if isinstance(target, str):
         target = None if target == "None" else _unshown(target.strip())
-    return gold_text(target, place) or document_gold(row.get("doc"))
+    return gold_text(target, location) or document_gold(row.get("doc"))
 
 
 def _unshown(target: str) -> object:

@@ -24,7 +24,7 @@ ENOUGH = 256
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """Work that is about to be done.
 
     Attributes:
@@ -65,7 +65,7 @@ class Estimate:
 
 def estimate_generation(
     pool: Pool, questions: int, missing: int, max_tokens: int, expected_tokens: float | None = None
-) -> Estimate:
+) -> CostEstimate:
     """What it costs to draw ``missing`` samples.
 
     Args:
@@ -87,10 +87,10 @@ def estimate_generation(
         each, source = expected_tokens, "as expected_tokens says"
     else:
         each, source = float(max_tokens), BOUND
-    return Estimate(questions, missing, each, source, _rate(pool, {"stage": "generate"}))
+    return CostEstimate(questions, missing, each, source, _rate(pool, {"stage": "generate"}))
 
 
-def estimate_scoring(pool: Pool, column: str, unscored: int, reads_tokens: bool = True) -> Estimate:
+def estimate_scoring(pool: Pool, column: str, unscored: int, reads_tokens: bool = True) -> CostEstimate:
     """What it costs to score ``unscored`` samples of a pool.
 
     Args:
@@ -103,10 +103,10 @@ def estimate_scoring(pool: Pool, column: str, unscored: int, reads_tokens: bool 
     if each is None:
         each, source = _mean(pool, "num_tokens"), f"{OWN}; the verifier reads the questions too"
     rate = _rate(pool, {"stage": "score", "column": column})
-    return Estimate(len(pool.questions), unscored, each if reads_tokens else None, source, rate)
+    return CostEstimate(len(pool.questions), unscored, each if reads_tokens else None, source, rate)
 
 
-class Refinement:
+class RefinedEstimate:
     """Makes an estimate anew from a run's first samples.
 
     Args:
@@ -115,14 +115,20 @@ class Refinement:
         enough: Samples that a mean needs, >= 1; a tenth of all where that is more, since long prompts may come first.
     """
 
-    def __init__(self, estimate: Estimate, say: Callable[[str], object], enough: int = ENOUGH) -> None:
+    def __init__(self, estimate: CostEstimate, say: Callable[[str], object], enough: int = ENOUGH) -> None:
         self._estimate, self._say, self._enough = estimate, say, max(enough, estimate.samples // 10)
         self._samples = self._tokens = 0
         # A short run is over before it could be told.
         self._said = estimate.rate is not None or estimate.samples < 2 * self._enough
 
     def add(self, samples: int, tokens: int, seconds: float) -> None:
-        """What came, and how long ago the run started."""
+        """Takes in what came.
+
+        Args:
+            samples: That came, >= 1.
+            tokens: Theirs, >= 0.
+            seconds: Since the run started, >= 0.
+        """
         self._samples += samples
         self._tokens += tokens
         if self._said or self._samples < self._enough or seconds <= 0:

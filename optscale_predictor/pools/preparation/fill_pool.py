@@ -1,11 +1,7 @@
-"""Notices an engine that does not sample: one that gives every question the same answer again and again.
+"""Filling a pool with samples: which requests it still lacks, and one run that draws them.
 
-Some servers decode greedily whatever temperature they are asked for, or draw the same random numbers for every request.
-A pool of such samples is worthless, and looks like any other.
-
-Which requests a pool still lacks.
-
-Filling a pool with samples.
+A run also watches for an engine that does not sample. Some servers decode greedily whatever temperature they are asked
+for, or draw the same random numbers for every request; a pool of such samples is worthless and looks like any other.
 """
 
 import time
@@ -19,19 +15,19 @@ from optscale_predictor.backends.generators import Generator, Request, Sample, U
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.manifest import record_run
-from optscale_predictor.pools.preparation.cost_estimate import Refinement, estimate_generation
+from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_generation
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 
-_ENOUGH = 32  # requests of several samples, all of them equal, before it is said
+_EQUAL_REQUESTS = 32  # requests of several samples, all of them equal, before the user is warned
 
 
 @dataclass
 class RepeatWatch:
-    """Watches the samples of one run.
+    """Watches the samples of one run for requests whose samples are all the same text.
 
     Attributes:
-        temperature: As asked for; nothing is said of greedy samples.
+        temperature: As asked for, >= 0; nothing is said of greedy samples (0).
     """
 
     temperature: float
@@ -39,15 +35,15 @@ class RepeatWatch:
     _varied: bool = False
 
     def add(self, samples: Sequence[Sample]) -> str | None:
-        """Looks at the samples of one request; what to say, once, or None."""
+        """Looks at the samples of one request; the warning, once, or None."""
         if len(samples) < 2 or self._varied or self.temperature == 0:
             return None
         self._varied = len({sample.text for sample in samples}) > 1
         self._requests += not self._varied
-        if self._varied or self._requests != _ENOUGH:
+        if self._varied or self._requests != _EQUAL_REQUESTS:
             return None
         return (
-            f"warning: in each of the first {_ENOUGH} requests all samples are the same text, at temperature "
+            f"warning: in each of the first {_EQUAL_REQUESTS} requests all samples are the same text, at temperature "
             f"{self.temperature:g}: does this engine sample? Some servers need to be told (extra_body)"
         )
 
@@ -127,7 +123,7 @@ def generate_pool(
         estimate = estimate_generation(writer.pool, len(questions), missing, most, expected_tokens)
         if progress and missing:
             say(f"estimate: {estimate}")
-        run = _Run(writer, generator, Refinement(estimate, say if progress else _keep_quiet))
+        run = _Run(writer, generator, RefinedEstimate(estimate, say if progress else _keep_quiet))
         run.draw(requests, len(questions) * num_samples - missing, progress)
     return Pool(folder)
 
@@ -138,7 +134,7 @@ class _Run:
 
     writer: PoolWriter
     generator: Generator
-    refinement: Refinement
+    refinement: RefinedEstimate
     samples: int = 0
     tokens: int = 0
     spent_before: Usage = field(init=False)
@@ -153,6 +149,7 @@ class _Run:
         """Draws all requests; what was drawn or thrown away is written down as a run, however it ends."""
         total = already + sum(request.num_samples for request in requests)
         watch = RepeatWatch(self.generator.sampling.temperature)
+        # The run is logged last and in any case: its samples are committed by then, or lost and drawn by another run.
         try:
             with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
                 for request, samples in self.generator.generate(requests):

@@ -1,6 +1,8 @@
 """Scoring a pool's samples; nothing is generated.
 
-Shard after shard is replaced by its scored self, and a large shard every half minute too, so a kill costs little.
+Shard after shard is replaced by its scored self, and a large shard every half minute too, so that a kill costs little.
+The manifest names a column's verifier before the first score is written. The other way round a kill would leave scores
+of unknown origin, and the rerun might add those of another verifier to them.
 """
 
 import time
@@ -18,9 +20,9 @@ import pyarrow.compute as pc
 from optscale_predictor._support.progress import progress_bar, say
 from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
 from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
-from optscale_predictor.pools.journal import take_back
+from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import record_run, register_scores, update_manifest
-from optscale_predictor.pools.preparation.cost_estimate import Refinement, estimate_scoring
+from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
 from optscale_predictor.pools.shards import count_rows
 from optscale_predictor.questions.question import Question
 
@@ -55,33 +57,44 @@ def score_pool(
     names = ScoreColumns(column)
     with closing(lock_pool(Path(folder))):
         pool = Pool(folder)
-        take_back(pool.folder)
+        recover(pool.folder)
         _register(pool, verifier, names, retry_refused)
-        job = _Scoring(pool, verifier, names, retry_refused, chunk_samples)
-        total = job.count()
-        estimate = estimate_scoring(pool, column, total, verifier.reads_tokens)
-        refinement = Refinement(estimate, say)
-        if progress and total:
-            say(f"estimate: {estimate}")
-        started, clock = datetime.now(UTC), time.monotonic()
-        try:
-            with progress_bar("score", total, shown=progress) as bar:
-                for shards in _grouped(pool.shards(), verifier.samples_at_once):
-                    with closing(job.run_together(shards) if verifier.samples_at_once else job.run(shards[0])) as parts:
-                        for samples, tokens in parts:
-                            bar.update(samples)
-                            if progress:
-                                refinement.add(samples, tokens, time.monotonic() - clock)
-        finally:
-            if job.samples:
-                facts = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
-                spent = {"samples": job.samples, "verifier_tokens": job.tokens, "refused": job.refused}
-                record_run(pool.folder, {**facts, "seconds": round(time.monotonic() - clock, 3), **spent})
+        _run(_Scoring(pool, verifier, names, retry_refused, chunk_samples), progress)
     return Pool(folder)
 
 
+def _run(job: "_Scoring", progress: bool) -> None:
+    """Scores all shards; what was scored is written down as a run, however it ends."""
+    pool, verifier, column = job.pool, job.verifier, job.names.name
+    total = job.count()
+    estimate = estimate_scoring(pool, column, total, verifier.reads_tokens)
+    refinement = RefinedEstimate(estimate, say)
+    if progress and total:
+        say(f"estimate: {estimate}")
+    started, clock = datetime.now(UTC), time.monotonic()
+    try:
+        with progress_bar("score", total, shown=progress) as bar:
+            for shards in _grouped(pool.shards(), verifier.samples_at_once):
+                # Closed here, not by the garbage collector: closing commits what was scored when Ctrl-C arrives.
+                with closing(job.run_together(shards) if verifier.samples_at_once else job.run(shards[0])) as parts:
+                    for samples, tokens in parts:
+                        bar.update(samples)
+                        if progress:
+                            refinement.add(samples, tokens, time.monotonic() - clock)
+    finally:
+        if job.samples:
+            facts = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
+            spent = {"samples": job.samples, "verifier_tokens": job.tokens, "refused": job.refused}
+            record_run(pool.folder, {**facts, "seconds": round(time.monotonic() - clock, 3), **spent})
+
+
 def first_refusal(pool: Pool, column: str = "score") -> str | None:
-    """Why the first of the refused samples was; None where none was."""
+    """Why the first of the refused samples was refused; None where none was.
+
+    Args:
+        pool: The pool.
+        column: Of the score.
+    """
     refusal = ScoreColumns(column).refusal
     for table in pool.tables([refusal]):
         for reason in table[refusal].drop_null().slice(0, 1).to_pylist():
@@ -184,6 +197,7 @@ class _Scoring:
                 for where, scores in self._score(table, rows[start : start + self.chunk_samples]):
                     table, open_ = self._with(table, where, scores), True
                     if time.monotonic() - committed > _COMMIT_SECONDS:
+                        # Before the write: where the disk is full, `finally` does not try, and fail, a second time.
                         open_ = False
                         write_shard(table, shard)
                         committed = time.monotonic()
@@ -202,22 +216,23 @@ class _Scoring:
         left, open_, committed = [len(part) for part in rows], set[int](), time.monotonic()
         try:
             for where, scores in self._score(pa.concat_tables(tables), wanted) if len(wanted) else ():
-                places = np.searchsorted(starts, where, "right") - 1
-                for place in np.unique(places).tolist():
-                    inside = np.flatnonzero(places == place)
+                shard_of = np.searchsorted(starts, where, "right") - 1
+                for number in np.unique(shard_of).tolist():
+                    inside = np.flatnonzero(shard_of == number)
                     part = scores.take(inside)
-                    tables[place] = self._with(tables[place], where[inside] - starts[place], part)
-                    left[place] -= len(inside)
-                    open_.add(place)
+                    tables[number] = self._with(tables[number], where[inside] - starts[number], part)
+                    left[number] -= len(inside)
+                    open_.add(number)
                 late = time.monotonic() - committed > _COMMIT_SECONDS
-                for place in [one for one in open_ if late or not left[one]]:
-                    open_.discard(place)
-                    write_shard(tables[place], shards[place])
+                # A shard that is done is written at once; the others each half minute, as each is rewritten whole.
+                for number in [one for one in open_ if late or not left[one]]:
+                    open_.discard(number)
+                    write_shard(tables[number], shards[number])
                 committed = time.monotonic() if late else committed
                 yield len(where), int(scores.tokens.sum())
         finally:
-            for place in open_:
-                write_shard(tables[place], shards[place])
+            for number in open_:
+                write_shard(tables[number], shards[number])
 
     def _open_rows(self, table: pa.Table) -> np.ndarray:
         open_ = table[self.names.name].is_null()
@@ -247,7 +262,7 @@ class _Scoring:
 
     def _with(self, table: pa.Table, rows: np.ndarray, scores: Scores) -> pa.Table:
         """The table with these rows' three columns filled in."""
-        order = np.argsort(rows)  # values go to the mask's places in their order
+        order = np.argsort(rows)  # a mask takes values in the order of the table's rows
         rows, scores = rows[order], scores.take(order)
         reasons = [scores.refusals.get(index) for index in range(len(rows))]
         new = (pa.array(scores.values, from_pandas=True), pa.array(scores.tokens), pa.array(reasons, pa.string()))
