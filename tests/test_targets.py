@@ -19,15 +19,15 @@ from optscale_predictor.targets import (
     MEANING,
     SCHEMA,
     SplitRule,
-    gather,
     make_targets,
+    read_pool_scores,
     read_provenance,
     split_questions,
     tabulate,
     write_targets,
 )
+from optscale_predictor.targets.question_scores import mean_error, share_error, std_error
 from optscale_predictor.targets.summary import auc_within, summarise
-from optscale_predictor.targets.target_columns import mean_error, share_error, std_error
 
 
 def ragged(seed, questions=12, most=40):
@@ -113,8 +113,8 @@ def test_refused_samples_count_where_the_verifier_has_no_say(tmp_path):
     correct = [[True, False, True], [True, True], [None]]
     tokens = [[10, 100, None], [5, 5], [None]]
     pool = write_pool(tmp_path, scores, correct=correct, num_tokens=tokens)
-    gathered = gather(pool)
-    table = tabulate(gathered)
+    pool_scores = read_pool_scores(pool)
+    table = tabulate(pool_scores)
     first, last = table.to_pylist()
     assert (first["question_id"], last["question_id"]) == ("q0", "q2")
     assert (first["num_samples"], first["num_refused"], first["mean"]) == (2, 1, pytest.approx(0.4))
@@ -125,10 +125,10 @@ def test_refused_samples_count_where_the_verifier_has_no_say(tmp_path):
         0,
         None,
     )
-    found = summarise(gathered, table)
+    found = summarise(pool_scores, table)
     assert (found.questions, found.unscored_questions, found.samples, found.refused) == (2, 1, 3, 3)
     assert found.generated_tokens == 120 and found.verifier_tokens == 42
-    assert gathered.refusals == {"its text is too long: # tokens": 3}
+    assert pool_scores.refusals == {"its text is too long: # tokens": 3}
 
 
 def test_the_order_of_the_rows_does_not_matter(tmp_path):
@@ -246,8 +246,8 @@ def test_the_ceiling_is_the_share_of_variance_that_is_not_noise(tmp_path):
     rng = np.random.default_rng(0)
     centre = rng.uniform(0.3, 0.7, 2000)
     scores = np.clip(rng.normal(centre[:, None], 0.1, (2000, 4)), 0, 1)
-    gathered = gather(write_pool(tmp_path, scores.tolist(), shard_samples=4000))
-    found = summarise(gathered, tabulate(gathered))
+    pool_scores = read_pool_scores(write_pool(tmp_path, scores.tolist(), shard_samples=4000))
+    found = summarise(pool_scores, tabulate(pool_scores))
     assert found.mean_signal == pytest.approx(np.corrcoef(centre, scores.mean(-1))[0, 1] ** 2, abs=0.01)
     assert found.within == pytest.approx(0.01 * 0.75 / scores.var(), rel=0.05)
 

@@ -22,7 +22,7 @@ from optscale_predictor.pages.chart_geometry import bin_names, nice_step, whole_
 from optscale_predictor.pages.score_charts import histogram
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
-from optscale_predictor.targets import SplitRule, gather, tabulate, write_dataset
+from optscale_predictor.targets import SplitRule, read_pool_scores, tabulate, write_dataset
 from optscale_predictor.targets.dataset_card import PLACE, render_card
 from optscale_predictor.targets.histogram_page import render_page
 
@@ -63,8 +63,8 @@ def bare(tmp_path_factory):
 
 
 def rendered(pool):
-    gathered = gather(pool)
-    return render_page(gathered, tabulate(gathered))
+    pool_scores = read_pool_scores(pool)
+    return render_page(pool_scores, tabulate(pool_scores))
 
 
 @pytest.mark.parametrize("which", ["pool", "bare"])
@@ -116,7 +116,7 @@ def test_hostile_questions_are_among_those_shown(tmp_path):
 
 def test_the_figures_numbers_are_those_of_the_data(pool):
     page, rows = Page(rendered(pool)), pool.read(["score", "correct", "num_tokens", "finish_reason", "refusal"])
-    table = tabulate(gather(pool))
+    table = tabulate(read_pool_scores(pool))
     unit = np.linspace(0, 1, 21)
 
     def counted(values, edges):
@@ -173,7 +173,7 @@ def test_steps_are_round(least, step):
 
 
 def test_questions_are_shown_from_hard_to_easy_with_their_numbers(pool):
-    page, table = Page(rendered(pool)), tabulate(gather(pool))
+    page, table = Page(rendered(pool)), tabulate(read_pool_scores(pool))
     items = [attributes for attributes in page.all("li") if "data-band" in attributes]
     means = [float(one["data-mean"]) for one in items]
     assert (
@@ -221,7 +221,7 @@ def test_the_card_says_what_the_data_say(pool, tmp_path):
         f"{rows['score'].null_count} samples refused by the verifier: `its text is too long: # tokens`",
     ):
         assert fact in body
-    table = tabulate(gather(pool), SplitRule(0.3))
+    table = tabulate(read_pool_scores(pool), SplitRule(0.3))
     assert f"| mean of the questions' mean scores | {np.mean(table['mean'].to_pylist()):.4f} |" in body
     sides = table["split"].to_pylist()
     assert f"`train` has {sides.count('train')} questions, `validation` {sides.count('validation')}" in body
@@ -235,7 +235,7 @@ def test_the_cards_snippet_runs(pool, tmp_path, monkeypatch, capsys):
     (snippet,) = re.findall(r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(), re.DOTALL)
     scope = {}
     exec(snippet.replace(PLACE, str(tmp_path / "out")), scope)
-    table = tabulate(gather(pool), SplitRule(0.3)).to_pylist()
+    table = tabulate(read_pool_scores(pool), SplitRule(0.3)).to_pylist()
     assert scope["targets"].to_list() == table
     train = [row for row in table if row["split"] == "train"]
     assert capsys.readouterr().out.startswith(f"{len(train)} {train[0]['question']}")
@@ -254,13 +254,13 @@ def test_a_pool_of_the_embedded_world(tmp_path):
 
 
 def test_a_card_without_a_licence_leaves_it_open(bare):
-    gathered = gather(bare)
-    text = render_card(gathered, tabulate(gathered), SplitRule(), "targets.parquet")
+    pool_scores = read_pool_scores(bare)
+    text = render_card(pool_scores, tabulate(pool_scores), SplitRule(), "targets.parquet")
     metadata, body = card_parts(text)
     assert "license" not in metadata and "# license:" in text
     assert "No gold answers are known here" in body and "tokens generated" not in body
     with pytest.raises(InputError, match="license must be a hub name"):
-        render_card(gathered, tabulate(gathered), SplitRule(), "targets.parquet", license="mit\nevil: 1")
+        render_card(pool_scores, tabulate(pool_scores), SplitRule(), "targets.parquet", license="mit\nevil: 1")
 
 
 def test_what_others_wrote_is_not_replaced(bare, tmp_path):
@@ -292,7 +292,7 @@ def test_the_command(pool, tmp_path, capsys):
     out = tmp_path / "out" / "targets.parquet"
     flags = ["--validation_share", "0.4", "--seed", "2", "--near_duplicates", "0.9", "--same_numbers", "true"]
     main(["targets", str(pool.folder), "--output", str(out), *flags, "--license", "mit"])
-    sides = tabulate(gather(pool), SplitRule(0.4, 2, 0.9, True))["split"].to_pylist()
+    sides = tabulate(read_pool_scores(pool), SplitRule(0.4, 2, 0.9, True))["split"].to_pylist()
     said = f"targets of 30 questions ({sides.count('train')} train, {sides.count('validation')} validation)"
     assert said in capsys.readouterr().out
     assert (out.parent / "README.md").exists() and (out.parent / "histograms.html").exists()
@@ -327,7 +327,7 @@ def browse(address, profile):
         f"--user-data-dir={profile}",
         "--enable-logging=stderr",
     ]
-    done = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, check=True)
     return done.stdout, done.stderr
 
 

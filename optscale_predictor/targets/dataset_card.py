@@ -8,11 +8,11 @@ import pyarrow as pa
 from optscale_predictor.pages.cards import front_matter, require_license, size_category
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
-from optscale_predictor.targets.gathering import Gathered
-from optscale_predictor.targets.histogram_charts import shares
+from optscale_predictor.targets.histogram_charts import counts_with_shares
+from optscale_predictor.targets.pool_scores import PoolScores
 from optscale_predictor.targets.splitting import SplitRule
 from optscale_predictor.targets.summary import Summary, summarise
-from optscale_predictor.targets.target_columns import MEANING
+from optscale_predictor.targets.target_table import MEANING
 
 #: Stands in the card's snippet where the dataset's folder or hub id goes.
 PLACE = "FOLDER_OR_HUB_ID"
@@ -21,7 +21,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_card(
-    gathered: Gathered,
+    pool_scores: PoolScores,
     targets: pa.Table,
     rule: SplitRule,
     file: str,
@@ -31,7 +31,7 @@ def render_card(
     """The card, as Markdown with the hub's metadata at its top.
 
     Args:
-        gathered: What was gathered from the pool.
+        pool_scores: The pool's scores.
         targets: Its targets.
         rule: How they were split.
         file: Name of the targets' file.
@@ -46,10 +46,10 @@ def render_card(
     from optscale_predictor._support.version import __version__
 
     require_license(license)
-    summary = summary or summarise(gathered, targets)
-    manifest = gathered.pool.manifest
+    summary = summary or summarise(pool_scores, targets)
+    manifest = pool_scores.pool.manifest
     template = environment(_TEMPLATES).get_template("card.md.jinja")
-    title = f"Score targets of {gathered.name}"
+    title = f"Score targets of {pool_scores.name}"
     metadata = DatasetCardData(
         pretty_name=title,
         license=license,
@@ -67,9 +67,9 @@ def render_card(
         version=__version__,
         fingerprint=manifest["fingerprint"],
         settings=flat(manifest["settings"]),
-        column=gathered.column,
-        verifier=flat(gathered.pool.scores[gathered.column]),
-        collected=_collected(gathered, summary),
+        column=pool_scores.column,
+        verifier=flat(pool_scores.pool.scores[pool_scores.column]),
+        collected=_collected(pool_scores, summary),
         measured=list(_measured(summary).items()),
         columns=[(f"`{name}`", meaning) for name, meaning in MEANING.items()],
         sides=summary.sides,
@@ -86,25 +86,25 @@ def render_card(
     )
 
 
-def _collected(gathered: Gathered, summary: Summary) -> list[str]:
+def _collected(pool_scores: PoolScores, summary: Summary) -> list[str]:
     """What was drawn and what it cost."""
     each = f"{summary.most:,}" if summary.fewest == summary.most else f"{summary.fewest:,} to {summary.most:,}"
     lines = [f"{summary.samples:,} scored samples of {summary.questions:,} questions, {each} each."]
     if summary.refused:
-        lines.append(f"{summary.refused:,} samples refused by the verifier: {_shares(gathered.refusals)}.")
+        lines.append(f"{summary.refused:,} samples refused by the verifier: {_shares(pool_scores.refusals)}.")
     if summary.generated_tokens is not None:
         lines.append(f"{summary.generated_tokens:,} tokens generated, {summary.mean_tokens:,.1f} a sample.")
     if summary.verifier_tokens:
         lines.append(f"{summary.verifier_tokens:,} tokens read and written by the verifier.")
-    if gathered.finish_reasons:
-        lines.append(f"Samples ended by: {_shares(gathered.finish_reasons)}.")
+    if pool_scores.finish_reasons:
+        lines.append(f"Samples ended by: {_shares(pool_scores.finish_reasons)}.")
     if summary.judged:
         lines.append(f"{summary.judged:,} samples judged right or wrong against a gold answer.")
     return lines
 
 
 def _shares(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{code(name)} {number:,} ({share:.1%})" for name, number, share in shares(counts)[:5])
+    return ", ".join(f"{code(name)} {number:,} ({share:.1%})" for name, number, share in counts_with_shares(counts)[:5])
 
 
 def _measured(summary: Summary) -> dict[str, str]:

@@ -1,27 +1,33 @@
-"""The page's figures: which distributions of a pool and its targets are shown."""
+"""The charts of the page of histograms: which distributions of a pool and its targets are shown, and how."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.pages.chart_geometry import Chart, Frame, bin_names, ticks, whole_number_edges
 from optscale_predictor.pages.score_charts import histogram, score_against_answer
-from optscale_predictor.targets.gathering import UNKNOWN, Gathered
-from optscale_predictor.targets.question_scores import Floats, Ints
-from optscale_predictor.targets.summary import labels
+from optscale_predictor.targets.pool_scores import UNKNOWN, PoolScores
+from optscale_predictor.targets.summary import labelled_scores
 
 BINS = 20
 _UNIT = np.linspace(0, 1, BINS + 1)
 
 
-def figures(gathered: Gathered, targets: pa.Table) -> list[Chart]:
-    """All that the pool has the numbers for, in the order of the page."""
+def distribution_charts(pool_scores: PoolScores, targets: pa.Table) -> list[Chart]:
+    """Every chart that the pool has the numbers for, in the order of the page.
+
+    Args:
+        pool_scores: The pool's scores.
+        targets: Its targets.
+    """
     means, stds = targets["mean"].to_numpy(), targets["std"].to_numpy()
     passed = targets["pass_rate"].drop_null().to_numpy()
-    score, label = labels(gathered)
+    score, label = labelled_scores(pool_scores)
     charts = [
         histogram(
             "mean",
@@ -54,14 +60,14 @@ def figures(gathered: Gathered, targets: pa.Table) -> list[Chart]:
                 "questions",
             )
         )
-    charts.append(_all_scores(gathered, score, label))
+    charts.append(_all_scores(pool_scores, score, label))
     if score.size:
         charts.append(score_against_answer(score, label))
-    return charts + _sizes(gathered)
+    return charts + _sizes(pool_scores)
 
 
-def _sizes(gathered: Gathered) -> list[Chart]:
-    count = gathered.scores.count
+def _sizes(pool_scores: PoolScores) -> list[Chart]:
+    count = pool_scores.by_question.count
     edges = whole_number_edges(count)
     note = f"Every question has {count[0]:,}." if count.min() == count.max() else ""
     samples = {"questions": _counted(count, edges)}
@@ -70,7 +76,7 @@ def _sizes(gathered: Gathered) -> list[Chart]:
             "samples", "Scored samples of each question", edges, samples, "scored samples", "questions", note, True
         )
     ]
-    tokens = gathered.tokens[gathered.tokens != UNKNOWN].astype(np.int64)
+    tokens = pool_scores.tokens[pool_scores.tokens != UNKNOWN].astype(np.int64)
     if tokens.size:
         edges = whole_number_edges(tokens)
         length = {"samples": _counted(tokens, edges)}
@@ -81,20 +87,26 @@ def _sizes(gathered: Gathered) -> list[Chart]:
     return charts
 
 
-def _all_scores(gathered: Gathered, score: Floats, label: Floats) -> Chart:
+def _all_scores(pool_scores: PoolScores, score: Floats, label: Floats) -> Chart:
     title, note = "Scores of all samples", ""
     if score.size:
         known = {"right": _counted(score[label == 1], _UNIT), "wrong": _counted(score[label == 0], _UNIT)}
-        unlabelled = len(gathered.scores.score) - score.size
+        unlabelled = len(pool_scores.by_question.score) - score.size
         if unlabelled:
             note = f"{unlabelled:,} samples without a known answer are not shown."
         return histogram("scores", f"{title}, right and wrong", _UNIT, known, "score", "samples", note)
-    every = {"samples": _counted(gathered.scores.score, _UNIT)}
+    every = {"samples": _counted(pool_scores.by_question.score, _UNIT)}
     return histogram("scores", title, _UNIT, every, "score", "samples", note)
 
 
-def moments_map(means: Floats, stds: Floats, bins: int = 10) -> Chart:
-    """Where questions lie by mean and standard deviation, the two numbers that a predictor learns."""
+def moments_map(means: Float[Floats, "questions"], stds: Float[Floats, "questions"], bins: int = 10) -> Chart:
+    """Where questions lie by mean and standard deviation, the two numbers that a predictor learns.
+
+    Args:
+        means: Mean scores, in [0, 1].
+        stds: Standard deviations of the scores, in [0, 0.5].
+        bins: Bins of either axis, >= 1.
+    """
     across, up = np.linspace(0, 1, bins + 1), np.linspace(0, 0.5, bins + 1)
     count, _, _ = np.histogram2d(means, stds, (across, up))
     frame, x_names, y_names = Frame((0, 1), (0, 0.5)), bin_names(across), bin_names(up)
@@ -127,7 +139,7 @@ def moments_map(means: Floats, stds: Floats, bins: int = 10) -> Chart:
     )
 
 
-def shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
+def counts_with_shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
     """Each name with its count and share, the greatest first."""
     total = sum(counts.values())
     return [(name, number, number / total) for name, number in sorted(counts.items(), key=lambda one: -one[1])]

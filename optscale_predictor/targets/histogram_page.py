@@ -1,8 +1,8 @@
-"""A sample of questions to skim, from hard to easy, each with its histogram and the density fitted to it.
+"""The page of histograms: one HTML file that needs nothing else, to look at a pool before a predictor is trained on it.
 
-The page of histograms: one HTML file that needs nothing else, to look at a pool before a predictor is trained on it.
-
-Question texts and names come from anywhere; :mod:`optscale_predictor.templating` says what keeps them text.
+It has the charts of :mod:`histogram_charts`, and questions to skim, from hard to easy, each with its own histogram and
+the density fitted to it. Question texts and names come from anywhere; :mod:`~optscale_predictor.pages.templating` says
+what keeps them text.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from optscale_predictor._support.version import __version__
 from optscale_predictor.pages import chart_geometry, templating
 from optscale_predictor.pages.chart_geometry import Bar, Frame
 from optscale_predictor.pages.templating import embedded, environment
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.targets.gathering import Gathered
-from optscale_predictor.targets.histogram_charts import figures, shares
+from optscale_predictor.targets.histogram_charts import counts_with_shares, distribution_charts
+from optscale_predictor.targets.pool_scores import PoolScores
 from optscale_predictor.targets.summary import Summary, summarise
 
+#: What the page's ``generator`` is called: by it a page that may be replaced is told from another file.
+MARK = "optscale targets"
 EACH = 8
 BINS = 20
 WIDTH, HEIGHT = 240, 76
 _LONGEST = 400  # characters of a question that are shown
 _FINE = 120  # steps of a fitted curve
+_UNKNOWN = "not said"  # the finish reason of samples that have none
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
-class Sketch:
-    """One question.
+class QuestionHistogram:
+    """One question with the histogram of its scores.
 
     Attributes:
         number: Its row among the targets.
@@ -50,22 +55,28 @@ class Sketch:
     counts: str
 
 
-def sketches(gathered: Gathered, targets: pa.Table, each: int = EACH) -> list[Sketch]:
-    """At most ``each`` questions of every third by mean score, evenly spaced, from the hardest to the easiest."""
+def question_histograms(pool_scores: PoolScores, targets: pa.Table, each: int = EACH) -> list[QuestionHistogram]:
+    """At most ``each`` questions of every third by mean score, evenly spaced, from the hardest to the easiest.
+
+    Args:
+        pool_scores: The pool's scores.
+        targets: Its targets.
+        each: Most questions of a third, >= 1.
+    """
     order = np.argsort(targets["mean"].to_numpy(), kind="stable")
     thirds = np.array_split(order, 3)
     chosen = [
-        (band, int(third[place]))
+        (band, int(third[rank]))
         for band, third in zip(("hard", "middle", "easy"), thirds, strict=True)
-        for place in np.unique(np.linspace(0, third.size - 1, min(each, third.size)).round().astype(int)).tolist()
+        for rank in np.unique(np.linspace(0, third.size - 1, min(each, third.size)).round().astype(int)).tolist()
     ]
     rows = targets.take([number for _, number in chosen]).to_pylist()
-    return [_sketch(gathered, band, number, row) for (band, number), row in zip(chosen, rows, strict=True)]
+    return [_histogram(pool_scores, band, number, row) for (band, number), row in zip(chosen, rows, strict=True)]
 
 
-def _sketch(gathered: Gathered, band: str, number: int, row: dict[str, object]) -> Sketch:
+def _histogram(pool_scores: PoolScores, band: str, number: int, row: dict[str, object]) -> QuestionHistogram:
     edges = np.linspace(0, 1, BINS + 1)
-    count, _ = np.histogram(gathered.scores.of(number), edges)
+    count, _ = np.histogram(pool_scores.by_question.of(number), edges)
     frame = Frame((0, 1), (0, 1.25 * count.max()), left=4, right=WIDTH - 4, top=2, bottom=HEIGHT - 14)
     filled = np.flatnonzero(count).tolist()
     told = [f"{count[one]} from {edges[one]:.2f} to {edges[one + 1]:.2f}" for one in filled]
@@ -74,7 +85,7 @@ def _sketch(gathered: Gathered, band: str, number: int, row: dict[str, object]) 
     ]
     text = str(row["question"])
     shown = text if len(text) <= _LONGEST else text[:_LONGEST].rstrip() + " …"
-    return Sketch(number, band, row, shown, bars, _curve(frame, row), ", ".join(told))
+    return QuestionHistogram(number, band, row, shown, bars, _curve(frame, row), ", ".join(told))
 
 
 def _curve(frame: Frame, row: dict[str, object]) -> str:
@@ -87,37 +98,36 @@ def _curve(frame: Frame, row: dict[str, object]) -> str:
     return frame.path((edges[1:] + edges[:-1]) / 2, density * float(str(row["num_samples"])) / BINS)
 
 
-MARK = "optscale targets"
-_TEMPLATES = Path(__file__).parent / "templates"
-_UNKNOWN = "not said"
+def render_page(pool_scores: PoolScores, targets: pa.Table, summary: Summary | None = None) -> str:
+    """The page, as HTML.
 
-
-def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None = None) -> str:
-    """The page, as HTML; ``targets`` are those of what was gathered."""
-    from optscale_predictor._support.version import __version__
-
-    summary = summary or summarise(gathered, targets)
+    Args:
+        pool_scores: The pool's scores.
+        targets: Its targets.
+        summary: Of the two, if it is at hand.
+    """
+    summary = summary or summarise(pool_scores, targets)
     script, style = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    known = sum(gathered.finish_reasons.values())
-    reasons = dict(gathered.finish_reasons)
+    known = sum(pool_scores.finish_reasons.values())
+    reasons = dict(pool_scores.finish_reasons)
     unknown = summary.samples + summary.refused - known
     return (
         environment(_TEMPLATES, templating.TEMPLATES)
         .get_template("page.html.jinja")
         .render(
-            name=gathered.name,
-            introduction=_introduction(gathered, summary),
+            name=pool_scores.name,
+            introduction=_introduction(pool_scores, summary),
             tiles=_tiles(summary),
             ceiling=summary.mean_signal is not None,
-            charts=figures(gathered, targets),
+            charts=distribution_charts(pool_scores, targets),
             chart_width=chart_geometry.WIDTH,
             chart_height=chart_geometry.HEIGHT,
             outlines=chart_geometry.OUTLINES,
-            finish_reasons=shares({**reasons, **({_UNKNOWN: unknown} if unknown else {})}),
-            refusals=shares(gathered.refusals),
-            sketches=sketches(gathered, targets),
-            sketch_width=WIDTH,
-            sketch_height=HEIGHT,
+            finish_reasons=counts_with_shares({**reasons, **({_UNKNOWN: unknown} if unknown else {})}),
+            refusals=counts_with_shares(pool_scores.refusals),
+            examples=question_histograms(pool_scores, targets),
+            example_width=WIDTH,
+            example_height=HEIGHT,
             questions=f"{summary.questions:,}",
             labelled=summary.pass_rate is not None,
             number=_number,
@@ -128,13 +138,13 @@ def render_page(gathered: Gathered, targets: pa.Table, summary: Summary | None =
     )
 
 
-def _introduction(gathered: Gathered, summary: Summary) -> str:
-    settings = gathered.pool.manifest["settings"].get("generator")
+def _introduction(pool_scores: PoolScores, summary: Summary) -> str:
+    settings = pool_scores.pool.manifest["settings"].get("generator")
     generator = _model(settings)
-    verifier = _model(gathered.pool.scores[gathered.column])
+    verifier = _model(pool_scores.pool.scores[pool_scores.column])
     return (
         f"What {summary.samples:,} sampled answers to {summary.questions:,} questions say of each question's scores. "
-        f"Answers by {generator}, scores (column {gathered.column}) by {verifier}."
+        f"Answers by {generator}, scores (column {pool_scores.column}) by {verifier}."
     )
 
 

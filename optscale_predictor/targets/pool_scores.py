@@ -1,4 +1,4 @@
-"""One pass over a pool, a shard at a time: the numbers of every sample, and none of the texts.
+"""A pool's scores, read in one pass, a shard at a time: the numbers of every sample, and none of the texts.
 
 Seventeen bytes a sample stay in memory, four times that while they are put in order: a million samples take 70 MB.
 """
@@ -12,28 +12,30 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
 from optscale_predictor.questions.question import Question
-from optscale_predictor.targets.question_scores import Floats, Ints, QuestionScores
+from optscale_predictor.targets.question_scores import QuestionScores
 
 UNKNOWN = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
-    """What one pass over a pool keeps: of every sample of every question that has a score at all.
+class PoolScores:
+    """Flat arrays over the samples of every question that has a score at all; samples in the order of score.
 
     Attributes:
         pool: The pool.
         column: The score.
         questions: The questions that have scored samples, in the pool's order.
-        question: Number of each sample's question among these, [samples], ascending.
-        score: [samples], ascending within a question; NaN, and last, where the verifier refused the sample.
-        correct: [samples], 1 or 0; -1 where it is not known.
-        tokens: Generated tokens, [samples]; -1 where an import did not say.
+        question: Number of each sample's question among these, ascending.
+        score: In [0, 1], ascending within a question; NaN, and last, where the verifier refused the sample.
+        correct: 1 or 0; -1 where it is not known.
+        tokens: Generated tokens, >= 0; -1 where an import did not say.
         finish_reasons: Samples by finish reason, of all questions.
         refusals: Refused samples by reason (numbers in it left out), of all questions.
         generated_tokens: Of all questions, as far as they are known.
@@ -43,10 +45,10 @@ class Gathered:
     pool: Pool
     column: str
     questions: list[Question]
-    question: NDArray[np.int32]
-    score: Floats
-    correct: NDArray[np.int8]
-    tokens: NDArray[np.int32]
+    question: Int[NDArray[np.int32], "samples"]
+    score: Float[Floats, "samples"]
+    correct: Int[NDArray[np.int8], "samples"]
+    tokens: Int[NDArray[np.int32], "samples"]
     finish_reasons: Mapping[str, int]
     refusals: Mapping[str, int]
     generated_tokens: int
@@ -58,36 +60,36 @@ class Gathered:
         return self.pool.name if self.pool.name.startswith("hub:") else self.pool.folder.resolve().name
 
     @cached_property
-    def scores(self) -> QuestionScores:
-        """The scores alone."""
+    def by_question(self) -> QuestionScores:
+        """The scores alone, refused samples left out."""
         return QuestionScores(self.question[self._scored], self.score[self._scored], len(self.questions))
 
-    def count(self, samples: NDArray[np.bool_]) -> Ints:
-        """How many of these samples [samples] each question has, [questions]."""
+    def count(self, samples: Bool[Bools, "samples"]) -> Int[Ints, "questions"]:
+        """How many of these samples each question has."""
         return np.bincount(self.question[samples], minlength=len(self.questions))
 
-    def num_refused(self) -> Ints:
-        """Samples of each question that the verifier refused, [questions]."""
+    def num_refused(self) -> Int[Ints, "questions"]:
+        """Samples of each question that the verifier refused."""
         return self.count(~self._scored)
 
-    def passed(self) -> tuple[Ints, Ints]:
-        """Right answers of each question, and how many were judged, [questions]; refused samples count as well."""
+    def passed(self) -> tuple[Int[Ints, "questions"], Int[Ints, "questions"]]:
+        """Right answers of each question, and how many were judged; refused samples count as well."""
         return self.count(self.correct == 1), self.count(self.correct != UNKNOWN)
 
-    def mean_tokens(self) -> Floats:
-        """Generated tokens a sample of each question, [questions], refused ones counted; NaN where none is known."""
+    def mean_tokens(self) -> Float[Floats, "questions"]:
+        """Generated tokens a sample of each question, refused ones counted; NaN where none is known."""
         known = self.tokens != UNKNOWN
         totals = np.bincount(self.question[known], self.tokens[known], len(self.questions))
         with np.errstate(invalid="ignore"):
             return np.asarray(totals / self.count(known))
 
     @cached_property
-    def _scored(self) -> NDArray[np.bool_]:
+    def _scored(self) -> Bools:
         return ~np.isnan(self.score)
 
 
-def gather(pool: Pool, column: str = "score") -> Gathered:
-    """Reads a pool once.
+def read_pool_scores(pool: Pool, column: str = "score") -> PoolScores:
+    """Reads a pool's scores, and the numbers that stand beside them, in one pass.
 
     Questions of which the verifier refused every sample are left out: their rows would be empty, for ever.
 
@@ -137,7 +139,7 @@ class _Collected:
                 # Reasons name lengths and limits: told apart by them, every refused sample would have its own.
                 counter[re.sub(r"\d+", "#", entry["values"])] += entry["counts"]
 
-    def ordered(self) -> Gathered:
+    def ordered(self) -> PoolScores:
         folder = self._pool.folder
         if self._unscored:
             command = "optscale score" if self._names.name == "score" else f"optscale score --column {self._names.name}"
@@ -154,9 +156,10 @@ class _Collected:
         kept = np.bincount(question[~np.isnan(score)], minlength=number) > 0
         if not kept.any():
             raise InputError(f"{folder}: the verifier refused every sample")
+        # NaN sorts last: within a question, refused samples follow the scored ones.
         order = np.lexsort((score, question))
         order = order[kept[question[order]]]
-        return Gathered(
+        return PoolScores(
             self._pool,
             self._names.name,
             [self._pool.questions[index] for index in np.flatnonzero(kept).tolist()],

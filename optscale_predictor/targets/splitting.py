@@ -28,7 +28,7 @@ class SplitRule:
             realised share has a standard deviation of sqrt(share (1 - share) / n).
         seed: Which ones.
         near_duplicates: Similarity from which two questions stand on one side (Jaccard, of character 5-grams), in
-            (0, 1]; see :class:`~optscale_predictor.near_duplicates.NearDuplicates`.
+            (0, 1].
         same_numbers: Whether questions with other numbers are different questions. By default they are not: what a
             predictor learns of one it knows of the other, and a split should not reward that.
     """

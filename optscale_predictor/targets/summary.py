@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from optscale_predictor.targets.gathering import UNKNOWN, Gathered
-from optscale_predictor.targets.question_scores import Floats
+from optscale_predictor._support.arrays import Floats
+from optscale_predictor.stats.reliability import reliability
+from optscale_predictor.targets.pool_scores import UNKNOWN, PoolScores
 
 
 @dataclass(frozen=True)
@@ -63,42 +65,49 @@ class Summary:
     auc_within: float | None
 
 
-def summarise(gathered: Gathered, targets: pa.Table) -> Summary:
-    """Measures; ``targets`` are those of what was gathered."""
-    count = gathered.scores.count
+def summarise(pool_scores: PoolScores, targets: pa.Table) -> Summary:
+    """Measures a pool and its targets.
+
+    Args:
+        pool_scores: The pool's scores.
+        targets: Its targets.
+    """
+    count = pool_scores.by_question.count
     column = {name: targets[name].to_numpy() for name in ("mean", "std", "mean_error", "std_error", "pass_rate")}
-    tokens = gathered.tokens[gathered.tokens != UNKNOWN]
+    tokens = pool_scores.tokens[pool_scores.tokens != UNKNOWN]
     sides = targets["split"].value_counts().to_pylist()
-    auc, auc_within = _aucs(gathered)
+    auc, auc_within = _aucs(pool_scores)
     return Summary(
         questions=targets.num_rows,
-        unscored_questions=len(gathered.pool.questions) - targets.num_rows,
+        unscored_questions=len(pool_scores.pool.questions) - targets.num_rows,
         sides={str(entry["values"]): int(entry["counts"]) for entry in sides},
         samples=int(count.sum()),
-        refused=sum(gathered.refusals.values()),
+        refused=sum(pool_scores.refusals.values()),
         fewest=int(count.min()),
         most=int(count.max()),
-        generated_tokens=gathered.generated_tokens if tokens.size else None,
+        generated_tokens=pool_scores.generated_tokens if tokens.size else None,
         mean_tokens=float(tokens.mean()) if tokens.size else None,
-        verifier_tokens=gathered.verifier_tokens,
+        verifier_tokens=pool_scores.verifier_tokens,
         mean=float(column["mean"].mean()),
         mean_spread=float(column["mean"].std()),
         mean_signal=_signal(column["mean"], column["mean_error"]),
         std=float(column["std"].mean()),
         std_spread=float(column["std"].std()),
         std_signal=_signal(column["std"], column["std_error"]),
-        within=_ratio(float((count * column["std"] ** 2).sum() / count.sum()), float(gathered.scores.score.var())),
+        within=_ratio(
+            float((count * column["std"] ** 2).sum() / count.sum()), float(pool_scores.by_question.score.var())
+        ),
         pass_rate=None if np.isnan(column["pass_rate"]).all() else float(np.nanmean(column["pass_rate"])),
-        judged=int((gathered.correct != UNKNOWN).sum()),
+        judged=int((pool_scores.correct != UNKNOWN).sum()),
         auc=auc,
         auc_within=auc_within,
     )
 
 
-def labels(gathered: Gathered) -> tuple[Floats, Floats]:
-    """Scores of the samples that have a score and a label, and these labels (1 or 0), in the order gathered."""
-    known = ~np.isnan(gathered.score) & (gathered.correct != UNKNOWN)
-    return gathered.score[known], gathered.correct[known].astype(np.float64)
+def labelled_scores(pool_scores: PoolScores) -> tuple[Float[Floats, "labelled"], Float[Floats, "labelled"]]:
+    """Scores of the samples that have a score and a label, and these labels (1 right, 0 wrong), in the pool's order."""
+    known = ~np.isnan(pool_scores.score) & (pool_scores.correct != UNKNOWN)
+    return pool_scores.score[known], pool_scores.correct[known].astype(np.float64)
 
 
 def _signal(values: Floats, errors: Floats) -> float | None:
@@ -113,20 +122,31 @@ def _ratio(part: float, whole: float) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def _aucs(gathered: Gathered) -> tuple[float | None, float | None]:
-    from optscale_predictor.stats.reliability import reliability
-
-    score, label = labels(gathered)
+def _aucs(pool_scores: PoolScores) -> tuple[float | None, float | None]:
+    score, label = labelled_scores(pool_scores)
     if not 0 < label.sum() < label.size:
         return None, None
-    known = ~np.isnan(gathered.score) & (gathered.correct != UNKNOWN)
-    within = auc_within(gathered.question[known], score, label)
+    known = ~np.isnan(pool_scores.score) & (pool_scores.correct != UNKNOWN)
+    within = auc_within(pool_scores.question[known], score, label)
     return reliability(score, label).auc, float(within.mean()) if within.size else None
 
 
-def auc_within(question: NDArray[np.int32], score: Floats, label: Floats) -> Floats:
-    """The AUC of each question that has right and wrong samples; arrays [samples], in order of question and score."""
-    # Equal scores of a question share the mean of their places.
+def auc_within(
+    question: Int[NDArray[np.int32], "samples"],
+    score: Float[Floats, "samples"],
+    label: Float[Floats, "samples"],
+) -> Float[Floats, "decided"]:
+    """The AUC of each question that has right and wrong samples, by the ranks of the right ones (Mann and Whitney).
+
+    Args:
+        question: Number of each sample's question, ascending.
+        score: Scores, ascending within a question.
+        label: 1 for a right sample, 0 for a wrong one.
+
+    Returns:
+        P(a right sample outscores a wrong one) of each such question, in [0, 1], equal scores counted half.
+    """
+    # Equal scores of a question share the mean of their ranks.
     first = np.flatnonzero(np.r_[True, (np.diff(question) != 0) | (np.diff(score) != 0)])
     run = np.repeat(np.arange(first.size), np.diff(np.r_[first, score.size]))
     rank = (first[run] + np.r_[first[1:], score.size][run] - 1) / 2

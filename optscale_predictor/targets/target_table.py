@@ -1,7 +1,4 @@
-"""The constant prior: one belief for every question, which any predictor has to beat.
-
-The table of targets: how its columns come from a pool, and its file.
-"""
+"""The table of targets: its columns and what they mean, how they come from a pool, and its file."""
 
 import json
 from dataclasses import asdict
@@ -13,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.version import __version__
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, write_table
-from optscale_predictor.stats.estimators import Prior, ScoreStatistics
 from optscale_predictor.stats.estimators.truncated_normal_fit import (
     RESOLUTION,
     fit_moments,
@@ -24,37 +22,57 @@ from optscale_predictor.stats.estimators.truncated_normal_fit import (
     standard_errors,
 )
 from optscale_predictor.stats.families.beta import fit_beta_statistics
-from optscale_predictor.targets.gathering import Gathered, gather
-from optscale_predictor.targets.question_scores import Floats, QuestionScores
+from optscale_predictor.targets.pool_scores import PoolScores, read_pool_scores
+from optscale_predictor.targets.question_scores import QuestionScores, mean_error, share_error, std_error
 from optscale_predictor.targets.splitting import SplitRule, split_questions
-from optscale_predictor.targets.target_columns import (
-    QUANTILE_NAMES,
-    QUANTILES,
-    SCHEMA,
-    mean_error,
-    share_error,
-    std_error,
-)
 
+_KEY = b"optscale"  # of the file's metadata
 
-def constant_prior(scores: NDArray[np.float64]) -> Prior:
-    """The one prior that fits many questions: what a predictor that knows nothing of a question would say.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-    Args:
-        scores: Scores of training questions, [questions, samples], in [0, 1].
+QUANTILE_NAMES = {f"quantile_{round(100 * level):02d}": level for level in QUANTILES}
 
-    Returns:
-        The mean of the questions' means and of their variances, worth as many samples as say as much about a question's
-        mean as knowing the training questions does: mean variance within questions over variance between them.
-    """
-    statistics = ScoreStatistics.from_scores(scores)
-    within = max(float(statistics.variance.mean()), 1e-6)
-    between = max(float(statistics.mean.var()), 1e-6)
-    mean = float(np.clip(statistics.mean.mean(), 1e-3, 1 - 1e-3))
-    return Prior.expecting(mean, min(np.sqrt(within), np.sqrt(mean * (1 - mean))), within / between)
+_NO_SPREAD = "null where one sample or equal scores cannot tell"
+_NO_MAXIMUM = "null where the likelihood has no maximum (one sample, equal scores, scores at 0 and 1 alone)"
 
+#: Every column with its type and what it means, in order.
+_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "question_id": (pa.string(), "id of the question"),
+    "question": (pa.string(), "its text"),
+    "num_samples": (pa.int32(), "scored samples; all that follows on scores is over these"),
+    "num_refused": (pa.int32(), "samples that the verifier refused to score"),
+    "mean": (pa.float64(), "mean of the scores"),
+    "std": (pa.float64(), "population standard deviation of the scores"),
+    "mean_error": (pa.float64(), f"standard error of `mean`; {_NO_SPREAD}"),
+    "std_error": (pa.float64(), f"standard error of `std`; {_NO_SPREAD}"),
+    "sum": (pa.float64(), "sum of the scores"),
+    "sum_squares": (pa.float64(), "sum of their squares"),
+    "third_moment": (pa.float64(), "mean of (score - mean)^3"),
+    "fourth_moment": (pa.float64(), "mean of (score - mean)^4"),
+    "mean_log": (pa.float64(), f"mean of log(score), scores below {RESOLUTION:g} taken for that"),
+    "mean_log1m": (pa.float64(), f"mean of log(1 - score), scores above 1 - {RESOLUTION:g} taken for that"),
+    "a": (pa.float64(), f"density exp(a x + b x^2) / Z on [0, 1] fitted to the scores; {_NO_MAXIMUM}"),
+    "b": (pa.float64(), "see `a`"),
+    "a_error": (pa.float64(), "standard error of `a`, if the scores follow this density; null where `a` is"),
+    "b_error": (pa.float64(), "standard error of `b`, likewise"),
+    "mu": (pa.float64(), "the same density as a normal truncated to [0, 1]: location; null where `a` is, or `b` >= 0"),
+    "sigma": (pa.float64(), "its scale; `mu` and `sigma` are not the scores' mean and standard deviation"),
+    "beta_a": (pa.float64(), "Beta density fitted to the scores: first shape; null where one sample or equal scores"),
+    "beta_b": (pa.float64(), "its second shape"),
+    "min": (pa.float64(), "least score"),
+    **{name: (pa.float64(), f"{level:g} quantile of the scores") for name, level in QUANTILE_NAMES.items()},
+    "max": (pa.float64(), "greatest score"),
+    "pass_rate": (pa.float64(), "share of right answers among the judged samples; null where none is judged"),
+    "pass_rate_error": (pa.float64(), "its standard error (that of its posterior under a uniform prior)"),
+    "num_judged": (pa.int32(), "samples whose answer is known to be right or wrong, refused ones included"),
+    "mean_tokens": (pa.float64(), "generated tokens a sample, refused ones included; null where an import did not say"),
+    "split": (pa.string(), "`train`, `validation`, or `left_out` where near-duplicates stand on both sides"),
+}
 
-_KEY = b"optscale"
+SCHEMA = pa.schema([(name, kind) for name, (kind, _) in _COLUMNS.items()])
+
+#: What the columns mean.
+MEANING = {name: meaning for name, (_, meaning) in _COLUMNS.items()}
 
 
 def make_targets(
@@ -74,45 +92,55 @@ def make_targets(
         seed: Which ones.
         column: The score.
         near_duplicates: Similarity from which two questions are kept on one side of the split, in (0, 1].
-        same_numbers: Whether questions that differ in numbers alone may be split; see :class:`SplitRule`.
+        same_numbers: Whether questions that differ in numbers alone are different questions, which the split may put on
+            different sides.
 
     Raises:
-        InputError: An argument is out of its range, or the pool is not as above; see :func:`gather`.
+        InputError: An argument is out of its range, the pool lacks the column, a question has no samples, a sample has
+            neither score nor refusal, or a score is not in [0, 1].
     """
     rule = SplitRule(validation_share, seed, near_duplicates, same_numbers)
-    return tabulate(gather(pool, column), rule)
+    return tabulate(read_pool_scores(pool, column), rule)
 
 
-def tabulate(gathered: Gathered, rule: SplitRule | None = None) -> pa.Table:
-    """The targets of what was gathered; how they came about goes with them (:func:`read_provenance`)."""
+def tabulate(pool_scores: PoolScores, rule: SplitRule | None = None) -> pa.Table:
+    """The targets of a pool whose scores were read; how they came about goes with them (:func:`read_provenance`).
+
+    Args:
+        pool_scores: The pool's scores.
+        rule: How questions are split.
+
+    Returns:
+        One row a question, with the columns of ``SCHEMA``.
+    """
     rule = rule or SplitRule()
-    texts = [question.text for question in gathered.questions]
-    right, judged = gathered.passed()
+    texts = [question.text for question in pool_scores.questions]
+    right, judged = pool_scores.passed()
     with np.errstate(invalid="ignore"):
         pass_rate = right / judged
     columns: dict[str, Any] = {
-        "question_id": [question.id for question in gathered.questions],
+        "question_id": [question.id for question in pool_scores.questions],
         "question": texts,
-        "num_refused": gathered.num_refused(),
-        **_moments(gathered.scores),
-        **_fits(gathered.scores),
-        **_quantiles(gathered.scores),
+        "num_refused": pool_scores.num_refused(),
+        **_moments(pool_scores.by_question),
+        **_fits(pool_scores.by_question),
+        **_quantiles(pool_scores.by_question),
         "pass_rate": pass_rate,
         "pass_rate_error": share_error(right, judged),
         "num_judged": judged,
-        "mean_tokens": gathered.mean_tokens(),
-        "split": _sides(gathered, rule),
+        "mean_tokens": pool_scores.mean_tokens(),
+        "split": _sides(pool_scores, rule),
     }
-    schema = SCHEMA.with_metadata({_KEY: json.dumps(_provenance(gathered, rule))})
+    schema = SCHEMA.with_metadata({_KEY: json.dumps(_provenance(pool_scores, rule))})
     return pa.table([_array(columns[field.name], field.type) for field in SCHEMA], schema=schema)
 
 
-def _sides(gathered: Gathered, rule: SplitRule) -> list[str]:
+def _sides(pool_scores: PoolScores, rule: SplitRule) -> list[str]:
     """Sides of the questions, taken among all that the pool has: a retry may yet score the others."""
-    every = gathered.pool.questions
+    every = pool_scores.pool.questions
     sides = split_questions([question.text for question in every], rule)
     by_id = {question.id: side for question, side in zip(every, sides, strict=True)}
-    return [by_id[question.id] for question in gathered.questions]
+    return [by_id[question.id] for question in pool_scores.questions]
 
 
 def _moments(scores: QuestionScores) -> dict[str, Floats]:
@@ -163,22 +191,24 @@ def _array(values: "NDArray[Any] | list[str]", kind: pa.DataType) -> pa.Array:
     return pa.array(values, from_pandas=True).cast(kind)
 
 
-def _provenance(gathered: Gathered, rule: SplitRule) -> dict[str, object]:
-    from optscale_predictor._support.version import __version__
-
-    manifest = gathered.pool.manifest
+def _provenance(pool_scores: PoolScores, rule: SplitRule) -> dict[str, object]:
+    manifest = pool_scores.pool.manifest
     return {
         "version": __version__,
         "pool": manifest["fingerprint"],
         "settings": manifest["settings"],
-        "column": gathered.column,
-        "verifier": gathered.pool.scores[gathered.column],
+        "column": pool_scores.column,
+        "verifier": pool_scores.pool.scores[pool_scores.column],
         "split": asdict(rule),
     }
 
 
 def write_targets(targets: pa.Table, path: str | Path) -> None:
     """Writes targets as Parquet, whole or not at all.
+
+    Args:
+        targets: As :func:`make_targets` gives them.
+        path: The file, ``.parquet``; what it held before is replaced.
 
     Raises:
         InputError: The name does not end in ``.parquet``, or the file cannot be written.

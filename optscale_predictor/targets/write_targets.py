@@ -15,8 +15,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import require_license
 from optscale_predictor.pools import Pool
 from optscale_predictor.targets.dataset_card import render_card
-from optscale_predictor.targets.gathering import gather
 from optscale_predictor.targets.histogram_page import MARK, render_page
+from optscale_predictor.targets.pool_scores import read_pool_scores
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION, SplitRule
 from optscale_predictor.targets.summary import Summary, summarise
 from optscale_predictor.targets.target_table import require_parquet, tabulate, write_targets
@@ -27,7 +27,7 @@ _SIGNATURE = re.compile(r"\n<!-- optscale targets: sha256 of what stands above: 
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenDataset:
     """What was written.
 
     Attributes:
@@ -48,11 +48,11 @@ def write_dataset(
     column: str = "score",
     card: bool = True,
     license: str | None = None,
-) -> Written:
+) -> WrittenDataset:
     """Derives a pool's targets and writes them, with their card and page.
 
     Args:
-        pool: See :func:`~optscale_predictor.targets.make_targets`.
+        pool: Every question has samples, and every sample a score or a refusal.
         output: The targets' file, ``.parquet``; card and page lie beside it.
         rule: How questions are split.
         column: The score.
@@ -69,14 +69,14 @@ def write_dataset(
     beside = [output.parent / CARD, output.parent / PAGE] if card else []
     for path in beside:
         _require_replaceable(path, output.name)
-    gathered = gather(pool, column)
-    targets = tabulate(gathered, rule)
-    summary = summarise(gathered, targets)
+    pool_scores = read_pool_scores(pool, column)
+    targets = tabulate(pool_scores, rule)
+    summary = summarise(pool_scores, targets)
     write_targets(targets, output)
     if card:
-        write_text(_signed(render_card(gathered, targets, rule, output.name, license, summary)), beside[0])
-        write_text(render_page(gathered, targets, summary), beside[1])
-    return Written([output, *beside], summary, _note(summary, rule))
+        write_text(_signed(render_card(pool_scores, targets, rule, output.name, license, summary)), beside[0])
+        write_text(render_page(pool_scores, targets, summary), beside[1])
+    return WrittenDataset([output, *beside], summary, _note(summary, rule))
 
 
 def _signed(text: str) -> str:
