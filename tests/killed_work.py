@@ -2,8 +2,9 @@
 
     python tests/killed_work.py POOL
 
-Loads the models once; then each line of standard input, ``generate`` or ``score``, forks a process that does that,
-prints the process's id, and when it ended its exit code (-9 where it was killed).
+Loads the models once; then each line of standard input, ``generate NUMBER`` (of samples a question) or ``score
+COLUMN``, forks a process that does that, prints the process's id, and when it ended its exit code (-9 where it was
+killed).
 """
 
 import os
@@ -15,7 +16,7 @@ from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
 
-QUESTIONS, SAMPLES, SHARD = 150, 32, 100
+QUESTIONS, SHARD = 150, 100
 
 
 def main(folder: str) -> None:
@@ -24,12 +25,13 @@ def main(folder: str) -> None:
     verifier = LikelihoodVerifier("embedded:verifier", device="cpu")
     questions = make_questions(QUESTIONS, 0, "train")
     for line in sys.stdin:
+        stage, what = line.split()
         process = os.fork()
         if process == 0:
-            if line.strip() == "generate":
-                generate_pool(folder, questions, generator, SAMPLES, shard_samples=SHARD, progress=False)
+            if stage == "generate":
+                generate_pool(folder, questions, generator, int(what), shard_samples=SHARD, progress=False)
             else:
-                score_pool(folder, verifier, chunk_samples=32, progress=False)
+                score_pool(folder, verifier, what, chunk_samples=32, progress=False)
             os._exit(0)
         print(process, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)

@@ -124,26 +124,58 @@ def test_a_second_process_is_told_who_writes(tmp_path, capsys):
         pass
 
 
+#: Commits shard after shard, then replaces each; waits in the middle of either until it was looked at there.
+GROWING = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from crashing_work import *
+
+def wait_for(name):
+    while not os.path.exists(os.path.join(sys.argv[3], name)):
+        time.sleep(0.01)
+
+class Generator(CountingGenerator):
+    def generate(self, requests):
+        for number, drawn in enumerate(super().generate(requests)):
+            if number == 30:
+                wait_for("rows")
+            yield drawn
+
+class Verifier(LengthVerifier):
+    calls = 0
+    def score(self, items):
+        self.calls += 1
+        if self.calls == 30:
+            wait_for("scored")
+        return super().score(items)
+
+questions = [Question(f"q{n}", f"{n}+1=", str(n + 1)) for n in range(60)]
+generate_pool(sys.argv[2], questions, Generator(), 4, shard_samples=4, progress=False)
+score_pool(sys.argv[2], Verifier(), progress=False)
+"""
+
+
+def look_at_growing(folder):
+    if (folder / "pool" / "manifest.json").exists():
+        assert list(validate_pool(folder / "pool")) == []
+        rows = rows_of(folder / "pool").values()
+        scored = sum(row["score"] is not None for row in rows)
+        for name, seen in (("rows", len(rows)), ("scored", scored)):
+            if 0 < seen < 240:
+                (folder / name).touch()
+
+
 def test_readers_see_a_sound_pool_while_it_grows_and_is_scored(tmp_path):
-    """Another process commits shard after shard, then replaces each; readers look without a pause."""
-    worker = (
-        "import sys, time; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\nfrom crashing_work import *\n"
-    )
-    worker += "asked = [Question(f'q{n}', f'{n}+1=', str(n + 1)) for n in range(60)]\n"
-    worker += "class Slow(LengthVerifier):\n    def score(self, items):\n"
-    worker += "        time.sleep(0.02); return super().score(items)\n"
-    worker += "generate_pool(sys.argv[2], asked, CountingGenerator(), 4, shard_samples=4, progress=False)\n"
-    worker += "score_pool(sys.argv[2], Slow(), progress=False)\n"
-    command = [sys.executable, "-c", worker, str(Path(__file__).parent), str(tmp_path / "pool")]
-    seen = set()
+    """Another process writes; readers look without a pause."""
+    command = [sys.executable, "-c", GROWING, str(Path(__file__).parent), str(tmp_path / "pool"), str(tmp_path)]
     with subprocess.Popen(command) as process:
-        while process.poll() is None:
-            if (tmp_path / "pool" / "manifest.json").exists():
-                assert list(validate_pool(tmp_path / "pool")) == []
-                rows = rows_of(tmp_path / "pool").values()
-                seen.add((len(rows), sum(row["score"] is not None for row in rows)))
+        try:
+            while process.poll() is None:
+                look_at_growing(tmp_path)
+        finally:
+            process.kill()  # where a look failed, it would wait for the next one
     assert process.returncode == 0 and len(rows_of(tmp_path / "pool")) == 240
-    assert any(0 < rows < 240 for rows, _ in seen) and any(0 < scored < 240 for _, scored in seen)
+    assert (tmp_path / "rows").exists() and (tmp_path / "scored").exists()
 
 
 class TestWithoutLocks:

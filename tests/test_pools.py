@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import datasets
@@ -54,20 +53,32 @@ def test_a_rerun_draws_only_what_is_missing_and_changes_nothing_else(tmp_path, g
     assert all((tmp_path / "pool" / name).read_bytes() == content for name, content in before.items())
 
 
-def test_killed_at_any_moment_nothing_is_lost_or_twice(tmp_path):
-    """A real process, killed while it writes; then the same command again."""
-    command = [sys.executable, "-m", "optscale_predictor", "generate", str(tmp_path / "pool")]
-    command += ["--questions", "embedded:train:300", "--num_samples", "4", "--batch_size", "32", "--max_tokens", "160"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not list((tmp_path / "pool").glob("samples-*.parquet")):
-        assert process.poll() is None  # however long a busy machine takes, it is at work
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+#: The command line, killed as soon as its second shard is to be written: the first is there, samples are in memory.
+KILLED = """
+import os, signal, sys
+from optscale_predictor.cli.main import main
+from optscale_predictor.pools import writer
+
+def write_first(table, path, write=writer.write_shard):
+    if path.name != "samples-000000.parquet":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(table, path)
+
+writer.write_shard = write_first
+main(sys.argv[1:])
+"""
+
+
+def test_killed_between_commits_nothing_is_lost_or_twice(tmp_path):
+    """A real process, killed while it draws; then the same command again. ``test_kills.py`` kills at random moments."""
+    flags = ["generate", str(tmp_path / "pool"), "--questions", "embedded:train:300", "--num_samples", "4"]
+    flags += ["--batch_size", "32", "--max_tokens", "160"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *flags], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     committed = {shard.name: shard.read_bytes() for shard in Pool(tmp_path / "pool").shards()}
     kept = len(keys(Pool(tmp_path / "pool")))
     assert 0 < kept < 1200
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "optscale_predictor", *flags], check=True, capture_output=True)
     pool = Pool(tmp_path / "pool")
     assert keys(pool) == [(question.id, index) for question in pool.questions for index in range(4)]
     assert all((tmp_path / "pool" / name).read_bytes() == content for name, content in committed.items())

@@ -47,7 +47,7 @@ def test_scores_are_those_of_shard_after_shard(pool: Pool) -> None:
     rows = both.read(["score_one", "score_other", "verifier_tokens_one", "verifier_tokens_other"])
     np.testing.assert_allclose(rows["score_other"].to_numpy(), rows["score_one"].to_numpy(), rtol=1e-4, atol=1e-6)
     assert rows["verifier_tokens_other"] == rows["verifier_tokens_one"]
-    validate_pool(pool.folder)
+    assert list(validate_pool(pool.folder)) == []
 
 
 def test_what_was_scored_before_a_failure_is_kept_and_not_scored_again(pool: Pool) -> None:
@@ -62,4 +62,4 @@ def test_what_was_scored_before_a_failure_is_kept_and_not_scored_again(pool: Poo
     assert done.null_count == 0
     known = kept.is_valid()
     assert done.filter(known) == kept.filter(known)
-    validate_pool(pool.folder)
+    assert list(validate_pool(pool.folder)) == []
