@@ -9,6 +9,7 @@ when nothing dies. Forking keeps it quick: everything is loaded once.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -153,19 +154,21 @@ def look_and_finish(work: Callable[[Path], None], folder: Path) -> dict[str, Any
 
 
 def main(folder: Path) -> None:
+    # No commit may come because half a minute is over: the points are then the same on a slow machine.
+    sys.modules["optscale_predictor.pools.preparation.score_pool"]._COMMIT_SECONDS = math.inf
     for warm_up in (generate, score, state):  # what is loaded late is loaded before the forks
         warm_up(folder / "warm")
     generated = folder / "generated"
     for work in (generate, score):
         for at in (None, *range(10_000)):
-            place = folder / f"{work.__name__}{at}"
+            pool = folder / f"{work.__name__}{at}"
             if work is score:
-                shutil.copytree(generated, place)
-            code, points = in_fork(partial(work_and_die, work, place, at))
-            _, found = in_fork(partial(look_and_finish, work, place))
+                shutil.copytree(generated, pool)
+            code, points = in_fork(partial(work_and_die, work, pool, at))
+            _, found = in_fork(partial(look_and_finish, work, pool))
             print(json.dumps({"stage": work.__name__, "at": at, "code": code, "points": points, **found}), flush=True)
             if at is None and work is generate:
-                shutil.copytree(place, generated)
+                shutil.copytree(pool, generated)
             if at is not None and code == 0:
                 break
 
