@@ -23,8 +23,8 @@ from optscale_predictor.pages.score_charts import histogram
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.targets import SplitRule, read_pool_scores, tabulate, write_dataset
-from optscale_predictor.targets.dataset_card import PLACE, render_card
 from optscale_predictor.targets.histogram_page import render_page
+from optscale_predictor.targets.target_dataset import PLACEHOLDER, render_card
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -234,7 +234,7 @@ def test_the_cards_snippet_runs(pool, tmp_path, monkeypatch, capsys):
     write_dataset(pool, tmp_path / "out" / "targets.parquet", SplitRule(0.3))
     (snippet,) = re.findall(r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(), re.DOTALL)
     scope = {}
-    exec(snippet.replace(PLACE, str(tmp_path / "out")), scope)
+    exec(snippet.replace(PLACEHOLDER, str(tmp_path / "out")), scope)
     table = tabulate(read_pool_scores(pool), SplitRule(0.3)).to_pylist()
     assert scope["targets"].to_list() == table
     train = [row for row in table if row["split"] == "train"]
