@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit, logit
+from scipy.stats import binomtest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
@@ -15,7 +16,7 @@ from optscale_predictor.policies import parse_policy
 from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.replay.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration, fit_isotonic, fit_platt, platt_parameters
-from optscale_predictor.stats.reliability import draw_reliability, reliability
+from optscale_predictor.stats.reliability import draw_reliability, reliability, wilson
 
 
 def labelled(seed=0, size=600):
@@ -158,3 +159,36 @@ def test_the_command_writes_a_map_that_a_policy_reads(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["calibrate", str(tmp_path / "pool"), str(path), "--kind", "magic"])
     assert "kind must be one of isotonic, platt" in capsys.readouterr().err
+
+
+def test_the_calibration_error_counts_every_sample_alike():
+    """30 samples called 0.2 of which 12 are right, 10 called 0.9 of which all are: (30 * 0.2 + 10 * 0.1) / 40."""
+    predicted = np.repeat([0.2, 0.9], [30, 10])
+    truth = np.repeat([1.0, 0.0, 1.0], [12, 18, 10])
+    found = reliability(predicted, truth, bins=2)
+    assert found.count.tolist() == [30, 10]
+    assert found.predicted == pytest.approx([0.2, 0.9]) and found.observed == pytest.approx([0.4, 1.0])
+    assert found.calibration_error == pytest.approx((30 * 0.2 + 10 * 0.1) / 40)
+    assert found.brier == pytest.approx((12 * 0.64 + 18 * 0.04 + 10 * 0.01) / 40)
+    assert reliability(predicted, truth, bins=1).count.tolist() == [40]
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 1), (1, 1), (3, 10), (10, 10), (180, 400)])
+def test_intervals_of_shares_are_wilsons(right, count):
+    low, high = wilson(np.array([right / count]), np.array([count]))
+    theirs = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    assert (float(low[0]), float(high[0])) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_ties_between_the_classes_count_half():
+    found = reliability([0.1, 0.5, 0.5, 0.9], [0, 0, 1, 1])
+    assert found.auc == pytest.approx(roc_auc_score([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9])) == pytest.approx(0.875)
+    for one_class in ([0, 0], [1, 1]):
+        assert np.isnan(reliability([0.2, 0.3], one_class).auc)
+
+
+def test_bins_hold_about_as_many_samples_each():
+    predicted = np.linspace(0, 1, 95)
+    found = reliability(np.random.default_rng(0).permutation(predicted), np.ones(95))
+    assert len(found.count) == 10 and set(found.count) <= {9, 10}
+    assert np.all(np.diff(found.predicted) > 0)

@@ -8,7 +8,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
-from optscale_predictor.replay.tuning import choose
+from optscale_predictor.replay.tuning import cheapest_at_par, choose
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 
 
@@ -104,3 +104,41 @@ def test_a_missing_prior_is_said_before_anything_is_replayed(monkeypatch):
     monkeypatch.setattr("optscale_predictor.replay.replaying.run_policy", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(InputError, match="policy 'oracle' needs a prior"):
         replay([Entry(parse_policy(text), "x") for text in ("best_of_n", "oracle")], pool())
+
+
+def with_error(policy, accuracy, error, tokens):
+    one = Estimate(0.0, 0.0, 0.0, 0.0)
+    return ReplayRow(policy, "x", Estimate(accuracy, error, 0, 1), one, one, one, Estimate(tokens, 99.0, 0, 1))
+
+
+def test_at_par_is_within_one_standard_error_of_the_reference():
+    """The reference's own error, and exactly one of it: 0.75 is at par with 0.8125 +- 0.0625, a hair less is not."""
+    reference = with_error("r", 0.8125, 0.0625, 50)
+    within, beyond = with_error("within", 0.75, 9.0, 10), with_error("beyond", 0.7499, 9.0, 1)
+    assert cheapest_at_par([beyond, within, reference], reference) is within
+    assert cheapest_at_par([beyond, with_error("two", 0.8125 - 0.125, 9.0, 2), reference], reference) is reference
+
+
+def test_of_those_at_par_the_cheapest_is_taken_however_accurate():
+    reference = with_error("r", 0.5, 0.1, 50)
+    rows = [with_error("a", 0.9, 0.0, 20), with_error("b", 0.45, 0.0, 10), with_error("c", 0.6, 0.0, 15)]
+    assert cheapest_at_par(rows, reference) is rows[1]
+
+
+def test_where_none_is_at_par_the_most_accurate_is_taken_and_of_those_the_cheapest():
+    reference = with_error("r", 0.9, 0.01, 50)
+    rows = [with_error("a", 0.6, 0.0, 1), with_error("b", 0.7, 0.0, 20), with_error("c", 0.7, 0.0, 10)]
+    assert cheapest_at_par(rows, reference) is rows[2]
+    with pytest.raises(InputError, match="no settings to choose from"):
+        cheapest_at_par([], reference)
+
+
+def test_labels_keep_their_order_and_a_policy_is_looked_up_under_its_own_label():
+    rows = [row("b", "p", 0.8, 5), row("a", "p", 0.8, 7), row("r", "r", 0.8, 50)]
+    choices = choose(rows, rows[::-1], "r")
+    assert [choice.chosen_on.label for choice in choices] == ["b", "a", "r"]
+    assert [(choice.reported.label, choice.reported.tokens.mean) for choice in choices] == [
+        ("b", 5),
+        ("a", 7),
+        ("r", 50),
+    ]
