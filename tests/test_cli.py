@@ -219,11 +219,3 @@ def test_help_lists_every_verb():
         [sys.executable, "-m", "optscale_predictor", "pool", "--help"], capture_output=True, text=True
     )
     assert all(verb in verbs.stdout for verb in POOL_VERBS)
-
-
-def test_importing_the_package_loads_neither_torch_nor_lm_eval():
-    code = (
-        "import optscale_predictor, sys; print([m for m in ('torch', 'lm_eval', 'transformers') if m in sys.modules])"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,63 @@
+"""The architecture, held against files and imports; the layers are import-linter's (``pyproject.toml``)."""
+
+import ast
+from pathlib import Path
+
+import grimp
+import pytest
+
+import optscale_predictor
+
+NAME = "optscale_predictor"
+ROOT = Path(optscale_predictor.__file__).parent
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+MOST_ENTRIES = 18
+MOST_LINES = 300
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Each module with those that it imports, also within functions and for type checkers.
+
+    The package's own ``__init__`` is left out: it names everything and loads it when it is used.
+    """
+    graph = grimp.build_graph(NAME, cache_dir=None)
+    return {module: graph.find_modules_directly_imported_by(module) - {NAME} for module in graph.modules - {NAME}}
+
+
+def private_folders(module: str) -> list[str]:
+    """The folder that each private part of a module's name lies in; ``_support`` is everybody's."""
+    parts = module.split(".")
+    return [
+        ".".join(parts[:index])
+        for index, part in enumerate(parts)
+        if part.startswith("_") and not part.startswith("__") and part != "_support"
+    ]
+
+
+def test_the_root_has_few_entries() -> None:
+    entries = [path.name for path in ROOT.iterdir() if path.name not in ("__pycache__", "py.typed")]
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def test_private_modules_are_imported_from_their_own_folder_alone(imports: dict[str, set[str]]) -> None:
+    wrong = [
+        f"{module} imports {imported}"
+        for module, all_imported in imports.items()
+        for imported in all_imported
+        for folder in private_folders(imported)
+        if not f"{module}.".startswith(f"{folder}.")
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_is_short_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_every_folder_is_a_package() -> None:
+    folders = {path.parent for path in FILES}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
