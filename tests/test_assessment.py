@@ -25,9 +25,8 @@ from optscale_predictor.evaluation.assessment.accuracy import (
     resampling_weights,
     spearman,
 )
-from optscale_predictor.evaluation.assessment.baseline_table import baseline_priors, compare
+from optscale_predictor.evaluation.assessment.baseline_comparison import baseline_priors, best_strength, compare
 from optscale_predictor.evaluation.assessment.baselines import LABELS, MEAN, WORDS, embed, grouped_folds
-from optscale_predictor.evaluation.assessment.samples_saved import best_strength
 from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.predictor.training.training_targets import Target
 from optscale_predictor.stats.estimators import ScoreStatistics, fit_moments

@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic_pool import write_pool
 
 from optscale_predictor import Prior
 from optscale_predictor.evaluation.assessment.accuracy import resampling_weights
@@ -19,8 +20,15 @@ from optscale_predictor.evaluation.assessment.samples_saved import (
     compare_strengths,
     measure_savings,
 )
-from optscale_predictor.evaluation.assessment.simulated_runs import BETA, TRUNCATED_NORMAL, Runs, simulate
-from optscale_predictor.evaluation.assessment.stopping_grid import Curve, clairvoyant, fewest_at, follow, know, trace
+from optscale_predictor.evaluation.assessment.simulated_runs import BETA, TRUNCATED_NORMAL, Runs, replayed, simulate
+from optscale_predictor.evaluation.assessment.stopping_grid import (
+    TradeOff,
+    clairvoyant_trade_off,
+    fewest_samples_at,
+    oracle_beliefs,
+    policy_beliefs,
+    sweep_settings,
+)
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.replay.run_policy import run_policy
@@ -29,12 +37,14 @@ from optscale_predictor.stats.estimators import ScoreStatistics, fit_moments
 TARGETS = (0.7, 0.9)
 
 
-def recorded(questions=40, cap=8, seed=0):
+def recorded(questions=40, cap=8, seed=0, cut_off=0.0):
+    """Samples of which a share was cut off before they gave an answer, and is not usable."""
     rng = np.random.default_rng(seed)
     scores = rng.beta(rng.uniform(0.5, 6, (questions, 1)), 2.0, (questions, cap))
     prior = Prior(rng.uniform(0.2, 0.9, questions), rng.uniform(0.05, 0.3, questions), rng.uniform(1, 20, questions))
     nothing = np.full(scores.shape, -1), np.ones(scores.shape), np.full(scores.shape, np.nan)
-    return RecordedSamples(scores, *nothing), prior
+    usable = np.random.default_rng(1).random(scores.shape) >= cut_off
+    return RecordedSamples(scores, *nothing, usable=usable), prior
 
 
 def heterogeneous(questions=120, seed=0):
@@ -44,33 +54,54 @@ def heterogeneous(questions=120, seed=0):
     return ScoreStatistics(np.full(questions, 64.0), mean, (0.3 * np.sqrt(mean * (1 - mean))) ** 2)
 
 
+@pytest.mark.parametrize("cut_off", [0.0, 0.4])
 @pytest.mark.parametrize("informed", [True, False])
 @pytest.mark.parametrize(("alpha", "floor"), [(0.95, 0.2), (0.5, 0.0), (0.8, 0.6), (0.99, 0.9), (0.999, 0.05)])
-def test_swept_settings_stop_where_the_policy_does(alpha, floor, informed):
-    source, prior = recorded()
+def test_swept_settings_stop_where_the_policy_does(alpha, floor, informed, cut_off):
+    source, prior = recorded(cut_off=cut_off)
     known = prior if informed else None
-    for target, beliefs in zip(TARGETS, follow(source.scores, known, TARGETS), strict=True):
+    beliefs = policy_beliefs(source.scores, known, TARGETS, source.usable)
+    for target, one in zip(TARGETS, beliefs, strict=True):
         policy = parse_policy(f"optscale:score_min={target},alpha={alpha},floor={floor},max_samples=8")
         run = run_policy(policy, source, known, traced=False)
-        found = trace(beliefs, [(0.9, 0.5), (alpha, floor)])
+        found = sweep_settings(one, [(0.9, 0.5), (alpha, floor)])
+        drawn = np.arange(8) < run.count[:, None]
         assert found.samples[1].tolist() == run.count.tolist()
-        assert found.hits[1].tolist() == (np.nanmax(run.scores, -1) >= target).tolist()
+        assert found.hits[1].tolist() == (drawn & source.usable & (source.scores >= target)).any(-1).tolist()
 
 
+@pytest.mark.parametrize("cut_off", [0.0, 0.4])
 @pytest.mark.parametrize(("alpha", "floor"), [(0.95, 0.1), (0.6, 0.0), (0.9, 0.8)])
-def test_the_oracle_is_the_policy_of_that_name(alpha, floor):
-    source, prior = recorded()
+def test_the_oracle_is_the_policy_of_that_name(alpha, floor, cut_off):
+    source, prior = recorded(cut_off=cut_off)
     policy = parse_policy(f"oracle:score_min=0.9,alpha={alpha},floor={floor},max_samples=8")
     run = run_policy(policy, source, prior, traced=False)
-    assert trace(know(source.scores, prior, 0.9), [(alpha, floor)]).samples[0].tolist() == run.count.tolist()
+    beliefs = oracle_beliefs(source.scores, prior, 0.9, source.usable)
+    assert sweep_settings(beliefs, [(alpha, floor)]).samples[0].tolist() == run.count.tolist()
 
 
-def test_the_clairvoyant_is_the_policy_of_that_name():
-    source, prior = recorded()
+@pytest.mark.parametrize("cut_off", [0.0, 0.4])
+def test_the_clairvoyant_is_the_policy_of_that_name(cut_off):
+    source, prior = recorded(cut_off=cut_off)
     run = run_policy(parse_policy("clairvoyant:score_min=0.9,max_samples=8"), source, traced=False)
-    curve = clairvoyant(know(source.scores, prior, 0.9))
-    assert curve.samples[-1].tolist() == run.count.tolist()
-    assert curve.hits[-1].tolist() == (source.scores >= 0.9).any(-1).tolist()
+    found = clairvoyant_trade_off(oracle_beliefs(source.scores, prior, 0.9, source.usable))
+    assert found.samples[-1].tolist() == run.count.tolist()
+    assert found.hits[-1].tolist() == (source.usable & (source.scores >= 0.9)).any(-1).tolist()
+
+
+def test_a_sample_that_was_cut_off_reaches_no_target(tmp_path):
+    """It scores, and is nothing to return: the first sample of either question is no hit, the second of one is."""
+    pool = write_pool(
+        tmp_path / "pool",
+        [[0.99, 0.99], [0.99, 0.2]],
+        answer=[[None, "1"], [None, None]],
+        finish_reason=[["length", "stop"], ["length", "length"]],
+    )
+    texts = tuple(question.text for question in pool.questions)
+    known, runs = replayed(pool, texts, 2, seed=0, highest=0.9)
+    assert known.tolist() == [0, 1] and runs.usable.sum(-1).tolist() == [[1, 0]] * runs.num_orders
+    (found,) = measure_savings(runs, {NONE: None}, Settings((0.9,), max_samples=2, resamples=200), bounds=False)
+    assert max(rate for rate, _ in found.curve) == pytest.approx(0.5)
 
 
 @given(seed=st.integers(0, 200), share=st.floats(0.05, 0.95))
@@ -84,12 +115,14 @@ def test_fewest_samples_are_on_the_lower_hull_of_the_settings(seed, share):
         for high in np.flatnonzero(hits[:, 0] >= rate):
             mix = (rate - hits[low, 0]) / (hits[high, 0] - hits[low, 0])
             best = min(best, (1 - mix) * samples[low, 0] + mix * samples[high, 0])
-    assert fewest_at(Curve(hits, samples), np.array([rate]), np.ones((1, 1)))[0] == pytest.approx(best, rel=1e-6)
+    assert fewest_samples_at(TradeOff(hits, samples), np.array([rate]), np.ones((1, 1)))[0] == pytest.approx(
+        best, rel=1e-6
+    )
 
 
 def test_a_hit_rate_that_no_setting_has_takes_infinitely_many():
-    curve = Curve(np.array([[0.5], [0.6]]), np.array([[1.0], [2.0]]))
-    assert np.isinf(fewest_at(curve, np.array([0.7]), np.ones((1, 1)))[0])
+    curve = TradeOff(np.array([[0.5], [0.6]]), np.array([[1.0], [2.0]]))
+    assert np.isinf(fewest_samples_at(curve, np.array([0.7]), np.ones((1, 1)))[0])
 
 
 @pytest.mark.parametrize("kind", [TRUNCATED_NORMAL, BETA])

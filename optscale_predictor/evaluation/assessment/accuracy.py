@@ -3,22 +3,24 @@
 Every figure is a function of weights on the questions: equal weights give its value, the weights of a resample its
 value there. So one set of resamples serves all predictions, and differences between two of them are paired.
 
-Reliability of predicted means: do questions that are predicted alike have the mean score that is predicted?
+*Reliability* of predicted means asks something else: do questions that are predicted alike have the mean score that is
+predicted?
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor._support.parallel_map import in_parts
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
 from optscale_predictor.stats.estimators.evidence import log_evidence
 from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
 
-Floats = NDArray[np.float64]
+_BINS = 10
 
 #: The figures of a prediction, and what each is called in a table.
 FIGURES = {
@@ -48,10 +50,10 @@ class Resampled:
     """The figures of one prediction on held-out questions and on every resample of them.
 
     Attributes:
-        values: By the figure's name, [1 + resamples]: on the questions as they are, then on the resamples.
+        values: By the figure's name: on the questions as they are, then on the resamples.
     """
 
-    def __init__(self, values: Mapping[str, Floats]) -> None:
+    def __init__(self, values: Mapping[str, Float[Floats, " sets"]]) -> None:
         self.values = dict(values)
 
     def estimates(self) -> dict[str, Estimate]:
@@ -67,14 +69,20 @@ class Resampled:
         }
 
 
-def resampling_weights(num_questions: int, resamples: int = 1000, seed: int = 0) -> Floats:
-    """Weights of questions that sum to 1, [1 + resamples, questions]: equal ones first."""
+def resampling_weights(num_questions: int, resamples: int = 1000, seed: int = 0) -> Float[Floats, "sets questions"]:
+    """Weights of questions that sum to 1: equal ones first.
+
+    Args:
+        num_questions: Questions, >= 1.
+        resamples: How many; fewer, never below 200, of very many questions.
+        seed: Of the resampling.
+    """
     drawn = Bootstrap(1, num_questions, resamples, seed).weights
     return np.concatenate([np.full((1, num_questions), 1 / num_questions), drawn])
 
 
-def estimate(values: Floats) -> Estimate:
-    """The first of ``values`` [1 + resamples] with the spread of the others."""
+def estimate(values: Float[Floats, " sets"]) -> Estimate:
+    """The first of the values with the spread of the others."""
     rest = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or not rest.size:
         return Estimate(float("nan"), float("nan"), float("nan"), float("nan"))
@@ -82,8 +90,8 @@ def estimate(values: Floats) -> Estimate:
     return Estimate(float(values[0]), float(rest.std()), float(low), float(high))
 
 
-def difference(values: Floats) -> Difference:
-    """A difference of figures [1 + resamples]; a resample in which both are equal counts as half."""
+def difference(values: Float[Floats, " sets"]) -> Difference:
+    """A difference of figures; a resample in which both are equal counts as half."""
     rest = values[1:][np.isfinite(values[1:])]
     share = float((rest > 0).mean() + (rest == 0).mean() / 2) if rest.size else float("nan")
     return Difference(estimate(values), share)
@@ -95,7 +103,7 @@ def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -
     Args:
         prior: Predicted mean and standard deviation of each question's scores, and how many samples they are worth.
         observed: What the scores were.
-        weights: See :func:`resampling_weights`.
+        weights: Of questions, as :func:`resampling_weights` gives them.
     """
     prior = prior.broadcast_to(observed.mean.size)
     std = np.sqrt(observed.variance)
@@ -111,16 +119,33 @@ def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -
     )
 
 
-def r_squared(predicted: Floats, true: Floats, weights: Floats) -> Floats:
-    """Coefficient of determination under each set of weights, [sets]; at most 1, NaN where the truth does not vary."""
+def r_squared(
+    predicted: Float[Floats, " questions"], true: Float[Floats, " questions"], weights: Float[Floats, "sets questions"]
+) -> Float[Floats, " sets"]:
+    """Coefficient of determination under each set of weights; at most 1, NaN where the truth does not vary.
+
+    Args:
+        predicted: Of each question.
+        true: Of each question.
+        weights: Of the questions, rows summing to 1.
+    """
+    # Centred once: the difference of two large squares would lose digits.
     centred = true - true.mean()
     variance = weights @ centred**2 - (weights @ centred) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(variance > 1e-15, 1 - weights @ (predicted - true) ** 2 / variance, np.nan)
 
 
-def spearman(predicted: Floats, true: Floats, weights: Floats) -> Floats:
-    """Spearman's rank correlation under each set of weights, [sets]; NaN where one side does not vary."""
+def spearman(
+    predicted: Float[Floats, " questions"], true: Float[Floats, " questions"], weights: Float[Floats, "sets questions"]
+) -> Float[Floats, " sets"]:
+    """Spearman's rank correlation under each set of weights; NaN where one side does not vary.
+
+    Args:
+        predicted: Of each question.
+        true: Of each question.
+        weights: Of the questions, rows summing to 1.
+    """
     one, other = weighted_ranks(predicted, weights), weighted_ranks(true, weights)
     one, other = one - 0.5, other - 0.5  # mid-ranks have weighted mean 1/2
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -128,30 +153,54 @@ def spearman(predicted: Floats, true: Floats, weights: Floats) -> Floats:
         return np.where(spread > 1e-12, (weights * one * other).sum(-1) / spread, np.nan)
 
 
-def weighted_ranks(values: Floats, weights: Floats) -> Floats:
-    """Mid-ranks of values as shares in (0, 1), [sets, values]: the weight below plus half of that at the same value."""
-    _, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(place[order]) > 0])
+def weighted_ranks(
+    values: Float[Floats, " questions"], weights: Float[Floats, "sets questions"]
+) -> Float[Floats, "sets questions"]:
+    """Mid-ranks of values as shares in (0, 1): the weight below plus half of that at the same value.
+
+    Args:
+        values: Of each question.
+        weights: Of the questions, rows summing to 1.
+    """
+    _, position = np.unique(values, return_inverse=True)
+    order = np.argsort(position, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(position[order]) > 0])
     tied = np.add.reduceat(weights[:, order], starts, axis=1)
-    return np.asarray((tied.cumsum(-1) - tied / 2)[:, place])
+    return np.asarray((tied.cumsum(-1) - tied / 2)[:, position])
 
 
-def log_likelihood(prior: Prior, observed: ScoreStatistics) -> Floats:
-    """Mean log density of each question's scores under the truncated normal of the predicted moments, [questions].
+def log_likelihood(prior: Prior, observed: ScoreStatistics) -> Float[Floats, " questions"]:
+    """Mean log density of each question's scores under the truncated normal of the predicted moments.
 
     The density is exp(a x + b x^2) / Z: its mean log over scores is that at their mean, plus b times their variance.
+
+    Args:
+        prior: One a question.
+        observed: Statistics of the questions' scores.
     """
     fit = fit_moments(prior.mean, prior.within**2)
     return np.asarray(fit.log_prob(observed.mean) + fit.b * observed.variance)
 
 
-_BINS = 10
+def evidence(prior: Prior, observed: ScoreStatistics) -> Float[Floats, " questions"]:
+    """Log evidence of each question, in nats.
+
+    Args:
+        prior: One for all questions or one each.
+        observed: Statistics of the questions' scores.
+    """
+    prior = prior.broadcast_to(observed.mean.size)
+
+    def work(part: slice) -> Floats:
+        some = Prior(prior.mean[part], prior.std[part], prior.strength[part])
+        return log_evidence(some, ScoreStatistics(observed.count[part], observed.mean[part], observed.variance[part]))
+
+    return np.concatenate(in_parts(work, observed.mean.size, 128))
 
 
 @dataclass(frozen=True, eq=False)
-class ReliableMeans:
-    """Questions in bins of neighbouring predictions, about as many in each; arrays [bins].
+class MeanReliability:
+    """Questions in bins of neighbouring predictions, about as many in each.
 
     Attributes:
         count: Questions.
@@ -160,13 +209,13 @@ class ReliableMeans:
         error: Its standard error over questions; 0 where a bin has one.
     """
 
-    count: NDArray[np.int64]
-    predicted: Floats
-    observed: Floats
-    error: Floats
+    count: Int[Ints, " bins"]
+    predicted: Float[Floats, " bins"]
+    observed: Float[Floats, " bins"]
+    error: Float[Floats, " bins"]
 
 
-def reliable_means(prior: Prior, observed: ScoreStatistics, bins: int = _BINS) -> ReliableMeans:
+def mean_reliability(prior: Prior, observed: ScoreStatistics, bins: int = _BINS) -> MeanReliability:
     """Bins of the predicted means, and what was observed in them; equal predictions share a bin.
 
     Args:
@@ -180,15 +229,4 @@ def reliable_means(prior: Prior, observed: ScoreStatistics, bins: int = _BINS) -
     count = np.array([part.size for part in parts])
     predicted, mean = (np.array([of[part].mean() for part in parts]) for of in (prior.mean, observed.mean))
     spread = np.array([observed.mean[part].std(ddof=1) if part.size > 1 else 0.0 for part in parts])
-    return ReliableMeans(count, predicted, mean, spread / np.sqrt(count))
-
-
-def evidence(prior: Prior, observed: ScoreStatistics) -> Floats:
-    """Log evidence of each question, [questions], in nats."""
-    prior = prior.broadcast_to(observed.mean.size)
-
-    def work(part: slice) -> Floats:
-        some = Prior(prior.mean[part], prior.std[part], prior.strength[part])
-        return log_evidence(some, ScoreStatistics(observed.count[part], observed.mean[part], observed.variance[part]))
-
-    return np.concatenate(in_parts(work, observed.mean.size, 128))
+    return MeanReliability(count, predicted, mean, spread / np.sqrt(count))

@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.assessment.accuracy import ReliableMeans, reliable_means
+from optscale_predictor.evaluation.assessment.accuracy import MeanReliability, mean_reliability
 from optscale_predictor.evaluation.assessment.assessment_settings import Settings
-from optscale_predictor.evaluation.assessment.baseline_table import AccuracyRow, baseline_priors, compare, constant_of
+from optscale_predictor.evaluation.assessment.baseline_comparison import (
+    AccuracyRow,
+    baseline_priors,
+    compare,
+    constant_of,
+)
 from optscale_predictor.evaluation.assessment.baselines import Baseline, fit_baselines
 from optscale_predictor.evaluation.assessment.samples_saved import (
     CERTAIN,
@@ -22,20 +28,13 @@ from optscale_predictor.evaluation.assessment.samples_saved import (
     NONE,
     PREDICTOR,
     TRUE,
-    Saving,
+    SamplesSaved,
     StrengthRow,
     compare_strengths,
     measure_savings,
 )
 from optscale_predictor.evaluation.assessment.scored_questions import ScoredQuestions, two_sides
-from optscale_predictor.evaluation.assessment.simulated_runs import (
-    BETA,
-    TRUNCATED_NORMAL,
-    Ints,
-    Runs,
-    replayed,
-    simulate,
-)
+from optscale_predictor.evaluation.assessment.simulated_runs import BETA, TRUNCATED_NORMAL, Runs, replayed, simulate
 from optscale_predictor.pools import Pool
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.interval_coverage import Calibration, calibrate
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
     from optscale_predictor.predictor.model.config import PredictorConfig
 
-Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
 
@@ -76,8 +74,8 @@ class Assessment:
     notes: tuple[str, ...]
     accuracy: tuple[AccuracyRow, ...]
     calibration: Calibration
-    means: ReliableMeans
-    savings: tuple[Saving, ...]
+    means: MeanReliability
+    savings: tuple[SamplesSaved, ...]
     strengths: tuple[StrengthRow, ...]
 
 
@@ -94,11 +92,11 @@ def assess(
 
     Args:
         predictor: A checkpoint folder or hub id, or the predictor itself.
-        targets: Parquet of ``optscale targets``, or JSON lines; see ``read_targets``.
+        targets: Parquet of ``optscale targets``, or JSON lines.
         split: The split that is held out; not ``train``.
         pool: Scored pool whose recorded samples are replayed for the savings; simulated scores by default.
         source: Whose scores, where the predictor has learnt several or the file has several.
-        settings: See :class:`Settings`.
+        settings: Target scores, resamples and so on; the usual ones by default.
         say: Is told what is being done.
 
     Raises:
@@ -122,16 +120,15 @@ def assess(
     say("baselines")
     baselines = fit_baselines(train, held_out, embeddings, settings.seed)
     say("the predictor reads the held-out questions")
-    alone = model.predict(held_out.texts, source)
+    bare = model.predict(held_out.texts, source)
     told = model.predict(held_out.texts, source, labels=held_out.labels) if config.labels else None
-    found = assess_prior(told or alone, train, held_out, baselines, opened, settings, say, told and alone)
+    found = assess_prior(told or bare, train, held_out, baselines, opened, settings, say, told and bare)
     notes = (*provenance_notes(rows, split, config), *_left_out(dropped, split, embeddings), *found.notes)
-    # Names, not places on this machine: the card shows them.
+    # Names, not paths on this machine: the card shows them.
     called = predictor if isinstance(predictor, str) else ""
     called = Path(called).name if Path(called).is_dir() else called
-    place = Path(targets).name
     base = folder_name(config.base_model)
-    return replace(found, predictor=called, targets=place, split=split, base_model=base, notes=notes)
+    return replace(found, predictor=called, targets=Path(targets).name, split=split, base_model=base, notes=notes)
 
 
 def assess_prior(
@@ -142,7 +139,7 @@ def assess_prior(
     pool: Pool | None = None,
     settings: Settings | None = None,
     say: Say = lambda _: None,
-    alone: Prior | None = None,
+    without_labels: Prior | None = None,
 ) -> Assessment:
     """Assesses predictions, wherever they come from: those of several seeds can share their baselines.
 
@@ -150,11 +147,11 @@ def assess_prior(
         prior: One a held-out question.
         train: Training questions.
         held_out: Held-out questions.
-        baselines: See :func:`fit_baselines`.
-        pool: See :func:`assess`.
-        settings: See :class:`Settings`.
+        baselines: Fitted to the training questions, as :func:`fit_baselines` gives them.
+        pool: Scored pool whose recorded samples are replayed for the savings; simulated scores by default.
+        settings: Target scores, resamples and so on; the usual ones by default.
         say: Is told what is being done.
-        alone: Where the predictor was told labels, what it predicts from the questions alone; for one row more.
+        without_labels: Where the predictor was told labels, what it predicts without; for one row more.
 
     Raises:
         InputError: There are not as many predictions as questions, or the pool has none of them.
@@ -162,13 +159,13 @@ def assess_prior(
     settings = settings or Settings()
     say("accuracy, against baselines")
     priors = baseline_priors(baselines, train, settings)
-    accuracy = compare(prior, priors, held_out, settings, alone)
-    means = reliable_means(prior, held_out.statistics)
+    accuracy = compare(prior, priors, held_out, settings, without_labels)
+    means = mean_reliability(prior, held_out.statistics)
     known, every, notes = _runs(held_out, pool, settings)
     part = held_out.take(known)
     scores = None if pool is None else every[0].scores[0]
     calibration = calibrate(prior.take(known), part.statistics, scores)
-    savings: list[Saving] = []
+    savings: list[SamplesSaved] = []
     for runs in every:
         say(f"samples saved: {runs.kind}")
         mine = prior.take(known)
@@ -200,7 +197,7 @@ def _load(predictor: "str | OptScalePredictor") -> "OptScalePredictor":
 
 def _embeddings(
     config: "PredictorConfig", train: ScoredQuestions, held_out: ScoredQuestions
-) -> tuple[Floats, Floats] | None:
+) -> tuple[Float[Floats, "train width"], Float[Floats, "held_out width"]] | None:
     """Both sides' embeddings by the base model; None where it was merged into the checkpoint and is not to be had."""
     from optscale_predictor.evaluation.assessment.baselines import embed
 

@@ -1,24 +1,37 @@
-"""One picture of an assessment: where observed means fell, what predicted means are worth, and samples against hits.
+"""An assessment as files: Markdown for readers, JSON for model cards and programs, and a picture with matplotlib.
 
-An assessment as files: Markdown, JSON, and a picture where matplotlib is installed.
+The picture shows where observed means fell, what predicted means are worth, and samples against hits.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from optscale_predictor.errors import InputError, MissingExtraError
+from optscale_predictor.evaluation.assessment.accuracy import FIGURES, Difference, MeanReliability
 from optscale_predictor.evaluation.assessment.assess import Assessment
-from optscale_predictor.evaluation.assessment.assessment_tables import markdown
-from optscale_predictor.evaluation.assessment.baseline_table import ALONE
-from optscale_predictor.evaluation.assessment.samples_saved import CLAIRVOYANT, CONSTANT, NONE, ORACLE, PREDICTOR, TRUE
+from optscale_predictor.evaluation.assessment.baseline_comparison import WITHOUT_LABELS
+from optscale_predictor.evaluation.assessment.samples_saved import (
+    CLAIRVOYANT,
+    CONSTANT,
+    NONE,
+    ORACLE,
+    PREDICTOR,
+    TRUE,
+    SamplesSaved,
+    StrengthRow,
+)
+from optscale_predictor.pages.markdown import table
+from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.interval_coverage import Calibration
 
-if TYPE_CHECKING:
-    from optscale_predictor.evaluation.assessment.accuracy import ReliableMeans
+_COMPARED = ("r2_mean", "r2_std", "log_likelihood", "log_evidence")
+_TABLES = ("accuracy", "calibration", "means", "savings", "strengths")
 
 # Okabe and Ito's palette: told apart by readers who see colours differently. Dashes tell bounds from what can be run.
 _STYLES = {
@@ -31,8 +44,157 @@ _STYLES = {
 }
 
 
+def write_assessment(assessment: Assessment, folder: str | Path) -> list[Path]:
+    """Writes ``assessment.md``, ``assessment.json`` and, with matplotlib, ``assessment.png``; returns what it wrote.
+
+    Args:
+        assessment: The assessment.
+        folder: Made where it does not exist.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    page, content, picture = (folder / f"assessment.{ending}" for ending in ("md", "json", "png"))
+    written = [page, content]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.write_text(markdown(assessment), encoding="utf-8")
+        content.write_text(json.dumps(as_json(assessment), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        draw(assessment, picture)
+        written.append(picture)
+    except MissingExtraError:
+        pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write the assessment: {error.strerror or error}") from error
+    return written
+
+
+def markdown(assessment: Assessment) -> str:
+    """The whole assessment, from its title down."""
+    head = f"# Assessment of {assessment.predictor or 'a predictor'}"
+    about = (
+        f"On {assessment.questions:,} held-out questions; baselines are fitted to {assessment.training_questions:,} "
+        "training questions. ± is a bootstrap standard error over questions, [ ] a 95% interval."
+    )
+    notes = "\n".join(f"- {note}" for note in assessment.notes)
+    parts = [head, about, notes, accuracy_markdown(assessment), calibration_markdown(assessment.calibration)]
+    parts += [savings_markdown(assessment.savings), strengths_markdown(assessment.strengths)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def accuracy_markdown(assessment: Assessment) -> str:
+    """Every prediction's figures, and how much better the predictor is than each baseline."""
+    rows = assessment.accuracy
+    cells = [[row.name, *(_pm(row.figures[name]) for name in FIGURES), _strength(row.strength)] for row in rows]
+    compared = [
+        [row.name, *(_difference(row.predictor_better.get(name)) for name in _COMPARED)]
+        for row in rows
+        if row.predictor_better
+    ]
+    return "\n\n".join(
+        (
+            "## Accuracy",
+            table(["prediction", *FIGURES.values(), "strength"], cells, drop_empty=True),
+            "How much better the predictor is, and in what share of resamples it is better at all:",
+            table(["than", *(FIGURES[name] for name in _COMPARED)], compared, drop_empty=True),
+        )
+    )
+
+
+def calibration_markdown(found: Calibration) -> str:
+    """Coverage of intervals, and the PIT histogram in a line."""
+    header = ["interval", "holds the mean score", "holds a single score"]
+    cells = []
+    for index, level in enumerate(found.levels):
+        single = ""
+        if found.score_coverage:
+            single = f"{found.score_coverage[index]:.1%} ± {found.score_coverage_error[index]:.1%}"
+        cells.append([f"{level:.0%}", f"{found.coverage[index]:.1%} ± {found.coverage_error[index]:.1%}", single])
+    bins = ", ".join(map(str, found.histogram))
+    pit = (
+        f"PIT histogram, {len(found.histogram)} bins from 0 to 1: {bins} questions (even: "
+        f"{np.mean(found.histogram):.0f} ± {found.histogram_error[0]:.0f}); p-value of evenness {found.uniformity:.2g}."
+    )
+    return "\n\n".join(("## Calibration", table(header, cells, drop_empty=True), pit))
+
+
+def savings_markdown(savings: Sequence[SamplesSaved]) -> str:
+    """Samples a question at equal hit rates, one table for each origin of the scores and target."""
+    parts = ["## Samples saved"]
+    for kind, target in dict.fromkeys((one.kind, one.score_min) for one in savings):
+        rows = [one for one in savings if (one.kind, one.score_min) == (kind, target)]
+        shares = list(rows[0].at)
+        header = ["prior"]
+        for share in shares:
+            header += [f"samples at hit rate {rows[0].at[share].hit_rate:.3f} ({share:.0%} of all)", "fewer"]
+        cells = []
+        for row in rows:
+            compared = (_difference(row.at[share].fewer) if row is not rows[0] else "" for share in shares)
+            pairs = zip((_pm(row.at[share].samples, 2) for share in shares), compared, strict=True)
+            usual = "" if np.isnan(row.usual_samples) else f"{row.usual_samples:.2f} ({row.usual_hit_rate:.3f})"
+            cells.append([row.prior, *(cell for pair in pairs for cell in pair), usual])
+        header.append("samples (hit rate) at the usual settings")
+        parts += [f"score_min {target:g}, {kind}:", table(header, cells, drop_empty=True)]
+    return "\n\n".join(parts)
+
+
+def strengths_markdown(rows: Sequence[StrengthRow]) -> str:
+    """The learned strength and fixed ones."""
+    targets = list(rows[0].samples)
+    header = ["strength", FIGURES["log_evidence"]]
+    for target in targets:
+        header += [f"samples, score_min {target:g}", "learned draws fewer"]
+    cells = []
+    for row in rows:
+        cell = [row.name, _pm(row.log_evidence)]
+        for target in targets:
+            compared = "" if row is rows[0] else _difference(row.learned_fewer[target])
+            cell += [_pm(row.samples[target], 3), compared]
+        cells.append(cell)
+    return "\n\n".join(
+        ("## Strength: learned, or the same moments with a fixed one", table(header, cells, drop_empty=True))
+    )
+
+
+def figures(assessment: Assessment) -> dict[str, float]:
+    """The numbers that a model card shows, by flat names; what is not known is left out.
+
+    ``r2_mean``, ``r2_mean_error`` and so on for the predictor; ``best_baseline_r2_mean`` for the best of the others;
+    ``samples_0.95_at_99_predictor`` for samples a question at score_min 0.95 and 99% of the hit rate of all samples.
+    """
+    *others, ours = assessment.accuracy
+    found = {"questions": float(assessment.questions), "training_questions": float(assessment.training_questions)}
+    for name, figure in ours.figures.items():
+        found |= {name: figure.mean, f"{name}_error": figure.error}
+        theirs = [row.figures[name].mean for row in others if row.name != WITHOUT_LABELS]
+        theirs = [value for value in theirs if not math.isnan(value)]
+        found[f"best_baseline_{name}"] = max(theirs, default=math.nan)
+    kept = assessment.calibration
+    found |= {f"coverage_{100 * level:g}": held for level, held in zip(kept.levels, kept.coverage, strict=True)}
+    kinds = [one.kind for one in assessment.savings][:1]
+    for one in assessment.savings:
+        if one.kind in kinds and one.prior in (NONE, CONSTANT, PREDICTOR, TRUE):
+            for share, at in one.at.items():
+                name = f"{one.score_min:g}_at_{100 * share:g}_{one.prior.replace(' ', '_')}"
+                found |= {f"samples_{name}": at.samples.mean, f"fewer_{name}": at.fewer.of.mean}
+                found[f"hit_rate_{one.score_min:g}_at_{100 * share:g}"] = at.hit_rate
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def as_json(assessment: Assessment) -> dict[str, Any]:
+    """The assessment as JSON types: ``figures`` (flat numbers), ``tables``, and what it is of; the unknown is null."""
+    content = _plain(assessment)
+    tables = {name: content.pop(name) for name in _TABLES}
+    return {**content, "figures": figures(assessment), "tables": tables}
+
+
 def draw(assessment: Assessment, path: Path) -> None:
-    """Draws the picture into a PNG file.
+    """Draws the picture.
+
+    Args:
+        assessment: The assessment.
+        path: A PNG file.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -48,10 +210,10 @@ def draw(assessment: Assessment, path: Path) -> None:
     axes = list(figure.subplots(rows, 2, squeeze=False).flat)
     _draw_histogram(axes[0], assessment)
     _draw_means(axes[1], assessment.means)
-    for place, target in zip(axes[2:], targets, strict=False):
-        _draw_savings(place, assessment, target)
-    for place in axes[panels:]:
-        place.set_axis_off()
+    for panel, target in zip(axes[2:], targets, strict=False):
+        _draw_savings(panel, assessment, target)
+    for panel in axes[panels:]:
+        panel.set_axis_off()
     figure.savefig(path)
 
 
@@ -67,7 +229,7 @@ def _draw_histogram(axes: Any, assessment: Assessment) -> None:
     axes.set_title("Where observed means fell; even if predictions are right")
 
 
-def _draw_means(axes: Any, means: "ReliableMeans") -> None:
+def _draw_means(axes: Any, means: MeanReliability) -> None:
     ends = [min(means.predicted.min(), means.observed.min()), max(means.predicted.max(), means.observed.max())]
     axes.plot(ends, ends, color="#7F7F7F", linewidth=0.8, linestyle="--")
     axes.errorbar(means.predicted, means.observed, yerr=means.error, color="#0072B2", marker="o", capsize=2)
@@ -90,64 +252,19 @@ def _draw_savings(axes: Any, assessment: Assessment, target: float) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-_TABLES = ("accuracy", "calibration", "means", "savings", "strengths")
+def _pm(one: Estimate, digits: int = 3) -> str:
+    return "" if np.isnan(one.mean) else f"{one.mean:.{digits}f} ± {one.error:.{digits}f}"
 
 
-def figures(assessment: Assessment) -> dict[str, float]:
-    """The numbers that a model card shows, by flat names; what is not known is left out.
-
-    ``r2_mean``, ``r2_mean_error`` and so on for the predictor; ``best_baseline_r2_mean`` for the best of the others;
-    ``samples_0.95_at_99_predictor`` for samples a question at score_min 0.95 and 99% of the hit rate of all samples.
-    """
-    *others, ours = assessment.accuracy
-    found = {"questions": float(assessment.questions), "training_questions": float(assessment.training_questions)}
-    for name, figure in ours.figures.items():
-        found |= {name: figure.mean, f"{name}_error": figure.error}
-        theirs = [row.figures[name].mean for row in others if row.name != ALONE]
-        theirs = [value for value in theirs if not math.isnan(value)]
-        found[f"best_baseline_{name}"] = max(theirs, default=math.nan)
-    kept = assessment.calibration
-    found |= {f"coverage_{100 * level:g}": held for level, held in zip(kept.levels, kept.coverage, strict=True)}
-    kinds = [one.kind for one in assessment.savings][:1]
-    for one in assessment.savings:
-        if one.kind in kinds and one.prior in (NONE, CONSTANT, PREDICTOR, TRUE):
-            for share, at in one.at.items():
-                name = f"{one.score_min:g}_at_{100 * share:g}_{one.prior.replace(' ', '_')}"
-                found |= {f"samples_{name}": at.samples.mean, f"fewer_{name}": at.fewer.of.mean}
-                found[f"hit_rate_{one.score_min:g}_at_{100 * share:g}"] = at.hit_rate
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+def _difference(one: Difference | None, digits: int = 3) -> str:
+    if one is None or np.isnan(one.of.mean):
+        return ""
+    low, high = (f"{end:+.{digits}f}" for end in (one.of.low, one.of.high))
+    return f"{one.of.mean:+.{digits}f} [{low}, {high}], {one.better:.1%}"
 
 
-def as_json(assessment: Assessment) -> dict[str, Any]:
-    """The assessment as JSON types: ``figures`` (see :func:`figures`), ``tables``, and what it is of.
-
-    What is not known is null.
-    """
-    content = _plain(assessment)
-    tables = {name: content.pop(name) for name in _TABLES}
-    return {**content, "figures": figures(assessment), "tables": tables}
-
-
-def write_assessment(assessment: Assessment, folder: str | Path) -> list[Path]:
-    """Writes ``assessment.md``, ``assessment.json`` and, with matplotlib, ``assessment.png``; returns what it wrote.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    folder = Path(folder)
-    page, content, picture = (folder / f"assessment.{ending}" for ending in ("md", "json", "png"))
-    written = [page, content]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        page.write_text(markdown(assessment), encoding="utf-8")
-        content.write_text(json.dumps(as_json(assessment), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        draw(assessment, picture)
-        written.append(picture)
-    except MissingExtraError:
-        pass
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write the assessment: {error.strerror or error}") from error
-    return written
+def _strength(value: float | None) -> str:
+    return "by question" if value is None else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""Frozen embeddings: what a base model makes of a question before anybody tunes it.
-
-What a question's scores can be predicted from without training a language model: the baselines of an assessment.
+"""What a question's scores can be predicted from without training a language model: the baselines of an assessment.
 
 Every baseline is fitted on the training questions alone. Its settings are chosen on predictions of training questions
 by fits to the others (out of fold), near-duplicates in one fold: what a fit knows of a question's near-duplicate it
 would not know of a new question. The same out-of-fold predictions tell how much each baseline is to be trusted.
+
+Some of them stand on frozen embeddings: what a base model makes of a question before anybody tunes it.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +12,86 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import MissingExtraError
 from optscale_predictor.evaluation.assessment.scored_questions import ScoredQuestions
+from optscale_predictor.questions.near_duplicates import group_near_duplicates
 
-Floats = NDArray[np.float64]
+FOLDS = 5
+RIDGES = np.geomspace(0.1, 1000.0, 13)  # ridge strengths that are tried
+_BATCH = 64  # questions that are embedded at a time
+_EDGES = 0.02  # share of training questions beyond each bound of what a baseline may predict
+_LEAST = 1e-4  # distance of predictions from moments that no scores in [0, 1] have
+MEAN, LABELS, WORDS_AND_LABELS, WORDS, CHARACTERS, EMBEDDINGS, AVERAGE, AVERAGE_WITH_LABELS = (
+    "training mean",
+    "level and subject",
+    "TF-IDF ridge, words, level and subject",
+    "TF-IDF ridge, words",
+    "TF-IDF ridge, characters",
+    "ridge on frozen embeddings",
+    "average of word and embedding ridges",
+    "the same, with level and subject",
+)
 
-_BATCH = 64  # questions
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline's predictions.
+
+    Attributes:
+        name: What it is called.
+        out_of_fold: Mean and standard deviation of each training question's scores, predicted without it.
+        held_out: Those of each held-out question.
+    """
+
+    name: str
+    out_of_fold: Float[Floats, "train 2"]
+    held_out: Float[Floats, "held_out 2"]
 
 
-def embed(base_model: str, texts: Sequence[str], max_length: int = 256) -> Floats:
-    """Mean of the last layer over each text's tokens, scaled to unit length, [texts, hidden size].
+def fit_baselines(
+    train: ScoredQuestions,
+    held_out: ScoredQuestions,
+    embeddings: tuple[Float[Floats, "train width"], Float[Floats, "held_out width"]] | None,
+    seed: int = 0,
+) -> list[Baseline]:
+    """All baselines that the questions allow; moments are such as scores in [0, 1] can have.
 
     Args:
-        base_model: Folder, hub id or a name that ``models.resolve_model`` knows.
+        train: Training questions.
+        held_out: Held-out questions.
+        embeddings: Of both; None leaves out the baselines on them.
+        seed: Of the folds.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+    folds = grouped_folds(train.texts, FOLDS, seed)
+    found = [_constant(train, held_out, folds)]
+    labels = _label_columns(train, held_out) if _known(train) and _known(held_out) else None
+    words, characters = _text_features(train.texts, held_out.texts)
+    if labels is not None:
+        found.append(_least_squares(labels, train.moments, folds))
+        both = tuple(_side_by_side(text, label) for text, label in zip(words, labels, strict=True))
+        found.append(_ridge(WORDS_AND_LABELS, both, train.moments, folds))
+    found.append(_ridge(WORDS, words, train.moments, folds))
+    found.append(_ridge(CHARACTERS, characters, train.moments, folds))
+    if embeddings is not None:
+        found.append(_ridge(EMBEDDINGS, _standardised(*embeddings), train.moments, folds))
+        found.append(_average(AVERAGE, [one for one in found if one.name in (WORDS, EMBEDDINGS)]))
+        if labels is not None:
+            parts = [one for one in found if one.name in (WORDS_AND_LABELS, EMBEDDINGS)]
+            found.append(_average(AVERAGE_WITH_LABELS, parts))
+    return [_possible(one, train.moments) for one in found]
+
+
+def embed(base_model: str, texts: Sequence[str], max_length: int = 256) -> Float[Floats, "texts width"]:
+    """Mean of the last layer over each text's tokens, scaled to unit length.
+
+    Args:
+        base_model: A folder, a hub id, ``embedded:NAME`` or ``package:NAME``.
         texts: The texts; an empty one has one padding token.
         max_length: Tokens of a text that are read, >= 1.
 
@@ -55,76 +120,14 @@ def embed(base_model: str, texts: Sequence[str], max_length: int = 256) -> Float
     return found
 
 
-Ints = NDArray[np.int64]
-
-FOLDS = 5
-RIDGES = np.geomspace(0.1, 1000.0, 13)  # ridge strengths that are tried
-_EDGES = 0.02  # share of training questions beyond each bound of what a baseline may predict
-_LEAST = 1e-4  # distance of predictions from moments that no scores in [0, 1] have
-MEAN, LABELS, WORDS_AND_LABELS, WORDS, CHARACTERS, EMBEDDINGS, AVERAGE, AVERAGE_WITH_LABELS = (
-    "training mean",
-    "level and subject",
-    "TF-IDF ridge, words, level and subject",
-    "TF-IDF ridge, words",
-    "TF-IDF ridge, characters",
-    "ridge on frozen embeddings",
-    "average of word and embedding ridges",
-    "the same, with level and subject",
-)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A baseline's predictions.
-
-    Attributes:
-        name: What it is called.
-        out_of_fold: Mean and standard deviation of each training question's scores, predicted without it, [train, 2].
-        held_out: Those of each held-out question, [held-out, 2].
-    """
-
-    name: str
-    out_of_fold: Floats
-    held_out: Floats
-
-
-def fit_baselines(
-    train: ScoredQuestions, held_out: ScoredQuestions, embeddings: tuple[Floats, Floats] | None, seed: int = 0
-) -> list[Baseline]:
-    """All baselines that the questions allow; moments are such as scores in [0, 1] can have.
+def grouped_folds(texts: Sequence[str], num_folds: int, seed: int) -> Int[Ints, " texts"]:
+    """The fold of each text; near-duplicates share one, and folds are about equally large.
 
     Args:
-        train: Training questions.
-        held_out: Held-out questions.
-        embeddings: Of both, [questions, features]; None leaves out the baselines on them.
-        seed: Of the folds.
-
-    Raises:
-        MissingExtraError: scikit-learn is not installed.
+        texts: The texts.
+        num_folds: Folds, >= 1.
+        seed: Of the order in which groups of one size are shared out.
     """
-    folds = grouped_folds(train.texts, FOLDS, seed)
-    found = [_constant(train, held_out, folds)]
-    labels = _label_columns(train, held_out) if _known(train) and _known(held_out) else None
-    words, characters = _text_features(train.texts, held_out.texts)
-    if labels is not None:
-        found.append(_least_squares(labels, train.moments, folds))
-        both = tuple(_side_by_side(text, label) for text, label in zip(words, labels, strict=True))
-        found.append(_ridge(WORDS_AND_LABELS, both, train.moments, folds))
-    found.append(_ridge(WORDS, words, train.moments, folds))
-    found.append(_ridge(CHARACTERS, characters, train.moments, folds))
-    if embeddings is not None:
-        found.append(_ridge(EMBEDDINGS, _standardised(*embeddings), train.moments, folds))
-        found.append(_average(AVERAGE, [one for one in found if one.name in (WORDS, EMBEDDINGS)]))
-        if labels is not None:
-            parts = [one for one in found if one.name in (WORDS_AND_LABELS, EMBEDDINGS)]
-            found.append(_average(AVERAGE_WITH_LABELS, parts))
-    return [_possible(one, train.moments) for one in found]
-
-
-def grouped_folds(texts: Sequence[str], num_folds: int, seed: int) -> Ints:
-    """The fold of each text, [texts]; near-duplicates share one, and folds are about equally large."""
-    from optscale_predictor.questions.near_duplicates import group_near_duplicates
-
     groups = group_near_duplicates(texts, same_numbers=False)
     sizes = np.bincount(groups)
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
@@ -136,7 +139,7 @@ def grouped_folds(texts: Sequence[str], num_folds: int, seed: int) -> Ints:
     return fold_of[groups]
 
 
-def _out_of_fold(folds: Ints, predict: Callable[[NDArray[np.bool_], NDArray[np.bool_]], Floats]) -> Floats:
+def _out_of_fold(folds: Ints, predict: Callable[[Bools, Bools], Floats]) -> Floats:
     """Predictions of all training questions; ``predict`` gets masks of those to fit and of those to predict."""
     found = np.empty(0)
     for fold in np.unique(folds):
@@ -171,7 +174,7 @@ def _least_squares(columns: tuple[Floats, Floats], moments: Floats, folds: Ints)
     """Least squares on labels."""
     known, new = columns
 
-    def predict(fit: NDArray[np.bool_], at: Floats) -> Floats:
+    def predict(fit: Bools, at: Floats) -> Floats:
         return np.asarray(at @ np.linalg.lstsq(known[fit], moments[fit], rcond=None)[0])
 
     everything = np.ones(len(moments), np.bool_)
@@ -210,7 +213,7 @@ def _ridge(name: str, features: tuple[Any, Any], moments: Floats, folds: Ints) -
 
     known, new = features
 
-    def predict(fit: NDArray[np.bool_], left: NDArray[np.bool_]) -> Floats:
+    def predict(fit: Bools, left: Bools) -> Floats:
         fits = [Ridge(alpha=ridge).fit(known[fit], moments[fit]) for ridge in RIDGES]
         return np.stack([one.predict(known[left]) for one in fits], 1)
 

@@ -4,16 +4,15 @@ Who knows a question's scores beforehand gives up sooner on what is out of reach
 only gives up sooner draws fewer samples and reaches the target less often, which is no saving. So every prior is given
 the settings (alpha and floor) that serve it best at one hit rate, a share of what all samples would reach.
 
-How many samples a prediction is worth: the fixed strength that serves it best, and the learned against fixed.
+The learned strength is held against fixed ones in the same way: by the samples that it saves.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.evaluation.assessment.accuracy import (
     Difference,
     difference,
@@ -25,23 +24,21 @@ from optscale_predictor.evaluation.assessment.assessment_settings import Setting
 from optscale_predictor.evaluation.assessment.simulated_runs import Runs
 from optscale_predictor.evaluation.assessment.stopping_grid import (
     Beliefs,
-    Curve,
-    clairvoyant,
-    fewest_at,
-    follow,
-    grid,
-    know,
-    trace,
+    TradeOff,
+    all_settings,
+    clairvoyant_trade_off,
+    fewest_samples_at,
+    oracle_beliefs,
+    policy_beliefs,
+    sweep_settings,
 )
 from optscale_predictor.stats.bootstrap import Estimate
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
-
-Floats = NDArray[np.float64]
 
 NONE, CONSTANT, PREDICTOR, TRUE = "no prior", "constant prior", "predictor", "true moments"
 ORACLE, CLAIRVOYANT = "bound: oracle", "bound: clairvoyant"
 CERTAIN = 1e4  # samples that true moments are worth
+LEARNED = "learned"
 
 _SHOWN = 24  # points of a drawn curve
 
@@ -62,12 +59,12 @@ class AtHitRate:
 
 
 @dataclass(frozen=True)
-class Saving:
+class SamplesSaved:
     """One prior's trade-off of samples against hits, for one target score.
 
     Attributes:
         prior: Which.
-        kind: Where the scores come from; see ``Runs``.
+        kind: Where the scores come from, as ``Runs.kind`` has it.
         score_min: Target score.
         at: By share of the hit rate of all samples, what is drawn at that hit rate.
         usual_hit_rate: Hit rate at the alpha and floor that were asked for; NaN for bounds, which have none.
@@ -86,7 +83,7 @@ class Saving:
 
 def measure_savings(
     runs: Runs, priors: Mapping[str, Prior | None], settings: Settings, bounds: bool = True
-) -> list[Saving]:
+) -> list[SamplesSaved]:
     """Samples at an equal hit rate with each prior.
 
     Args:
@@ -99,90 +96,56 @@ def measure_savings(
         One a target and prior, bounds last.
     """
     weights = resampling_weights(runs.num_questions, settings.resamples, settings.seed)
-    swept = [(settings.alpha, settings.floor), *grid()]
-    followed = {name: _follow(runs, prior, settings.score_mins) for name, prior in priors.items()}
+    swept = [(settings.alpha, settings.floor), *all_settings()]
+    known = {name: _policy_beliefs(runs, prior, settings.score_mins) for name, prior in priors.items()}
     found = []
-    for place, target in enumerate(settings.score_mins):
-        beliefs = {name: one[place] for name, one in followed.items()}
-        curves = {name: trace(one, swept).over_runs(runs.num_questions) for name, one in beliefs.items()}
+    for index, target in enumerate(settings.score_mins):
+        beliefs = {name: one[index] for name, one in known.items()}
+        trade_offs = {name: sweep_settings(one, swept).over_runs(runs.num_questions) for name, one in beliefs.items()}
         if bounds:
-            known = know(runs.flat, runs.truth.tile(runs.num_orders), target)
-            curves[ORACLE] = trace(known, grid()).over_runs(runs.num_questions)
-            curves[CLAIRVOYANT] = clairvoyant(known).over_runs(runs.num_questions)
-        found += _compare(curves, len(priors), runs.kind, target, settings.shares, weights)
+            oracle = oracle_beliefs(runs.flat_scores, runs.truth.tile(runs.num_orders), target, runs.flat_usable)
+            trade_offs[ORACLE] = sweep_settings(oracle, all_settings()).over_runs(runs.num_questions)
+            trade_offs[CLAIRVOYANT] = clairvoyant_trade_off(oracle).over_runs(runs.num_questions)
+        found += _compare(trade_offs, len(priors), runs.kind, target, settings.shares, weights)
     return found
 
 
-def _follow(runs: Runs, prior: Prior | None, score_mins: Sequence[float]) -> list[Beliefs]:
+def _policy_beliefs(runs: Runs, prior: Prior | None, score_mins: Sequence[float]) -> list[Beliefs]:
     tiled = None if prior is None else prior.broadcast_to(runs.num_questions).tile(runs.num_orders)
-    return follow(runs.flat, tiled, score_mins)
+    return policy_beliefs(runs.flat_scores, tiled, score_mins, runs.flat_usable)
 
 
 def _compare(
-    curves: Mapping[str, Curve], num_priors: int, kind: str, target: float, shares: Sequence[float], weights: Floats
-) -> list[Saving]:
-    """Savings of each curve against the first; of the first ``num_priors`` the first setting is the usual one."""
-    names, first = list(curves), next(iter(curves.values()))
+    trade_offs: Mapping[str, TradeOff],
+    num_priors: int,
+    kind: str,
+    target: float,
+    shares: Sequence[float],
+    weights: Floats,
+) -> list[SamplesSaved]:
+    """Savings of each trade-off against the first; of the first ``num_priors`` the first setting is the usual one."""
+    names, first = list(trade_offs), next(iter(trade_offs.values()))
     most = (first.hits @ weights.T).max(0)
     at: dict[str, dict[float, AtHitRate]] = {name: {} for name in names}
     for share in shares:
-        samples = {name: fewest_at(curve, share * most, weights) for name, curve in curves.items()}
+        samples = {name: fewest_samples_at(one, share * most, weights) for name, one in trade_offs.items()}
         for name in names:
             fewer = difference(samples[names[0]] - samples[name])
             at[name][share] = AtHitRate(float(share * most[0]), estimate(samples[name]), fewer)
-    usual = {name: (curve.hits[0].mean(), curve.samples[0].mean()) for name, curve in curves.items()}
+    usual = {name: (one.hits[0].mean(), one.samples[0].mean()) for name, one in trade_offs.items()}
     usual |= dict.fromkeys(names[num_priors:], (np.nan, np.nan))
     found = []
-    for name, curve in curves.items():
+    for name, one in trade_offs.items():
         rate, drawn = map(float, usual[name])
-        found.append(Saving(name, kind, target, at[name], rate, drawn, _points(curve)))
+        found.append(SamplesSaved(name, kind, target, at[name], rate, drawn, _points(one)))
     return found
 
 
-def _points(curve: Curve) -> tuple[tuple[float, float], ...]:
+def _points(one: TradeOff) -> tuple[tuple[float, float], ...]:
     """The trade-off as it would be drawn: attainable hit rates with the fewest samples there."""
-    rates = np.linspace(curve.hits.mean(-1).min(), curve.hits.mean(-1).max(), _SHOWN)
-    even = np.full((1, curve.hits.shape[1]), 1 / curve.hits.shape[1])
-    return tuple((float(rate), float(fewest_at(curve, np.array([rate]), even)[0])) for rate in rates)
-
-
-LEARNED = "learned"
-LEAST, MOST = 1.0, 512.0
-_STEP = 2.0  # ratio of the strengths that are tried
-_ENOUGH = 200  # questions; one number needs no more to be fitted to a tenth or so
-
-
-def best_strength(moments: Floats, observed: ScoreStatistics, seed: int = 0) -> float:
-    """The strength, in [1, 512], at which predictions have the greatest evidence.
-
-    Args:
-        moments: Predicted means and standard deviations of questions that were not used to predict them (out of fold),
-            [questions, 2].
-        observed: Their scores.
-        seed: Which questions are taken where there are very many.
-    """
-    chosen = np.random.default_rng(seed).permutation(len(moments))[:_ENOUGH]
-    mean, std = moments[chosen].T
-    parts = ScoreStatistics(*(part[chosen] for part in (observed.count, observed.mean, observed.variance)))
-
-    @cache
-    def gain(step: int) -> float:
-        return float(evidence(Prior.expecting(mean, std, start * _STEP**step), parts).mean())
-
-    # As many samples as have a mean that errs as much: right but for what the spread and the shape add.
-    error = max(float(((mean - parts.mean) ** 2).mean()), RESOLUTION**2)
-    start = float(np.clip((std**2).mean() / error, LEAST, MOST))
-    low, high = (round(np.log(edge / start) / np.log(_STEP)) for edge in (LEAST, MOST))
-    best = 0
-    while low < best and gain(best - 1) > gain(best):
-        best -= 1
-    while best < high and gain(best + 1) > gain(best):
-        best += 1
-    # The top of a parabola through the three.
-    below, at, above = gain(best - 1), gain(best), gain(best + 1)
-    bend = 2 * at - below - above
-    offset = 0.5 * (above - below) / bend if bend > 0 else 0.0
-    return float(np.clip(start * _STEP ** (best + np.clip(offset, -0.5, 0.5)), LEAST, MOST))
+    rates = np.linspace(one.hits.mean(-1).min(), one.hits.mean(-1).max(), _SHOWN)
+    even = np.full((1, one.hits.shape[1]), 1 / one.hits.shape[1])
+    return tuple((float(rate), float(fewest_samples_at(one, np.array([rate]), even)[0])) for rate in rates)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Questions with the moments of their scores: what a predictor is assessed on, and what baselines learn from.
 
-What a checkpoint says of its own making, held against the file that it is assessed on.
+Which questions are held out follows from the file of targets, or from the rule that the checkpoint was made with; what
+a checkpoint says of its own making is held against the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.estimators import ScoreStatistics
 
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from optscale_predictor.predictor.model.config import PredictorConfig
     from optscale_predictor.predictor.training.training_targets import Target
 
-Floats = NDArray[np.float64]
 Labels = Mapping[str, str]
 
 LEAST = 10  # questions on each side, below which no figure means anything
@@ -62,8 +64,8 @@ class ScoredQuestions:
         return cls(tuple(one.question for one in targets), statistics, labels, None not in numbers)
 
     @property
-    def moments(self) -> Floats:
-        """Mean and standard deviation of each question's scores, [questions, 2]."""
+    def moments(self) -> Float[Floats, "questions 2"]:
+        """Mean and standard deviation of each question's scores."""
         return np.stack([self.statistics.mean, np.sqrt(self.statistics.variance)], -1)
 
     def take(self, questions: "Sequence[int] | NDArray[np.intp]") -> "ScoredQuestions":
@@ -79,7 +81,7 @@ class ScoredQuestions:
 
 
 def two_sides(
-    targets: "Sequence[Target]", split: str, place: str, assumed_samples: float = 64.0
+    targets: "Sequence[Target]", split: str, name: str, assumed_samples: float = 64.0
 ) -> tuple[ScoredQuestions, ScoredQuestions, int]:
     """Training questions, held-out questions, and how many of the latter were dropped as training questions too.
 
@@ -89,8 +91,8 @@ def two_sides(
     Args:
         targets: All of them, each with its split.
         split: The split that is held out; not ``train``.
-        place: What errors call the targets.
-        assumed_samples: See :meth:`ScoredQuestions.from_targets`.
+        name: What errors call the targets.
+        assumed_samples: Scores behind the moments of targets that do not say, >= 1.
 
     Raises:
         InputError: The split is the one that predictors are trained on, or a side has too few questions.
@@ -103,7 +105,7 @@ def two_sides(
     held_out = [one for one in named if _plain(one.question) not in seen]
     for side, questions in (("train", train), (split, held_out)):
         if len(questions) < LEAST:
-            raise InputError(f"{place}: {len(questions)} questions of split {side!r}; an assessment needs {LEAST}")
+            raise InputError(f"{name}: {len(questions)} questions of split {side!r}; an assessment needs {LEAST}")
     learnt, asked = (ScoredQuestions.from_targets(side, assumed_samples) for side in (train, held_out))
     return learnt, asked, len(named) - len(held_out)
 
@@ -114,6 +116,10 @@ def _plain(text: str) -> str:
 
 def read_sides(path: str | Path, config: "PredictorConfig") -> "list[Target]":
     """The targets with their sides: as the file says or, where it does not, by the rule the checkpoint was made with.
+
+    Args:
+        path: The file of targets.
+        config: The checkpoint's.
 
     Raises:
         InputError: The file cannot be read, or the checkpoint's rule.
@@ -130,6 +136,11 @@ def read_sides(path: str | Path, config: "PredictorConfig") -> "list[Target]":
 
 def of_source(targets: "Sequence[Target]", source: str | None, path: str | Path) -> "list[Target]":
     """The targets of one source of scores; all, where the file has one source alone.
+
+    Args:
+        targets: All that the file has.
+        source: Name of the source; None where there is one alone.
+        path: What errors call the targets.
 
     Raises:
         InputError: The file has several, and none of them is named.

@@ -1,5 +1,8 @@
 """Where ``optscale`` stops, at every alpha and floor at once, and the fewest samples with which it reaches a hit rate.
 
+A sample *reaches* the target as it does for the policies: it scores at least ``score_min`` and is usable, which one
+that was cut off before it gave an answer is not. What such a sample scored still tells of the question's distribution.
+
 The policy decides by two numbers alone: how likely so many samples as were drawn should have reached the target, and
 how likely the samples left would. Neither depends on alpha or floor, so both are computed once a prefix, and a few
 hundred settings cost no more than comparing them. (Tests hold every setting against a run of the policy itself.)
@@ -13,16 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Int
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor._support.parallel_map import in_parts
 from optscale_predictor.policies import Draws
 from optscale_predictor.policies.belief import VAGUE, belief
 from optscale_predictor.stats.bound import log_misses
 from optscale_predictor.stats.estimators import Prior
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ALPHAS = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.0)
 _LOW_FLOORS = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
@@ -57,54 +58,70 @@ class Beliefs:
     """What the policy believes along each run, for one target score.
 
     Attributes:
-        log_miss: log P(as many samples as were drawn all miss), after n = 1, 2, ... samples, [runs, samples].
+        log_miss: log P(as many samples as were drawn all miss), after n = 1, 2, ... samples.
         hope: P(one of the samples left reaches the target), likewise. Both NaN once the target is reached.
-        first: [runs], the sample that first reaches the target, from 1; one more than there are where none does.
+        first: The sample that first reaches the target, from 1; one more than there are where none does.
     """
 
-    log_miss: Floats
-    hope: Floats
-    first: Ints
+    log_miss: Float[Floats, "runs samples"]
+    hope: Float[Floats, "runs samples"]
+    first: Int[Ints, " runs"]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Hits and samples of each question (means over its runs) at every setting, both [settings, questions]."""
+class TradeOff:
+    """What samples buy at every setting of a rule.
 
-    hits: Floats
-    samples: Floats
+    Attributes:
+        hits: Share of a question's runs that reach the target, in [0, 1].
+        samples: Samples drawn, the mean over its runs.
+    """
 
-    def over_runs(self, num_questions: int) -> "Curve":
-        """Means over runs, which are laid out [orders, questions]."""
+    hits: Float[Floats, "settings questions"]
+    samples: Float[Floats, "settings questions"]
+
+    def over_runs(self, num_questions: int) -> "TradeOff":
+        """Means over runs, which are laid out [orders, questions].
+
+        Args:
+            num_questions: Questions, >= 1.
+        """
         shape = (len(self.hits), -1, num_questions)
-        return Curve(self.hits.reshape(shape).mean(1), self.samples.reshape(shape).mean(1))
+        return TradeOff(self.hits.reshape(shape).mean(1), self.samples.reshape(shape).mean(1))
 
 
-def follow(scores: Floats, prior: Prior | None, score_mins: Sequence[float]) -> list[Beliefs]:
-    """The beliefs along runs, for each target score.
+def policy_beliefs(
+    scores: Float[Floats, "runs samples"],
+    prior: Prior | None,
+    score_mins: Sequence[float],
+    usable: Bool[Bools, "runs samples"] | None = None,
+) -> list[Beliefs]:
+    """What the policy believes along runs, for each target score.
 
     Args:
-        scores: [runs, samples], in the order drawn. What comes after a score that reaches every target is not read.
+        scores: In the order drawn. What comes after a usable score that reaches every target is not read.
         prior: One for all runs or one a run; None as the policy takes it, for one sample's worth of anything.
         score_mins: Target scores, in [0, 1].
+        usable: Whether a sample may be returned; all by default.
     """
     prior = (VAGUE if prior is None else prior).broadcast_to(len(scores))
+    usable = np.ones(scores.shape, np.bool_) if usable is None else usable
 
     def work(part: slice) -> list[Beliefs]:
-        return _follow(scores[part], prior.take(np.arange(len(scores))[part]), score_mins)
+        return _beliefs(scores[part], usable[part], prior.take(np.arange(len(scores))[part]), score_mins)
 
     parts = in_parts(work, len(scores), _AT_ONCE)
-    return [_joined([part[place] for part in parts]) for place in range(len(score_mins))]
+    return [_joined([part[index] for part in parts]) for index in range(len(score_mins))]
 
 
-def _follow(scores: Floats, prior: Prior, score_mins: Sequence[float]) -> list[Beliefs]:
-    firsts = [first_reaching(scores, target) for target in score_mins]
+def _beliefs(scores: Floats, usable: Bools, prior: Prior, score_mins: Sequence[float]) -> list[Beliefs]:
+    firsts = [first_hit(scores, target, usable) for target in score_mins]
     found = [Beliefs(np.full(scores.shape, np.nan), np.full(scores.shape, np.nan), first) for first in firsts]
     last = np.max(firsts, 0)
     for drawn in range(1, scores.shape[1]):  # with all samples drawn there is nothing left to decide
         open_ = np.flatnonzero(last > drawn)
         if open_.size:
-            _believe(found, open_, scores[open_, :drawn], prior.take(open_), score_mins)
+            _update(found, open_, scores[open_, :drawn], prior.take(open_), score_mins)
     return found
 
 
@@ -113,9 +130,11 @@ def _joined(parts: Sequence[Beliefs]) -> Beliefs:
     return Beliefs(log_miss, hope, first)
 
 
-def _believe(found: list[Beliefs], rows: Ints, scores: Floats, prior: Prior, score_mins: Sequence[float]) -> None:
+def _update(found: list[Beliefs], rows: Ints, scores: Floats, prior: Prior, score_mins: Sequence[float]) -> None:
+    """Writes down what the policy believes of ``rows`` after these scores, where a target is not reached yet."""
     drawn = scores.shape[1]
     unused = np.full(scores.shape, -1), np.full(scores.shape, np.nan)
+    # One posterior serves all targets: it depends on the scores alone.
     posterior = belief(Draws(scores, *unused, np.full(len(rows), drawn), prior), "posterior")
     for one, target in zip(found, score_mins, strict=True):
         missing = np.flatnonzero(one.first[rows] > drawn)
@@ -128,23 +147,50 @@ def _believe(found: list[Beliefs], rows: Ints, scores: Floats, prior: Prior, sco
         one.hope[rows[missing], drawn - 1] = -np.expm1(log_misses(log_below, part.log_weight, left))
 
 
-def know(scores: Floats, truth: Prior, score_min: float) -> Beliefs:
-    """What the policy ``oracle`` goes by: each run's score distribution is known, and hope does not wane."""
+def oracle_beliefs(
+    scores: Float[Floats, "runs samples"],
+    truth: Prior,
+    score_min: float,
+    usable: Bool[Bools, "runs samples"] | None = None,
+) -> Beliefs:
+    """What the policy ``oracle`` goes by: each run's score distribution is known, and hope does not wane.
+
+    Args:
+        scores: In the order drawn.
+        truth: Moments of the scores, one for all runs or one a run.
+        score_min: Target score, in [0, 1].
+        usable: Whether a sample may be returned; all by default.
+    """
     runs, cap = scores.shape
     log_below = truth.broadcast_to(runs).distribution().log_below(score_min)[:, None]
     hope = np.broadcast_to(-np.expm1(cap * log_below), scores.shape)
     with np.errstate(invalid="ignore"):
-        return Beliefs(np.arange(1, cap + 1) * log_below, hope, first_reaching(scores, score_min))
+        return Beliefs(np.arange(1, cap + 1) * log_below, hope, first_hit(scores, score_min, usable))
 
 
-def first_reaching(scores: Floats, score_min: float) -> Ints:
-    """The sample of each run that first reaches the target, from 1; one more than there are where none does."""
+def first_hit(
+    scores: Float[Floats, "runs samples"], score_min: float, usable: Bool[Bools, "runs samples"] | None = None
+) -> Int[Ints, " runs"]:
+    """The sample of each run that first reaches the target, from 1; one more than there are where none does.
+
+    Args:
+        scores: In the order drawn; NaN reaches nothing.
+        score_min: Target score, in [0, 1].
+        usable: Whether a sample may be returned; all by default.
+    """
     reached = scores >= score_min
+    if usable is not None:
+        reached = reached & usable
     return np.asarray(np.where(reached.any(-1), reached.argmax(-1) + 1, scores.shape[1] + 1))
 
 
-def trace(beliefs: Beliefs, settings: Sequence[tuple[float, float]]) -> Curve:
-    """Hits and samples of every run at settings (alpha, floor), both [settings, runs]."""
+def sweep_settings(beliefs: Beliefs, settings: Sequence[tuple[float, float]]) -> TradeOff:
+    """Hits and samples of every run at every setting, both [settings, runs].
+
+    Args:
+        beliefs: Along the runs.
+        settings: Pairs of alpha, in (0, 1], and floor, in [0, 1).
+    """
     cap = beliefs.hope.shape[1]
     # A rule first met after n samples has its running extreme met from n on: n is one more than the times it is not.
     miss = np.minimum.accumulate(np.nan_to_num(beliefs.log_miss, nan=np.inf), -1)
@@ -153,35 +199,38 @@ def trace(beliefs: Beliefs, settings: Sequence[tuple[float, float]]) -> Curve:
     hopeless = {floor: _first(hope < floor) for floor in {floor for _, floor in settings}}
     most = np.minimum(beliefs.first, cap)
     samples = np.stack([np.minimum(np.minimum(confident[a], hopeless[f]), most) for a, f in settings])
-    return Curve((samples >= beliefs.first).astype(np.float64), samples.astype(np.float64))
+    return TradeOff((samples >= beliefs.first).astype(np.float64), samples.astype(np.float64))
 
 
-def grid() -> list[tuple[float, float]]:
+def all_settings() -> list[tuple[float, float]]:
     """The settings (alpha, floor) that are swept; alpha 1 and floor 0 never give up."""
     return [(alpha, floor) for alpha in ALPHAS for floor in FLOORS]
 
 
-def clairvoyant(beliefs: Beliefs) -> Curve:
-    """The least samples for any hit rate: runs that first hit late are given up after one sample. [caps, runs]."""
+def clairvoyant_trade_off(beliefs: Beliefs) -> TradeOff:
+    """The least samples for any hit rate, both [caps, runs]: runs that first hit late are given up after one sample."""
     caps = np.arange(1, beliefs.hope.shape[1] + 1)[:, None]
     hits = beliefs.first <= caps
-    return Curve(hits.astype(np.float64), np.where(hits, beliefs.first, 1).astype(np.float64))
+    return TradeOff(hits.astype(np.float64), np.where(hits, beliefs.first, 1).astype(np.float64))
 
 
-def fewest_at(curve: Curve, hit_rate: Floats, weights: Floats) -> Floats:
-    """Least samples a question with which mixtures of the settings have a hit rate, [sets of weights].
+def fewest_samples_at(
+    trade_off: TradeOff, hit_rate: Float[Floats, " sets"], weights: Float[Floats, "sets questions"]
+) -> Float[Floats, " sets"]:
+    """Least samples a question with which mixtures of the settings have a hit rate, under each set of weights.
 
     The lower convex hull of the settings' points at ``hit_rate``, by its dual: the greatest over prices of a hit, of
     the least samples net of the hits' price. Infinite where no setting has the hit rate.
 
     Args:
-        curve: See :class:`Curve`.
-        hit_rate: [sets].
-        weights: On questions, [sets, questions], rows summing to 1.
+        trade_off: Hits and samples at each setting.
+        hit_rate: In [0, 1].
+        weights: On questions, rows summing to 1.
     """
-    hits, samples = curve.hits @ weights.T, curve.samples @ weights.T
+    hits, samples = trade_off.hits @ weights.T, trade_off.samples @ weights.T
     every = np.arange(len(weights))
     low, high = np.zeros(len(weights)), np.full(len(weights), 1e6)
+    # The dearer a hit, the more of them the best setting has: the price at the wanted rate is found by bisection.
     for _ in range(_HALVINGS):
         price = (low + high) / 2
         best = (samples - price * hits).argmin(0)
@@ -191,7 +240,7 @@ def fewest_at(curve: Curve, hit_rate: Floats, weights: Floats) -> Floats:
     return np.where(hits.max(0) >= hit_rate - 1e-12, value, np.inf)
 
 
-def _first(met: NDArray[np.bool_]) -> Ints:
+def _first(met: Bools) -> Ints:
     """After how many samples a rule that stays met is first met, from 1; one more than there are where never."""
     return np.asarray((~met).sum(-1) + 1)
 
