@@ -12,14 +12,17 @@ from synthetic_pool import write_pool
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import FILES, compare, read_record, replay_pool
-from optscale_predictor.evaluation.report.best_of_k import expected_best
 from optscale_predictor.evaluation.report.coverage import promises
-from optscale_predictor.evaluation.report.difficulty import choose, difficulty
-from optscale_predictor.evaluation.report.formatting import answer, first_answer, second_answer
-from optscale_predictor.evaluation.report.policy_names import labels
+from optscale_predictor.evaluation.report.difficulty import difficulty, select_examples
+from optscale_predictor.evaluation.report.formatting import (
+    conclusion,
+    conclusion_against_reference,
+    conclusion_at_equal_accuracy,
+)
 from optscale_predictor.evaluation.report.report_tables import latex_text, policies_table, savings_table
-from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k, against_reference
-from optscale_predictor.evaluation.report.wall_time import paces, speed_ups
+from optscale_predictor.evaluation.report.run_data import policy_labels
+from optscale_predictor.evaluation.report.run_summary import run_times, speed_ups
+from optscale_predictor.evaluation.report.savings import expected_best
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
 from optscale_predictor.pools import Pool
@@ -136,7 +139,7 @@ def test_large_pools_have_exact_chances():
 
 def test_savings_against_the_reference_are_paired(comparison, folders):
     ours, its = (outcomes_of(folders[:3], policy) for policy in (OURS, REFERENCE))
-    saving = against_reference(named(comparison, OURS), comparison.reference, "correct")
+    saving = comparison.reference_saving(named(comparison, OURS))
     gap = by_question(ours, "correct") - by_question(its, "correct")
     assert saving.difference.point == pytest.approx(gap.mean())
     assert saving.difference.estimate.error == pytest.approx(gap.std(ddof=1) / np.sqrt(len(gap)), rel=0.1)
@@ -150,7 +153,7 @@ def test_savings_against_the_reference_are_paired(comparison, folders):
 
 def test_savings_at_equal_accuracy_are_read_off_the_curve(comparison):
     result = named(comparison, OURS)
-    found = against_best_of_k(result, comparison, comparison.curve)
+    found = comparison.equal_best_of_k(result)
     y, goal = comparison.curve.correct.mean(0), result.means["correct"].point
     assert (np.diff(y) > 0).all() and y[0] < goal < y[-1] and not found.beyond
     want = np.interp(goal, y, np.arange(1, 9))
@@ -170,12 +173,12 @@ def test_savings_at_equal_accuracy_are_read_off_the_curve(comparison):
 def test_a_policy_beyond_the_curve_saves_at_least_the_deepest(comparison):
     result = named(comparison, OURS)
     better = replace(comparison.curve, correct=np.minimum(comparison.curve.correct, 0.3))
-    found = against_best_of_k(result, comparison, better)
+    found = replace(comparison, curve=better).equal_best_of_k(result)
     assert found.beyond and found.beyond_share == 1 and found.number.point == 8
     easy = replace(comparison.curve, correct=np.ones_like(comparison.curve.correct))
-    assert against_best_of_k(result, comparison, easy).number.point == 1
+    assert replace(comparison, curve=easy).equal_best_of_k(result).number.point == 1
     shown = savings_table(replace(comparison, curve=better))
-    assert "No Best-of-k up to k = 8 is as accurate" in first_answer(replace(comparison, curve=better))
+    assert "No Best-of-k up to k = 8 is as accurate" in conclusion_at_equal_accuracy(replace(comparison, curve=better))
     assert shown.rows[0][4] == "> 8" and shown.rows[0][5].startswith("≥ ")
 
 
@@ -206,7 +209,7 @@ def test_promises_are_counted(comparison, folders):
 
 
 def test_wall_time_is_against_the_reference_alone(folders):
-    found = {one.run: one for one in paces(compare([read_record(one) for one in folders]))}
+    found = {one.run: one for one in run_times(compare([read_record(one) for one in folders]))}
     assert found["ours"].speed_up == pytest.approx(30 / 8)
     spent = {name: json.loads((folders[0].parent / name / "run.json").read_text()) for name in ("ours", "reference")}
     assert found["ours"].tokens_ratio == pytest.approx(spent["reference"]["tokens"] / spent["ours"]["tokens"])
@@ -219,9 +222,11 @@ def test_wall_time_is_against_the_reference_alone(folders):
 
 def test_the_answer_is_plain(comparison, folders):
     mine, its = (by_question(outcomes_of(folders[:3], policy), "tokens").mean() for policy in (OURS, REFERENCE))
-    equal = against_best_of_k(comparison.primary, comparison, comparison.curve)
-    first, second = first_answer(comparison), second_answer(comparison)
-    assert first.startswith(f"optscale spends {mine:,.0f} tokens and ") and answer(comparison) == f"{first} {second}"
+    equal = comparison.equal_best_of_k(comparison.primary)
+    first, second = conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison)
+    assert (
+        first.startswith(f"optscale spends {mine:,.0f} tokens and ") and conclusion(comparison) == f"{first} {second}"
+    )
     assert f"Best-of-k needs k = {equal.number.point:.1f} and {equal.tokens.point:,.0f} tokens: " in first
     own = equal.saved_tokens.estimate
     assert (
@@ -233,24 +238,26 @@ def test_the_answer_is_plain(comparison, folders):
     gap = by_question(outcomes_of(folders[:3], OURS), "correct") - by_question(
         outcomes_of(folders[:3], REFERENCE), "correct"
     )
-    own = against_reference(comparison.primary, comparison.reference, "correct").difference.estimate
+    own = comparison.reference_saving(comparison.primary).difference.estimate
     ends = f"{-100 * own.high:.1f} to {-100 * own.low:.1f}"
     assert gap.mean() < 0 and second.startswith(
         f"optscale is {-100 * gap.mean():.1f} points (95% interval {ends}) less accurate than best_of_n "
     )
     assert f"{100 * (1 - mine / its):.0f}% fewer tokens (" in second
-    better = second_answer(compare([read_record(one) for one in folders[:3]], VOTES))
+    better = conclusion_against_reference(compare([read_record(one) for one in folders[:3]], VOTES))
     assert better.startswith("optscale is ") and " asc_beta" in better
     assert all(len(sentence) < 200 for said in (first, second) for sentence in said.split(". "))
     alone = compare([read_record(folders[3])])
-    assert answer(alone).startswith("optscale reaches accuracy ") and savings_table(alone) is None
-    assert answer(alone).endswith("No run is there to compare it with.")
+    assert conclusion(alone).startswith("optscale reaches accuracy ") and savings_table(alone) is None
+    assert conclusion(alone).endswith("No run is there to compare it with.")
 
 
 def test_what_cannot_be_told_apart_is_called_equal_as_far_as_one_can_tell(pools, tmp_path):
     """A target that nothing reaches draws every sample, and answers what Best-of-N does."""
     stubborn = "optscale:score_min=1.0,alpha=0.999999,max_samples=8,floor=0.0"
-    said = second_answer(compare([read_record(record_run(tmp_path / "run", pools[0], (stubborn, REFERENCE)))]))
+    said = conclusion_against_reference(
+        compare([read_record(record_run(tmp_path / "run", pools[0], (stubborn, REFERENCE)))])
+    )
     assert said.startswith("optscale is as accurate as best_of_n (max_samples=8), as far as 40 questions can tell: ")
 
 
@@ -304,7 +311,7 @@ def test_without_gold_answers_scores_are_compared(tmp_path):
         [replay_pool(pool, [parse_policy("optscale:max_samples=4"), parse_policy("best_of_n:max_samples=4")])]
     )
     assert found.quality == "score" and found.primary.means["score"].point > 0.5
-    assert "scored" in answer(found) and difficulty(found) is None
+    assert "scored" in conclusion(found) and difficulty(found) is None
     want = np.mean(np.max(scores, -1))
     assert found.curve.score[:, -1].mean() == pytest.approx(want) == found.reference.means["score"].point
     assert [name for name in policies_table(found).header[:2]] == ["policy", "samples"]
@@ -385,7 +392,7 @@ def test_labels_tell_policies_apart():
         ("best_of_n:max_samples=4", None),
         ("esc:max_samples=8", None),
     ]
-    assert labels(given) == [
+    assert policy_labels(given) == [
         "optscale (score_min=0.8)",
         "optscale (score_min=0.9, no predictor)",
         "optscale (score_min=0.9, predictor tuned)",
@@ -395,17 +402,17 @@ def test_labels_tell_policies_apart():
 
 
 def test_the_most_instructive_questions_come_first(comparison):
-    every = choose(comparison, difficulty(comparison).share)
-    assert sorted(every.places) == list(range(40)) and every.shown == every.totals
-    few = choose(comparison, difficulty(comparison).share, 12)
-    assert len(few.places) <= 12 and len(set(few.places)) == len(few.places)
+    every = select_examples(comparison, difficulty(comparison).share)
+    assert sorted(every.indices) == list(range(40)) and every.shown == every.totals
+    few = select_examples(comparison, difficulty(comparison).share, 12)
+    assert len(few.indices) <= 12 and len(set(few.indices)) == len(few.indices)
     differing = sum(every.totals[name] for name in ("lost", "won", "split"))
     assert sum(few.shown[name] for name in ("lost", "won", "split")) == min(differing, 12)
     shares = {
         policy: dict(zip(comparison.questions, by_question_of(comparison, policy), strict=True))
         for policy in (OURS, REFERENCE)
     }
-    for place, group in zip(every.places, every.groups, strict=True):
+    for place, group in zip(every.indices, every.groups, strict=True):
         question = comparison.questions[place]
         assert (group == "lost") == (shares[OURS][question] < shares[REFERENCE][question])
         assert (group == "won") == (shares[OURS][question] > shares[REFERENCE][question])

@@ -159,7 +159,7 @@ def test_thousands_of_questions_make_a_page_of_the_same_size(tmp_path):
     for number in (300, 1200):
         pool = sums_pool(tmp_path / f"pool{number}", number, 8)
         run = replay_pool(pool, [parse_policy(policy) for policy in (OURS, REFERENCE)], orders=1)
-        text = render_page(compare([run]), "Many", most=100)
+        text = render_page(compare([run]), "Many", max_examples=100)
         page = Page(text)
         assert len([one for one in page.all("li") if "data-group" in one]) == 100
         assert any(f"100 of {number:,} questions" in data for tag, data in page.text if tag == "p")

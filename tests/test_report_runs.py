@@ -9,9 +9,9 @@ from recorded_runs import OURS, REFERENCE, VOTES, record_run, split_run, sums_po
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import compare, read_record
-from optscale_predictor.evaluation.report.comparison import short_names
+from optscale_predictor.evaluation.report.read_runs import short_names
 from optscale_predictor.evaluation.report.report_page import render_page
-from optscale_predictor.evaluation.report.run_provenance import model_of, prior_of, provenance
+from optscale_predictor.evaluation.report.run_summary import model_of, prior_of, provenance
 
 
 @pytest.fixture(scope="module")

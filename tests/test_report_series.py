@@ -11,11 +11,15 @@ from recorded_runs import record_run, sums_pool
 from optscale_predictor.evaluation.report import compare, read_record
 from optscale_predictor.evaluation.report.difficulty import difficulty
 from optscale_predictor.evaluation.report.pictures import draw_comparison
-from optscale_predictor.evaluation.report.policy_series import kinds, series_of, shown_singly
-from optscale_predictor.evaluation.report.report_charts import accuracy_against, by_difficulty, legend, single_legend
+from optscale_predictor.evaluation.report.policy_series import mark_kinds, series_of, shown_individually
+from optscale_predictor.evaluation.report.report_charts import (
+    accuracy_against,
+    by_difficulty,
+    individual_legend,
+    legend,
+)
 from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import policies_table, savings_table
-from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k
 from optscale_predictor.pages.chart_geometry import CURVE
 from optscale_predictor.policies import parse_policy
 
@@ -50,7 +54,7 @@ def page(comparison):
 
 
 def policies_of(comparison, series):
-    return [comparison.results[place].policy for place in series.places]
+    return [comparison.results[place].policy for place in series.indices]
 
 
 def test_policies_that_differ_in_one_number_are_a_series(comparison):
@@ -66,9 +70,9 @@ def test_policies_that_differ_in_one_number_are_a_series(comparison):
         "pandora",
         "Best-of-k",
     ]
-    assert sorted(place for one in found for place in one.places) == list(range(len(POLICIES)))
+    assert sorted(place for one in found for place in one.indices) == list(range(len(POLICIES)))
     assert len({one.kind for one in found}) == len(found) and found[-1].kind == CURVE
-    spent = [comparison.results[place].means["samples"].point for place in found[0].places]
+    spent = [comparison.results[place].means["samples"].point for place in found[0].indices]
     assert spent == sorted(spent) and len(set(spent)) == 3
     want = [str(parse_policy(f"optscale:score_min={one},max_samples=8")) for one in ("0.5", "0.7", "0.8", "0.9")]
     assert sorted(policies_of(comparison, found[0])) == sorted(want)
@@ -85,12 +89,12 @@ def test_names_other_numbers_and_predictors_stay_apart(tmp_path):
     record_run(tmp_path / "a", pool, policies)
     record_run(tmp_path / "b", pool, ("optscale:score_min=0.7,max_samples=8",), predictor="some/tuned")
     found = series_of(compare([read_record(tmp_path / name) for name in ("a", "b")]))
-    assert [len(one.places) for one in found] == [1, 1, 1, 1]
+    assert [len(one.indices) for one in found] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("metric", ["samples", "tokens"])
 def test_a_series_is_drawn_as_one_line_in_the_order_of_samples(comparison, metric):
-    chart, marks = accuracy_against(comparison, metric), kinds(comparison)
+    chart, marks = accuracy_against(comparison, metric), mark_kinds(comparison)
     drawn = [one for one in comparison.results if not one.policy.startswith("best_of_n")]
     assert len(chart.dots) == len(drawn) == 12 and chart.reference
     for result in drawn:
@@ -100,7 +104,7 @@ def test_a_series_is_drawn_as_one_line_in_the_order_of_samples(comparison, metri
         assert dot.y == chart.frame.up(result.means["correct"].point)
     lines = {line.kind: line.points for line in chart.lines}
     assert set(lines) == {"s0", "s2"}
-    order = [comparison.results[place] for place in series_of(comparison)[0].places]
+    order = [comparison.results[place] for place in series_of(comparison)[0].indices]
     x, y = ([one.means[name].point for one in order] for name in (metric, "correct"))
     assert lines["s0"] == chart.frame.path(np.array(x), np.array(y))
     assert [dot.strong for dot in chart.dots] == [False] * 11 + [True]
@@ -114,7 +118,7 @@ def test_without_a_curve_best_of_n_is_a_series_of_its_own(folder, tmp_path):
     found = compare([read_record(tmp_path / "run")])
     assert found.curve is None
     (own,) = [one for one in series_of(found) if one.label.startswith("best_of_n")]
-    assert own.label == "best_of_n, max_samples 1 to 8" and own.kind != CURVE and len(own.places) == 4
+    assert own.label == "best_of_n, max_samples 1 to 8" and own.kind != CURVE and len(own.indices) == 4
     assert len(accuracy_against(found, "samples").dots) == len(POLICIES)
     assert "Best-of-k" not in [name for _, name in legend(found)]
     assert "tokens saved at equal accuracy" not in policies_table(found).header
@@ -139,7 +143,7 @@ def test_the_pictures_have_the_same_series(comparison, tmp_path):
 
 
 def test_few_policies_are_shown_one_by_one(comparison, page):
-    places = shown_singly(comparison)
+    places = shown_individually(comparison)
     policies = [comparison.results[place].policy for place in places]
     assert len(places) == 8 and places[0] == 0 and str(parse_policy("best_of_n:max_samples=8")) in policies
     # One of each name before a second series of any, and of a series the one that spends the most.
@@ -155,10 +159,10 @@ def test_few_policies_are_shown_one_by_one(comparison, page):
         "pandora",
     ]
     assert str(parse_policy("self_consistency:max_samples=8")) in policies
-    assert shown_singly(comparison, 4) == [0, 8, 10, 11]
+    assert shown_individually(comparison, 4) == [0, 8, 10, 11]
     labels = [comparison.results[place].label for place in places]
-    assert [name for _, name in single_legend(comparison)] == labels
-    assert len({kind for kind, _ in single_legend(comparison)}) == 8
+    assert [name for _, name in individual_legend(comparison)] == labels
+    assert len({kind for kind, _ in individual_legend(comparison)}) == 8
     for chart in by_difficulty(comparison, difficulty(comparison)):
         assert len(chart.lines) == 8 and len(chart.header) == 2 + len(POLICIES)
     said = "".join(data for tag, data in page.text if tag == "p")
@@ -168,7 +172,7 @@ def test_few_policies_are_shown_one_by_one(comparison, page):
 def test_questions_list_the_policies_that_are_shown(comparison):
     text = render_page(comparison, "Many")
     listed = re.findall(r"What each policy made of.*?<tbody>(.*?)</tbody>", text, re.DOTALL)
-    labels = [comparison.results[place].label for place in shown_singly(comparison)]
+    labels = [comparison.results[place].label for place in shown_individually(comparison)]
     assert len(listed) == 40
     for body in listed:
         assert re.findall(r'<th scope="row">(.*?)</th>', body) == labels
@@ -185,7 +189,7 @@ def test_what_is_saved_at_equal_accuracy_stands_with_the_means(comparison):
     table = policies_table(comparison)
     column = table.header.index("tokens saved at equal accuracy")
     for row, result in zip(table.rows, comparison.results, strict=True):
-        found = against_best_of_k(result, comparison, comparison.curve)
+        found = comparison.equal_best_of_k(result)
         if result.policy.startswith("best_of_n"):
             assert row[column] == ""
         elif -1 <= found.saved_tokens.point < 0 or found.beyond:

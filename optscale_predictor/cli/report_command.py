@@ -41,7 +41,10 @@ def report(
         seed: Of those orders, and of the bootstrap.
     """
     from optscale_predictor.evaluation.report import compare, write_report
-    from optscale_predictor.evaluation.report.formatting import first_answer, second_answer
+    from optscale_predictor.evaluation.report.formatting import (
+        conclusion_against_reference,
+        conclusion_at_equal_accuracy,
+    )
 
     if not runs:
         raise InputError("name a run's folder, or several")
@@ -58,13 +61,13 @@ def report(
         "seed": seed,
     }
     written = write_report(comparison, output, named, _command(runs, given))
-    print("\n".join((first_answer(comparison), second_answer(comparison))))
+    print("\n".join((conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison))))
     print("\n".join(f"{path}" for path in written))
 
 
 def _command(runs: list[str], given: Mapping[str, object]) -> str:
     """What was typed, with folders by their names: a page need not say where on a machine they lie."""
-    from optscale_predictor.evaluation.report.comparison import short_names
+    from optscale_predictor.evaluation.report.read_runs import short_names
 
     places = {name: Path(str(given[name])).name for name in ("predictor", "prior-pool") if given[name] is not None}
     options = [

@@ -1,17 +1,21 @@
 """Reports: what inference-time scaling methods buy and what they cost, as a page, pictures and tables.
 
-    runs and pools -> what all of them answered -> figures with intervals -> report.html, curve and tokens, tables
+    records and pools -> runs -> what all of them answered -> figures with intervals -> page, pictures, tables, JSON
 
-:mod:`reading` and :mod:`replaying` turn run records and pools into runs; :mod:`comparison` puts them side by side.
-:mod:`resampling`, :mod:`best_of_k`, :mod:`savings`, :mod:`difficulty`, :mod:`promises` and :mod:`wall_time` compute
-what is said of them; :mod:`page`, :mod:`pictures` and :mod:`tables` say it. :mod:`replays` has the table and the
-picture of a replay of many settings.
+``read_runs`` turns run records and pools into runs (``run_data``); ``comparison`` puts them side by side, on the
+questions that all of them answered. ``savings``, ``difficulty``, ``coverage`` and ``run_summary`` compute what is said
+of them, ``policy_series`` groups policies that differ in one number, and ``formatting`` writes figures and sentences.
+``report_charts``, ``report_tables``, ``question_details`` and ``pictures`` are what ``report_page`` and
+``report_files`` put together.
+
+Imports ``evaluation.run_record``, ``pages``, ``replay`` and what lies below them.
 """
 
 from optscale_predictor.evaluation.report.comparison import Comparison, compare
-from optscale_predictor.evaluation.report.read_runs import Run, read_record
-from optscale_predictor.evaluation.report.replays import markdown_table, replay_pool, write_replay
-from optscale_predictor.evaluation.report.report_page import FILES, write_report
+from optscale_predictor.evaluation.report.read_runs import read_record, replay_pool
+from optscale_predictor.evaluation.report.report_files import FILES, write_replay, write_report
+from optscale_predictor.evaluation.report.report_tables import markdown_table
+from optscale_predictor.evaluation.report.run_data import Run
 
 __all__ = [
     "FILES",

@@ -1,25 +1,32 @@
-"""What a report compares: every policy of every run, on the questions that all of them answered."""
+"""What a report compares: every policy of every run, on the questions that all of them answered.
 
-import os
+Figures of different policies are comparable because they are of the same questions: one that some run lacks, or whose
+right answer is unknown to one of them, is left out for all, and so is every run of another task, generator or verifier.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.report.best_of_k import Curve, best_of_k
-from optscale_predictor.evaluation.report.merged_ranks import merge_ranks
-from optscale_predictor.evaluation.report.policy_names import labels
-from optscale_predictor.evaluation.report.read_runs import Cases, Run, normal, settings_of
-from optscale_predictor.evaluation.report.resampling import Resampled, Resamples
+from optscale_predictor.evaluation.report.read_runs import merge_ranks, short_names
+from optscale_predictor.evaluation.report.run_data import Cases, Run, normal, policy_labels, settings_of
+from optscale_predictor.evaluation.report.savings import (
+    BestOfKCurve,
+    EqualBestOfK,
+    ReferenceSaving,
+    Resampled,
+    Resamples,
+    best_of_k_curve,
+    equal_best_of_k,
+    saving_against,
+)
 from optscale_predictor.questions.question import Question
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 METRICS = ("correct", "samples", "tokens", "score", "hit")
 # What may differ between runs that are compared: who served the model, not which model and how it was asked.
@@ -35,7 +42,7 @@ class Result:
         predictor: The checkpoint behind it; None where there was none.
         label: What it is called here.
         cases: Its cases on the questions compared, of all runs.
-        question: The place of each case's question, [cases].
+        question: The index of each case's question.
         resamples: Of the questions.
     """
 
@@ -43,7 +50,7 @@ class Result:
     predictor: str | None
     label: str
     cases: Cases
-    question: Ints
+    question: Int[Ints, " cases"]
     resamples: Resamples
 
     @cached_property
@@ -63,15 +70,15 @@ class Result:
         """By metric."""
         return {name: self.mean(getattr(self.cases, name)) for name in METRICS}
 
-    def mean(self, values: Floats) -> Resampled:
-        """The mean of something over the cases, [cases]; NaN = not known."""
+    def mean(self, values: Float[Floats, " cases"]) -> Resampled:
+        """The mean of something over the cases; NaN = not known."""
         return self.resamples.mean(self.question, values)
 
     @cached_property
     def stops(self) -> Mapping[str, Resampled]:
         """The share of its cases that stopped for each reason, the most frequent first."""
         found, counts = np.unique(self.cases.reason, return_counts=True)
-        reasons = [str(found[place]) for place in np.argsort(-counts, kind="stable")]
+        reasons = [str(found[index]) for index in np.argsort(-counts, kind="stable")]
         return {reason: self.mean((self.cases.reason == reason).astype(np.float64)) for reason in reasons}
 
 
@@ -112,7 +119,7 @@ class Comparison:
     left_out: int
     quality: str
     results: Sequence[Result]
-    curve: Curve | None
+    curve: BestOfKCurve | None
     reference: Reference | None
     resamples: Resamples
 
@@ -125,6 +132,18 @@ class Comparison:
     def texts(self) -> Mapping[str, Question]:
         """The questions whose texts are known, by id."""
         return {name: question for run in reversed(self.runs) for name, question in run.questions.items()}
+
+    def reference_saving(self, result: Result) -> ReferenceSaving | None:
+        """What a policy saves against the reference; None where there is none."""
+        if self.reference is None:
+            return None
+        return saving_against(result.means, self.reference.means, self.quality)
+
+    def equal_best_of_k(self, result: Result) -> EqualBestOfK | None:
+        """The cheapest Best-of-k that is as accurate as a policy; None where there is no curve."""
+        if self.curve is None:
+            return None
+        return equal_best_of_k(result.means, self.curve, self.resamples, self.quality)
 
 
 def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) -> Comparison:
@@ -143,17 +162,17 @@ def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) ->
     runs = _named_shortly(runs)
     questions, quality, left_out = _common_questions(runs)
     resamples = Resamples(len(questions), seed)
-    place = {question: number for number, question in enumerate(questions)}
+    index = {question: number for number, question in enumerate(questions)}
     found: dict[tuple[str, str | None], list[Cases]] = {}
     for run in runs:
         for policy, cases in run.cases.items():
-            found.setdefault((policy, run.predictor), []).append(_on(cases, place))
+            found.setdefault((policy, run.predictor), []).append(_known_cases(cases, index))
     results = []
-    for (policy, predictor), label in zip(found, labels(list(found)), strict=True):
+    for (policy, predictor), label in zip(found, policy_labels(list(found)), strict=True):
         cases = Cases.concatenate(found[policy, predictor])
-        asked = np.array([place[question] for question in cases.question.tolist()], np.int64)
+        asked = np.array([index[question] for question in cases.question.tolist()], np.int64)
         results.append(Result(policy, predictor, label, cases, asked, resamples))
-    curve = best_of_k(runs, questions) if quality == "score" or not _unlabelled(runs, questions) else None
+    curve = best_of_k_curve(runs, questions) if quality == "score" or not _unlabelled(runs, questions) else None
     chosen = _reference(results, curve, reference, resamples)
     if chosen is not None and len(results) > 1 and results[0].policy == chosen.policy:
         results = [*results[1:], results[0]]  # what is compared with is not what the report is about
@@ -164,19 +183,6 @@ def _named_shortly(runs: Sequence[Run]) -> list[Run]:
     return [replace(run, name=name) for run, name in zip(runs, short_names([run.name for run in runs]), strict=True)]
 
 
-def short_names(given: Sequence[str]) -> list[str]:
-    """Folders by their names, and what lies above as far as they differ: not where on a machine they lie."""
-    names = [Path(name).name or name for name in given]
-    if len(set(names)) < len(names):
-        paths = [Path(name).resolve() for name in given]
-        shared = Path(os.path.commonpath(paths))
-        if shared not in paths:
-            names = [path.relative_to(shared).as_posix() for path in paths]
-    if len(set(names)) < len(names):
-        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
-    return names
-
-
 def _require_alike(runs: Sequence[Run]) -> None:
     if not runs:
         raise InputError("no runs to report on")
@@ -185,15 +191,19 @@ def _require_alike(runs: Sequence[Run]) -> None:
         if run.task != first.task:
             raise InputError(f"{run.name}: ran {run.task!r}, and {first.name} ran {first.task!r}; they do not compare")
         for what in ("generator", "verifier"):
-            mine, its = _essence(getattr(run, what)), _essence(getattr(first, what))
-            if mine is None or its is None:
-                continue
-            for key in sorted(mine.keys() | its.keys()):
-                if mine.get(key) != its.get(key):
-                    raise InputError(
-                        f"{run.name}: its {what} has {key} {mine.get(key)!r}, that of {first.name} {its.get(key)!r}; "
-                        "they do not compare"
-                    )
+            _require_same(what, run, first)
+
+
+def _require_same(what: str, run: Run, first: Run) -> None:
+    mine, its = _essence(getattr(run, what)), _essence(getattr(first, what))
+    if mine is None or its is None:
+        return
+    for key in sorted(mine.keys() | its.keys()):
+        if mine.get(key) != its.get(key):
+            raise InputError(
+                f"{run.name}: its {what} has {key} {mine.get(key)!r}, that of {first.name} {its.get(key)!r}; "
+                "they do not compare"
+            )
 
 
 def _essence(described: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -231,18 +241,20 @@ def _unlabelled(runs: Sequence[Run], questions: Sequence[str]) -> bool:
     for run in runs:
         if run.samples is not None:
             for question in questions:
-                start, end = run.samples.place.get(question, (0, 0))
+                start, end = run.samples.span.get(question, (0, 0))
                 if np.isnan(run.samples.correct[start:end]).any():
                     return True
     return False
 
 
-def _on(cases: Cases, place: Mapping[str, int]) -> Cases:
-    return cases.take(np.array([question in place for question in cases.question.tolist()], np.bool_))
+def _known_cases(cases: Cases, index: Mapping[str, int]) -> Cases:
+    """Those of the questions that are compared."""
+    which: Bools = np.array([question in index for question in cases.question.tolist()], np.bool_)
+    return cases.take(which)
 
 
 def _reference(
-    results: Sequence[Result], curve: Curve | None, wanted: str | None, resamples: Resamples
+    results: Sequence[Result], curve: BestOfKCurve | None, wanted: str | None, resamples: Resamples
 ) -> Reference | None:
     if wanted is not None:
         policy = normal(wanted)

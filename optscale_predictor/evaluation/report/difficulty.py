@@ -1,18 +1,18 @@
-"""Difficulty against samples spent: where a policy puts its samples.
+"""Difficulty of questions, the share of their samples that are wrong: what policies spend by it, and example selection.
 
-Which questions a page shows, of thousands: those on which policies differ first, then some of every difficulty.
+A page shows some of thousands of questions: those on which policies differ first, then others spread over difficulty.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
 from optscale_predictor.stats.bootstrap import Estimate
-
-Floats = NDArray[np.float64]
 
 EDGES = np.linspace(0, 1, 11)
 
@@ -22,45 +22,49 @@ class Difficulty:
     """Questions by the share of their samples that are wrong.
 
     Attributes:
-        share: Of each question, [questions]; NaN where it has no samples.
-        count: Questions of each bin between ``EDGES``, [bins].
-        mean: Mean share of each bin, [bins]; NaN where it is empty.
+        share: Of each question, in [0, 1]; NaN where it has no samples.
+        count: Questions of each bin between ``EDGES``.
+        mean: Mean share of each bin; NaN where it is empty.
         samples: For each result the mean samples of each bin.
         quality: For each result the mean accuracy (or score) of each bin.
         biased: Whether the samples are those that policies stopped at: easy questions then look easier than they are.
     """
 
-    share: Floats
-    count: NDArray[np.int64]
-    mean: Floats
+    share: Float[Floats, " questions"]
+    count: Int[Ints, " bins"]
+    mean: Float[Floats, " bins"]
     samples: Sequence[Sequence[Estimate]]
     quality: Sequence[Sequence[Estimate]]
     biased: bool
 
 
 def difficulty(comparison: Comparison) -> Difficulty | None:
-    """None where no samples are known to be right or wrong."""
+    """Questions by difficulty; None where no samples are known to be right or wrong."""
     share, biased = shares_wrong(comparison)
     if np.isnan(share).all():
         return None
-    place = np.where(np.isnan(share), -1, np.clip(np.searchsorted(EDGES, share + 1e-9, side="right") - 1, 0, 9))
-    count = np.array([(place == one).sum() for one in range(len(EDGES) - 1)])
-    mean = np.array([share[place == one].mean() if count[one] else np.nan for one in range(len(count))])
+    # The 1e-9 puts 0.3, which as 3 / 10 may be less than the edge's 0.3, into the bin that begins there.
+    bins = np.where(np.isnan(share), -1, np.clip(np.searchsorted(EDGES, share + 1e-9, side="right") - 1, 0, 9))
+    count = np.array([(bins == one).sum() for one in range(len(EDGES) - 1)])
+    mean = np.array([share[bins == one].mean() if count[one] else np.nan for one in range(len(count))])
     samples, quality = (
-        [_by_bin(one, metric, place) for one in comparison.results] for metric in ("samples", comparison.quality)
+        [_by_bin(one, metric, bins) for one in comparison.results] for metric in ("samples", comparison.quality)
     )
     return Difficulty(share, count, mean, samples, quality, biased)
 
 
-def _by_bin(result: Result, metric: str, place: NDArray[np.int64]) -> list[Estimate]:
-    values, own = getattr(result.cases, metric), place[result.question]
+def _by_bin(result: Result, metric: str, bins: Ints) -> list[Estimate]:
+    values, own = getattr(result.cases, metric), bins[result.question]
     return [result.mean(np.where(own == one, values, np.nan)).estimate for one in range(len(EDGES) - 1)]
 
 
-def shares_wrong(comparison: Comparison) -> tuple[Floats, bool]:
+def shares_wrong(comparison: Comparison) -> tuple[Float[Floats, " questions"], bool]:
     """The share of each question's samples that is wrong, over all runs, and whether policies chose which samples.
 
     Samples that every question has are preferred: those that adaptive policies stopped at hold more right ones.
+
+    Returns:
+        Shares in [0, 1], NaN where no sample is labelled; and whether the samples are those that policies stopped at.
     """
     depths = [run.depth(comparison.questions) for run in comparison.runs]
     biased = all(depth is None for depth in depths)
@@ -71,7 +75,7 @@ def shares_wrong(comparison: Comparison) -> tuple[Floats, bool]:
         if run.samples is None:
             continue
         for number, question in enumerate(comparison.questions):
-            start, end = run.samples.place.get(question, (0, 0))
+            start, end = run.samples.span.get(question, (0, 0))
             labels = run.samples.correct[start : end if depth is None else start + depth]
             known[number] += (~np.isnan(labels)).sum()
             wrong[number] += (labels == 0).sum()
@@ -79,7 +83,8 @@ def shares_wrong(comparison: Comparison) -> tuple[Floats, bool]:
         return wrong / known, biased
 
 
-MOST = 200
+#: Questions that a page shows at most.
+MAX_EXAMPLES = 200
 
 #: How a question went, with what a page calls it; the order is that of how much is to be learnt from it.
 GROUPS = {
@@ -93,35 +98,37 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The questions shown.
+class ExampleSelection:
+    """The questions that a page shows.
 
     Attributes:
-        places: Of each question among the comparison's, in the order of the page.
+        indices: Of each question among the comparison's, in the order of the page.
         groups: How each went, a key of ``GROUPS``.
         totals: Questions of each group, shown or not.
         shown: Questions of each group that are shown.
     """
 
-    places: Sequence[int]
+    indices: Sequence[int]
     groups: Sequence[str]
     totals: dict[str, int]
     shown: dict[str, int]
 
 
-def choose(comparison: Comparison, difficulty: Floats, most: int = MOST) -> Choice:
-    """The most instructive questions.
+def select_examples(
+    comparison: Comparison, difficulty: Float[Floats, " questions"], most: int = MAX_EXAMPLES
+) -> ExampleSelection:
+    """The questions from which the most is to be learnt.
 
     Args:
         comparison: What is reported.
-        difficulty: Share wrong of each question, [questions]; NaN = not known. It spreads what is shown.
+        difficulty: Share wrong of each question; NaN = not known. It spreads what is shown.
         most: How many to show at most, >= 1.
     """
     group = _groups(comparison)
-    places: list[int] = []
+    indices: list[int] = []
     for name in GROUPS:
         own = np.flatnonzero(group == name)
-        room = most - len(places)
+        room = most - len(indices)
         # Disagreements come first and whole; of the rest, and where they are too many, evenly from easy to hard.
         own = own[np.argsort(np.nan_to_num(difficulty[own], nan=0.5), kind="stable")]
         if name in ("wrong", "right", "unknown"):
@@ -129,10 +136,10 @@ def choose(comparison: Comparison, difficulty: Floats, most: int = MOST) -> Choi
             room = min(room, -(-room * len(own) // max(rest, 1)))
         if own.size > room:
             own = own[np.linspace(0, own.size - 1, room).round().astype(int)] if room > 0 else own[:0]
-        places += own.tolist()
-    names = group[places].tolist() if places else []
+        indices += own.tolist()
+    names = group[indices].tolist() if indices else []
     totals = {name: int((group == name).sum()) for name in GROUPS}
-    return Choice(places, names, totals, {name: names.count(name) for name in GROUPS})
+    return ExampleSelection(indices, names, totals, {name: names.count(name) for name in GROUPS})
 
 
 def _groups(comparison: Comparison) -> NDArray[np.object_]:
@@ -155,6 +162,6 @@ def _is(policy: str, reference: Reference | None) -> bool:
     return reference is not None and reference.live and policy == reference.policy
 
 
-def _share(question: NDArray[np.int64], correct: Floats, number: int) -> Floats:
+def _share(question: Ints, correct: Floats, number: int) -> Floats:
     """The share of a question's runs that are right, [questions]."""
     return np.asarray(np.bincount(question, correct, number) / np.bincount(question, minlength=number))

@@ -1,13 +1,12 @@
-"""How figures are written, and the answer in a few sentences."""
+"""How figures are written, and the report's conclusion in a few sentences."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
-from optscale_predictor.evaluation.report.policy_names import name_of
-from optscale_predictor.evaluation.report.resampling import Resampled
-from optscale_predictor.evaluation.report.tokens_saved import Saving, against_best_of_k, against_reference
+from optscale_predictor.evaluation.report.run_data import name_of
+from optscale_predictor.evaluation.report.savings import ReferenceSaving, Resampled
 from optscale_predictor.stats.bootstrap import Estimate
 
 MINUS = "\N{MINUS SIGN}"
@@ -36,7 +35,7 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{number(100 * value, digits)}%"
 
 
-def saved(estimate: Estimate) -> str:
+def share_with_interval(estimate: Estimate) -> str:
     """A share saved with its interval; where several times as much is spent, how many times."""
     if np.isnan(estimate.low):
         return f"{share_saved(estimate.mean)} (no interval)"
@@ -66,17 +65,18 @@ def quality(value: float, metric: str) -> str:
     return percent(value) if metric == "correct" else number(value, 3)
 
 
-def answer(comparison: Comparison) -> str:
-    """The answer in short sentences: first at equal accuracy, then against the reference."""
-    return " ".join(filter(None, (first_answer(comparison), second_answer(comparison))))
+def conclusion(comparison: Comparison) -> str:
+    """The conclusion in short sentences: first at equal accuracy, then against the reference."""
+    return f"{conclusion_at_equal_accuracy(comparison)} {conclusion_against_reference(comparison)}"
 
 
-def first_answer(comparison: Comparison) -> str:
+def conclusion_at_equal_accuracy(comparison: Comparison) -> str:
     """What the primary policy spends, against the cheapest Best-of-k of equal accuracy where that is known."""
     primary, curve = comparison.primary, comparison.curve
-    if curve is None or name_of(primary.policy) == "best_of_n":
-        return f"{_does(primary, comparison)}."
-    found, name = against_best_of_k(primary, comparison, curve), name_of(primary.policy)
+    found = comparison.equal_best_of_k(primary)
+    if curve is None or found is None or name_of(primary.policy) == "best_of_n":
+        return f"{_reached(primary, comparison)}."
+    name = name_of(primary.policy)
     reached = quality(primary.means[comparison.quality].point, comparison.quality)
     less = _both_less(found.saved_tokens.estimate, found.saved_samples.estimate)
     spends = f"{primary.label} spends {_spent(primary.means)} a question."
@@ -91,14 +91,14 @@ def first_answer(comparison: Comparison) -> str:
     )
 
 
-def second_answer(comparison: Comparison) -> str:
+def conclusion_against_reference(comparison: Comparison) -> str:
     """What the primary policy gains and costs against the reference."""
     primary, reference = comparison.primary, comparison.reference
-    if reference is None:
+    saving = comparison.reference_saving(primary)
+    if reference is None or saving is None:
         return "No run is there to compare it with."
     if primary.policy == reference.policy and reference.live:
         return "It is what others would be compared with."
-    saving = against_reference(primary, reference, comparison.quality)
     less = _both_less(saving.tokens.estimate, saving.samples.estimate)
     return (
         f"{_verdict(primary, reference, saving, comparison)} That one spends {_spent(reference.means)}; "
@@ -106,7 +106,7 @@ def second_answer(comparison: Comparison) -> str:
     )
 
 
-def _does(result: Result, comparison: Comparison) -> str:
+def _reached(result: Result, comparison: Comparison) -> str:
     own = result.means[comparison.quality].estimate
     name = "accuracy" if comparison.quality == "correct" else "mean score"
     shown = interval(own) if comparison.quality == "correct" else interval(own, 1, 3, "")
@@ -134,7 +134,7 @@ def _less(share: Estimate, what: str) -> str:
     return f"{said} ({_signed(share, digits)})"
 
 
-def _verdict(primary: Result, reference: Reference, saving: Saving, comparison: Comparison) -> str:
+def _verdict(primary: Result, reference: Reference, saving: ReferenceSaving, comparison: Comparison) -> str:
     """Whether it is as accurate, in one sentence; how much more or less, with both figures."""
     metric, name = comparison.quality, name_of(primary.policy)
     difference = saving.difference.estimate

@@ -1,4 +1,4 @@
-"""Pictures for papers and READMEs, PNG and SVG: accuracy against samples or tokens."""
+"""Pictures for papers and READMEs, PNG and SVG: accuracy against samples or tokens, of a report and of a replay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,41 +6,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import MissingExtraError
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.formatting import NAMES
-from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, Series, series_of
+from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, PolicySeries, series_of
+from optscale_predictor.replay.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-
 # Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7F7F7F")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_MOST_INSIDE = 5  # series in a legend that stands among the points; a longer one stands beside them
+_MAX_INSIDE = 5  # series in a legend that stands among the points; a longer one stands beside them
 
 
 @dataclass(frozen=True)
-class Plotted:
+class PlottedPolicy:
     """A policy's points.
 
     Attributes:
         label: In the legend.
         x: Samples or tokens, of each point.
         y: What they buy.
-        spread: Of each point, how far its bar goes down and up, [2, points].
+        spread: How far the bar of each point goes down and up.
         strong: Which of the points stands out, larger and ringed; None where none does.
     """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
-    spread: Floats
+    spread: Float[Floats, "2 points"]
     strong: int | None = None
 
 
@@ -61,30 +61,50 @@ def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], 
     if comparison.curve is not None:
         curve = comparison.curve
         number = np.arange(1, curve.depth + 1, dtype=np.float64)
-        values = curve.correct if comparison.quality == "correct" else curve.score
+        values = curve.quality(comparison.quality)
         x = number if metric == "samples" else number * curve.tokens.mean()
         line = (x.tolist(), values.mean(0).tolist())
     labels = f"{metric} a question (mean)", NAMES[comparison.quality]
     draw(points, line, labels, title, paths, 2 if metric == "samples" else 10)
 
 
-def _plotted(series: Series, comparison: Comparison, metric: str) -> Plotted:
-    results = [comparison.results[place] for place in series.places]
+def _plotted(series: PolicySeries, comparison: Comparison, metric: str) -> PlottedPolicy:
+    results = [comparison.results[index] for index in series.indices]
     own = [result.means[comparison.quality].estimate for result in results]
     x = [result.means[metric].point for result in results]
-    strong = series.places.index(0) if 0 in series.places and len(comparison.results) > 1 else None
-    return Plotted(series.label, x, [one.mean for one in own], interval_spread(own), strong)
+    strong = series.indices.index(0) if 0 in series.indices and len(comparison.results) > 1 else None
+    return PlottedPolicy(series.label, x, [one.mean for one in own], interval_spread(own), strong)
 
 
-def interval_spread(estimates: Sequence[Estimate]) -> Floats:
-    """How far 95% intervals go down and up, [2, points]; nowhere where there is none."""
+def draw_replay(rows: Sequence[ReplayRow], path: Path, title: str) -> None:
+    """Draws accuracy against mean samples a question, one curve a label, bars of one standard error.
+
+    Args:
+        rows: What a replay of many settings found.
+        path: File to write; its ending says the format.
+        title: Over the picture.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    curves = []
+    for label in dict.fromkeys(row.label for row in rows):
+        curve = sorted((row for row in rows if row.label == label), key=lambda row: row.samples.mean)
+        error = np.array([row.accuracy.error for row in curve])
+        x, y = [row.samples.mean for row in curve], [row.accuracy.mean for row in curve]
+        curves.append(PlottedPolicy(label, x, y, np.stack([error, error])))
+    draw(curves, None, ("samples a question (mean)", "accuracy"), title, [path])
+
+
+def interval_spread(estimates: Sequence[Estimate]) -> Float[Floats, "2 points"]:
+    """How far 95% intervals go down and up; 0 where there is none."""
     low = [max(one.mean - one.low, 0.0) for one in estimates]
     high = [max(one.high - one.mean, 0.0) for one in estimates]
     return np.asarray(np.nan_to_num(np.array([low, high])))
 
 
 def draw(
-    points: Sequence[Plotted],
+    points: Sequence[PlottedPolicy],
     line: tuple[Sequence[float], Sequence[float]] | None,
     labels: tuple[str, str],
     title: str,
@@ -128,7 +148,7 @@ def draw(
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel=labels[0], ylabel=labels[1], title=_literal(title))
     axes.grid(alpha=0.3)
-    if len(points) <= _MOST_INSIDE:
+    if len(points) <= _MAX_INSIDE:
         axes.legend(frameon=False, fontsize=9)
     else:
         figure.set_size_inches(10, 5)

@@ -1,34 +1,36 @@
-"""One question: its samples' scores in the order drawn, and what each policy made of them."""
+"""Question details: the scores of a question's samples as bars, and what each policy made of the question."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
-from optscale_predictor.evaluation.report.difficulty import Choice
+from optscale_predictor.evaluation.report.difficulty import ExampleSelection
 from optscale_predictor.evaluation.report.formatting import number, percent
-from optscale_predictor.evaluation.report.policy_series import shown_singly
-from optscale_predictor.evaluation.report.read_runs import Cases, Run
+from optscale_predictor.evaluation.report.policy_series import shown_individually
+from optscale_predictor.evaluation.report.run_data import Cases, Run
 from optscale_predictor.pages.chart_geometry import Frame
 
 WIDTH, HEIGHT = 340, 64
-MOST_BARS = 64
-_LONGEST, _SHORT, _ANSWER = 600, 90, 60  # characters shown of a question, of its first line, and of an answer
+MAX_BARS = 64
+_MAX_TEXT, _MAX_LINE, _MAX_ANSWER = 600, 90, 60  # characters of a question, of its first line, and of an answer
 
 
 @dataclass(frozen=True)
-class Strip:
-    """The drawing of a question's scores.
+class ScoreBars:
+    """The drawing of a question's scores, a bar a sample.
 
     Attributes:
-        right: Bars of right samples, an SVG path; those past the primary policy's last one are in ``later_right``.
-        wrong: Of wrong ones, and of those not known to be right.
-        later_right: See ``right``.
-        later_wrong: See ``wrong``.
-        target: Where the target line lies; None where the policy has none.
-        chosen: Where the chosen sample's mark points; None where it is not among the bars.
-        stop: Where the primary policy stopped; None where it drew all that are shown.
+        right: Bars of right samples that the primary policy drew, an SVG path.
+        wrong: Bars of wrong ones that it drew, and of those not known to be right.
+        later_right: Bars of right samples past its last one.
+        later_wrong: Bars of other samples past its last one.
+        target: Height of the target line; None where the policy has none.
+        chosen: Where across the chosen sample's mark points; None where it is not among the bars.
+        stop: Where across the primary policy stopped; None where it drew all that are shown.
         text: What is drawn, in a sentence.
         scores: The scores, in words.
         more: Samples that are not shown.
@@ -47,8 +49,19 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Line:
-    """What one policy made of a question; of several runs, values are joined with commas where they differ."""
+class PolicyRow:
+    """What one policy made of a question; of several runs, values are joined with commas where they differ.
+
+    Attributes:
+        label: The policy.
+        outcome: ``right``, ``wrong`` or ``not known``.
+        answer: The returned sample's.
+        score: The returned sample's.
+        chosen: The number of the returned sample, from 1; empty where it is not known.
+        samples: Drawn.
+        tokens: Generated for them.
+        reason: Why it stopped.
+    """
 
     label: str
     outcome: str
@@ -61,8 +74,22 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One question of the page."""
+class QuestionDetails:
+    """One question of the page.
+
+    Attributes:
+        number: Its index among the comparison's.
+        id: Its id.
+        group: How it went, a key of ``difficulty.GROUPS``.
+        text: Its text, cut.
+        short: Its first line, cut.
+        gold: The right answer; empty where it is not known.
+        wrong: The share of its samples that is wrong, as text; empty where it is not known.
+        difficulty: The same as a number, in [0, 1]; -1 where it is not known.
+        spent: Samples that the primary policy drew, mean of its runs.
+        rows: What the policies made of it.
+        bars: Its scores; None where its samples were not kept.
+    """
 
     number: int
     id: str
@@ -73,50 +100,56 @@ class Item:
     wrong: str
     difficulty: float
     spent: float
-    lines: Sequence[Line]
-    strip: Strip | None
+    rows: Sequence[PolicyRow]
+    bars: ScoreBars | None
 
 
-class Items:
-    """Makes the page's questions.
+def question_details(
+    comparison: Comparison, shares: Float[Floats, " questions"], selection: ExampleSelection
+) -> list[QuestionDetails]:
+    """The details of the selected questions.
 
     Args:
         comparison: What is reported.
-        shares: Share wrong of each question, [questions]; NaN = not known.
+        shares: Share of each question's samples that is wrong; NaN = not known.
+        selection: Which questions, in which order.
     """
+    collector = _Collector(comparison, shares)
+    return [collector.details(*one) for one in zip(selection.indices, selection.groups, strict=True)]
 
-    def __init__(self, comparison: Comparison, shares: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> None:
+
+class _Collector:
+    """Finds a question's rows in every run."""
+
+    def __init__(self, comparison: Comparison, shares: Floats) -> None:
         self._comparison, self._shares = comparison, shares
-        self._singly = shown_singly(comparison)
+        self._policies = shown_individually(comparison)
         self._rows: dict[tuple[int, str], dict[str, int]] = {}
         for number_, run in enumerate(comparison.runs):
             for policy, cases in run.shown.items():
                 self._rows[number_, policy] = {one: row for row, one in enumerate(cases.question.tolist())}
 
-    def of(self, choice: Choice) -> list[Item]:
-        """The chosen questions."""
-        return [self._item(*one) for one in zip(choice.places, choice.groups, strict=True)]
-
-    def _item(self, place: int, group: str) -> Item:
-        question = self._comparison.questions[place]
+    def details(self, index: int, group: str) -> QuestionDetails:
+        """Those of one question."""
+        question = self._comparison.questions[index]
         known = self._comparison.texts.get(question)
         text = "" if known is None else known.text
-        lines = [self._line(self._comparison.results[at], question) for at in self._singly]
-        share = float(self._shares[place])
+        rows = [self._row(self._comparison.results[policy], question) for policy in self._policies]
+        share = float(self._shares[index])
         primary = self._found(self._comparison.primary, question)
         spent = float(np.mean([cases.samples[row] for _, cases, row in primary])) if primary else 0.0
-        return Item(
-            place,
+        return QuestionDetails(
+            index,
             question,
             group,
-            cut(text, _LONGEST),
-            cut(" ".join(text.split()), _SHORT),
-            "" if known is None or known.gold is None else cut(known.gold, _ANSWER),
+            cut(text, _MAX_TEXT),
+            cut(" ".join(text.split()), _MAX_LINE),
+            "" if known is None or known.gold is None else cut(known.gold, _MAX_ANSWER),
             "" if np.isnan(share) else percent(share, 0),
             -1.0 if np.isnan(share) else share,
             spent,
-            lines,
-            self._strip(question),
+            rows,
+            self._bars(question),
         )
 
     def _found(self, result: Result, question: str) -> list[tuple[Run, Cases, int]]:
@@ -128,28 +161,28 @@ class Items:
                 found.append((run, run.shown[result.policy], row))
         return found
 
-    def _line(self, result: Result, question: str) -> Line:
+    def _row(self, result: Result, question: str) -> PolicyRow:
         found = self._found(result, question)
         outcomes = [_outcome(float(cases.correct[row])) for _, cases, row in found]
         run, cases, row = found[0]
         chosen = _chosen(run, cases, row)
-        return Line(
+        return PolicyRow(
             result.label,
             _joined(outcomes),
-            cut(str(cases.answer[row]), _ANSWER) if cases.answer[row] is not None else "none",
+            cut(str(cases.answer[row]), _MAX_ANSWER) if cases.answer[row] is not None else "none",
             number(float(cases.score[row]), 3),
             "" if chosen is None else f"{chosen + 1}",
-            _joined([number(float(own.samples[place]), 0) for _, own, place in found]),
-            _joined([number(float(own.tokens[place]), 0) for _, own, place in found]),
-            _joined([str(own.reason[place]) for _, own, place in found]),
+            _joined([number(float(own.samples[at]), 0) for _, own, at in found]),
+            _joined([number(float(own.tokens[at]), 0) for _, own, at in found]),
+            _joined([str(own.reason[at]) for _, own, at in found]),
         )
 
-    def _strip(self, question: str) -> Strip | None:
+    def _bars(self, question: str) -> ScoreBars | None:
         """Of the first run of the primary policy that kept its samples."""
         primary = self._comparison.primary
         for run, cases, row in self._found(primary, question):
             if run.samples is not None and run.samples.count(question):
-                return _drawn(run, cases, row, question, primary.setting("score_min"))
+                return _score_bars(run, cases, row, question, primary.setting("score_min"))
         return None
 
 
@@ -158,26 +191,26 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[:most].rstrip() + " …"
 
 
-def _drawn(run: Run, cases: Cases, row: int, question: str, target: float | None) -> Strip:
+def _score_bars(run: Run, cases: Cases, row: int, question: str, target: float | None) -> ScoreBars:
     samples = run.samples
     if samples is None:
-        raise ValueError("a strip shows samples")
-    start, end = samples.place[question]
-    shown = min(end - start, MOST_BARS)
+        raise ValueError("bars show samples")
+    start, end = samples.span[question]
+    shown = min(end - start, MAX_BARS)
     scores, labels = samples.score[start : start + shown], samples.correct[start : start + shown]
     frame = Frame((0, max(shown, 8)), (0, 1), left=4, right=WIDTH - 4, top=12, bottom=HEIGHT - 4)
     spent = int(cases.samples[row])
     paths: Mapping[tuple[bool, bool], list[str]] = {(a, b): [] for a in (True, False) for b in (True, False)}
-    for place, (score, label) in enumerate(zip(scores.tolist(), labels.tolist(), strict=True)):
-        bar = frame.bar((place, place + 1), (0, max(score, 0.01)), "")
+    for index, (score, label) in enumerate(zip(scores.tolist(), labels.tolist(), strict=True)):
+        bar = frame.bar((index, index + 1), (0, max(score, 0.01)), "")
         width, height = round(bar.width - 1, 1), round(bar.height, 1)
-        paths[label == 1, place < spent].append(
+        paths[label == 1, index < spent].append(
             f"M{bar.x + 0.5:.1f},{frame.bottom:g}v-{height}h{width}V{frame.bottom:g}"
         )
     chosen = _chosen(run, cases, row)
-    told = [f"{score:.2f}{_word(label)}" for score, label in zip(scores.tolist(), labels.tolist(), strict=True)]
+    words = [f"{score:.2f}{_word(label)}" for score, label in zip(scores.tolist(), labels.tolist(), strict=True)]
     picked = "" if chosen is None else f"; sample {chosen + 1} was chosen"
-    return Strip(
+    return ScoreBars(
         "".join(paths[True, True]),
         "".join(paths[False, True]),
         "".join(paths[True, False]),
@@ -186,7 +219,7 @@ def _drawn(run: Run, cases: Cases, row: int, question: str, target: float | None
         None if chosen is None or chosen >= shown else frame.across(chosen + 0.5),
         frame.across(spent) if spent < shown else None,
         f"{end - start} samples, of which the primary policy drew {spent}{picked}",
-        ", ".join(told),
+        ", ".join(words),
         end - start - shown,
     )
 
@@ -194,9 +227,9 @@ def _drawn(run: Run, cases: Cases, row: int, question: str, target: float | None
 def _chosen(run: Run, cases: Cases, row: int) -> int | None:
     """Which of the question's samples was returned: the first that has its score and answer; None where unknown."""
     question = str(cases.question[row])
-    if run.samples is None or question not in run.samples.place:
+    if run.samples is None or question not in run.samples.span:
         return None
-    start, end = run.samples.place[question]
+    start, end = run.samples.span[question]
     end = min(end, start + int(cases.samples[row]))
     same = np.isclose(run.samples.score[start:end], cases.score[row], rtol=0, atol=1e-9)
     both = same & np.array([one == cases.answer[row] for one in run.samples.answer[start:end]], np.bool_)

@@ -1,168 +1,28 @@
-"""What a report is made from: runs' records, and scored pools over which policies are replayed.
+"""Where runs come from: runs' records, parts of one run that several processes recorded, and scored pools.
 
-Both become the same thing, a :class:`Run`: what became of every question under every policy, and the samples behind it.
+A harness started as several processes writes one record for each, ``NAME-rank0``, ``NAME-rank1`` and so on; together
+they are one run. Over a pool policies are replayed, in many orders of its samples.
 """
 
+import json
+import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, Samples, normal
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
-from optscale_predictor.policies import parse_policy
+from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.pools import Pool
-from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_samples import scored_rows, usable_rows
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.run_policy import Outcomes, run_policy
+from optscale_predictor.stats.estimators import Prior
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-FIXED = ("best_of_n", "self_consistency")  # policies that draw the same number of samples of every question
-
-
-@dataclass(frozen=True, eq=False)
-class Cases:
-    """What became of questions under one policy, arrays [cases]; a question may be there several times.
-
-    Attributes:
-        question: Ids.
-        correct: Whether the answer is right, 0 or 1; NaN where not known.
-        score: The returned sample's; NaN where it has none.
-        hit: Whether a drawn sample reached the policy's target, 0 or 1; NaN where it has no target.
-        samples: Drawn.
-        tokens: Generated for them.
-        reason: Why it stopped.
-        answer: The returned sample's; None where it has none.
-    """
-
-    question: NDArray[np.object_]
-    correct: Floats
-    score: Floats
-    hit: Floats
-    samples: Floats
-    tokens: Floats
-    reason: NDArray[np.str_]
-    answer: NDArray[np.object_]
-
-    @classmethod
-    def of(cls, outcomes: Sequence[PolicyOutcome]) -> "Cases":
-        """The outcomes of a run's record."""
-        numbers = {
-            name: np.array([np.nan if (value := getattr(one, name)) is None else value for one in outcomes], np.float64)
-            for name in ("correct", "score", "hit", "samples", "tokens")
-        }
-        return cls(
-            question=np.array([one.question_id for one in outcomes], object),
-            reason=np.array([one.stop_reason for one in outcomes], np.str_),
-            answer=np.array([one.answer for one in outcomes], object),
-            **numbers,
-        )
-
-    @staticmethod
-    def concatenate(parts: "Sequence[Cases]") -> "Cases":
-        """The cases of all parts, one part after the other."""
-        return Cases(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Cases)))
-
-    def take(self, which: NDArray[np.bool_] | Ints) -> "Cases":
-        """Some of the cases."""
-        return Cases(*(getattr(self, one.name)[which] for one in fields(Cases)))
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """A pool's scored samples, those of one question after those of another; refused ones are left out.
-
-    Attributes:
-        place: Of each question, by id, its first sample and the one after its last.
-        score: [samples].
-        correct: [samples], 0 or 1; NaN where not known.
-        tokens: [samples]; NaN where not known.
-        answer: [samples].
-        usable: [samples], whether it may be returned; see ``selection.is_usable``.
-    """
-
-    place: Mapping[str, tuple[int, int]]
-    score: Floats
-    correct: Floats
-    tokens: Floats
-    answer: NDArray[np.object_]
-    usable: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, pool: Pool) -> "Samples":
-        """Those of a pool, in the order drawn.
-
-        Raises:
-            InputError: A sample has no score.
-        """
-        rows = scored_rows(pool, ["answer", "num_tokens", "correct", "finish_reason"])
-        counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
-        ends = np.cumsum(counts).tolist()
-        starts = [0, *ends[:-1]]
-        places = zip(starts, ends, strict=True)
-        return cls(
-            {question.id: place for question, place in zip(pool.questions, places, strict=True)},
-            rows["score"].to_numpy(),
-            _numbers(rows["correct"].to_pylist()),
-            _numbers(rows["num_tokens"].to_pylist()),
-            np.array(rows["answer"].to_pylist(), object),
-            usable_rows(rows),
-        )
-
-    def count(self, question: str) -> int:
-        """Samples of a question; 0 where it is not there."""
-        start, end = self.place.get(question, (0, 0))
-        return end - start
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A run, or a pool over which policies were replayed.
-
-    Attributes:
-        name: What it is called: its folder.
-        cases: By policy, in the form ``policies.parse_policy`` reads; the first is the primary one.
-        shown: The same, each question once, in the order in which the samples were drawn.
-        samples: The samples behind it; None where they were not kept, or have no scores.
-        questions: By id; empty where they were not kept.
-        task: What was asked.
-        generator: As its ``describe`` says.
-        verifier: As its ``describe`` says; None where there was none.
-        predictor: The checkpoint; None where there was none.
-        seed: The base seed; None where it is not one run.
-        facts: Of a live run; None for a replay.
-    """
-
-    name: str
-    cases: Mapping[str, Cases]
-    shown: Mapping[str, Cases]
-    samples: Samples | None
-    questions: Mapping[str, Question]
-    task: str
-    generator: Mapping[str, Any]
-    verifier: Mapping[str, Any] | None
-    predictor: str | None
-    seed: int | None
-    facts: RunFacts | None = None
-
-    def depth(self, questions: Sequence[str]) -> int | None:
-        """How many samples every one of these questions has, whatever came of them; None where that is not known.
-
-        A question that an adaptive policy stopped has the samples that made it stop, so more of them than a policy of
-        a fixed number asked for may only be used where all questions have as many.
-        """
-        if self.samples is None:
-            return None
-        counts = {self.samples.count(question) for question in questions}
-        fewest = min(counts)
-        if len(counts) == 1:
-            return fewest or None
-        fixed = [settings_of(policy).get("max_samples", "0") for policy in self.cases if policy.startswith(FIXED)]
-        return max((int(number) for number in fixed if int(number) <= fewest), default=None) or None
+_PART = re.compile(r"(?P<name>.+)-rank\d+")
 
 
 def read_record(folder: str | Path) -> Run:
@@ -221,23 +81,166 @@ def _require_sound(facts: RunFacts, folder: str | Path) -> None:
             raise InputError(f"{folder}: run.json: {name} cannot be {getattr(facts, name)!r}")
 
 
-def normal(policy: str) -> str:
-    """A policy with all its settings written out, so that equal ones read equal.
+def short_names(given: Sequence[str]) -> list[str]:
+    """Folders by their names, and what lies above as far as they differ: not where on a machine they lie."""
+    names = [Path(name).name or name for name in given]
+    if len(set(names)) < len(names):
+        paths = [Path(name).resolve() for name in given]
+        shared = Path(os.path.commonpath(paths))
+        if shared not in paths:
+            names = [path.relative_to(shared).as_posix() for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    return names
 
-    One whose settings cannot be checked here, such as a calibration that lies elsewhere, stays as it is.
+
+def merge_ranks(runs: Sequence[Run]) -> list[Run]:
+    """The runs, those that are parts of one run made one, where its first part stood.
+
+    Parts lie side by side, are named alike, and are of the same task, policies, models and seed.
+
+    Raises:
+        InputError: Two parts of a run answered the same question.
     """
-    try:
-        return str(parse_policy(policy))
-    except (InputError, OSError):
-        return policy
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault(_whole(run, number), []).append(run)
+    return [parts[0] if len(parts) == 1 else _merged(parts) for parts in groups.values()]
 
 
-def settings_of(policy: str) -> dict[str, str]:
-    """The settings that a policy's name carries."""
-    _, _, rest = policy.partition(":")
-    pairs = (piece.partition("=") for piece in rest.split(",") if piece)
-    return {key.strip(): value.strip() for key, _, value in pairs}
+def _whole(run: Run, number: int) -> tuple[str, ...]:
+    """What names the run that this one is a part of; its number where it is none."""
+    path = Path(run.name)
+    found = _PART.fullmatch(path.name)
+    if found is None or run.facts is None:
+        return (str(number),)
+    alike = ("task", "policies", "generator", "verifier", "predictor", "seed")
+    facts = json.dumps([getattr(run.facts, name) for name in alike], sort_keys=True)
+    return str(path.with_name(found["name"])), facts
 
 
-def _numbers(values: Sequence[float | None]) -> Floats:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+def _merged(parts: Sequence[Run]) -> Run:
+    _require_disjoint(parts)
+    first, policies = parts[0], list(parts[0].cases)
+    path = Path(first.name)
+    found = _PART.fullmatch(path.name)
+    cases = {policy: Cases.concatenate([part.cases[policy] for part in parts]) for policy in policies}
+    return replace(
+        first,
+        name=str(path.with_name(found["name"] if found else path.name)),
+        cases=cases,
+        shown=cases,
+        samples=_merged_samples([part.samples for part in parts if part.samples is not None]),
+        questions={name: question for part in parts for name, question in part.questions.items()},
+        facts=_merged_facts([part.facts for part in parts if part.facts is not None]),
+    )
+
+
+def _require_disjoint(parts: Sequence[Run]) -> None:
+    owner: dict[str, str] = {}
+    for part in parts:
+        for question in dict.fromkeys(next(iter(part.cases.values())).question.tolist()):
+            if owner.setdefault(question, part.name) != part.name:
+                raise InputError(
+                    f"{part.name}: question {question!r} is in {owner[question]} too; parts of a run share none"
+                )
+
+
+def _merged_samples(parts: Sequence[Samples]) -> Samples | None:
+    """Those of all parts, one part after the other; of questions that a part only lists, those that it has."""
+    if not parts:
+        return None
+    span: dict[str, tuple[int, int]] = {}
+    before = 0
+    for part in parts:
+        for question, (start, end) in part.span.items():
+            if end > start or question not in span:
+                span[question] = (start + before, end + before)
+        before += len(part.score)
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("score", "correct", "tokens", "answer", "usable")
+    }
+    return Samples(span, **columns)
+
+
+def _merged_facts(parts: Sequence[RunFacts]) -> RunFacts:
+    """They ran side by side: the run took as long as its slowest part, and spent what all of them spent."""
+    return replace(
+        parts[0],
+        started=min(part.started for part in parts),
+        seconds=max(part.seconds for part in parts),
+        samples=sum(part.samples for part in parts),
+        tokens=sum(part.tokens for part in parts),
+    )
+
+
+def replay_pool(
+    pool: Pool,
+    policies: list[Policy],
+    orders: int = 20,
+    seed: int = 0,
+    prior: Prior | None = None,
+    predictor: str | None = None,
+) -> Run:
+    """What policies would have done on a pool: in the order recorded, and in ``orders`` - 1 random ones.
+
+    Args:
+        pool: The pool, scored.
+        policies: The policies, the primary one first.
+        orders: Orders of the samples, >= 1.
+        seed: Of the random ones.
+        prior: Given to the policies.
+        predictor: What the prior is from.
+
+    Raises:
+        InputError: The pool is not scored, or a policy lacks the prior that it needs.
+    """
+    if orders < 1:
+        raise InputError(f"orders must be >= 1, got {orders}")
+    for policy in policies:
+        if policy.needs_prior and prior is None:
+            raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
+    recorded = RecordedSamples.from_pool(pool)
+    parts: dict[str, list[Cases]] = {str(policy): [] for policy in policies}
+    ids = np.array([question.id for question in pool.questions], object)
+    for number, rng in enumerate(np.random.default_rng(seed).spawn(orders)):
+        one = recorded.reorder(rng) if number else recorded
+        memo = PrefixMemo(one.num_questions, one.depth)
+        for policy in policies:
+            outcomes = run_policy(policy, one, prior, traced=False, memo=memo)
+            parts[str(policy)].append(_replayed_cases(policy, ids, one, outcomes))
+    settings, samples = pool.manifest["settings"], Samples.of(pool)
+    return Run(
+        name=pool.name,
+        cases={policy: Cases.concatenate(found) for policy, found in parts.items()},
+        shown={policy: _with_answers(found[0], samples) for policy, found in parts.items()},
+        samples=samples,
+        questions={question.id: question for question in pool.questions},
+        task=pool.name,
+        generator=settings.get("generator") or {},
+        verifier=pool.scores.get("score"),
+        predictor=predictor,
+        seed=None,
+    )
+
+
+def _replayed_cases(policy: Policy, ids: Objects, recorded: RecordedSamples, outcomes: Outcomes) -> Cases:
+    row = np.arange(recorded.num_questions)
+    target = getattr(policy, "score_min", np.nan)
+    return Cases(
+        ids,
+        recorded.correct[row, outcomes.chosen],
+        recorded.scores[row, outcomes.chosen],
+        np.where(np.isnan(target), np.nan, outcomes.best >= target),
+        outcomes.count.astype(np.float64),
+        outcomes.tokens,
+        outcomes.reason,
+        # Which sample it is, until the order recorded says what it answered.
+        outcomes.chosen.astype(object),
+    )
+
+
+def _with_answers(cases: Cases, samples: Samples) -> Cases:
+    starts = np.array([samples.span[question][0] for question in cases.question.tolist()], np.int64)
+    return replace(cases, answer=samples.answer[starts + cases.answer.astype(np.int64)])

@@ -1,14 +1,14 @@
-"""The page's charts."""
+"""The page's charts: accuracy against samples and tokens, by difficulty, and scores against right answers."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.difficulty import EDGES, Difficulty
 from optscale_predictor.evaluation.report.formatting import NAMES, figure, interval, number, percents, quality
-from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, kinds, series_of, shown_singly
+from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, mark_kinds, series_of, shown_individually
 from optscale_predictor.pages.chart_geometry import (
     CURVE,
     SERIES,
@@ -22,8 +22,6 @@ from optscale_predictor.pages.chart_geometry import (
 )
 from optscale_predictor.pages.score_charts import score_against_answer
 from optscale_predictor.stats.bootstrap import Estimate
-
-Floats = NDArray[np.float64]
 
 
 def accuracy_against(comparison: Comparison, metric: str) -> Chart:
@@ -49,11 +47,11 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
     ]
     what = NAMES[comparison.quality]
     title = f"{what.capitalize()} against {metric}"
-    text = "; ".join(_told(result, comparison, metric) for result in comparison.results)
+    text = "; ".join(_description(result, comparison, metric) for result in comparison.results)
     return Chart(
         f"{what}-{metric}",
         title,
-        f"{title} a question. {text}." + (f" {_told_curve(x, y, comparison, metric)}" if x.size else ""),
+        f"{title} a question. {text}." + (f" {_curve_description(x, y, comparison, metric)}" if x.size else ""),
         frame,
         f"{metric} a question (log scale)",
         what,
@@ -78,7 +76,7 @@ def legend(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def by_difficulty(comparison: Comparison, found: Difficulty) -> list[Chart]:
-    """Where policies put their samples, and what they buy there: lines for ``shown_singly``, numbers for all."""
+    """Where policies put their samples, and what they buy there: lines for ``shown_individually``, numbers for all."""
     what = NAMES[comparison.quality]
     return [
         _by_difficulty(
@@ -100,14 +98,14 @@ def _by_difficulty(
     frame = Frame((0, 1), (0, top * 1.05))
     middle, bins = found.mean[filled], bin_names(EDGES)
     lines, dots = [], []
-    for place, kind in reversed(_single_kinds(comparison).items()):  # the primary policy's lies on top
-        result, row = comparison.results[place], values[place]
+    for index, kind in reversed(_individual_kinds(comparison).items()):  # the primary policy's lies on top
+        result, row = comparison.results[index], values[index]
         lines.append(Line(frame.path(middle, np.array([row[one].mean for one in filled])), kind))
         for one in filled:
             value = f"{number(row[one].mean, digits)} {what}"
-            told = f"{result.label}, {bins[one]} wrong: {value} ({found.count[one]:,} questions)"
+            text = f"{result.label}, {bins[one]} wrong: {value} ({found.count[one]:,} questions)"
             heights = frame.up(row[one].mean), frame.up(row[one].low), frame.up(row[one].high)
-            dots.append(Dot(frame.across(float(found.mean[one])), *heights, told, kind))
+            dots.append(Dot(frame.across(float(found.mean[one])), *heights, text, kind))
     easy, hard = filled[0], filled[-1]
     return Chart(
         f"difficulty-{what}",
@@ -134,7 +132,7 @@ def scores_against_answers(comparison: Comparison) -> Chart | None:
         if run.samples is None:
             continue
         for question in comparison.questions:
-            start, end = run.samples.place.get(question, (0, 0))
+            start, end = run.samples.span.get(question, (0, 0))
             scores.append(run.samples.score[start:end])
             labels.append(run.samples.correct[start:end])
     label = np.concatenate(labels) if labels else np.empty(0)
@@ -142,18 +140,18 @@ def scores_against_answers(comparison: Comparison) -> Chart | None:
     return score_against_answer(np.concatenate(scores)[known], label[known]) if known.any() else None
 
 
-def single_legend(comparison: Comparison) -> list[tuple[str, str]]:
+def individual_legend(comparison: Comparison) -> list[tuple[str, str]]:
     """Kind and name of the policies that are shown one by one."""
-    return [(kind, comparison.results[place].label) for place, kind in _single_kinds(comparison).items()]
+    return [(kind, comparison.results[index].label) for index, kind in _individual_kinds(comparison).items()]
 
 
-def _single_kinds(comparison: Comparison) -> dict[int, str]:
-    """The marks of policies shown one by one, by place: their series', where no other of the series is shown."""
-    by_label, found = kinds(comparison), dict[int, str]()
+def _individual_kinds(comparison: Comparison) -> dict[int, str]:
+    """The marks of policies shown one by one, by index: their series', where no other of the series is shown."""
+    by_label, found = mark_kinds(comparison), dict[int, str]()
     free = [one for one in SERIES if one not in by_label.values()]
-    for place in shown_singly(comparison):
-        own = by_label[comparison.results[place].label]
-        found[place] = own if own not in found.values() or not free else free.pop(0)
+    for index in shown_individually(comparison):
+        own = by_label[comparison.results[index].label]
+        found[index] = own if own not in found.values() or not free else free.pop(0)
     return found
 
 
@@ -163,7 +161,7 @@ def _series(comparison: Comparison, metric: str, frame: Frame) -> tuple[list[Dot
     for one in reversed(series_of(comparison)):
         if not one.drawn:
             continue
-        results = [comparison.results[place] for place in one.places]
+        results = [comparison.results[index] for index in one.indices]
         x = [result.means[metric].point for result in results]
         own = [result.means[comparison.quality].estimate for result in results]
         if len(results) > 1:
@@ -171,8 +169,8 @@ def _series(comparison: Comparison, metric: str, frame: Frame) -> tuple[list[Dot
         for result, spot, each in zip(results, x, own, strict=True):
             heights = frame.up(each.mean), frame.up(each.low), frame.up(each.high)
             strong = result is comparison.primary
-            told = _told(result, comparison, metric)
-            dots.append(Dot(frame.across(spot), *heights, told, one.kind, strong and len(comparison.results) > 1))
+            text = _description(result, comparison, metric)
+            dots.append(Dot(frame.across(spot), *heights, text, one.kind, strong and len(comparison.results) > 1))
     return sorted(dots, key=lambda dot: dot.strong), lines
 
 
@@ -181,8 +179,7 @@ def _curve(comparison: Comparison, metric: str) -> tuple[Floats, Floats]:
         return np.empty(0), np.empty(0)
     numbers = np.arange(1, comparison.curve.depth + 1, dtype=np.float64)
     x = numbers if metric == "samples" else numbers * comparison.curve.tokens.mean()
-    values = comparison.curve.correct if comparison.quality == "correct" else comparison.curve.score
-    return x, values.mean(0)
+    return x, comparison.curve.quality(comparison.quality).mean(0)
 
 
 def _frame(x: Sequence[float], y: Sequence[float], spots: Sequence[Estimate]) -> Frame:
@@ -193,14 +190,14 @@ def _frame(x: Sequence[float], y: Sequence[float], spots: Sequence[Estimate]) ->
     return Frame((left / 1.15, right * 1.15), (max(0.0, low - room), min(1.0, high + room)), log=True)
 
 
-def _told(result: Result, comparison: Comparison, metric: str) -> str:
+def _description(result: Result, comparison: Comparison, metric: str) -> str:
     own = result.means[comparison.quality].estimate
     spot = number(result.means[metric].point, 1 if metric == "samples" else 0)
     shown = percents(own) if comparison.quality == "correct" else f"{number(own.mean, 3)} ({interval(own, 1, 3, '')})"
     return f"{result.label}: {NAMES[comparison.quality]} {shown} at {spot} {metric}"
 
 
-def _told_curve(x: Floats, y: Floats, comparison: Comparison, metric: str) -> str:
+def _curve_description(x: Floats, y: Floats, comparison: Comparison, metric: str) -> str:
     first, last = quality(y[0], comparison.quality), quality(y[-1], comparison.quality)
     return f"{BEST_OF_K} goes from {first} at {number(x[0], 0)} to {last} at {number(x[-1], 0)} {metric}."
 
@@ -215,14 +212,14 @@ def _ends(own: Estimate, measure: str) -> str:
 
 
 def _whole(depth: int) -> list[int]:
-    """Which places on the curve a table lists: powers of two, and the last."""
+    """Which indices of the curve a table lists: those of powers of two, and the last."""
     powers = {2**one - 1 for one in range(depth.bit_length()) if 2**one <= depth}
     return sorted(powers | ({depth - 1} if depth else set()))
 
 
-def _limits(comparison: Comparison, place: int) -> list[str]:
+def _limits(comparison: Comparison, index: int) -> list[str]:
     if comparison.curve is None:
         return [""]
     return [
-        _ends(comparison.curve.at(place + 1, comparison.quality, comparison.resamples).estimate, comparison.quality)
+        _ends(comparison.curve.at(index + 1, comparison.quality, comparison.resamples).estimate, comparison.quality)
     ]

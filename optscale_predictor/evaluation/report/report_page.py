@@ -1,41 +1,48 @@
-"""The report's page: one HTML file that needs nothing else, and answers first what it is opened for.
+"""The report's page: one HTML file that needs nothing else, and says first what it is opened for.
 
-Its size is that of the questions it shows, at most ``instructive.MOST``, some 4 kB each with the few policies
+Its size is that of the questions it shows, at most ``difficulty.MAX_EXAMPLES``, some 4 kB each with the few policies
 that are shown one by one: it does not grow with the number of questions that were answered.
-
-Writing a report: the page, the pictures and the tables, side by side in a folder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
+from optscale_predictor._support.version import __version__
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.coverage import Kept, promises
-from optscale_predictor.evaluation.report.difficulty import GROUPS, MOST, Choice, choose, difficulty, shares_wrong
+from optscale_predictor.evaluation.report.difficulty import (
+    GROUPS,
+    MAX_EXAMPLES,
+    ExampleSelection,
+    difficulty,
+    select_examples,
+    shares_wrong,
+)
 from optscale_predictor.evaluation.report.formatting import (
-    TIMES,
-    answer,
-    first_answer,
+    conclusion_against_reference,
+    conclusion_at_equal_accuracy,
     number,
     percent,
     quality,
-    second_answer,
 )
-from optscale_predictor.evaluation.report.pictures import draw_comparison, new_figure
-from optscale_predictor.evaluation.report.policy_series import kinds, shown_singly
-from optscale_predictor.evaluation.report.question_details import HEIGHT, WIDTH, Items
-from optscale_predictor.evaluation.report.read_runs import normal
+from optscale_predictor.evaluation.report.policy_series import mark_kinds, shown_individually
+from optscale_predictor.evaluation.report.question_details import HEIGHT, WIDTH, question_details
 from optscale_predictor.evaluation.report.report_charts import (
     accuracy_against,
     by_difficulty,
+    individual_legend,
     legend,
     scores_against_answers,
-    single_legend,
 )
-from optscale_predictor.evaluation.report.report_tables import Table, as_json, policies_table, savings_table
-from optscale_predictor.evaluation.report.run_provenance import model_of, prior_of, provenance
-from optscale_predictor.evaluation.report.wall_time import Pace, paces, speed_ups
+from optscale_predictor.evaluation.report.report_tables import (
+    policies_table,
+    run_times_table,
+    runs_table,
+    savings_table,
+)
+from optscale_predictor.evaluation.report.run_summary import provenance, run_times, speed_ups
 from optscale_predictor.pages import chart_geometry, templating
 from optscale_predictor.pages.templating import embedded, environment
 
@@ -53,65 +60,74 @@ class Meter:
     mark: float
 
 
-def render_page(comparison: Comparison, title: str, most: int = MOST, command: str = "") -> str:
+def render_page(comparison: Comparison, title: str, max_examples: int = MAX_EXAMPLES, command: str = "") -> str:
     """The page, as HTML.
 
     Args:
         comparison: What to report.
         title: Its heading.
-        most: Questions to show at most, >= 1.
+        max_examples: Questions to show at most, >= 1.
         command: That makes the page again; empty where that is not known.
     """
-    from optscale_predictor._support.version import __version__
-
-    spread = difficulty(comparison)
-    shares, _ = shares_wrong(comparison)
-    choice = choose(comparison, shares, most)
     script, style = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.js", "report.css"))
-    kept, found = promises(comparison), paces(comparison)
     return (
         environment(_TEMPLATES, templating.TEMPLATES)
         .get_template("report.html.jinja")
         .render(
             title=title,
-            answer=first_answer(comparison),
-            second=second_answer(comparison),
-            tiles=_tiles(comparison),
-            main_charts=[accuracy_against(comparison, metric) for metric in ("samples", "tokens")],
-            savings=savings_table(comparison),
-            policies=policies_table(comparison),
-            kinds=kinds(comparison),
-            legend=legend(comparison),
-            single_legend=single_legend(comparison),
-            singly=_singly_text(comparison),
-            settings=[
-                (result.label, result.policy, Path(result.predictor or "").name) for result in comparison.results
-            ],
-            difficulty=None if spread is None else by_difficulty(comparison, spread),
-            reference="" if comparison.reference is None else comparison.reference.label,
-            reliability=scores_against_answers(comparison),
-            promises=[(row, meter) for row, meter in zip(_promise_rows(kept), map(_meter, kept), strict=True)],
-            pace=_pace_table(found),
-            speed_ups=speed_ups(found),
-            runs=_runs_table(comparison),
             provenance=[*provenance(comparison), *([("Command", command)] if command else [])],
-            items=Items(comparison, shares).of(choice),
-            choice=_choice_text(choice, len(comparison.questions)),
-            groups=[
-                (name, meaning, choice.shown[name], choice.totals[name])
-                for name, meaning in GROUPS.items()
-                if choice.totals[name]
-            ],
-            strip_width=WIDTH,
-            strip_height=HEIGHT,
-            chart_width=chart_geometry.WIDTH,
-            chart_height=chart_geometry.HEIGHT,
-            outlines=chart_geometry.OUTLINES,
             mark=MARK,
             version=__version__,
+            **_figures(comparison),
+            **_questions(comparison, max_examples),
             **embedded(templating.shared_style() + style, script),
         )
     )
+
+
+def _figures(comparison: Comparison) -> Mapping[str, Any]:
+    """What the page says of all questions together: sentences, charts and tables."""
+    spread, kept, times = difficulty(comparison), promises(comparison), run_times(comparison)
+    return {
+        "answer": conclusion_at_equal_accuracy(comparison),
+        "second": conclusion_against_reference(comparison),
+        "tiles": _tiles(comparison),
+        "main_charts": [accuracy_against(comparison, metric) for metric in ("samples", "tokens")],
+        "savings": savings_table(comparison),
+        "policies": policies_table(comparison),
+        "kinds": mark_kinds(comparison),
+        "legend": legend(comparison),
+        "individual_legend": individual_legend(comparison),
+        "shown_text": _shown_text(comparison),
+        "settings": [(one.label, one.policy, Path(one.predictor or "").name) for one in comparison.results],
+        "difficulty": None if spread is None else by_difficulty(comparison, spread),
+        "reference": "" if comparison.reference is None else comparison.reference.label,
+        "reliability": scores_against_answers(comparison),
+        "promises": list(zip(_promise_rows(kept), map(_meter, kept), strict=True)),
+        "run_times": run_times_table(times),
+        "speed_ups": speed_ups(times),
+        "runs": runs_table(comparison),
+        "chart_width": chart_geometry.WIDTH,
+        "chart_height": chart_geometry.HEIGHT,
+        "outlines": chart_geometry.OUTLINES,
+    }
+
+
+def _questions(comparison: Comparison, max_examples: int) -> Mapping[str, Any]:
+    """What the page says of single questions."""
+    shares, _ = shares_wrong(comparison)
+    selection = select_examples(comparison, shares, max_examples)
+    return {
+        "questions": question_details(comparison, shares, selection),
+        "selection": _selection_text(selection, len(comparison.questions)),
+        "groups": [
+            (name, meaning, selection.shown[name], selection.totals[name])
+            for name, meaning in GROUPS.items()
+            if selection.totals[name]
+        ],
+        "bars_width": WIDTH,
+        "bars_height": HEIGHT,
+    }
 
 
 def _tiles(comparison: Comparison) -> list[tuple[str, str]]:
@@ -149,98 +165,23 @@ def _meter(kept: Kept) -> Meter:
     return Meter(*(round(100 * min(max(value, 0), 1), 2) for value in (kept.share, kept.low, kept.high, kept.alpha)))
 
 
-def _pace_table(found: list[Pace]) -> Table | None:
-    if not found:
-        return None
-    compared = any(one.speed_up is not None for one in found)
-    header = ["run", "policy", "seed", "questions", "seconds", "samples/s", "tokens/s"]
-    header += ["speed-up", "tokens ratio", "speed-up / ratio"] if compared else []
-    rows = []
-    for one in found:
-        ran = one.policies[0] if len(one.policies) == 1 else f"{len(one.policies)} on the same samples"
-        cells = [one.run, ran, f"{one.seed}", f"{one.questions:,}", number(one.seconds, 1)]
-        cells += [number(one.samples / one.seconds, 1), number(one.tokens / one.seconds, 0)]
-        if compared:
-            known = one.speed_up is not None and one.tokens_ratio is not None
-            speed, ratio = one.speed_up or 0.0, one.tokens_ratio or 1.0
-            cells += [f"{speed:.2f}{TIMES}", f"{ratio:.2f}{TIMES}", f"{speed / ratio:.2f}"] if known else ["", "", ""]
-        rows.append(cells)
-    return Table("Wall time of each run", header, rows)
-
-
-def _runs_table(comparison: Comparison) -> Table:
-    rows = []
-    for run in comparison.runs:
-        facts = run.facts
-        rows.append(
-            [
-                run.name,
-                "replay of a pool" if facts is None else facts.started,
-                "" if run.seed is None else f"{run.seed}",
-                model_of(run.generator),
-                model_of(run.verifier),
-                prior_of(run),
-                f"{len(run.cases)}, first {normal(next(iter(run.cases)))}",
-            ]
-        )
-    return Table("Runs", ["run", "started", "seed", "generator", "verifier", "prior", "policies"], rows)
-
-
-def _singly_text(comparison: Comparison) -> str:
+def _shown_text(comparison: Comparison) -> str:
     """Which policies are shown one by one; empty where all are."""
-    shown, number_ = len(shown_singly(comparison)), len(comparison.results)
-    if shown == number_:
+    shown, total = len(shown_individually(comparison)), len(comparison.results)
+    if shown == total:
         return ""
     return (
-        f"{shown} of the {number_} policies are shown here: the primary one, the reference, and one of each other "
+        f"{shown} of the {total} policies are shown here: the primary one, the reference, and one of each other "
         "series as far as there is room, in the order given."
     )
 
 
-def _choice_text(choice: Choice, questions: int) -> str:
+def _selection_text(selection: ExampleSelection, questions: int) -> str:
     """How many questions are shown, and which."""
-    if len(choice.places) == questions:
+    shown = len(selection.indices)
+    if shown == questions:
         return f"All {questions:,} questions, those on which policies differ first."
     return (
-        f"{len(choice.places):,} of {questions:,} questions: first those on which policies differ, then as many of the "
+        f"{shown:,} of {questions:,} questions: first those on which policies differ, then as many of the "
         "others as there is room for. Where not all of a kind are shown, they are evenly spaced from easy to hard."
     )
-
-
-#: What a report consists of.
-FILES = ("report.html", "curve.png", "curve.svg", "tokens.png", "tokens.svg", "table.md", "table.tex", "table.json")
-
-
-def write_report(comparison: Comparison, folder: str | Path, title: str, command: str = "") -> list[Path]:
-    """Writes all of a report's files into a folder, which is made where needed; earlier ones are replaced.
-
-    Args:
-        comparison: What to report.
-        folder: Where to.
-        title: Of the page and the pictures.
-        command: That makes it again; empty where that is not known.
-
-    Returns:
-        The files, in the order of ``FILES``.
-
-    Raises:
-        InputError: A file cannot be written, or matplotlib is not installed; then nothing is written.
-    """
-    new_figure()  # says what is missing before anything is computed or written
-    folder = Path(folder)
-    page = render_page(comparison, title, command=command)
-    with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_text(page, folder / "report.html")
-    for name, metric in (("curve", "samples"), ("tokens", "tokens")):
-        paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
-        with explain_write_errors(paths[0]):
-            draw_comparison(comparison, metric, paths, title)
-    tables = list(filter(None, (policies_table(comparison), savings_table(comparison))))
-    said = answer(comparison)
-    markdown = "\n\n".join(f"{table.title}\n\n{table.markdown()}" for table in tables)
-    write_text(f"{said}\n\n{markdown}\n", folder / "table.md")
-    latex = "\n\n".join(f"% {' '.join(table.title.split())}\n{table.latex()}" for table in tables)
-    write_text(f"{latex}\n", folder / "table.tex")
-    write_json(as_json(comparison, title, said), folder / "table.json")
-    return [folder / name for name in FILES]

@@ -1,30 +1,28 @@
-"""The report's tables: the same rows as Markdown, LaTeX (booktabs), JSON and for the page."""
+"""The tables of a report and of a replay: the same rows as Markdown, LaTeX (booktabs) and for the page."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from optscale_predictor.evaluation.report.best_of_k import Curve
 from optscale_predictor.evaluation.report.comparison import METRICS, Comparison, Result
-from optscale_predictor.evaluation.report.coverage import promises
 from optscale_predictor.evaluation.report.formatting import (
     DIGITS,
     NAMES,
+    TIMES,
     figure,
     interval,
     number,
     percent,
-    saved,
     share_saved,
+    share_with_interval,
 )
-from optscale_predictor.evaluation.report.policy_names import name_of
 from optscale_predictor.evaluation.report.policy_series import series_of
-from optscale_predictor.evaluation.report.read_runs import FIXED
-from optscale_predictor.evaluation.report.resampling import Resampled
-from optscale_predictor.evaluation.report.tokens_saved import against_best_of_k, against_reference
-from optscale_predictor.evaluation.report.wall_time import paces
+from optscale_predictor.evaluation.report.run_data import FIXED, name_of, normal
+from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, prior_of
+from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK, Resampled
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
+from optscale_predictor.replay.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate
 
 _LATEX = {
@@ -80,17 +78,16 @@ def policies_table(comparison: Comparison) -> Table:
     metrics = [name for name in METRICS if any(not math.isnan(one.means[name].point) for one in comparison.results)]
     found = {reason for one in comparison.results for reason in one.stops}
     reasons = [*(one.value for one in StopReason if one.value in found), *sorted(found - set(StopReason))]
-    curve = comparison.curve
     rows = [
         [
             result.label,
             *(figure(result.means[name].estimate, DIGITS[name]) for name in metrics),
-            *([] if curve is None else [_saved_at_equal(result, comparison, curve)]),
+            *_tokens_saved_at_equal(result, comparison),
             *(_share(result.stops.get(reason)) for reason in reasons),
         ]
         for result in comparison.results
     ]
-    equal = [] if curve is None else [f"tokens saved at equal {NAMES[comparison.quality]}"]
+    equal = [] if comparison.curve is None else [f"tokens saved at equal {NAMES[comparison.quality]}"]
     header = ["policy", *(NAMES[name] for name in metrics), *equal, *(f"{reason}, %" for reason in reasons)]
     return Table("Policies: mean ± standard error over questions", header, rows)
 
@@ -106,12 +103,12 @@ def savings_table(comparison: Comparison) -> Table | None:
         header += ["equal Best-of-k", "samples saved against it", "tokens saved against it"]
     for result in compared(comparison):
         cells = [result.label]
-        if reference is not None:
-            saving = against_reference(result, reference, comparison.quality)
+        saving, equal = comparison.reference_saving(result), comparison.equal_best_of_k(result)
+        if saving is not None:
             cells += [_difference(saving.difference.estimate, comparison.quality)]
-            cells += [saved(saving.samples.estimate), saved(saving.tokens.estimate)]
-        if curve is not None:
-            cells += _equal_cells(result, comparison, curve)
+            cells += [share_with_interval(one.estimate) for one in (saving.samples, saving.tokens)]
+        if curve is not None and equal is not None:
+            cells += _equal_cells(equal, curve)
         rows.append(cells)
     if not rows or len(header) == 1:
         return None
@@ -126,72 +123,70 @@ def compared(comparison: Comparison) -> list[Result]:
     """
     reference = comparison.reference
     own = reference.policy if reference is not None and reference.live else None
-    (primary,) = [one.places for one in series_of(comparison) if 0 in one.places]
+    (primary,) = [one.indices for one in series_of(comparison) if 0 in one.indices]
     return [
         result
-        for place, result in enumerate(comparison.results)
-        if result.policy != own and (place in primary or name_of(result.policy) not in FIXED)
+        for index, result in enumerate(comparison.results)
+        if result.policy != own and (index in primary or name_of(result.policy) not in FIXED)
     ]
 
 
-def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object]:
-    """All figures of the report, as JSON types: shares in [0, 1], samples and tokens a question, seconds."""
-    reference, curve = comparison.reference, comparison.curve
-    return {
-        "title": title,
-        "answer": answer,
-        "questions": len(comparison.questions),
-        "left_out": comparison.left_out,
-        "compared_by": NAMES[comparison.quality],
-        "reference": None if reference is None else {"policy": reference.policy, **_plain(reference.means)},
-        "policies": [_policy(result, comparison) for result in comparison.results],
-        "best_of_k": None if curve is None else _curve(comparison, curve),
-        "promises": [asdict(kept) for kept in promises(comparison)],
-        "runs": [asdict(pace) for pace in paces(comparison)],
-    }
+def run_times_table(found: Sequence[RunTime]) -> Table | None:
+    """What each live run took, beside the reference's where there is one; None where no run was live."""
+    if not found:
+        return None
+    compared = any(one.speed_up is not None for one in found)
+    header = ["run", "policy", "seed", "questions", "seconds", "samples/s", "tokens/s"]
+    header += ["speed-up", "tokens ratio", "speed-up / ratio"] if compared else []
+    rows = []
+    for one in found:
+        ran = one.policies[0] if len(one.policies) == 1 else f"{len(one.policies)} on the same samples"
+        cells = [one.run, ran, f"{one.seed}", f"{one.questions:,}", number(one.seconds, 1)]
+        cells += [number(one.samples / one.seconds, 1), number(one.tokens / one.seconds, 0)]
+        if compared:
+            known = one.speed_up is not None and one.tokens_ratio is not None
+            speed, ratio = one.speed_up or 0.0, one.tokens_ratio or 1.0
+            cells += [f"{speed:.2f}{TIMES}", f"{ratio:.2f}{TIMES}", f"{speed / ratio:.2f}"] if known else ["", "", ""]
+        rows.append(cells)
+    return Table("Wall time of each run", header, rows)
 
 
-def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
-    row: dict[str, object] = {
-        "policy": result.policy,
-        "label": result.label,
-        "predictor": result.predictor,
-        "cases": len(result.cases.question),
-        **_plain(result.means),
-        "stop_reasons": _plain(result.stops),
-    }
-    if comparison.reference is not None:
-        saving = against_reference(result, comparison.reference, comparison.quality)
-        shares = {"difference": saving.difference, "samples_saved": saving.samples, "tokens_saved": saving.tokens}
-        row["against_reference"] = _plain(shares)
-    if comparison.curve is not None:
-        equal = against_best_of_k(result, comparison, comparison.curve)
-        figures = {"k": equal.number, "samples_saved": equal.saved_samples, "tokens_saved": equal.saved_tokens}
-        row["at_equal_accuracy"] = {
-            **_plain(figures),
-            "beyond_the_curve": equal.beyond,
-            "resamples_beyond_the_curve": equal.beyond_share,
-        }
-    return row
+def runs_table(comparison: Comparison) -> Table:
+    """What each run was."""
+    rows = []
+    for run in comparison.runs:
+        facts = run.facts
+        rows.append(
+            [
+                run.name,
+                "replay of a pool" if facts is None else facts.started,
+                "" if run.seed is None else f"{run.seed}",
+                model_of(run.generator),
+                model_of(run.verifier),
+                prior_of(run),
+                f"{len(run.cases)}, first {normal(next(iter(run.cases)))}",
+            ]
+        )
+    return Table("Runs", ["run", "started", "seed", "generator", "verifier", "prior", "policies"], rows)
 
 
-def _curve(comparison: Comparison, curve: Curve) -> dict[str, object]:
-    known = ("score",) if comparison.quality == "score" else ("correct", "score")
-    return {
-        "depth": curve.depth,
-        "runs": curve.runs,
-        **{NAMES[name]: getattr(curve, name).mean(0).tolist() for name in known},
-        "tokens_a_sample": float(curve.tokens.mean()),
-    }
+def markdown_table(rows: Sequence[ReplayRow]) -> str:
+    """What a replay of many settings found, a line each: mean ± bootstrap standard error over questions and orders."""
+    header = ("policy", "settings", "accuracy", "samples", "tokens", "best score", "hit rate")
+    return Table("", header, [_replay_cells(row) for row in rows]).markdown()
 
 
-def _plain(figures: Mapping[str, Resampled]) -> dict[str, object]:
-    """Figures with their errors and intervals; null where they are not known."""
-    return {NAMES.get(name, name): _estimate(one.estimate) for name, one in figures.items()}
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in asdict(estimate).items()}
+def _replay_cells(row: ReplayRow) -> tuple[str, ...]:
+    _, _, settings = row.policy.partition(":")
+    return (
+        row.label,
+        settings.replace(",", ", "),
+        f"{row.accuracy.mean:.3f} ± {row.accuracy.error:.3f}",
+        f"{row.samples.mean:.2f} ± {row.samples.error:.2f}",
+        f"{row.tokens.mean:.0f} ± {row.tokens.error:.0f}",
+        f"{row.score.mean:.3f}",
+        "" if math.isnan(row.hit.mean) else f"{row.hit.mean:.3f}",
+    )
 
 
 def _share(share: Resampled | None) -> str:
@@ -207,20 +202,21 @@ def _difference(difference: Estimate, quality: str) -> str:
     return f"{number(difference.mean, 3)} ({interval(difference, 1, 3, '')})"
 
 
-def _saved_at_equal(result: Result, comparison: Comparison, curve: Curve) -> str:
+def _tokens_saved_at_equal(result: Result, comparison: Comparison) -> list[str]:
     """Against the cheapest Best-of-k that is as accurate, without an interval; empty for Best-of-N itself."""
+    found = comparison.equal_best_of_k(result)
+    if found is None:
+        return []
     if name_of(result.policy) == "best_of_n":
-        return ""
-    found = against_best_of_k(result, comparison, curve)
-    return f"{'≥ ' if found.beyond else ''}{share_saved(found.saved_tokens.point)}"
+        return [""]
+    return [f"{'≥ ' if found.beyond else ''}{share_saved(found.saved_tokens.point)}"]
 
 
-def _equal_cells(result: Result, comparison: Comparison, curve: Curve) -> list[str]:
-    found = against_best_of_k(result, comparison, curve)
+def _equal_cells(found: EqualBestOfK, curve: BestOfKCurve) -> list[str]:
     if found.beyond:
         # A bound, not an estimate: no interval says how far beyond the curve the equal k lies.
         bounds = [f"≥ {percent(one.point)}" for one in (found.saved_samples, found.saved_tokens)]
         return [f"> {curve.depth}", *bounds]
     own = found.number.estimate
     cells = [f"{number(own.mean, 1)} ({interval(own, 1, 1, '')})"]
-    return cells + [saved(one.estimate) for one in (found.saved_samples, found.saved_tokens)]
+    return cells + [share_with_interval(one.estimate) for one in (found.saved_samples, found.saved_tokens)]

@@ -1,0 +1,140 @@
+"""The files of a report and of a replay: page, pictures, tables and their figures as JSON, side by side in a folder."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
+from optscale_predictor.evaluation.report.comparison import Comparison, Result
+from optscale_predictor.evaluation.report.coverage import promises
+from optscale_predictor.evaluation.report.formatting import NAMES, conclusion
+from optscale_predictor.evaluation.report.pictures import draw_comparison, draw_replay, new_figure
+from optscale_predictor.evaluation.report.report_page import render_page
+from optscale_predictor.evaluation.report.report_tables import markdown_table, policies_table, savings_table
+from optscale_predictor.evaluation.report.run_summary import run_times
+from optscale_predictor.evaluation.report.savings import BestOfKCurve, Resampled
+from optscale_predictor.replay.replaying import ReplayRow
+from optscale_predictor.stats.bootstrap import Estimate
+
+#: What a report consists of.
+FILES = ("report.html", "curve.png", "curve.svg", "tokens.png", "tokens.svg", "table.md", "table.tex", "table.json")
+
+
+def write_report(comparison: Comparison, folder: str | Path, title: str, command: str = "") -> list[Path]:
+    """Writes all of a report's files into a folder, which is made where needed; earlier ones are replaced.
+
+    Args:
+        comparison: What to report.
+        folder: Where to.
+        title: Of the page and the pictures.
+        command: That makes it again; empty where that is not known.
+
+    Returns:
+        The files, in the order of ``FILES``.
+
+    Raises:
+        InputError: A file cannot be written, or matplotlib is not installed; then nothing is written.
+    """
+    new_figure()  # says what is missing before anything is computed or written
+    folder = Path(folder)
+    page = render_page(comparison, title, command=command)
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(page, folder / "report.html")
+    for name, metric in (("curve", "samples"), ("tokens", "tokens")):
+        paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+        with explain_write_errors(paths[0]):
+            draw_comparison(comparison, metric, paths, title)
+    tables = list(filter(None, (policies_table(comparison), savings_table(comparison))))
+    answer = conclusion(comparison)
+    markdown = "\n\n".join(f"{table.title}\n\n{table.markdown()}" for table in tables)
+    write_text(f"{answer}\n\n{markdown}\n", folder / "table.md")
+    latex = "\n\n".join(f"% {' '.join(table.title.split())}\n{table.latex()}" for table in tables)
+    write_text(f"{latex}\n", folder / "table.tex")
+    write_json(as_json(comparison, title, answer), folder / "table.json")
+    return [folder / name for name in FILES]
+
+
+def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str) -> None:
+    """Writes what a replay of many settings found: ``table.md``, ``table.json`` and ``curve.png``.
+
+    Args:
+        rows: One a policy and setting.
+        folder: Where to; made where needed.
+        title: Over the picture.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(markdown_table(rows) + "\n", encoding="utf-8")
+    content = json.dumps([row.as_dict() for row in rows], indent=2)
+    (folder / "table.json").write_text(content + "\n", encoding="utf-8")
+    draw_replay(rows, folder / "curve.png", title)
+
+
+def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object]:
+    """All figures of a report, as JSON types: shares in [0, 1], samples and tokens a question, seconds.
+
+    Args:
+        comparison: What is reported.
+        title: Of the report.
+        answer: Its conclusion, in a few sentences.
+    """
+    reference, curve = comparison.reference, comparison.curve
+    return {
+        "title": title,
+        "answer": answer,
+        "questions": len(comparison.questions),
+        "left_out": comparison.left_out,
+        "compared_by": NAMES[comparison.quality],
+        "reference": None if reference is None else {"policy": reference.policy, **_figures(reference.means)},
+        "policies": [_policy(result, comparison) for result in comparison.results],
+        "best_of_k": None if curve is None else _curve(comparison, curve),
+        "promises": [asdict(kept) for kept in promises(comparison)],
+        "runs": [asdict(one) for one in run_times(comparison)],
+    }
+
+
+def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
+    row: dict[str, object] = {
+        "policy": result.policy,
+        "label": result.label,
+        "predictor": result.predictor,
+        "cases": len(result.cases.question),
+        **_figures(result.means),
+        "stop_reasons": _figures(result.stops),
+    }
+    saving, equal = comparison.reference_saving(result), comparison.equal_best_of_k(result)
+    if saving is not None:
+        shares = {"difference": saving.difference, "samples_saved": saving.samples, "tokens_saved": saving.tokens}
+        row["against_reference"] = _figures(shares)
+    if equal is not None:
+        figures = {"k": equal.number, "samples_saved": equal.saved_samples, "tokens_saved": equal.saved_tokens}
+        row["at_equal_accuracy"] = {
+            **_figures(figures),
+            "beyond_the_curve": equal.beyond,
+            "resamples_beyond_the_curve": equal.beyond_share,
+        }
+    return row
+
+
+def _curve(comparison: Comparison, curve: BestOfKCurve) -> dict[str, object]:
+    known = ("score",) if comparison.quality == "score" else ("correct", "score")
+    return {
+        "depth": curve.depth,
+        "runs": curve.runs,
+        **{NAMES[name]: curve.quality(name).mean(0).tolist() for name in known},
+        "tokens_a_sample": float(curve.tokens.mean()),
+    }
+
+
+def _figures(figures: Mapping[str, Resampled]) -> dict[str, object]:
+    """Figures with their errors and intervals; null where they are not known."""
+    return {NAMES.get(name, name): _estimate(one.estimate) for name, one in figures.items()}
+
+
+def _estimate(estimate: Estimate) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in asdict(estimate).items()}
