@@ -131,7 +131,13 @@ class MergePlan:
         return _Facts(np.concatenate(seeds), np.concatenate(texts), np.concatenate(settled))
 
     def collision(self, key: int, first: int, other: int) -> InputError:
-        """That two pools have different draws under one key."""
+        """What is wrong where two pools have different draws under one key.
+
+        Args:
+            key: The question's position and the sample's index, as one number.
+            first: Number of the pool whose draw is kept, from 0.
+            other: Number of the other pool.
+        """
         question, index = divmod(key, MOST_SAMPLES)
         return InputError(
             f"{self._pools[other].name}: sample {index} of question {self._questions[question].id!r} is another draw "

@@ -159,6 +159,7 @@ def _by_question(pool: Pool, score: ScoreColumns) -> Iterator[tuple[int, pa.Tabl
     if score.name not in pool.schema.names:
         raise InputError(f"{pool.name}: has no score {score.name!r}; it has: {', '.join(pool.scores) or 'none'}")
     columns = ["question_id", "sample_index", "text", "num_tokens", score.name]
+    # Samples of a question may lie in any shard: a pass over the ids finds which shards a block of questions needs.
     counts, holders = np.zeros(len(pool.questions), np.int64), []
     shards = pool.shards()
     for shard in shards:

@@ -38,6 +38,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     settings, scores = manifest.get("settings"), manifest.get("scores")
     if not isinstance(settings, dict) or not isinstance(scores, dict):
         raise InputError(f"{path}: 'settings' and 'scores' must be objects")
+    # An edited manifest would let samples of other settings in; merges and checkpoints compare pools by it.
     if manifest.get("fingerprint") != fingerprint(settings):
         raise InputError(f"{path}: the settings are not those that its fingerprint was made of; it was edited")
     return manifest
@@ -136,7 +137,12 @@ def _short(value: object) -> str:
 
 
 def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one mapping, keys joined by dots."""
+    """Nested settings as one mapping, keys joined by dots.
+
+    Args:
+        settings: JSON types; what is no mapping stands under the prefix alone.
+        prefix: What stands before the keys, without a dot at its end.
+    """
     if not isinstance(settings, Mapping):
         return {prefix: settings}
     parts = (flatten(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())

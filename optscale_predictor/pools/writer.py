@@ -164,6 +164,7 @@ class PoolWriter:
             if self.drawn.has(question, index) or (question, index) in seen:
                 raise InputError(f"{self._folder}: sample {index} of question {question!r} is already there")
             seen.add((question, index))
+        # A loop of its own: where one sample is refused, none of the table is marked.
         for question, index in keys:
             self.drawn.add(question, index)
         self._waiting.append(table)
@@ -206,6 +207,7 @@ def prepare_pool(folder: Path, questions: Sequence[Question], settings: Mapping[
         InputError: The pool was made with other settings (named), a question's text or gold answer changed, or there
             are samples without a manifest.
     """
+    # As they will be read back: a tuple is a list then, and a rerun would find the two different.
     settings = json.loads(json.dumps(settings))
     if (folder / "manifest.json").exists():
         # Before anything is written: a refusal leaves the pool to the byte as it was.

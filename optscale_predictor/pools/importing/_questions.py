@@ -61,48 +61,51 @@ class ImportedQuestions:
         return {question.id: question.gold for question in self._found.values()}
 
     def again(self) -> "ImportedQuestions":
-        """For a second reading of the same files."""
+        """For a second reading of the same files: questions and samples get the numbers that the first gave them."""
         return ImportedQuestions(self._given)
 
-    def question_of(self, item: ImportedSamples) -> Question:
-        """The item's question.
+    def question_of(self, found: ImportedSamples) -> Question:
+        """The samples' question.
 
         Raises:
             InputError: It has no text, is not among the given ones, or was another one before.
         """
-        question = self._own(item) if self._given is None else self._named(item, self._given)
-        require_encodable(question, item.location)
+        question = self._own(found) if self._given is None else self._named(found, self._given)
+        require_encodable(question, found.location)
         self._items += 1
         before = self._found.setdefault(question.id, question)
-        first = self._locations.setdefault(question.id, item.location)
+        first = self._locations.setdefault(question.id, found.location)
         golds = {before.gold, question.gold} - {None}
         if before.text != question.text or len(golds) > 1:
             part = "text" if before.text != question.text else "gold answer"
-            raise InputError(f"{item.location}: question {question.id!r} has another {part} than at {first}")
+            raise InputError(f"{found.location}: question {question.id!r} has another {part} than at {first}")
         return before
 
-    def _own(self, item: ImportedSamples) -> Question:
-        if item.question is None:
-            known = self._found.get(item.question_id or "")
+    def _own(self, found: ImportedSamples) -> Question:
+        if found.question is None:
+            known = self._found.get(found.question_id or "")
             if known is None:
-                raise InputError(f"{item.location}: no question text in it; name a file of questions: --questions FILE")
+                raise InputError(
+                    f"{found.location}: no question text in it; name a file of questions: --questions FILE"
+                )
             return known
-        identity = item.question_id
+        identity = found.question_id
         if identity is None:
-            identity = self._by_text.get(item.question, Question(str(len(self._by_text)), item.question)).id
-        question = Question(identity, item.question, item.gold)
-        self._by_text.setdefault(item.question, question)
+            # By the text, and not by the order: a question that comes back later in the files keeps its number.
+            identity = self._by_text.get(found.question, Question(str(len(self._by_text)), found.question)).id
+        question = Question(identity, found.question, found.gold)
+        self._by_text.setdefault(found.question, question)
         return question
 
-    def _named(self, item: ImportedSamples, given: Sequence[Question]) -> Question:
-        if item.question is not None and item.question in self._by_text:
-            return self._by_text[item.question]
-        if item.question is None and item.question_id in self._by_id:
-            return self._by_id[item.question_id]
-        if item.question is None and item.question_id is None and self._items < len(given):
+    def _named(self, found: ImportedSamples, given: Sequence[Question]) -> Question:
+        if found.question is not None and found.question in self._by_text:
+            return self._by_text[found.question]
+        if found.question is None and found.question_id in self._by_id:
+            return self._by_id[found.question_id]
+        if found.question is None and found.question_id is None and self._items < len(given):
             return given[self._items]
-        name = item.question_id if item.question is None else item.question[:60]
-        raise InputError(f"{item.location}: question {name!r} is not among the {len(given)} questions given")
+        name = found.question_id if found.question is None else found.question[:60]
+        raise InputError(f"{found.location}: question {name!r} is not among the {len(given)} questions given")
 
     def next_index(self, question: str, index: int | None, location: str) -> int:
         """The sample's index: the file's own, or the next.

@@ -131,8 +131,6 @@ def import_pool(
     }
     found, counts = ImportedQuestions(None if questions is None else read_question_file(questions)), _Counts()
     _check(source, found, counts)
-    if not counts.samples:
-        raise InputError(f"{files[0]}: no samples in it")
     made = {score: {"adapter": "import", "verifier": verifier} for score in counts.scores}
     with PoolWriter(folder, found.questions, {"import": settings}, shard_samples, made) as writer:
         _write(source, found, counts, writer, shard_samples)
@@ -155,6 +153,8 @@ def _check(source: _Source, found: ImportedQuestions, counts: _Counts) -> None:
         counts.samples += len(samples)
         came = [key for row in samples for key in row if key.startswith("score")]
         counts.scores = list(dict.fromkeys([*counts.scores, *came]))
+    if not counts.samples:
+        raise InputError(f"{next(iter(source.readers))}: no samples in it")
 
 
 def _write(source: _Source, found: ImportedQuestions, counts: _Counts, writer: PoolWriter, shard_samples: int) -> None:

@@ -76,7 +76,7 @@ def _run(job: "_Scoring", progress: bool) -> None:
         with progress_bar("score", total, shown=progress) as bar:
             for shards in _grouped(pool.shards(), verifier.samples_at_once):
                 # Closed here, not by the garbage collector: closing commits what was scored when Ctrl-C arrives.
-                with closing(job.run_together(shards) if verifier.samples_at_once else job.run(shards[0])) as parts:
+                with closing(job.score_together(shards) if verifier.samples_at_once else job.score(shards[0])) as parts:
                     for samples, tokens in parts:
                         bar.update(samples)
                         if progress:
@@ -182,7 +182,7 @@ class _Scoring:
         """Samples to score."""
         return sum(len(self._open_rows(table)) for table in self.pool.tables([self.names.name, self.names.refusal]))
 
-    def run(self, shard: Path) -> Generator[tuple[int, int], None, None]:
+    def score(self, shard: Path) -> Generator[tuple[int, int], None, None]:
         """Scores one shard; yields how many samples were scored and what tokens they took, as it goes.
 
         Whatever ends it, a failing verifier or Ctrl-C, what was scored so far is committed first.
@@ -191,47 +191,47 @@ class _Scoring:
         if not len(self._open_rows(read_shard(shard, [names.name, names.refusal]))):
             return
         table = read_shard(shard, list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in names.fields)])))
-        rows, committed, open_ = self._open_rows(table), time.monotonic(), False
+        rows, committed, unwritten = self._open_rows(table), time.monotonic(), False
         try:
             for start in range(0, len(rows), self.chunk_samples):
-                for where, scores in self._score(table, rows[start : start + self.chunk_samples]):
-                    table, open_ = self._with(table, where, scores), True
+                for where, scores in self._scores_of(table, rows[start : start + self.chunk_samples]):
+                    table, unwritten = self._with(table, where, scores), True
                     if time.monotonic() - committed > _COMMIT_SECONDS:
                         # Before the write: where the disk is full, `finally` does not try, and fail, a second time.
-                        open_ = False
+                        unwritten = False
                         write_shard(table, shard)
                         committed = time.monotonic()
                     yield len(where), int(scores.tokens.sum())
         finally:
-            if open_:
+            if unwritten:
                 write_shard(table, shard)
 
-    def run_together(self, shards: Sequence[Path]) -> Generator[tuple[int, int], None, None]:
-        """As :meth:`run`, several shards at once, for a verifier that wants very many samples."""
+    def score_together(self, shards: Sequence[Path]) -> Generator[tuple[int, int], None, None]:
+        """As :meth:`score`, several shards at once, for a verifier that wants very many samples."""
         columns = list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in self.names.fields)]))
         tables = [read_shard(shard, columns) for shard in shards]
         rows = [self._open_rows(table) for table in tables]
         starts = np.cumsum([0, *(table.num_rows for table in tables)])
         wanted = np.concatenate([part + start for part, start in zip(rows, starts, strict=False)])
-        left, open_, committed = [len(part) for part in rows], set[int](), time.monotonic()
+        left, unwritten, committed = [len(part) for part in rows], set[int](), time.monotonic()
         try:
-            for where, scores in self._score(pa.concat_tables(tables), wanted) if len(wanted) else ():
+            for where, scores in self._scores_of(pa.concat_tables(tables), wanted) if len(wanted) else ():
                 shard_of = np.searchsorted(starts, where, "right") - 1
                 for number in np.unique(shard_of).tolist():
                     inside = np.flatnonzero(shard_of == number)
                     part = scores.take(inside)
                     tables[number] = self._with(tables[number], where[inside] - starts[number], part)
                     left[number] -= len(inside)
-                    open_.add(number)
+                    unwritten.add(number)
                 late = time.monotonic() - committed > _COMMIT_SECONDS
                 # A shard that is done is written at once; the others each half minute, as each is rewritten whole.
-                for number in [one for one in open_ if late or not left[one]]:
-                    open_.discard(number)
+                for number in [one for one in unwritten if late or not left[one]]:
+                    unwritten.discard(number)
                     write_shard(tables[number], shards[number])
                 committed = time.monotonic() if late else committed
                 yield len(where), int(scores.tokens.sum())
         finally:
-            for number in open_:
+            for number in unwritten:
                 write_shard(tables[number], shards[number])
 
     def _open_rows(self, table: pa.Table) -> np.ndarray:
@@ -240,7 +240,7 @@ class _Scoring:
             open_ = pc.and_(open_, table[self.names.refusal].is_null())
         return np.flatnonzero(open_.to_numpy())
 
-    def _score(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
+    def _scores_of(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
         """The scores of some rows, as they come, with their numbers in the table."""
         chosen = table.select(["question_id", "text", "finish_reason"]).take(rows)
         empty = chosen["text"].is_null().to_numpy()
