@@ -8,7 +8,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.generators import SamplingParams, open_session
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.batch_worker import Rounds, Station
@@ -67,7 +67,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         """Opens the generator."""
-        draws = self._scaler.generator.session()
+        draws = open_session(self._scaler.generator)
         self.spending = Spending(self._limits)
         self._rounds = Rounds()
         draw_gate, self._joint_gate = self._rounds.gate(self._idle_timeout), self._rounds.gate()

@@ -1,7 +1,8 @@
 """Generators: adapters that draw samples, one provider a file."""
 
-from optscale_predictor.backends.generators._draw_session import DrawSession, ImmediateSession
-from optscale_predictor.backends.generators._generator import (
+from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
+from optscale_predictor.backends.generators.generator import (
+    DrawSession,
     Generator,
     Request,
     Sample,
@@ -9,7 +10,7 @@ from optscale_predictor.backends.generators._generator import (
     Usage,
     warning_at_end,
 )
-from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
+from optscale_predictor.backends.generators.sessions import ImmediateSession, open_session
 
 __all__ = [
     "DrawSession",
@@ -21,5 +22,6 @@ __all__ = [
     "ServerOptions",
     "Usage",
     "VLLMOptions",
+    "open_session",
     "warning_at_end",
 ]

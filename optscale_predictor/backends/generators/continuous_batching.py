@@ -3,7 +3,7 @@
 For a GPU. The cache is paged, so nothing is padded and nothing is held for samples that might have been longer; a
 prompt is read once and forked for all its samples. It needs flash attention to be fast: without it every row attends,
 masked, to the tokens of all rows, so at most ``MASKED_ROWS`` run at once, and the loop of
-:mod:`~optscale_predictor.generators.huggingface` is the better choice. On a CPU it runs the same way, for tests.
+:mod:`~optscale_predictor.backends.generators.huggingface` is the better choice. On a CPU it runs the same way, for tests.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from optscale_predictor.backends.generators._generator import (
+from optscale_predictor.backends.generators.generator import (
     Generator,
     Request,
     Sample,
@@ -23,8 +23,8 @@ from optscale_predictor.backends.generators._generator import (
     Usage,
     session_seed,
 )
-from optscale_predictor.backends.generators._transcription import Prompt
 from optscale_predictor.backends.generators.huggingface import describe_transformers, end_tokens, load_causal_model
+from optscale_predictor.backends.generators.transcription import Prompt
 from optscale_predictor.errors import EngineError, InputError
 
 MASKED_ROWS = 64  # samples at once where attention goes over all of them
@@ -52,7 +52,7 @@ class ContinuousBatchingGenerator(Generator):
     it. While a call runs, torch's global random numbers are the engine's; they are put back when it ends.
 
     Args:
-        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
         sampling: How samples are drawn.
         batch_size: Most samples at once, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.

@@ -1,10 +1,8 @@
-"""Choosing rows of a transformers cache: to share a prompt among its samples, and to let finished samples leave.
+"""Any transformers causal language model, in process.
 
-Any transformers causal language model, in process.
-
-A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples; rows that have
-ended leave the batch, so a batch costs what its samples cost and not its longest sample times its size; and the random
-numbers come from a generator that belongs to the batch, so nothing global is seeded.
+A decoding loop of our own rather than ``generate()``: each prompt is read once and its row of the cache copied for all
+its samples; rows that have ended leave the batch, so a batch costs what its samples cost and not its longest sample
+times its size; and the random numbers come from a generator that belongs to the batch, so nothing global is seeded.
 """
 
 import inspect
@@ -15,7 +13,7 @@ from typing import Any
 
 import torch
 
-from optscale_predictor.backends.generators._generator import (
+from optscale_predictor.backends.generators.generator import (
     Generator,
     Request,
     Sample,
@@ -23,7 +21,7 @@ from optscale_predictor.backends.generators._generator import (
     Usage,
     request_seed,
 )
-from optscale_predictor.backends.generators._transcription import Prompt, Transcriber
+from optscale_predictor.backends.generators.transcription import Prompt, Transcriber
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import EngineError, InputError
 
@@ -34,7 +32,11 @@ def can_choose_rows(cache: Any) -> bool:
 
 
 def choose_rows(cache: Any, rows: torch.Tensor) -> None:
-    """Makes ``rows`` (indices, in any order, any number of times) the rows of the cache.
+    """Makes chosen rows the rows of the cache: a prompt's for each of its samples, or those that have not ended.
+
+    Args:
+        cache: Of transformers; changed in place.
+        rows: Indices [new rows], in any order, any number of times.
 
     Beam search's ``reorder_cache`` is what every kind of layer implements, recurrent states included;
     ``batch_select_indices`` moves only keys and values in hybrid layers, and is asked for only where a cache brings
@@ -81,7 +83,7 @@ class HuggingFaceGenerator(Generator):
     The same requests, in the same order and batches, give the same samples on the same machine.
 
     Args:
-        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
         sampling: How samples are drawn.
         batch_size: Samples in one batch, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.
@@ -161,7 +163,7 @@ class HuggingFaceGenerator(Generator):
     @torch.inference_mode()
     def _decode(self, rows: list[_Row], prompts: list[Prompt], rng: torch.Generator) -> None:
         """Samples every row to its end."""
-        asked = {request: place for place, request in enumerate(dict.fromkeys(row.request for row in rows))}
+        asked = {request: index for index, request in enumerate(dict.fromkeys(row.request for row in rows))}
         batch = self._left_padded([prompts[one].tokens for one in asked])
         self.usage.prompt_tokens += int(batch.mask.sum())
         # Each prompt is read once; its samples share what was read.
@@ -241,6 +243,12 @@ class HuggingFaceGenerator(Generator):
 def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:
     """A causal language model, ready to run, and what turns its tokens into text.
 
+    Args:
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
+        device: A torch device; ``auto`` takes CUDA where there is one.
+        trust_remote_code: Whether to run code that the model's repository brings.
+        chat: Whether prompts are put into the tokenizer's chat template.
+
     Raises:
         InputError: There is no such model, or no chat template.
     """
@@ -259,5 +267,11 @@ def end_tokens(model: Any) -> list[int]:
 
 
 def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> Mapping[str, object]:
-    """What a manifest records of a transformers model; how its samples are batched is left out: it changes nothing."""
+    """What a manifest records of a transformers model; how its samples are batched is left out: it changes nothing.
+
+    Args:
+        model: As the user names it.
+        chat: Whether prompts are put into its chat template.
+        sampling: How samples are drawn.
+    """
     return {"adapter": "transformers", "model": model, "chat": chat, **asdict(sampling)}

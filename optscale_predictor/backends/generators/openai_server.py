@@ -15,8 +15,9 @@ from typing import Self
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
-from optscale_predictor.backends.generators._draw_session import DrawSession
-from optscale_predictor.backends.generators._generator import (
+from optscale_predictor.backends.generators.engine_options import ServerOptions
+from optscale_predictor.backends.generators.generator import (
+    DrawSession,
     Generator,
     Request,
     Sample,
@@ -25,19 +26,18 @@ from optscale_predictor.backends.generators._generator import (
     copies,
     request_seed,
 )
-from optscale_predictor.backends.generators._server_reply import (
+from optscale_predictor.backends.generators.reply_reader import (
     LOGPROBS,
     MAX_COMPLETION_TOKENS,
     MAX_TOKENS,
     ONE_BY_ONE,
     TOKEN_IDS,
     USAGE,
-    Asked,
     ReplyReader,
+    SentRequest,
     ServerFacts,
 )
-from optscale_predictor.backends.generators._transcription import Refusals
-from optscale_predictor.backends.generators.engine_options import ServerOptions
+from optscale_predictor.backends.generators.transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.errors import InputError, RequestRefusedError
@@ -207,7 +207,7 @@ class OpenAIServerGenerator(Generator):
         elif way == LOGPROBS:
             payload["logprobs"] = True if chat else 0
         opened = opened_thinking(request.own_end if chat else request.prompt)
-        asked = Asked(count, seed if self._options.send_seed else None, way, chat, opened)
+        asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened)
         reader = ReplyReader(self.sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
         return await service.ask(path, payload, lambda reply: reader.read(reply, asked))

@@ -15,9 +15,9 @@ from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from optscale_predictor.backends.generators._draw_session import DrawSession
-from optscale_predictor.backends.generators._engine_session import EngineSession
-from optscale_predictor.backends.generators._generator import (
+from optscale_predictor.backends.generators.engine_options import VLLMOptions
+from optscale_predictor.backends.generators.generator import (
+    DrawSession,
     Generator,
     Request,
     Sample,
@@ -26,8 +26,8 @@ from optscale_predictor.backends.generators._generator import (
     copies,
     request_seed,
 )
-from optscale_predictor.backends.generators._transcription import Prompt, Transcriber
-from optscale_predictor.backends.generators.engine_options import VLLMOptions
+from optscale_predictor.backends.generators.sessions import SteppedSession
+from optscale_predictor.backends.generators.transcription import Prompt, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.questions.answers import reopen_thinking
@@ -42,7 +42,7 @@ class VLLMGenerator(Generator):
     little on what it runs side by side, so equal seeds give equal samples for the most part, and not for certain.
 
     Args:
-        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
         sampling: How samples are drawn.
         chat: Whether to put prompts into the tokenizer's chat template.
         options: Of the engine.
@@ -70,7 +70,7 @@ class VLLMGenerator(Generator):
         self._transcriber = Transcriber(model, tokenizer, chat, int(config.model_config.max_model_len))
         self.most_waiting = _AHEAD * int(config.scheduler_config.max_num_seqs)
         self._names = count()  # shared by all that ``with_sampling`` gives, as the engine is
-        self._arrived: dict[str, Any] = {}
+        self._finished: dict[str, Any] = {}
 
     def describe(self) -> Mapping[str, object]:
         """See :class:`Generator`."""
@@ -106,7 +106,7 @@ class VLLMGenerator(Generator):
 
     def session(self) -> DrawSession:
         """See :class:`Generator`: the engine takes requests while it runs."""
-        return EngineSession(self)
+        return SteppedSession(self)
 
     def takes_conversations(self) -> bool:
         """See :class:`Generator`."""
@@ -150,15 +150,15 @@ class VLLMGenerator(Generator):
             outputs = self._engine.step()
         except Exception as error:
             raise self._died(error) from error
-        self._arrived |= {output.request_id: output for output in outputs if output.finished}
+        self._finished |= {output.request_id: output for output in outputs if output.finished}
 
-    def arrived(self, name: str) -> bool:
+    def has_finished(self, name: str) -> bool:
         """Whether a request is done."""
-        return name in self._arrived
+        return name in self._finished
 
     def collect(self, name: str, prompt: Prompt) -> list[Sample]:
         """The samples of a request that is done."""
-        output = self._arrived.pop(name)
+        output = self._finished.pop(name)
         self.usage.prompt_tokens += len(output.prompt_token_ids)
         samples = self._samples(prompt, output)
         self.usage.note(samples)
@@ -201,7 +201,7 @@ class VLLMGenerator(Generator):
     def _step(self, asked: Mapping[str, Prompt]) -> list[str]:
         """Runs the engine a step; returns those of these requests that are done."""
         self.step()
-        return [name for name in asked if self.arrived(name)]
+        return [name for name in asked if self.has_finished(name)]
 
     def _samples(self, prompt: Prompt, output: Any) -> list[Sample]:
         request, read = prompt.request, len(output.prompt_token_ids)

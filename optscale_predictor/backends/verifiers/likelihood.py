@@ -75,7 +75,7 @@ class LikelihoodVerifier(Verifier):
     """Scores samples by how likely a language model finds them.
 
     Args:
-        model: Folder, or a name that ``models.resolve_model`` knows, with a model and ``score_map.json``.
+        model: Folder, ``embedded:NAME`` or ``package:NAME``, with a model and ``score_map.json``.
         batch_size: Samples in one batch, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.
         score_map: Used in place of the folder's.

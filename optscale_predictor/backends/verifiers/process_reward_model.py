@@ -26,7 +26,7 @@ class ProcessRewardModel(ProcessVerifier):
     """A transformers model that scores steps.
 
     Args:
-        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
         settings: Layout, aggregate and separator.
         batch_size: Most samples in one batch, >= 1; long ones make smaller batches.
         device: A torch device; ``auto`` takes CUDA where there is one.

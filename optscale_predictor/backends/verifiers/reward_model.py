@@ -134,7 +134,7 @@ class RewardModel(RewardVerifier):
     """A transformers sequence classifier in this process.
 
     Args:
-        model: Folder, hub id, or a name that ``models.resolve_model`` knows.
+        model: Folder, hub id, ``embedded:NAME`` or ``package:NAME``.
         batch_size: Samples in one batch, >= 1.
         device: A torch device; ``auto`` takes CUDA where there is one.
         trust_remote_code: Whether to run code that the model's repository brings.

@@ -1,12 +1,8 @@
 """The generator interface: something that draws independent samples (answers) to a prompt.
 
-One adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
-
-What an engine spent and what is doubtful about it: counters that add up over engines, actors and runs.
-
-Seeds of requests: distinct for every question and first sample index, the same on every run and machine.
-
-What is doubtful about the samples of a run, said when it ends, however it does.
+Beside the interface stand the plain data that pass through it (how samples are drawn, what is asked for, what comes
+back, what it cost) and the seeds of requests, which are the same on every run and machine. One adapter a provider lives
+beside this file; its heavy imports happen when it is built, not when it is imported.
 """
 
 from abc import ABC, abstractmethod
@@ -15,18 +11,17 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from optscale_predictor._support.progress import say
-from optscale_predictor.backends.generators._draw_session import DrawSession, RoundsSession
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import strip_thinking
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How samples are drawn. The same for every sample of a pool.
+    """How samples are drawn; the same for every sample of a pool.
 
     Attributes:
         temperature: Softmax temperature, >= 0; 0 is greedy.
@@ -175,8 +170,44 @@ class Usage:
         return lines
 
 
+class DrawSession(ABC):
+    """A generator held open, for questions that come one by one; an asynchronous context manager, one an event loop.
+
+    Attributes:
+        in_rounds: Whether it works through a batch before it takes the next request.
+        at_once: Requests that it is worth having under way at once, >= 1; more of them wait.
+    """
+
+    in_rounds: bool = False
+    at_once: int = 1 << 20
+
+    async def __aenter__(self) -> Self:
+        """Opens what it needs."""
+        return self
+
+    async def __aexit__(  # noqa: B027 - some have nothing to let go of
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Lets go of it; what is under way ends."""
+
+    @abstractmethod
+    async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
+        """``num_samples`` samples of one request; cancelling it cancels them, where the engine can.
+
+        Args:
+            request: What to draw.
+            sampling: How to draw it, in place of the generator's own.
+
+        Raises:
+            RequestRefusedError: Of this request alone.
+            ServiceError: The server or engine failed for good.
+        """
+
+
 class Generator(ABC):
-    """Draws samples; see the adapters in this folder.
+    """Draws samples.
+
+    A new adapter implements :meth:`generate` and :meth:`describe`, and sets ``sampling`` and ``usage``.
 
     Attributes:
         sampling: How samples are drawn.
@@ -207,9 +238,9 @@ class Generator(ABC):
             ServiceError: A server or engine failed for good.
         """
 
-    def session(self) -> DrawSession:
-        """This generator held open on an event loop, for questions that come one by one."""
-        return RoundsSession(self)
+    def session(self) -> DrawSession | None:
+        """This generator held open on an event loop; None where it works through a batch before it takes the next."""
+        return None
 
     def takes_conversations(self) -> bool:
         """Whether there is a chat template for a request's ``messages``; of a server, its endpoint will tell."""

@@ -1,19 +1,20 @@
-"""Requests that cannot be drawn for: the others are drawn first, then these are named.
+"""Between text and tokens, for engines that run in this process: prompts in, samples out.
 
-Between text and tokens, for engines that run in this process: prompts in, samples out.
+Requests that cannot be drawn for (an empty prompt, one that fills the model's context) fail no other: the others are
+drawn first, then :class:`Refusals` names these.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optscale_predictor.backends.generators._generator import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import opened_thinking, reopen_thinking
 
 
 class Refusals:
-    """The refused ones of several requests.
+    """Requests that were refused, of several.
 
     Args:
         asked: How many there are in all.
@@ -23,7 +24,12 @@ class Refusals:
         self._asked, self._said = asked, list[str]()
 
     def add(self, request: Request, error: RequestRefusedError) -> None:
-        """One more."""
+        """One more refusal.
+
+        Args:
+            request: What was refused.
+            error: Why.
+        """
         name, said = f"question {request.question_id!r}", str(error)
         self._said.append(said if said.startswith(name) else f"{name}: {said}")
 
@@ -107,7 +113,7 @@ class Transcriber:
         return Prompt(request, tokens, opened_thinking(text))
 
     def room(self, prompt: Prompt, sampling: SamplingParams) -> int:
-        """Most tokens that a sample of this prompt may have, >= 1."""
+        """Most tokens that a sample of this prompt may have, >= 1: its limit, or what the context has left."""
         return min(sampling.max_tokens, self.context - len(prompt.tokens))
 
     def has_stop(self, tokens: Sequence[int], sampling: SamplingParams) -> bool:
@@ -119,9 +125,17 @@ class Transcriber:
         return any(stop in tail for stop in sampling.stop)
 
     def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: Prompt) -> Sample:
-        """A finished sample of a prompt: its text without the stop string, every token counted."""
+        """A finished sample of a prompt: its text without the stop string, every token counted.
+
+        Args:
+            tokens: What the model generated.
+            ended: Whether it ended by itself or with a stop string.
+            seed: What it was drawn with.
+            sampling: How it was drawn.
+            prompt: What it goes on from.
+        """
         text = self.text(tokens)
-        cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=len(text))
+        cut = min((index for stop in sampling.stop if (index := text.find(stop)) >= 0), default=len(text))
         shown = sampling.shown(reopen_thinking(prompt.opened, text[:cut]))
         return Sample(shown, len(tokens), "stop" if ended else "length", seed, prompt_tokens=len(prompt.tokens))
 

@@ -1,8 +1,8 @@
-"""What one request found out about a server, and all others go by.
+"""Reads a server's reply as samples, every part of it checked.
 
-A reply of an OpenAI-compatible server, every part of it checked, as samples.
-
-A reply was paid for: what is merely unusual about it is read and said, and not asked for again.
+A reply was paid for, so what is merely unusual about it is read, with a warning, and not asked for again. What one
+reply tells of its server (which way of counting tokens it has, which field limits them) holds for all that follow: they
+share one :class:`ServerFacts`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optscale_predictor._support.progress import say
-from optscale_predictor.backends.generators._generator import Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.generator import Sample, SamplingParams, Usage
 from optscale_predictor.backends.http_client import UnreadableReplyError
 from optscale_predictor.backends.server_replies import (
     estimated_tokens,
@@ -33,7 +33,7 @@ MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 
 @dataclass
 class ServerFacts:
-    """A server's ways; shared by a generator's copies, whatever their sampling.
+    """What is known of a server; shared by a generator's copies, whatever their sampling.
 
     Attributes:
         way: How the tokens of several samples in one reply are counted.
@@ -61,23 +61,23 @@ class ServerFacts:
         if way in self._unasked:
             self._unasked.remove(way)
 
-    def wonder(self, reason: str) -> None:
-        """Says once that a finish reason is not known."""
+    def warn_of_reason(self, reason: str) -> None:
+        """Warns, once for each, that a finish reason is not known."""
         if reason not in self._strange:
             self._strange.add(reason)
             say(f"warning: finish_reason {reason!r} of the server is not known; taken as ended before max_tokens")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a reply answers.
+class SentRequest:
+    """The request that a reply answers.
 
     Attributes:
         count: Samples asked for, >= 1.
         seed: The request's; None where none was sent.
-        way: How their tokens are counted; see ``_server_facts``.
+        way: How their tokens are counted: ``TOKEN_IDS``, ``LOGPROBS`` or ``USAGE``.
         chat: Whether it was asked of the chat endpoint.
-        opened: The ``<think>`` that the prompt ends with, as far as it is ours.
+        opened: The ``<think>`` that our own part of the prompt ends with; empty where it ends with none.
     """
 
     count: int
@@ -101,8 +101,12 @@ class ReplyReader:
     usage: Usage
     facts: ServerFacts
 
-    def read(self, reply: Any, asked: Asked) -> list[Sample] | None:
+    def read(self, reply: Any, sent: SentRequest) -> list[Sample] | None:
         """A reply's samples; None where it does not tell each one's tokens.
+
+        Args:
+            reply: As it was parsed from JSON.
+            sent: What it answers.
 
         Raises:
             UnreadableReplyError: It is not what was asked for.
@@ -110,8 +114,9 @@ class ReplyReader:
         """
         told, beyond = told_tokens(reply.get("usage"))
         try:
-            samples = self._samples(reply, asked, told, beyond)
+            samples = self._samples(reply, sent, told, beyond)
         except Exception:
+            # Its tokens were generated and will be paid for, whatever is wrong with it.
             self.usage.discarded_tokens += told or 0
             raise
         if samples is None:
@@ -121,45 +126,45 @@ class ReplyReader:
         self.usage.note(samples)
         return samples
 
-    def _samples(self, reply: Any, asked: Asked, told: int | None, beyond: int) -> list[Sample] | None:
+    def _samples(self, reply: Any, sent: SentRequest, told: int | None, beyond: int) -> list[Sample] | None:
         choices = reply["choices"]
-        if len(choices) != asked.count:
-            if asked.count > 1 and len(choices) == 1:  # a server that does not know `n`
+        if len(choices) != sent.count:
+            if sent.count > 1 and len(choices) == 1:  # a server that does not know `n`
                 return None
-            raise UnreadableReplyError(f"asked for {asked.count} samples, got {len(choices)}")
+            raise UnreadableReplyError(f"asked for {sent.count} samples, got {len(choices)}")
         endings = [self._ending(choice.get("finish_reason")) for choice in choices]
-        texts = [_text(choice, asked.chat, end == "length") for choice, end in zip(choices, endings, strict=True)]
-        tokens = self._counted(choices, texts, asked, told)
+        texts = [_text(choice, sent.chat, end == "length") for choice, end in zip(choices, endings, strict=True)]
+        tokens = self._counted(choices, texts, sent, told)
         if tokens is None:
             return None
         if max(tokens) - beyond > self.sampling.max_tokens:
             raise ServiceError(f"the server's sample has {max(tokens)} tokens, more than were asked for")
         read = prompt_tokens(reply.get("usage"))
-        shown = [self.sampling.shown(reopen_thinking(asked.opened, text)) for text in texts]
+        shown = [self.sampling.shown(reopen_thinking(sent.opened, text)) for text in texts]
         used_up = ["length" if count >= self.sampling.max_tokens else "stop" for count in tokens]
         return [
-            Sample(text, count, end or guess, asked.seed, prompt_tokens=read)
+            Sample(text, count, end or guess, sent.seed, prompt_tokens=read)
             for text, count, end, guess in zip(shown, tokens, endings, used_up, strict=True)
         ]
 
     def _ending(self, reason: object) -> str | None:
         known = read_finish_reason(reason)
         if known is None:
-            self.facts.wonder(str(reason)[:40])
+            self.facts.warn_of_reason(str(reason)[:40])
         return known
 
     def _counted(
-        self, choices: Sequence[Any], texts: Sequence[str], asked: Asked, told: int | None
+        self, choices: Sequence[Any], texts: Sequence[str], sent: SentRequest, told: int | None
     ) -> list[int] | None:
         """Each sample's tokens; None where they cannot be told from the whole's."""
-        listed = [_listed(choice, asked.way, asked.chat) for choice in choices]
+        listed = [_listed(choice, sent.way, sent.chat) for choice in choices]
         credible = sum(listed) > 0 and all(map(_can_be, listed, texts))
         if len(choices) > 1:
             return listed if credible and sum(listed) >= (told or 0) else None
         most = max(told or 0, listed[0])
         if credible or (told is not None and _can_be(told, texts[0])):
             return [most]
-        self.facts.doubt(asked.way)
+        self.facts.doubt(sent.way)
         self.usage.estimated_samples += 1
         return [min(max(most, estimated_tokens(texts[0])), self.sampling.max_tokens)]
 
