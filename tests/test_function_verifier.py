@@ -250,5 +250,5 @@ def test_math_verify_is_a_verifier_by_name_and_agrees_with_the_pools_labels(tmp_
     rows = pool.read(["correct", "score_gold"])
     labels = [float(one) for one in rows["correct"].to_pylist()]
     assert rows["score_gold"].to_pylist() == labels and 0 < sum(labels) < len(labels)
-    with pytest.raises(InputError, match="runs in this process and takes no base_url"):
+    with pytest.raises(InputError, match="runs in this process and takes no verifier_url"):
         VerifierOptions("math_verify", url="http://127.0.0.1:9/v1").build()

@@ -326,7 +326,7 @@ def test_the_command_line(tmp_path, capsys):
     pool = Pool(tmp_path / "pool")
     assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.75] * 4
     for flags, says in (
-        (["--verifier", "judge:x"], "a judge needs the base_url of a server"),
+        (["--verifier", "judge:x"], "a judge needs the verifier_url of a server"),
         (["--verifier", "math_verify", "--verifier_rubric", "x"], "only a judge (judge:MODEL) takes a verifier_rubric"),
         (
             ["--verifier", "judge:x", "--verifier_url", "http://127.0.0.1:9", "--verifier_rubric", "none"],

@@ -161,7 +161,7 @@ def test_what_was_read_before_a_server_failed_is_kept(folders: dict[str, str], m
 def test_bad_arguments_are_one_line(folders: dict[str, str]) -> None:
     with pytest.raises(ServiceError, match="cannot connect; is the server up"):
         VerifierOptions(folders["qwen"], url="http://127.0.0.1:9").build()
-    with pytest.raises(InputError, match="base_url is empty"):
+    with pytest.raises(InputError, match="verifier_url is empty"):
         VerifierOptions(folders["qwen"], url=" ").build()
     with pytest.raises(InputError, match="concurrency must be >= 1, got 0"):
         VerifierOptions(folders["qwen"], url="http://127.0.0.1:9", concurrency=0).build()

@@ -177,9 +177,9 @@ def test_a_verifier_is_what_its_config_says(folders: dict[str, str], tmp_path: P
 
 
 def test_settings_of_another_kind_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'embedded:verifier': layout, aggregate and separator"):
+    with pytest.raises(InputError, match="'embedded:verifier': verifier_layout, verifier_aggregate and"):
         VerifierOptions("embedded:verifier", aggregate="min").build()
-    with pytest.raises(InputError, match="takes no base_url"):
+    with pytest.raises(InputError, match="takes no verifier_url"):
         VerifierOptions("embedded:verifier", url="http://127.0.0.1:9").build()
     with pytest.raises(InputError, match="are a process reward model's"):
         VerifierOptions(tiny_prms.make_reward_model(tmp_path), aggregate="min").build()

@@ -3,7 +3,7 @@
 For a GPU. The cache is paged, so nothing is padded and nothing is held for samples that might have been longer; a
 prompt is read once and forked for all its samples. It needs flash attention to be fast: without it every row attends,
 masked, to the tokens of all rows, so at most ``MASKED_ROWS`` run at once, and the loop of
-:mod:`~optscale_predictor.backends.generators.huggingface` is the better choice. On a CPU it runs the same way, for tests.
+:mod:`~optscale_predictor.backends.generators.huggingface` is the better choice. On a CPU it runs too, for tests.
 """
 
 import logging
