@@ -142,7 +142,7 @@ def _content(text: str, mark: re.Match[str]) -> Span | None:
     if text[mark.end() : mark.end() + 1] != "{":
         bare = _UNBRACED.match(text, mark.end())
         return Span(mark.start(), bare.end(), bare[0]) if bare else None
-    end = closing_brace(text, mark.end())
+    end = _closing_brace(text, mark.end())
     if end < 0:
         return None
     content, after = text[mark.end() + 1 : end], end + 1
@@ -152,7 +152,7 @@ def _content(text: str, mark: re.Match[str]) -> Span | None:
     return Span(mark.start(), after, content)
 
 
-def closing_brace(text: str, start: int) -> int:
+def _closing_brace(text: str, start: int) -> int:
     """Where the brace that opens at ``start`` closes; -1 where it never does."""
     depth = 0
     for brace in re.finditer(r"\\[{}]|[{}]", text[start : start + _LONGEST_BOX]):

@@ -38,7 +38,12 @@ def strip_thinking(text: str) -> str:
 
 
 def join_thinking(thinking: str | None, answer: str) -> str:
-    """One text of the two parts that a server's reasoning parser split a sample into."""
+    """One text of the two parts that a server's reasoning parser split a sample into.
+
+    Args:
+        thinking: What the model thought; None or empty where it did not.
+        answer: What it said then.
+    """
     return f"{OPEN}\n{thinking.strip()}\n{CLOSE}\n\n{answer}" if thinking else answer
 
 
@@ -54,7 +59,12 @@ def opened_thinking(prompt: str) -> str:
 
 
 def reopen_thinking(opened: str, text: str) -> str:
-    """A sample's text with what its prompt opened back in front, unless the model opened it once more."""
+    """A sample's text with what its prompt opened back in front, unless the model opened it once more.
+
+    Args:
+        opened: What :func:`opened_thinking` found at the prompt's end; empty for nothing.
+        text: What the model generated behind the prompt.
+    """
     return text if text.lstrip().startswith(OPEN) else opened + text
 
 

@@ -113,7 +113,12 @@ def _result(rest: str) -> str | None:
 
 
 def is_followed_by_words(text: str, value: str) -> bool:
-    """Whether the first sentence goes on behind its value as "2 more than 3" does, so that the value may be none."""
+    """Whether the first sentence goes on behind its value as "2 more than 3" does, so that the value may be none.
+
+    Args:
+        text: A text that begins with the value, or with words that only lead to it.
+        value: The value, as :func:`stated_value` finds it.
+    """
     sentence = first_sentence(text)
     return re.match(r"\W{0,3}\s[A-Za-z]", sentence[sentence.find(value) + len(value) :]) is not None
 

@@ -46,7 +46,12 @@ def united(sets: Iterable[RealSet]) -> RealSet:
 
 
 def intersected(left: RealSet, right: RealSet) -> RealSet:
-    """What two sets have in common."""
+    """What two sets have in common.
+
+    Args:
+        left: One set.
+        right: The other.
+    """
     return united(interval(*_later(one, other), *_earlier(one, other)) for one in left.pieces for other in right.pieces)
 
 
@@ -116,7 +121,12 @@ def as_real_set(value: Value) -> RealSet | None:
 
 
 def equal_sets(left: RealSet, right: RealSet) -> bool:
-    """Whether two sets have the same pieces."""
+    """Whether two sets have the same pieces.
+
+    Args:
+        left: One set, as :func:`united` leaves it.
+        right: The other.
+    """
     return len(left.pieces) == len(right.pieces) and all(
         (one.low_closed, one.high_closed) == (other.low_closed, other.high_closed)
         and same(one.low, other.low)

@@ -97,7 +97,12 @@ class Commands(Cursor):
 
     @abstractmethod
     def joined(self, name: str, node: Node) -> Node:
-        """``node``, and what it is multiplied or divided by."""
+        """``node``, and what it is multiplied or divided by.
+
+        Args:
+            name: ``mul`` or ``div``; its sign is the next token.
+            node: What stands before the sign.
+        """
 
     @abstractmethod
     def starts_factor(self) -> bool:

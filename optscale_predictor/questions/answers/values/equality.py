@@ -38,7 +38,12 @@ _MOST = 64  # items of lists that are compared in any order: each with each
 
 
 def judge(answer: Value, gold: Value) -> bool:
-    """Whether ``answer`` is right where ``gold`` is; the same both ways but for numerals in another base."""
+    """Whether ``answer`` is right where ``gold`` is; the same both ways but for numerals in another base.
+
+    Args:
+        answer: One reading of the answer.
+        gold: One reading of the gold answer.
+    """
     try:
         return _judge(answer, gold)
     except (UnreadableError, RecursionError):
@@ -91,7 +96,7 @@ def _based(other: Value, value: Value) -> bool:
     if isinstance(other, Based):
         if other.base == value.base:
             return other.digits == value.digits
-        return _worth(other) == _worth(value)
+        return other.value == value.value
     plain = _whole(other)
     return plain is not None and str(plain) == value.digits
 
@@ -99,14 +104,7 @@ def _based(other: Value, value: Value) -> bool:
 def _based_answer(answer: Value, gold: Value) -> bool:
     """A numeral as answer to a bare number: it may be its value, or its digits where the question named the base."""
     plain = _whole(gold)
-    return isinstance(answer, Based) and plain is not None and (plain == _worth(answer) or str(plain) == answer.digits)
-
-
-def _worth(value: Based) -> int:
-    try:
-        return int(value.digits, value.base)
-    except ValueError:
-        raise UnreadableError(f"no numeral of base {value.base}") from None
+    return isinstance(answer, Based) and plain is not None and (plain == answer.value or str(plain) == answer.digits)
 
 
 def _whole(value: Value) -> int | None:
@@ -121,17 +119,11 @@ def _time(other: Value, value: Value) -> bool:
     if isinstance(other, Time):
         if not other.half and not value.half and _ratio(_as_ratio(other), _as_ratio(value)):
             return True
-        if _minutes(other) == _minutes(value):
+        if other.since_midnight == value.since_midnight:
             return True
         same_half = not other.half or not value.half or other.half == value.half
         return (other.hours, other.minutes) == (value.hours, value.minutes) and same_half
     return not value.half and _ratio(other, _as_ratio(value))
-
-
-def _minutes(value: Time) -> int:
-    """Minutes since midnight."""
-    hours = value.hours % 12 + (12 if value.half == "p" else 0) if value.half else value.hours
-    return 60 * hours + value.minutes
 
 
 def _as_ratio(value: Time) -> Ratio:

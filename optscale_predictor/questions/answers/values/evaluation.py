@@ -43,6 +43,10 @@ def symbols(node: Node) -> frozenset[str]:
 def evaluate(node: Node, values: Mapping[str, Numeric] | None = None) -> Numeric:
     """The value of an expression whose variables have these values.
 
+    Args:
+        node: The expression.
+        values: The value of each variable; none by default.
+
     Raises:
         UnreadableError: It has none (division by zero), or none within the bounds.
     """
@@ -54,7 +58,12 @@ def evaluate(node: Node, values: Mapping[str, Numeric] | None = None) -> Numeric
 
 
 def at_points(node: Node, names: frozenset[str]) -> list[Numeric]:
-    """Values at each of the points, None where there is none."""
+    """Values at each of the points, None where there is none.
+
+    Args:
+        node: The expression.
+        names: Its variables.
+    """
     found: list[Numeric] = []
     for point in range(POINTS):
         try:
@@ -65,7 +74,12 @@ def at_points(node: Node, names: frozenset[str]) -> list[Numeric]:
 
 
 def same(left: Numeric, right: Numeric) -> bool:
-    """Whether two values are equal: exactly where both are exact, else to so many digits."""
+    """Whether two values are equal: exactly where both are exact, else to so many digits.
+
+    Args:
+        left: A value, as :func:`evaluate` computes it.
+        right: Another.
+    """
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left == right
     with ONE_AT_A_TIME:
@@ -79,7 +93,12 @@ def same(left: Numeric, right: Numeric) -> bool:
 
 
 def less(left: Numeric, right: Numeric) -> bool:
-    """Whether one real value is smaller than another."""
+    """Whether one real value is smaller than another.
+
+    Args:
+        left: A real value.
+        right: Another.
+    """
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return left < right
     with ONE_AT_A_TIME:
@@ -87,7 +106,12 @@ def less(left: Numeric, right: Numeric) -> bool:
 
 
 def ratio(left: Numeric, right: Numeric) -> Numeric:
-    """``left / right``; None where that is not a finite number other than 0."""
+    """``left / right``; None where that is not a finite number other than 0.
+
+    Args:
+        left: A value, as :func:`evaluate` computes it.
+        right: Another.
+    """
     with ONE_AT_A_TIME:
         try:
             quotient = inexact(left) / inexact(right)

@@ -9,7 +9,7 @@ from typing import Any
 
 from optscale_predictor.questions.answers.values.evaluation import at_points, evaluate, ratio, same, symbols
 from optscale_predictor.questions.answers.values.operations import is_real
-from optscale_predictor.questions.answers.values.tokens import Node
+from optscale_predictor.questions.answers.values.tokens import Node, UnreadableError
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,14 @@ class Based:
     digits: str
     base: int
 
+    @property
+    def value(self) -> int:
+        """The number; raises ``UnreadableError`` where a digit is none of the base."""
+        try:
+            return int(self.digits, self.base)
+        except ValueError:
+            raise UnreadableError(f"no numeral of base {self.base}") from None
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -76,6 +84,12 @@ class Time:
     hours: int
     minutes: int
     half: str
+
+    @property
+    def since_midnight(self) -> int:
+        """Minutes; of a time without its half as a clock of 24 hours has it."""
+        hours = self.hours % 12 + (12 if self.half == "p" else 0) if self.half else self.hours
+        return 60 * hours + self.minutes
 
 
 @dataclass(frozen=True)
@@ -192,7 +206,15 @@ Value = (
 
 
 def equal_scalars(left: Scalar, right: Scalar) -> bool:
-    """Whether two expressions have one value, or with variables one value at every point."""
+    """Whether two expressions have one value, or with variables one value at every point.
+
+    Args:
+        left: A number or an expression.
+        right: Another.
+
+    Raises:
+        UnreadableError: One is a number that has no value, such as a division by zero.
+    """
     if left.node == right.node:
         return True
     if not left.names and not right.names:

@@ -132,7 +132,12 @@ def phrase(text: str) -> Value | None:
 
 
 def choice(text: str, read: Callable[[str], tuple[Value, ...]]) -> Value | None:
-    """A letter, alone or with what it stands for, which ``read`` reads; None where the text is none."""
+    """A letter, alone or with what it stands for, which ``read`` reads; None where the text is none.
+
+    Args:
+        text: As ``spelling.clean`` leaves it.
+        read: Reads what stands behind the letter.
+    """
     found = _CHOICE.match(_unmarked(text))
     if not found:
         return None

@@ -159,7 +159,12 @@ def _repeating(text: str) -> Fraction:
 
 
 def split(tokens: Sequence[Token], at: str) -> list[list[Token]]:
-    """The tokens between the signs in ``at`` that stand outside all brackets; one part where there are none."""
+    """The tokens between the signs in ``at`` that stand outside all brackets; one part where there are none.
+
+    Args:
+        tokens: Any tokens.
+        at: The signs, one character each.
+    """
     parts: list[list[Token]] = [[]]
     for token, depth in zip(tokens, depths(tokens), strict=True):
         if depth == 0 and token.kind == SIGN and token.text in at:
@@ -212,6 +217,11 @@ def negated(node: Node) -> Node:
 
 
 def product(left: Node, right: Node) -> Node:
-    """Their product; a chain of factors is one node, so that a long one is no deep tree."""
+    """Their product; a chain of factors is one node, so that a long one is no deep tree.
+
+    Args:
+        left: An expression, which may be a product already.
+        right: A factor.
+    """
     factors = left.arguments if isinstance(left, Call) and left.name == "mul" else (left,)
     return Call("mul", (*factors, right))

@@ -239,7 +239,12 @@ def dimensions(phrase: str) -> tuple[tuple[str, int], ...] | None:
 
 
 def compatible(left: str, right: str) -> bool:
-    """Whether quantities of these units may be the same: one has none, one is a noun, or both are alike."""
+    """Whether quantities of these units may be the same: one has none, one is a noun, or both are alike.
+
+    Args:
+        left: The words behind one number, units or a noun.
+        right: Those behind the other.
+    """
     one, other = dimensions(left), dimensions(right)
     return not one or not other or one == other
 
