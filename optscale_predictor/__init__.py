@@ -17,7 +17,7 @@ NumPy nor torch.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from optscale_predictor._support.version import __version__
+from optscale_predictor._support import __version__
 
 # Type checkers read this block and Python reads ``_MODULES``; a test holds the two against each other.
 if TYPE_CHECKING:

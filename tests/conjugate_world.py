@@ -3,7 +3,7 @@
 import numpy as np
 
 from optscale_predictor import TruncatedNormal
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 from optscale_predictor.stats.quadrature import expectation
 
 

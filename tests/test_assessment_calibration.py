@@ -6,8 +6,9 @@ from conjugate_world import draw_members, draw_scores
 
 from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.assessment.interval_coverage import measure_coverage
 from optscale_predictor.stats.estimators import ScoreStatistics
-from optscale_predictor.stats.interval_coverage import calibrate, mean_interval, mean_pit, score_pit
+from optscale_predictor.stats.prior_predictive import mean_pit, score_pit
 
 PRIORS = ((0.93, 0.07, 2.5), (0.6, 0.25, 5.0), (0.98, 0.02, 1.5))
 LEVELS = (0.5, 0.8, 0.95)
@@ -53,12 +54,12 @@ def test_coverage_to_a_point(given):
 
 
 def test_quantiles_of_means_agree_with_simulation(world):
-    """Ends of the central 80% interval, for the mean of 16 scores and for the true mean."""
+    """Where a tenth and nine tenths of predicted means lie, for the mean of 16 scores and for the true mean."""
     prior, members, scores = world
     for count, means in ((16.0, scores[:, :16].mean(-1)), (np.inf, members.mean())):
-        low, high = mean_interval(prior.broadcast_to(1), count, 0.8)
-        shares = (means < low[0]).mean(), (means < high[0]).mean()
-        assert shares == pytest.approx((0.1, 0.9), abs=0.03)
+        grid = np.linspace(0, 1, 1001)
+        low, high = np.interp((0.1, 0.9), below(prior, count, grid), grid)
+        assert ((means < low).mean(), (means < high).mean()) == pytest.approx((0.1, 0.9), abs=0.03)
 
 
 def test_means_of_many_scores_have_a_smooth_distribution():
@@ -73,7 +74,8 @@ def test_priors_too_sure_or_off_are_found_out():
     scores = draw_scores(draw_members(0.6, 0.2, 2.0, 150, rng), 16, rng)
     observed = ScoreStatistics.from_scores(scores)
     right, sure, off = (
-        calibrate(prior, observed) for prior in (Prior(0.6, 0.2, 2.0), Prior(0.6, 0.2, 40.0), Prior(0.8, 0.2, 2.0))
+        measure_coverage(prior, observed)
+        for prior in (Prior(0.6, 0.2, 2.0), Prior(0.6, 0.2, 40.0), Prior(0.8, 0.2, 2.0))
     )
     assert right.uniformity > 0.01 > sure.uniformity and off.uniformity < 1e-4
     for promised, held, error in zip(LEVELS, right.coverage, right.coverage_error, strict=True):
@@ -95,7 +97,7 @@ def test_single_scores_by_numeric_integration():
     assert mean == pytest.approx([0.7, 0.93], abs=2e-3)
     assert np.sqrt(second - mean**2) == pytest.approx([0.2, 0.07], abs=2e-3)
     scores = np.array([[0.7, 0.71, np.nan], [0.2, np.nan, np.nan]])
-    found = calibrate(prior, ScoreStatistics.from_scores(scores), scores)
+    found = measure_coverage(prior, ScoreStatistics.from_scores(scores), scores)
     assert found.score_coverage == (0.5, 0.5, 0.5)
     assert found.score_coverage_error == pytest.approx((0.5, 0.5, 0.5))
 
@@ -103,18 +105,17 @@ def test_single_scores_by_numeric_integration():
 def test_questions_without_scores_are_left_out():
     observed = ScoreStatistics.from_scores([[0.5, 0.6], [np.nan, np.nan]])
     assert np.isnan(mean_pit(Prior(0.6, 0.2, 2.0), observed)).tolist() == [False, True]
-    assert sum(calibrate(Prior(0.6, 0.2, 2.0), observed).histogram) == 1
+    assert sum(measure_coverage(Prior(0.6, 0.2, 2.0), observed).histogram) == 1
 
 
 def test_what_cannot_be_done_is_one_line():
     prior, one = Prior(0.6, 0.2, 2.0), ScoreStatistics.from_scores([[0.5]])
     for call, says in (
-        (lambda: calibrate(prior, ScoreStatistics.from_scores([[np.nan]])), "no question has one"),
-        (lambda: calibrate(prior, one, levels=(0.5, 1.5)), "levels must lie in"),
-        (lambda: calibrate(prior, one, bins=1), "bins must be >= 2, got 1"),
-        (lambda: calibrate(Prior([0.5, 0.5], 0.1, 1.0), one), "prior has 2 questions, expected 1 or 1"),
+        (lambda: measure_coverage(prior, ScoreStatistics.from_scores([[np.nan]])), "no question has one"),
+        (lambda: measure_coverage(prior, one, levels=(0.5, 1.5)), "levels must lie in"),
+        (lambda: measure_coverage(prior, one, bins=1), "bins must be >= 2, got 1"),
+        (lambda: measure_coverage(Prior([0.5, 0.5], 0.1, 1.0), one), "prior has 2 questions, expected 1 or 1"),
         (lambda: score_pit(prior, [[1.2]]), "scores must lie in"),
-        (lambda: mean_interval(prior, 0.5, 0.8), "count be >= 1"),
     ):
         with pytest.raises(InputError, match=says):
             call()

@@ -9,11 +9,8 @@ from hypothesis import strategies as st
 from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.bound import (
-    expected_best,
     fewest_samples,
-    marginal_gain,
     reach_probability,
-    reachable_score,
     require_target,
 )
 from optscale_predictor.stats.distributions import ParameterMixture
@@ -169,22 +166,12 @@ def test_no_chance_is_less_than_none():
     assert np.all(chance >= 0) and chance == pytest.approx(0, abs=1e-12)
 
 
-def test_the_score_within_reach_and_the_expected_best_of_a_uniform():
-    """Of n uniforms the best exceeds (1 - alpha)^(1 / n) with probability alpha; its excess integrates."""
+def test_the_expected_excess_of_the_best_of_uniforms():
     uniform = TruncatedNormal.from_natural(0.0, 0.0)
-    assert reachable_score(uniform, [1, 4], 0.9) == pytest.approx([0.1, 0.1**0.25], abs=1e-9)
-    assert reachable_score(uniform, 3) == pytest.approx(0.05 ** (1 / 3), abs=1e-9)
     for count, best in ((1, 0.0), (1, 0.4), (5, 0.0), (5, 0.8)):
-        wanted = best + (1 - best) - (1 - best ** (count + 1)) / (count + 1)
-        assert expected_best(uniform, count, best) == pytest.approx(wanted, abs=1e-6)
-    assert expected_best(uniform, 2) == pytest.approx(2 / 3, abs=1e-6)
-    assert marginal_gain(uniform, 0.4) == pytest.approx(0.18, abs=1e-6)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0, [0.5, 1.0], [0.0, 0.5], 1.2])
-def test_no_score_is_reached_with_certainty_or_not_at_all(alpha):
-    with pytest.raises(InputError, match=r"alpha must lie in \(0, 1\), got"):
-        reachable_score(TruncatedNormal(0.5, 0.1), 3, alpha)
+        wanted = (1 - best) - (1 - best ** (count + 1)) / (count + 1)
+        assert uniform.best_of(count).expected_excess(best) == pytest.approx(wanted, abs=1e-6)
+    assert uniform.expected_excess(0.4) == pytest.approx(0.18, abs=1e-6)
 
 
 @pytest.mark.parametrize(("score_min", "alpha"), [(0.5, 0.0), (0.5, 1.0), (-0.01, 0.5), (1.01, 0.5)])

@@ -1,4 +1,4 @@
-"""Calibration against scikit-learn and SciPy, and the check of the promise."""
+"""Calibration and reliability against scikit-learn and SciPy."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,10 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.promise import check_promise
+from optscale_predictor.pages.score_charts import draw_reliability
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration, fit_isotonic, fit_platt, platt_parameters
-from optscale_predictor.stats.reliability import draw_reliability, reliability, wilson
+from optscale_predictor.stats.reliability import reliability, wilson
 
 
 def labelled(seed=0, size=600):
@@ -103,17 +101,6 @@ def test_a_steep_platt_curve_is_kept():
 def test_the_diagram_is_drawn(tmp_path):
     draw_reliability(reliability(*labelled()), tmp_path / "reliability.png", "scores")
     assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_promise_counts_what_stopped_as_reached_or_confident():
-    scores = np.array([[0.2, 0.9, 0.1, 0.3], [0.3, 0.2, 0.1, 0.25], [0.95, 0.2, 0.2, 0.2]])
-    recorded = RecordedSamples(scores, np.zeros((3, 4), np.int64), np.ones((3, 4)), np.zeros((3, 4)))
-    outcomes = run_policy(parse_policy("optscale:score_min=0.8,floor=0,alpha=0.999,max_samples=4"), recorded)
-    promise = check_promise(outcomes, 0.8, 0.999)
-    assert (promise.promised, promise.kept, promise.share) == (2, 2, 1.0) and promise.low < 1
-    wide = RecordedSamples(np.array([[0.5, 0.75, 0.6, 0.7]]), *(part[:1] for part in (recorded.answers, *2 * [scores])))
-    broken = check_promise(run_policy(parse_policy("optscale_0:score_min=0.8,alpha=0.05,peek=2"), wide), 0.8, 0.05)
-    assert (broken.promised, broken.kept, broken.share) == (1, 0, 0.0)
 
 
 @pytest.mark.parametrize(

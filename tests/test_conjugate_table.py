@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 from optscale_predictor.stats.estimators import ScoreStatistics
-from optscale_predictor.stats.estimators.build_conjugate_table import log_integrals
 from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
-from optscale_predictor.stats.estimators.conjugate_table import log_integral, log_integral_gradient
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+from optscale_predictor.stats.estimators.conjugate_table import log_integral, log_integral_gradient, log_integrals
 
 
 def statistics(count, mean, variance):

@@ -8,7 +8,6 @@ import pytest
 
 from optscale_predictor import Prior
 from optscale_predictor.backends.generators import Sample
-from optscale_predictor.evaluation.promise import check_promise
 from optscale_predictor.evaluation.report.read_runs import replay_pool
 from optscale_predictor.evaluation.report.savings import best_of_k_curve
 from optscale_predictor.inference import OptScale
@@ -93,7 +92,6 @@ def test_it_does_not_reach_the_target(tmp_path, text):
     ):
         assert (count, reason, best) == ([3, 4, 1], ["reached", "budget", "reached"], [0.95, 0.6, 0.95])
     assert [one.hit for one in answers] == [True, False, True]
-    assert check_promise(outcomes, 0.9, 0.95).promised == check_promise(outcomes, 0.9, 0.95).kept == 2
     best_of_n, bound = (
         replay([Entry(parse_policy(rule), "x")], recorded, num_orders=2, score_min=0.9)[0]
         for rule in ("best_of_n:max_samples=4", "clairvoyant:score_min=0.9,max_samples=4")

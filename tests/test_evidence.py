@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
-from conjugate_world import draw_members, draw_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 from optscale_predictor.stats.estimators import ScoreStatistics
 from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
-from optscale_predictor.stats.estimators.evidence import evidence_gradient, log_evidence, recalibrating_factor
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+from optscale_predictor.stats.estimators.evidence import evidence_gradient, log_evidence
 
 # Nodes on [0, 1] that crowd at both ends, where U-shaped members have their mass.
 POINT, WEIGHT = np.polynomial.legendre.leggauss(400)
@@ -165,19 +164,6 @@ def test_evidence_and_gradient_are_always_finite(mu, share, strength, count, mea
     statistics = ScoreStatistics(*map(np.array, (float(count), mean, seen_share * mean * (1 - mean))))
     found = evidence_gradient(Prior(mu, share * np.sqrt(mu * (1 - mu)), strength), statistics)
     assert np.isfinite(np.array(found)).all()
-
-
-def test_recalibration_finds_how_sure_a_prior_may_be():
-    """Questions drawn from a prior of strength 6, predicted with a strength of 24."""
-    rng = np.random.default_rng(0)
-    members = draw_members(0.8, 0.1, 6.0, 120, rng)
-    observed = ScoreStatistics.from_scores(draw_scores(members, 12, rng))
-    factor = recalibrating_factor(Prior(0.8, 0.1, 24.0), observed)
-    assert 24 * factor == pytest.approx(6.0, rel=0.35)
-    evidence = [log_evidence(Prior(0.8, 0.1, 24 * factor * by), observed).sum() for by in (0.7, 1, 1.4)]
-    assert evidence[1] == max(evidence)
-    with pytest.raises(InputError, match="no question has a score"):
-        recalibrating_factor(Prior(0.5, 0.1, 1.0), ScoreStatistics.from_scores([[np.nan]]))
 
 
 def test_a_prior_for_another_number_of_questions_is_refused():

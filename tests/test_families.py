@@ -10,11 +10,11 @@ from scipy import stats
 from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import BestOf, ParameterMixture
+from optscale_predictor.stats.distributions.beta import Beta, fit_beta, likelihood_gradient
+from optscale_predictor.stats.distributions.empirical_tail import EmpiricalTail, fit_empirical_tail
+from optscale_predictor.stats.distributions.family_choice import choose_family
+from optscale_predictor.stats.distributions.point_masses import PointMassMixture, fit_point_masses
 from optscale_predictor.stats.estimators import fit_mle
-from optscale_predictor.stats.families.beta import Beta, fit_beta, likelihood_gradient
-from optscale_predictor.stats.families.empirical_tail import EmpiricalTail, fit_empirical_tail
-from optscale_predictor.stats.families.family_choice import choose_family
-from optscale_predictor.stats.families.point_masses import PointMassMixture, fit_point_masses
 
 SHAPES = (0.05, 1.0, 3.0, 2000.0)
 POINTS = (1e-12, 1e-3, 0.5, 0.9, 1 - 1e-9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from optscale_predictor.stats.log_sums import log_sum, scaled_sum
+from optscale_predictor.stats.distributions.parameter_mixture import log_sum, scaled_sum
 
 
 @pytest.mark.parametrize("shape", [(1,), (63,), (63, 1), (7, 5), (63, 4, 3)])

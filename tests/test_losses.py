@@ -10,9 +10,9 @@ from scipy import stats
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.losses import Likelihood, MarginalLikelihood, Observed, Predicted, SquaredError
 from optscale_predictor.predictor.losses.squared_error import noise_weights, standard_errors, true_spread
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.evidence import log_evidence
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
 LOSSES = {
     "squared error": lambda: SquaredError(),

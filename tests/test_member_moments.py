@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp
 
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.stats.interval_coverage import member_moments
+from optscale_predictor.stats.prior_predictive import member_moments
 from optscale_predictor.stats.quadrature import expectation
 
 

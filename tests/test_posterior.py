@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, num_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.bound import expected_best, marginal_gain, reach_probability, reachable_score
+from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.estimators import fit_posterior
 from optscale_predictor.stats.estimators.posterior import believed_statistics
 from optscale_predictor.stats.quadrature import expectation
@@ -80,23 +80,15 @@ def test_fewest_samples_of_a_posterior_keep_the_promise(scores, score_min, alpha
     assert count == 1 or reach_probability(posterior, score_min, count - 1) < alpha + 1e-9
 
 
-@settings(max_examples=25)
-@given(mu=st.floats(0, 1), sigma=st.floats(0.02, 1), count=st.integers(1, 100), alpha=st.floats(0.05, 0.95))
-def test_reachable_score_inverts_the_bound(mu, sigma, count, alpha):
-    family = TruncatedNormal(mu, sigma)
-    score = float(reachable_score(family, count, alpha))
-    assert float(reach_probability(family, score, count)) == pytest.approx(alpha, abs=1e-6)
-
-
-def test_expected_best_and_marginal_gain_against_sampling():
+def test_expected_excess_against_sampling():
     family = TruncatedNormal(0.7, 0.2)
     drawn = family.sample(20_000, np.random.default_rng(0))
     best_of_four = np.maximum(drawn.reshape(-1, 4).max(-1), 0.8)
-    assert float(expected_best(family, 4, 0.8)) == pytest.approx(best_of_four.mean(), abs=6e-3)
-    assert float(marginal_gain(family, 0.8)) == pytest.approx(np.maximum(drawn - 0.8, 0).mean(), abs=4e-3)
+    assert 0.8 + float(family.best_of(4).expected_excess(0.8)) == pytest.approx(best_of_four.mean(), abs=6e-3)
+    assert float(family.expected_excess(0.8)) == pytest.approx(np.maximum(drawn - 0.8, 0).mean(), abs=4e-3)
     posterior = fit_posterior([0.5, 0.8], PRIORS[2])
-    gains = np.diff([float(expected_best(posterior, count, 0.8)) for count in (1, 2, 3, 4)])
+    gains = np.diff([float(posterior.best_of(count).expected_excess(0.8)) for count in (1, 2, 3, 4)])
     assert np.all(gains > 0) and np.all(np.diff(gains) < 0)
-    assert float(expected_best(posterior, 1, 0.8)) - 0.8 == pytest.approx(
-        float(marginal_gain(posterior, 0.8)), rel=1e-4
+    assert float(posterior.best_of(1).expected_excess(0.8)) == pytest.approx(
+        float(posterior.expected_excess(0.8)), rel=1e-4
     )

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from optscale_predictor import TruncatedNormal, fit_mle
-from optscale_predictor.stats.estimators.truncated_normal_fit import standard_errors
+from optscale_predictor.stats.distributions.truncated_normal_fit import standard_errors
 
 
 def log_normaliser(a, b):

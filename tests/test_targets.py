@@ -13,8 +13,8 @@ from synthetic_pool import SETTINGS, VERIFIER, rows_of, write_pool
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.training.training_targets import read_targets
+from optscale_predictor.stats.distributions.beta import fit_beta
 from optscale_predictor.stats.estimators import ScoreStatistics, fit_mle
-from optscale_predictor.stats.families.beta import fit_beta
 from optscale_predictor.targets import (
     MEANING,
     SCHEMA,

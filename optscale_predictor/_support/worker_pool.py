@@ -1,11 +1,14 @@
-"""Bounded concurrency on one event loop: workers that share a list of items, and a group of calls that stands or falls.
+"""Several things at a time: workers that share items, calls that stand or fall together, and threads over arrays.
 
 ``asyncio.TaskGroup`` cancels the rest when one task fails, and then raises a group of exceptions. Callers here catch
-one exception by its type, so the first failure is raised in the group's place; the others followed from it.
+one exception by its type, so the first failure is raised in the group's place; the others followed from it. Threads
+are worth it for NumPy alone, which lets go of the interpreter while it computes.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -13,6 +16,8 @@ from optscale_predictor.errors import RequestRefusedError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_MOST_THREADS = 8
 
 
 async def run_workers(
@@ -72,3 +77,18 @@ def first_failure(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def map_slices(work: Callable[[slice], Result], count: int, size: int) -> list[Result]:
+    """The results of work on consecutive slices of ``range(count)``, in order; one thread a core.
+
+    Args:
+        work: Called with each slice; mostly NumPy, which lets other threads run.
+        count: Items in all, >= 0.
+        size: Items in a slice at most, >= 1.
+    """
+    parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
+    # The cores that this process may use, where the system tells; a container often has fewer than its machine.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(min(cores, _MOST_THREADS)) as threads:
+        return list(threads.map(work, parts))

@@ -14,10 +14,11 @@ def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | Non
         kind: `isotonic` or `platt`.
         diagram: PNG file for the reliability diagram of the held-out questions.
     """
+    from optscale_predictor.pages.score_charts import draw_reliability
     from optscale_predictor.pools import Pool
     from optscale_predictor.replay.recorded_samples import RecordedSamples
     from optscale_predictor.stats.calibration import fit_isotonic, fit_platt
-    from optscale_predictor.stats.reliability import draw_reliability, reliability
+    from optscale_predictor.stats.reliability import reliability
 
     fits = {"isotonic": fit_isotonic, "platt": fit_platt}
     if kind not in fits:

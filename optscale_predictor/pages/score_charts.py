@@ -1,14 +1,16 @@
-"""Histograms: bars over bins, several series on top of one another.
-
-Is a score a probability? The share of right answers among samples of about one score.
-"""
+"""Charts of scores: how they are distributed, and whether a score is a probability of being right."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from optscale_predictor.pages.chart_geometry import Chart, Dot, Floats, Frame, Line, axis_ticks, bin_names, ticks
+from optscale_predictor._support.arrays import Floats
+from optscale_predictor.errors import MissingExtraError
+from optscale_predictor.pages.chart_geometry import Chart, Dot, Frame, Line, axis_ticks, bin_names, ticks
+from optscale_predictor.stats.reliability import Reliability, wilson
 
 
 def histogram(
@@ -66,15 +68,19 @@ def histogram(
     )
 
 
-def score_against_answer(score: Floats, label: Floats, bins: int = 10) -> Chart:
-    """Share of right answers among samples of about one score, with 95% intervals; the diagonal is calibrated."""
-    from optscale_predictor.stats.reliability import wilson
+def score_against_answer(score: Float[Floats, " samples"], label: Float[Floats, " samples"], bins: int = 10) -> Chart:
+    """Share of right answers among samples of about one score, with 95% intervals; the diagonal is calibrated.
 
+    Args:
+        score: In [0, 1], one sample at least.
+        label: 1 where the answer is right, 0 where it is wrong.
+        bins: Of equal width over [0, 1], >= 1.
+    """
     edges = np.linspace(0, 1, bins + 1)
     count, right = np.histogram(score, edges)[0], np.histogram(score[label == 1], edges)[0]
     filled = np.flatnonzero(count)
-    place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
-    middle = np.bincount(place, score, bins)[filled] / count[filled]
+    index = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
+    middle = np.bincount(index, score, bins)[filled] / count[filled]
     share = right[filled] / count[filled]
     low, high = wilson(share, count[filled])
     frame, names = Frame((0, 1), (0, 1)), bin_names(edges)
@@ -103,3 +109,30 @@ def score_against_answer(score: Floats, label: Floats, bins: int = 10) -> Chart:
         lines=[Line(frame.path(middle, share))],
         reference=frame.path(np.array([0.0, 1.0]), np.array([0.0, 1.0])),
     )
+
+
+def draw_reliability(found: Reliability, path: str | Path, title: str) -> None:
+    """Draws observed against predicted probabilities, with intervals, as a picture file.
+
+    Args:
+        found: What was observed.
+        path: Of the picture, ``.png`` or another kind that matplotlib writes.
+        title: Above it.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot") from None
+    figure = Figure(figsize=(5, 5), layout="constrained", dpi=150)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="#7F7F7F", linewidth=1, linestyle="--", label="calibrated")
+    spread = np.stack([found.observed - found.low, found.high - found.observed])
+    figures = f"calibration error {found.calibration_error:.3f}, AUC {found.auc:.3f}"
+    axes.errorbar(found.predicted, found.observed, yerr=np.maximum(spread, 0), fmt="o-", color="#0072B2", label=figures)
+    axes.set(xlabel="predicted probability", ylabel="share of right answers", title=title, xlim=(0, 1), ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="upper left")
+    figure.savefig(path)

@@ -1,4 +1,4 @@
-"""Statistics of scores: distributions, fits, the bound, calibration, bootstrap and intervals.
+"""Statistics of scores: distributions and their fits, priors and posteriors, the bound, calibration, the bootstrap.
 
-Imports ``_support`` only.
+Imports ``_support`` and ``errors`` only. ``distributions`` stands below ``estimators``, and both below the bound.
 """

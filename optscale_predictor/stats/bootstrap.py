@@ -1,16 +1,19 @@
-"""Two-level bootstrap: over questions, and within each over the orders in which its samples were drawn.
+"""Bootstrap of figures over questions, and within each question over the orders in which its samples were drawn.
 
 A replay's figure has two sources of chance: which questions there were, and in which order their samples came. Both are
-resampled, questions first and then as many orders of each as were replayed. The weights of a resample depend on neither
-policy nor metric, so they are drawn once and every figure of a table is read off the same resamples.
+resampled, questions first and then as many orders of each as were replayed (a two-level bootstrap: Davison and Hinkley,
+Bootstrap Methods and their Application, 1997, section 3.8). The weights of a resample depend on neither policy nor
+metric, so they are drawn once, every figure of a table is read off the same resamples, and differences are paired.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from optscale_predictor._support.arrays import Floats, Ints
 
 _WEIGHTS_HELD = 2**24  # numbers; so many weights at most are kept, fewer resamples being made of very large pools
 _FEWEST = 200  # resamples
@@ -18,10 +21,10 @@ _FEWEST = 200  # resamples
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over questions and orders.
+    """A figure with its bootstrap standard error and interval.
 
     Attributes:
-        mean: The mean; NaN where it is not known.
+        mean: The figure itself; NaN where it is not known.
         error: Its bootstrap standard error.
         low: Lower end of its 95% percentile interval.
         high: Upper end.
@@ -31,6 +34,20 @@ class Estimate:
     error: float
     low: float
     high: float
+
+    @classmethod
+    def from_draws(cls, point: float, draws: Float[Floats, " resamples"]) -> Self:
+        """The estimate of a figure that was read off every resample.
+
+        Args:
+            point: The figure of the data as they are; NaN where it is not known.
+            draws: The figure of each resample; what is not finite is left out.
+        """
+        known = draws[np.isfinite(draws)]
+        if not known.size or not np.isfinite(point):
+            return cls(point, np.nan, np.nan, np.nan)
+        low, high = np.percentile(known, [2.5, 97.5])
+        return cls(point, float(known.std()), float(low), float(high))
 
 
 class Bootstrap:
@@ -53,13 +70,14 @@ class Bootstrap:
         self._weights = (orders.transpose(2, 1, 0).reshape(cells, resamples) / cells).astype(np.float32)
 
     @property
-    def weights(self) -> Floats:
-        """The share of each cell in each resample, [resamples, cells]; rows sum to 1, cells are as in ``estimate``."""
+    def weights(self) -> Float[Floats, "resamples cells"]:
+        """The share of each cell in each resample; rows sum to 1, cells are orders of questions, orders first."""
         cells = len(self._weights)
+        # Shares are whole multiples of 1 / cells, which single precision only came close to.
         return np.rint(np.asarray(self._weights.T, np.float64) * cells) / cells
 
-    def estimate(self, values: NDArray[np.floating]) -> list[Estimate]:
-        """Estimates of several metrics, values [metrics, orders, questions]; a metric with NaN in it is not known."""
+    def estimate(self, values: Float[NDArray[np.floating], "metrics orders questions"]) -> list[Estimate]:
+        """Estimates of the means of several metrics; a metric with NaN in it is not known."""
         flat = np.asarray(values).reshape(len(values), -1)
         # Centred, so that single precision costs nothing.
         centre = flat.mean(-1, dtype=np.float64)
@@ -68,3 +86,67 @@ class Bootstrap:
         low, high = np.percentile(means, [2.5, 97.5], axis=-1)
         figures = zip(centre, means.std(-1), low, high, strict=True)
         return [Estimate(*(float(figure) for figure in row)) for row in figures]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A figure, and what it is in every resample.
+
+    Attributes:
+        point: The figure; NaN where it is not known.
+        draws: The figure of each resample; NaN where a resample does not have it.
+    """
+
+    point: float
+    draws: Float[Floats, " resamples"]
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """The paired difference."""
+        return Resampled(self.point - other.point, self.draws - other.draws)
+
+    def saved(self, than: "Resampled") -> "Resampled":
+        """The share that this figure is less than another, <= 1; negative where it is more."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Resampled(float(1 - np.divide(self.point, than.point)), 1 - self.draws / than.draws)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The figure with its standard error and 95% percentile interval, of the resamples that have it."""
+        return Estimate.from_draws(self.point, self.draws)
+
+
+class Resamples:
+    """Resamples of questions, each of which stands for all its cases: they share what makes it easy or hard.
+
+    Args:
+        num_questions: Questions, >= 1.
+        seed: Of the resampling.
+    """
+
+    def __init__(self, num_questions: int, seed: int = 0) -> None:
+        self.num_questions = num_questions
+        self.weights = Bootstrap(1, num_questions, seed=seed).weights
+
+    def mean(self, question: Int[Ints, " cases"], values: Float[Floats, " cases"]) -> Resampled:
+        """The mean over cases.
+
+        Args:
+            question: Index of each case's question, in [0, ``num_questions``).
+            values: Each case's; NaN = not known, left out.
+        """
+        known = ~np.isnan(values)
+        total = np.bincount(question[known], values[known], self.num_questions)
+        count = np.bincount(question[known], minlength=self.num_questions).astype(np.float64)
+        if not known.any():
+            return Resampled(np.nan, np.full(len(self.weights), np.nan))
+        # A question is drawn with all its cases or not at all, and sums are divided after resampling: a resample's mean
+        # is over the cases that it holds, so a question with many runs counts as one draw and not as many.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = (self.weights @ total) / (self.weights @ count)
+        return Resampled(float(total.sum() / count.sum()), draws)
+
+    def means(
+        self, values: Float[Floats, "questions columns"]
+    ) -> tuple[Float[Floats, " columns"], Float[Floats, "resamples columns"]]:
+        """Means over questions, and the same of every resample."""
+        return values.mean(0), self.weights @ values

@@ -1,4 +1,4 @@
-"""The OptScale bound, its inverses, and what further samples are worth (arXiv 2506.22376, eq. 3).
+"""The OptScale bound, how many samples reach a target score, and its inverse (arXiv 2506.22376, eq. 3).
 
 Scores of one question are independent draws from F, so the best of N has cdf F^N and
 
@@ -10,20 +10,20 @@ of F^N. Worked in log space: log F comes from the survival function where F is w
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import ParameterMixture, ScoreDistribution
-from optscale_predictor.stats.log_sums import log_sum, scaled_sum
-
-Floats = NDArray[np.float64]
+from optscale_predictor.stats.distributions.parameter_mixture import log_sum, scaled_sum
 
 _SEARCH = 100  # Newton steps after which a posterior-predictive count is called unreachable
 
 
 def num_samples(
     distribution: ScoreDistribution, score_min: float = 0.95, alpha: float = 0.95, max_samples: int | None = None
-) -> Floats:
+) -> Float[Floats, "..."]:
     """Fewest samples N* with P(best >= score_min) >= alpha, per question: whole numbers as float64, at least 1.
 
     Args:
@@ -49,8 +49,14 @@ def num_samples(
     return count if max_samples is None else np.minimum(count, float(max_samples))
 
 
-def reach_probability(distribution: ScoreDistribution, score_min: ArrayLike, count: ArrayLike) -> Floats:
-    """P(the best of ``count`` further samples >= score_min), in [0, 1]; the bound's inverse in alpha. None: 0."""
+def reach_probability(distribution: ScoreDistribution, score_min: ArrayLike, count: ArrayLike) -> Float[Floats, "..."]:
+    """P(the best of some further samples >= score_min), in [0, 1]: the bound's inverse in alpha.
+
+    Args:
+        distribution: One score distribution, or posterior, a question.
+        score_min: Target score, in [0, 1]; broadcasts against the questions.
+        count: Further samples, >= 0; likewise. None of them reach nothing.
+    """
     count = np.asarray(count, np.float64)
     if isinstance(distribution, ParameterMixture):
         log_miss = log_misses(distribution.members.log_below(score_min), distribution.log_weight, count)
@@ -59,39 +65,45 @@ def reach_probability(distribution: ScoreDistribution, score_min: ArrayLike, cou
     return np.asarray(-np.expm1(np.minimum(log_miss, 0.0)))
 
 
-def reachable_score(distribution: ScoreDistribution, count: ArrayLike, alpha: ArrayLike = 0.95) -> Floats:
-    """The score that the best of ``count`` samples reaches with probability ``alpha``: the bound's inverse in score."""
-    alpha = np.asarray(alpha, np.float64)
-    if not np.all((alpha > 0) & (alpha < 1)):
-        raise InputError(f"alpha must lie in (0, 1), got {alpha[~((alpha > 0) & (alpha < 1))].ravel()[0]}")
-    return distribution.best_of(count).quantile(1 - alpha)
-
-
-def expected_best(distribution: ScoreDistribution, count: ArrayLike, best: ArrayLike = 0.0) -> Floats:
-    """E[best score] after ``count`` >= 1 further samples, where ``best`` is the best so far."""
-    return np.asarray(best) + distribution.best_of(count).expected_excess(best)
-
-
-def marginal_gain(distribution: ScoreDistribution, best: ArrayLike) -> Floats:
-    """What one further sample is expected to add to a best score of ``best``: E[(score - best)+]."""
-    return distribution.expected_excess(best)
-
-
 def require_target(score_min: float, alpha: float) -> None:
-    """Checks the two numbers that state a target."""
+    """Checks the two numbers that state a target.
+
+    Args:
+        score_min: Target score, in [0, 1].
+        alpha: Target probability, in (0, 1).
+
+    Raises:
+        InputError: One is out of its range.
+    """
     if not 0 <= score_min <= 1:
         raise InputError(f"score_min must lie in [0, 1], got {score_min}")
     if not 0 < alpha < 1:
         raise InputError(f"alpha must lie in (0, 1), got {alpha}")
 
 
-def log_misses(log_below: Floats, log_weight: Floats, count: ArrayLike) -> Floats:
-    """Log E[F^count] from members' log F and log weights, both [members, ...questions]."""
+def log_misses(
+    log_below: Float[Floats, "members *questions"], log_weight: Float[Floats, "#members *#questions"], count: ArrayLike
+) -> Float[Floats, "*questions"]:
+    """Log E[F^count]: that none of ``count`` samples of a question reaches the target.
+
+    Args:
+        log_below: Log F(score_min) of the posterior's members.
+        log_weight: Their log weights, which sum to 1 over a question's members.
+        count: Samples, >= 0; broadcasts against the questions.
+    """
     return log_sum(log_weight + _power(log_below, np.asarray(count, np.float64)))
 
 
-def fewest_samples(log_below: Floats, log_weight: Floats, log_miss: float) -> Floats:
-    """Least whole N >= 1 with log E[F^N] <= log_miss, [...questions]; inf where there is none."""
+def fewest_samples(
+    log_below: Float[Floats, "members *questions"], log_weight: Float[Floats, "#members *#questions"], log_miss: float
+) -> Float[Floats, "*questions"]:
+    """Least whole N >= 1 with log E[F^N] <= ``log_miss``; inf where there is none.
+
+    Args:
+        log_below: Log F(score_min) of the posterior's members.
+        log_weight: Their log weights, which sum to 1 over a question's members.
+        log_miss: Log of the probability to miss the target that is allowed, < 0.
+    """
     never = log_misses(np.where(log_below < 0, -np.inf, 0.0), log_weight, 1) > log_miss
     count = np.ones(log_below.shape[1:])
     # E[F^N] is log-convex and falls in N, so Newton's steps from the left never overshoot.
@@ -104,6 +116,7 @@ def fewest_samples(log_below: Floats, log_weight: Floats, log_miss: float) -> Fl
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.maximum((log_miss - total) / slope, 1e-9 * count)
         count = np.where(open_, count + step, count)
+    # Newton's last step may have ended a rounding error beyond a whole number, which the inequality then decides.
     count = np.ceil(count - 1e-9)
     fewer_do = (count > 1) & (log_misses(log_below, log_weight, count - 1) <= log_miss)
     too_few = log_misses(log_below, log_weight, count) > log_miss

@@ -1,10 +1,13 @@
-"""A monotone map from scores to probabilities, kept as knots between which it is linear.
+"""A monotone map from scores to probabilities, and its two fits to labelled samples.
 
-Knots hold an isotonic fit exactly, and a Platt curve to four digits; so one class reads, writes and inverts both.
+A verifier's score orders answers; whether 0.8 means that four of five are right is another matter. A map is kept as
+knots between which it is linear. Knots hold an isotonic fit exactly, and a Platt curve to four digits, so one class
+reads, writes and inverts both.
 
-Isotonic calibration: the monotone step function nearest to the labels, by pooling adjacent violators.
-
-Platt calibration: logistic regression of the label on the score's logit, with Platt's smoothed labels (1999).
+- Isotonic: the monotone step function nearest to the labels, by pooling adjacent violators (Barlow et al., Statistical
+  Inference under Order Restrictions, 1972).
+- Platt: logistic regression of the label on the score's logit, with smoothed labels (Platt, Advances in Large Margin
+  Classifiers, 1999).
 """
 
 import json
@@ -14,13 +17,16 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 
-Floats = NDArray[np.float64]
+_EDGE = 1e-6  # least distance of a score from 0 and 1, where its logit is taken
+_LOGITS = np.linspace(-14, 14, 401)  # of a Platt curve's knots
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +35,16 @@ class Calibration:
 
     Attributes:
         kind: How it was fitted: ``isotonic`` or ``platt``.
-        scores: Knots, [knots >= 1], in [0, 1], increasing; outside of them the end's probability holds.
-        probabilities: [knots], in [0, 1], never falling.
+        scores: Knots, one at least, in [0, 1], increasing; outside of them the end's probability holds.
+        probabilities: Of the knots, in [0, 1], never falling.
+
+    Raises:
+        InputError: The kind is another, or the knots are not as said.
     """
 
     kind: str
-    scores: Floats
-    probabilities: Floats
+    scores: Float[Floats, " knots"]
+    probabilities: Float[Floats, " knots"]
 
     def __post_init__(self) -> None:
         """Checks that the map is one, and monotone."""
@@ -50,12 +59,16 @@ class Calibration:
         if np.any(np.diff(scores) <= 0) or np.any(np.diff(probabilities) < 0):
             raise InputError("calibration scores must increase, and probabilities never fall")
 
-    def __call__(self, scores: ArrayLike) -> Floats:
-        """Probabilities of scores, any shape; NaN stays NaN."""
+    def __call__(self, scores: ArrayLike) -> Float[Floats, "..."]:
+        """Probabilities of scores of any shape; NaN stays NaN."""
         return np.asarray(np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities))
 
     def score_for(self, probability: float) -> float:
-        """The least score whose probability is at least this: a target stated as accuracy. inf where there is none."""
+        """The least score whose probability is at least this: a target stated as accuracy. inf where there is none.
+
+        Raises:
+            InputError: ``probability`` lies outside [0, 1].
+        """
         if not 0 <= probability <= 1:
             raise InputError(f"probability must lie in [0, 1], got {probability}")
         high = int(np.searchsorted(self.probabilities, probability))
@@ -65,7 +78,7 @@ class Calibration:
             return 0.0
         (below, above), (left, right) = self.probabilities[high - 1 : high + 1], self.scores[high - 1 : high + 1]
         found = left + (right - left) * (probability - below) / (above - below)
-        while self(found) < probability:  # rounding must not leave it a hair short of the promise
+        while self(found) < probability:  # rounding must not leave it a hair short of what was asked for
             found = np.nextafter(found, right)
         return float(found)
 
@@ -107,8 +120,12 @@ class Calibration:
             raise InputError(f"{path}: {error}") from None
 
 
-def labelled(scores: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
-    """Scores and labels, flat, without those where either is NaN.
+def labelled(scores: ArrayLike, correct: ArrayLike) -> tuple[Float[Floats, " samples"], Float[Floats, " samples"]]:
+    """Scores and labels, flat, without those where either is not known.
+
+    Args:
+        scores: Of samples, in [0, 1]; NaN = not known.
+        correct: Whether each is right, 1 or 0, in the same shape; NaN = not known.
 
     Raises:
         InputError: Their shapes differ, nothing is left, a score is outside [0, 1] or a label is not 0 or 1.
@@ -128,16 +145,18 @@ def labelled(scores: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def fit_isotonic(scores: ArrayLike, correct: ArrayLike) -> Calibration:
-    """Fits scores to labels (0 or 1), any one shape, NaN = not known; equal scores count as one with their mean label.
+    """The isotonic fit; equal scores count as one with their mean label, labels of one class give a constant.
 
-    Labels of one class alone give a constant.
+    Args:
+        scores: Of samples, in [0, 1]; NaN = not known.
+        correct: Whether each is right, 1 or 0, in the same shape; NaN = not known.
 
     Raises:
-        InputError: See :func:`labelled`.
+        InputError: No sample has both, the shapes differ, or a number is out of its range.
     """
     scores, correct = labelled(scores, correct)
-    points, place, weights = np.unique(scores, return_inverse=True, return_counts=True)
-    means = np.bincount(place, correct) / weights
+    points, index, weights = np.unique(scores, return_inverse=True, return_counts=True)
+    means = np.bincount(index, correct) / weights
     fitted = np.clip(isotonic_regression(means, weights=weights).x, 0, 1)
     # A block's two ends say all of it.
     rises = np.diff(fitted) != 0
@@ -145,17 +164,15 @@ def fit_isotonic(scores: ArrayLike, correct: ArrayLike) -> Calibration:
     return Calibration("isotonic", points[ends], fitted[ends])
 
 
-_EDGE = 1e-6  # least distance of a score from 0 and 1
-_LOGITS = np.linspace(-14, 14, 401)
-
-
 def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Calibration:
-    """Fits scores to labels (0 or 1), any one shape, NaN = not known. The slope is never negative.
+    """The Platt fit; its slope is never negative. Labels of one class give a constant near it, by the smoothing.
 
-    Labels of one class alone give a constant near it, as the smoothing has it.
+    Args:
+        scores: Of samples, in [0, 1]; NaN = not known.
+        correct: Whether each is right, 1 or 0, in the same shape; NaN = not known.
 
     Raises:
-        InputError: See :func:`labelled`.
+        InputError: No sample has both, the shapes differ, or a number is out of its range.
     """
     scores, correct = labelled(scores, correct)
     slope, intercept = platt_parameters(scores, correct)
@@ -167,7 +184,15 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Calibration:
 
 
 def platt_parameters(scores: ArrayLike, correct: ArrayLike) -> tuple[float, float]:
-    """Slope, >= 0, and intercept on the score's logit that minimise the smoothed labels' cross-entropy."""
+    """Slope, >= 0, and intercept on the score's logit that minimise the smoothed labels' cross-entropy.
+
+    Args:
+        scores: Of samples, in [0, 1]; NaN = not known.
+        correct: Whether each is right, 1 or 0, in the same shape; NaN = not known.
+
+    Raises:
+        InputError: No sample has both, the shapes differ, or a number is out of its range.
+    """
     scores, correct = labelled(scores, correct)
     x = logit(np.clip(scores, _EDGE, 1 - _EDGE))
     positives = correct.sum()
@@ -175,21 +200,49 @@ def platt_parameters(scores: ArrayLike, correct: ArrayLike) -> tuple[float, floa
     target = np.where(correct == 1, high, low)
     if positives in (0, len(correct)):
         return 0.0, float(logit(target[0]))
+    intercept, (slope,) = fit_logistic(x[:, None], target)
+    return slope, intercept
+
+
+def fit_logistic(
+    features: Float[Floats, "samples features"],
+    target: Float[Floats, " samples"],
+    ridge: float = 0.0,
+    start: tuple[float, ...] | None = None,
+) -> tuple[float, list[float]]:
+    """Logistic regression in which more of a feature never lowers the probability.
+
+    Minimises the mean cross-entropy of ``target`` and expit(intercept + features . slopes), plus ``ridge`` times the
+    squares of the slopes.
+
+    Args:
+        features: Finite numbers, of order one.
+        target: What is to be predicted: labels, or shares, in [0, 1].
+        ridge: >= 0.
+        start: Slopes to begin at, >= 0; 1 each by default.
+
+    Returns:
+        The intercept, and the slopes, each >= 0.
+    """
 
     def cost(point: Floats) -> float:
-        linear = point[0] * x + point[1]
-        return float((np.logaddexp(0, linear) - target * linear).mean())
+        linear = features @ point[:-1] + point[-1]
+        return float((np.logaddexp(0, linear) - target * linear).mean() + ridge * (point[:-1] ** 2).sum())
 
     def gradient(point: Floats) -> Floats:
-        residual = expit(point[0] * x + point[1]) - target
-        return np.array([float((residual * x).mean()), float(residual.mean())])
+        residual = expit(features @ point[:-1] + point[-1]) - target
+        slopes = [
+            float((residual * column).mean()) + 2 * ridge * at for column, at in zip(features.T, point, strict=False)
+        ]
+        return np.array([*slopes, float(residual.mean())])
 
     found = minimize(
         cost,
-        (1.0, 0.0),
+        (*(start or (1.0,) * features.shape[1]), 0.0),
         jac=gradient,
         method="L-BFGS-B",
-        bounds=[(0, None), (None, None)],
+        bounds=[*[(0, None)] * features.shape[1], (None, None)],
         options={"gtol": 1e-10, "ftol": 1e-15, "maxiter": 500},
     )
-    return float(found.x[0]), float(found.x[1])
+    *slopes, intercept = found.x.tolist()
+    return intercept, slopes

@@ -1,4 +1,4 @@
-"""The integral of exp(a x + b x^2) over an interval, in log space and without cancellation.
+"""The integral of exp(a x + b x^2) over an interval, and its moments, in log space and without cancellation.
 
 This is all the numerics a truncated normal needs: its normaliser, cdf and survival function are such integrals over
 [0, 1], [0, x] and [x, 1]. Each is expressed relative to the exponent's value at a reference point, so that nothing
@@ -9,38 +9,45 @@ overflows when sigma is 1e-6 (a = 1e12), and each of four closed forms is used o
 - b < 0 with the mode outside: a difference of scaled complementary error functions, one of them exponentially damped;
 - b > 0 (a U-shaped density): the same with Dawson's integral.
 
-Moments of exp(a x + b x^2) on [0, 1] by quadrature that follows the density to where its mass is.
-
-The density's mass sits around its mode (b < 0) or at the two ends (b > 0). Each half is integrated with its own
-Gauss-Legendre rule over the stretch on which the density falls by e^-40, in units of its own width, so a peak of
-width 1e-6 costs what a flat density costs and centred moments lose no digits: each half's moments are taken about its
-start, which is never farther from its mass than a few widths, and then joined.
+Its moments on [0, 1] come from quadrature that follows the density to where its mass is: around its mode (b < 0) or at
+the two ends (b > 0). Each half is integrated with its own Gauss-Legendre rule over the stretch on which the density
+falls by e^-40, in units of its own width, so a peak of width 1e-6 costs what a flat density costs and centred moments
+lose no digits: each half's moments are taken about its start, which is never farther from its mass than a few widths,
+and then joined.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 from scipy.special import dawsn, erf, erfcx
 
-Floats = NDArray[np.float64]
+from optscale_predictor._support.arrays import Bools, Floats
 
 _SMOOTH = 8.0  # |linear| + |quadratic| part of the exponent up to which 16 nodes are exact to rounding
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(16))
 _NODES = _NODES + 0.5
 _FLAT = 1e-14  # a quadratic part this small changes the integral by less than rounding
+_FALL = 40.0  # nats below the peak at which the density is left out; with 32 nodes what is kept is exact to rounding
+_FINE_NODES, _FINE_WEIGHTS = (array / 2 for array in leggauss(32))
+_FINE_NODES = _FINE_NODES + 0.5
+_POWERS = _FINE_WEIGHTS[:, None] * _FINE_NODES[:, None] ** np.arange(5)  # [nodes, degrees]
+_ENDS = np.array([0.0, 1.0])
+_OUTWARDS = np.array([-1.0, 1.0])
+_AT_TOP = np.zeros(2)
 
 
-def mode(a: Floats, b: Floats) -> Floats:
-    """Where exp(a x + b x^2) is largest on [0, 1]; same shape as ``a`` and ``b``."""
+def mode(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
+    """Where exp(a x + b x^2) is largest on [0, 1]."""
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.minimum(np.maximum(-a / (2 * b), 0.0), 1.0)
     return np.asarray(np.where(b < 0, inside, a + b > 0))
 
 
-def peak(a: Floats, b: Floats, low: Floats, high: Floats) -> Floats:
+def _peak(a: Floats, b: Floats, low: Floats, high: Floats) -> Floats:
     """Where exp(a x + b x^2) is largest on [low, high]."""
     rising = a + b * (low + high) > 0
     end = np.where(rising, high, low)
@@ -49,8 +56,17 @@ def peak(a: Floats, b: Floats, low: Floats, high: Floats) -> Floats:
     return np.where(b < 0, inside, end)
 
 
-def exponent_drop(a: Floats, b: Floats, x: Floats, reference: Floats) -> Floats:
-    """(a x + b x^2) - (a r + b r^2) with r = ``reference``, factored so that close points do not cancel."""
+def exponent_drop(
+    a: Float[Floats, "..."], b: Float[Floats, "..."], x: Float[Floats, "..."], reference: Float[Floats, "..."]
+) -> Float[Floats, "..."]:
+    """(a x + b x^2) - (a r + b r^2), factored so that close points do not cancel.
+
+    Args:
+        a: Of the exponent; all four broadcast.
+        b: Of the exponent.
+        x: In [0, 1].
+        reference: r, in [0, 1].
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = -a / (2 * b)
         squares = b * (x - reference) * ((x - centre) + (reference - centre))
@@ -58,15 +74,26 @@ def exponent_drop(a: Floats, b: Floats, x: Floats, reference: Floats) -> Floats:
     return np.where((b < 0) & np.isfinite(centre) & (np.abs(centre) <= 2), squares, straight)
 
 
-def log_mass(a: Floats, b: Floats, low: Floats, high: Floats, reference: Floats) -> Floats:
+def log_mass(
+    a: Float[Floats, "..."],
+    b: Float[Floats, "..."],
+    low: Float[Floats, "..."],
+    high: Float[Floats, "..."],
+    reference: Float[Floats, "..."],
+) -> Float[Floats, "..."]:
     """Log of the integral of exp(q(x) - q(reference)) over [low, high], with q(x) = a x + b x^2.
 
-    All arguments broadcast. An empty interval gives -inf.
+    Args:
+        a: Of the exponent; all five broadcast.
+        b: Of the exponent.
+        low: In [0, 1].
+        high: In [0, 1]; an empty interval gives -inf.
+        reference: In [0, 1].
     """
     a, b, low, high, reference = (
         np.array(part, dtype=np.float64) for part in np.broadcast_arrays(a, b, low, high, reference)
     )
-    top = peak(a, b, low, high)
+    top = _peak(a, b, low, high)
     with np.errstate(divide="ignore"):
         inner = np.log(_mass_below_peak(a.ravel(), b.ravel(), low.ravel(), high.ravel(), top.ravel()))
     return np.asarray(exponent_drop(a, b, top, reference) + inner.reshape(a.shape))
@@ -83,7 +110,7 @@ def _mass_below_peak(a: Floats, b: Floats, low: Floats, high: Floats, top: Float
     inside = (top > low) & (top < high)
     smooth = (np.abs(linear) + np.abs(quadratic) <= _SMOOTH) & (width > 0)
     flat = ~smooth & (np.abs(quadratic) < _FLAT) & ~inside
-    forms: tuple[tuple[NDArray[np.bool_], Callable[[NDArray[np.intp]], Floats]], ...] = (
+    forms: tuple[tuple[Bools, Callable[[NDArray[np.intp]], Floats]], ...] = (
         (smooth, lambda k: _by_quadrature(slope[k], b[k], low[k] - top[k], width[k], inside[k])),
         (flat, lambda k: np.expm1(linear[k]) / linear[k] * width[k]),
         (~smooth & inside, lambda k: _around_mode(b[k], low[k], high[k], top[k])),
@@ -97,7 +124,7 @@ def _mass_below_peak(a: Floats, b: Floats, low: Floats, high: Floats, top: Float
     return mass
 
 
-def _by_quadrature(slope: Floats, b: Floats, start: Floats, width: Floats, inside: NDArray[np.bool_]) -> Floats:
+def _by_quadrature(slope: Floats, b: Floats, start: Floats, width: Floats, inside: Bools) -> Floats:
     """Where the mode is inside, ``start`` is its offset to the lower end; else the peak is the end, with ``slope``."""
     # The exponent at t = 0 to 1, less its value at the lower end: few and in-place passes over [questions, nodes].
     linear = np.where(inside, 2 * b * start, slope) * width
@@ -129,17 +156,8 @@ def _u_shaped(slope: Floats, b: Floats, width: Floats) -> Floats:
     return np.asarray((dawsn(near) + damped) / scale)
 
 
-_FALL = 40.0  # nats below the peak at which the density is left out; with 32 nodes what is kept is exact to rounding
-_FINE_NODES, _FINE_WEIGHTS = (array / 2 for array in leggauss(32))
-_FINE_NODES = _FINE_NODES + 0.5
-_POWERS = _FINE_WEIGHTS[:, None] * _FINE_NODES[:, None] ** np.arange(5)  # [nodes, degrees]
-_ENDS = np.array([0.0, 1.0])
-_OUTWARDS = np.array([-1.0, 1.0])
-_AT_TOP = np.zeros(2)
-
-
 class CentralMoments(NamedTuple):
-    """Moments of one density a question, each [...].
+    """Moments of one density a question.
 
     Attributes:
         mean: E[x].
@@ -148,33 +166,43 @@ class CentralMoments(NamedTuple):
         spread: The variance of (x - mean)^2.
     """
 
-    mean: Floats
-    second: Floats
-    third: Floats
-    spread: Floats
+    mean: Float[Floats, "*questions"]
+    second: Float[Floats, "*questions"]
+    third: Float[Floats, "*questions"]
+    spread: Float[Floats, "*questions"]
 
 
 class Moments(NamedTuple):
-    """Moments of one density a question, as :func:`expectation` gives them.
+    """Mean of one density a question, and how its statistics vary together.
 
     Attributes:
-        mean: E[x], shape [...].
-        covariance: Covariance of the statistics (x, (x - mean)^2), shape [..., 2, 2].
+        mean: E[x].
+        covariance: Covariance of the statistics (x, (x - mean)^2).
     """
 
-    mean: Floats
-    covariance: Floats
+    mean: Float[Floats, "*questions"]
+    covariance: Float[Floats, "*questions 2 2"]
 
 
-def expectation(a: Floats, b: Floats) -> Moments:
-    """Mean, and covariance of (x, (x - mean)^2), under exp(a x + b x^2) / Z; shapes [...]."""
+def expectation(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Moments:
+    """Mean, and covariance of (x, (x - mean)^2), under exp(a x + b x^2) / Z.
+
+    Args:
+        a: Any finite value.
+        b: Any finite value, of either sign.
+    """
     mean, second, third, spread = central_moments(a, b)
     covariance = np.stack([np.stack([second, third], -1), np.stack([third, spread], -1)], -2)
     return Moments(mean, covariance)
 
 
-def central_moments(a: Floats, b: Floats) -> CentralMoments:
-    """What :func:`expectation` is made of."""
+def central_moments(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> CentralMoments:
+    """Mean and central moments up to the fourth under exp(a x + b x^2) / Z.
+
+    Args:
+        a: Any finite value.
+        b: Any finite value, of either sign.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     halves = _halves(a, b)
     power = (halves.b * halves.reach**2)[..., None] * _FINE_NODES
@@ -193,9 +221,9 @@ def _joined(share: Floats, raw: Floats, halves: "_Halves") -> CentralMoments:
     second = (two - first**2) * unit**2
     third = (three - 3 * first * two + 2 * first**3) * halves.direction * unit**3
     spread = (four - 4 * first * three + 6 * first**2 * two - 3 * first**4) * unit**4 - second**2
-    place = halves.offset + halves.direction * first * unit
-    centre = _sum(share * place)
-    away = place - centre[..., None]
+    point = halves.offset + halves.direction * first * unit
+    centre = _sum(share * point)
+    away = point - centre[..., None]
     square = second + away**2
     whole = _sum(share * square)
     whole_third = _sum(share * (third + away * (3 * second + away**2)))
@@ -250,8 +278,13 @@ def _halves(a: Floats, b: Floats) -> _Halves:
     return _Halves(top, offset, direction, np.minimum(room, _fall_distance(slope, both)), slope, height, both)
 
 
-def mean(a: Floats, b: Floats) -> Floats:
-    """The mean alone."""
+def mean(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
+    """The mean under exp(a x + b x^2) / Z.
+
+    Args:
+        a: Any finite value.
+        b: Any finite value, of either sign.
+    """
     return np.asarray(central_moments(a, b).mean)
 
 

@@ -1,16 +1,19 @@
-"""Reliability: does what is called 80% probable come true in 80% of cases? The figures, and the diagram."""
+"""Reliability: does what is called 80% probable come true in 80% of cases?
+
+The figures of a reliability diagram (Murphy and Winkler, J. R. Statist. Soc. C 1977), with Wilson's intervals, which
+hold for few cases and for shares of 0 and 1.
+"""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from optscale_predictor.errors import InputError, MissingExtraError
+from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import labelled
-
-Floats = NDArray[np.float64]
 
 _Z = 1.959963984540054  # of a 95% interval
 
@@ -20,39 +23,41 @@ class Reliability:
     """Predicted against observed probabilities, by bins of about as many samples each.
 
     Attributes:
-        count: Samples of each bin, [bins].
-        predicted: Mean predicted probability, [bins].
-        observed: Share that came true, [bins].
-        low: Lower end of its 95% Wilson interval, [bins].
+        count: Samples of each bin, >= 1.
+        predicted: Mean predicted probability of each.
+        observed: Share that came true.
+        low: Lower end of that share's 95% Wilson interval.
         high: Upper end.
         calibration_error: Expected calibration error: the bins' mean distance of the two, weighted by count, in [0, 1].
         brier: Mean squared error of the probabilities, in [0, 1].
         auc: P(a right sample's probability exceeds a wrong one's), ties half; NaN where there is one class alone.
     """
 
-    count: NDArray[np.int64]
-    predicted: Floats
-    observed: Floats
-    low: Floats
-    high: Floats
+    count: Int[Ints, " bins"]
+    predicted: Float[Floats, " bins"]
+    observed: Float[Floats, " bins"]
+    low: Float[Floats, " bins"]
+    high: Float[Floats, " bins"]
     calibration_error: float
     brier: float
     auc: float
 
 
 def reliability(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) -> Reliability:
-    """Reliability of probabilities against labels (0 or 1), any one shape, NaN = not known.
+    """Does what is called 80% probable come true in 80% of cases?
+
+    Args:
+        probabilities: Of samples to be right, in [0, 1]; NaN = not known.
+        correct: Whether each is, 1 or 0, in the same shape; NaN = not known.
+        bins: Into which they are put, >= 1; fewer where many probabilities are equal.
 
     Raises:
-        InputError: ``bins`` is below 1, or see ``calibration.labelled``.
+        InputError: ``bins`` is below 1, no sample has both, the shapes differ, or a number is out of its range.
     """
     if bins < 1:
         raise InputError(f"bins must be >= 1, got {bins}")
     predicted, truth = labelled(probabilities, correct)
-    order = np.argsort(predicted, kind="stable")
-    # A bin ends where the probability changes: what is predicted alike belongs together, whatever the samples' order.
-    nominal = np.searchsorted(predicted[order], predicted[order]) * bins // len(order)
-    parts = np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
+    parts = equal_count_bins(predicted, bins)
     count = np.array([part.size for part in parts])
     mean = np.array([predicted[part].mean() for part in parts])
     share = np.array([truth[part].mean() for part in parts])
@@ -63,11 +68,32 @@ def reliability(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) ->
     )
 
 
-def wilson(share: Floats, count: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """95% Wilson intervals of shares of ``count`` >= 1 cases."""
+def equal_count_bins(values: Float[Floats, " values"], bins: int) -> list[Int[Ints, " members"]]:
+    """Indices of neighbouring values, about as many in each bin, in rising order.
+
+    A bin ends where the value changes: equal values belong together, whatever their order.
+
+    Args:
+        values: Finite numbers, one at least.
+        bins: At most so many, >= 1.
+    """
+    order = np.argsort(values, kind="stable")
+    nominal = np.searchsorted(values[order], values[order]) * bins // len(order)
+    return np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
+
+
+def wilson(
+    share: Float[Floats, "*cases"], count: Int[Ints, "*cases"]
+) -> tuple[Float[Floats, "*cases"], Float[Floats, "*cases"]]:
+    """Ends of 95% Wilson intervals (J. Am. Stat. Assoc. 1927).
+
+    Args:
+        share: Shares observed, in [0, 1].
+        count: Of how many cases each, >= 1.
+    """
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     width = _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
-    return centre - width, centre + width
+    return np.asarray(centre - width), np.asarray(centre + width)
 
 
 def _auc(predicted: Floats, truth: Floats) -> float:
@@ -77,25 +103,3 @@ def _auc(predicted: Floats, truth: Floats) -> float:
         return float("nan")
     ranks = rankdata(predicted)[truth == 1].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def draw_reliability(found: Reliability, path: str | Path, title: str) -> None:
-    """Draws observed against predicted probabilities, with intervals.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot") from None
-    figure = Figure(figsize=(5, 5), layout="constrained", dpi=150)
-    axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color="#7F7F7F", linewidth=1, linestyle="--", label="calibrated")
-    spread = np.stack([found.observed - found.low, found.high - found.observed])
-    figures = f"calibration error {found.calibration_error:.3f}, AUC {found.auc:.3f}"
-    axes.errorbar(found.predicted, found.observed, yerr=np.maximum(spread, 0), fmt="o-", color="#0072B2", label=figures)
-    axes.set(xlabel="predicted probability", ylabel="share of right answers", title=title, xlim=(0, 1), ylim=(0, 1))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")
-    figure.savefig(path)

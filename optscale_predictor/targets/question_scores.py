@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
 
 
 @dataclass(frozen=True, eq=False)

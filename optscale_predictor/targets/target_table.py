@@ -10,18 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from optscale_predictor._support import __version__
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors
-from optscale_predictor._support.version import __version__
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, write_table
-from optscale_predictor.stats.estimators.truncated_normal_fit import (
+from optscale_predictor.stats.distributions.beta import fit_beta_statistics
+from optscale_predictor.stats.distributions.truncated_normal_fit import (
     RESOLUTION,
     fit_moments,
     fitted_moments,
     standard_errors,
 )
-from optscale_predictor.stats.families.beta import fit_beta_statistics
 from optscale_predictor.targets.pool_scores import PoolScores, read_pool_scores
 from optscale_predictor.targets.question_scores import QuestionScores, mean_error, share_error, std_error
 from optscale_predictor.targets.splitting import SplitRule, split_questions

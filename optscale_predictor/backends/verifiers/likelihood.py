@@ -14,13 +14,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
 from optscale_predictor.backends.verifiers._batches import by_length, too_long
 from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.calibration import fit_logistic
 
 FILE = "score_map.json"
 Floats = NDArray[np.float64]
@@ -61,14 +61,9 @@ class ScoreMap:
 
 def fit_score_map(features: Floats, correct: NDArray[np.bool_]) -> ScoreMap:
     """Logistic regression of ``correct`` [samples] on features [samples, 2]; more likely never scores lower."""
-    sign = np.where(correct, 1.0, -1.0)
-
-    def loss(point: Floats) -> float:
-        return float(np.logaddexp(0, -sign * (point[0] + features @ point[1:])).mean() + 1e-4 * (point[1:] ** 2).sum())
-
     # Neither slope may be negative: a map that rewards unlikely text would score long nonsense near 1.
-    bounds = [(None, None), (0, None), (0, None)]
-    return ScoreMap(*minimize(loss, np.array([0.0, 1.0, 0.0]), method="L-BFGS-B", bounds=bounds).x.tolist())
+    intercept, slopes = fit_logistic(features, correct.astype(np.float64), ridge=1e-4, start=(1.0, 0.0))
+    return ScoreMap(intercept, *slopes)
 
 
 class LikelihoodVerifier(Verifier):

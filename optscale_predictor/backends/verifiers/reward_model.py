@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.verifiers._batches import BATCH_TOKENS, by_length, padded, too_long
 from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.calibration import fit_logistic
 
 Floats = NDArray[np.float64]
 
@@ -79,13 +79,8 @@ class LogisticMap:
     def _of_labels(cls, rewards: Floats, labels: NDArray[np.bool_]) -> "LogisticMap | None":
         """Logistic regression; None where right samples do not have the higher rewards."""
         middle, spread = float(rewards.mean()), float(rewards.std())
-        x, sign = (rewards - middle) / spread, np.where(labels, 1.0, -1.0)
-
-        def loss(point: Floats) -> float:
-            margins = sign * (point[0] + point[1] * x)
-            return float(np.logaddexp(0, -margins).mean() + 1e-4 * point[1] ** 2)
-
-        intercept, slope = minimize(loss, np.array([0.0, 1.0]), method="BFGS").x.tolist()
+        standard = ((rewards - middle) / spread)[:, None]
+        intercept, (slope,) = fit_logistic(standard, labels.astype(np.float64), ridge=1e-4)
         if slope < 0.05:
             return None
         return cls(middle - intercept / slope * spread, spread / slope, "labels", len(rewards))

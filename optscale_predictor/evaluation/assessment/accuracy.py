@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Floats, Ints
-from optscale_predictor._support.parallel_map import in_parts
+from optscale_predictor._support.worker_pool import map_slices
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
 from optscale_predictor.stats.estimators.evidence import log_evidence
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
+from optscale_predictor.stats.reliability import equal_count_bins
 
 _BINS = 10
 
@@ -46,7 +47,7 @@ class Difference:
     better: float
 
 
-class Resampled:
+class ResampledFigures:
     """The figures of one prediction on held-out questions and on every resample of them.
 
     Attributes:
@@ -60,7 +61,7 @@ class Resampled:
         """Every figure with its bootstrap standard error and interval; NaN where it is not defined."""
         return {name: estimate(values) for name, values in self.values.items()}
 
-    def better_than(self, other: "Resampled") -> dict[str, Difference]:
+    def better_than(self, other: "ResampledFigures") -> dict[str, Difference]:
         """Paired differences to another prediction on the same resamples, of the figures that both have."""
         return {
             name: difference(self.values[name] - other.values[name])
@@ -83,11 +84,7 @@ def resampling_weights(num_questions: int, resamples: int = 1000, seed: int = 0)
 
 def estimate(values: Float[Floats, " sets"]) -> Estimate:
     """The first of the values with the spread of the others."""
-    rest = values[1:][np.isfinite(values[1:])]
-    if not np.isfinite(values[0]) or not rest.size:
-        return Estimate(float("nan"), float("nan"), float("nan"), float("nan"))
-    low, high = np.percentile(rest, [2.5, 97.5])
-    return Estimate(float(values[0]), float(rest.std()), float(low), float(high))
+    return Estimate.from_draws(float(values[0]), values[1:])
 
 
 def difference(values: Float[Floats, " sets"]) -> Difference:
@@ -97,7 +94,7 @@ def difference(values: Float[Floats, " sets"]) -> Difference:
     return Difference(estimate(values), share)
 
 
-def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -> Resampled:
+def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -> ResampledFigures:
     """All figures of a prediction.
 
     Args:
@@ -107,7 +104,7 @@ def resample_figures(prior: Prior, observed: ScoreStatistics, weights: Floats) -
     """
     prior = prior.broadcast_to(observed.mean.size)
     std = np.sqrt(observed.variance)
-    return Resampled(
+    return ResampledFigures(
         {
             "r2_mean": r_squared(prior.mean, observed.mean, weights),
             "r2_std": r_squared(prior.within, std, weights),
@@ -195,7 +192,7 @@ def evidence(prior: Prior, observed: ScoreStatistics) -> Float[Floats, " questio
         some = Prior(prior.mean[part], prior.std[part], prior.strength[part])
         return log_evidence(some, ScoreStatistics(observed.count[part], observed.mean[part], observed.variance[part]))
 
-    return np.concatenate(in_parts(work, observed.mean.size, 128))
+    return np.concatenate(map_slices(work, observed.mean.size, 128))
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,9 +220,7 @@ def mean_reliability(prior: Prior, observed: ScoreStatistics, bins: int = _BINS)
         observed: The questions' scores.
         bins: At most so many, >= 1.
     """
-    order = np.argsort(prior.mean, kind="stable")
-    nominal = np.searchsorted(prior.mean[order], prior.mean[order]) * bins // len(order)
-    parts = np.split(order, np.flatnonzero(np.diff(nominal)) + 1)
+    parts = equal_count_bins(prior.mean, bins)
     count = np.array([part.size for part in parts])
     predicted, mean = (np.array([of[part].mean() for part in parts]) for of in (prior.mean, observed.mean))
     spread = np.array([observed.mean[part].std(ddof=1) if part.size > 1 else 0.0 for part in parts])

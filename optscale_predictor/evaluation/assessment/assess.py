@@ -22,6 +22,7 @@ from optscale_predictor.evaluation.assessment.baseline_comparison import (
     constant_of,
 )
 from optscale_predictor.evaluation.assessment.baselines import Baseline, fit_baselines
+from optscale_predictor.evaluation.assessment.interval_coverage import IntervalCoverage, measure_coverage
 from optscale_predictor.evaluation.assessment.samples_saved import (
     CERTAIN,
     CONSTANT,
@@ -37,7 +38,6 @@ from optscale_predictor.evaluation.assessment.scored_questions import ScoredQues
 from optscale_predictor.evaluation.assessment.simulated_runs import BETA, TRUNCATED_NORMAL, Runs, replayed, simulate
 from optscale_predictor.pools import Pool
 from optscale_predictor.stats.estimators import Prior
-from optscale_predictor.stats.interval_coverage import Calibration, calibrate
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
@@ -73,7 +73,7 @@ class Assessment:
     base_model: str
     notes: tuple[str, ...]
     accuracy: tuple[AccuracyRow, ...]
-    calibration: Calibration
+    calibration: IntervalCoverage
     means: MeanReliability
     savings: tuple[SamplesSaved, ...]
     strengths: tuple[StrengthRow, ...]
@@ -164,7 +164,7 @@ def assess_prior(
     known, every, notes = _runs(held_out, pool, settings)
     part = held_out.take(known)
     scores = None if pool is None else every[0].scores[0]
-    calibration = calibrate(prior.take(known), part.statistics, scores)
+    calibration = measure_coverage(prior.take(known), part.statistics, scores)
     savings: list[SamplesSaved] = []
     for runs in every:
         say(f"samples saved: {runs.kind}")

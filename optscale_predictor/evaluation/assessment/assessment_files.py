@@ -16,6 +16,7 @@ from optscale_predictor.errors import InputError, MissingExtraError
 from optscale_predictor.evaluation.assessment.accuracy import FIGURES, Difference, MeanReliability
 from optscale_predictor.evaluation.assessment.assess import Assessment
 from optscale_predictor.evaluation.assessment.baseline_comparison import WITHOUT_LABELS
+from optscale_predictor.evaluation.assessment.interval_coverage import IntervalCoverage
 from optscale_predictor.evaluation.assessment.samples_saved import (
     CLAIRVOYANT,
     CONSTANT,
@@ -28,7 +29,6 @@ from optscale_predictor.evaluation.assessment.samples_saved import (
 )
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.stats.bootstrap import Estimate
-from optscale_predictor.stats.interval_coverage import Calibration
 
 _COMPARED = ("r2_mean", "r2_std", "log_likelihood", "log_evidence")
 _TABLES = ("accuracy", "calibration", "means", "savings", "strengths")
@@ -102,7 +102,7 @@ def accuracy_markdown(assessment: Assessment) -> str:
     )
 
 
-def calibration_markdown(found: Calibration) -> str:
+def calibration_markdown(found: IntervalCoverage) -> str:
     """Coverage of intervals, and the PIT histogram in a line."""
     header = ["interval", "holds the mean score", "holds a single score"]
     cells = []

@@ -24,8 +24,8 @@ from optscale_predictor.evaluation.assessment.baselines import MEAN, Baseline
 from optscale_predictor.evaluation.assessment.samples_saved import PREDICTOR
 from optscale_predictor.evaluation.assessment.scored_questions import ScoredQuestions
 from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
 
 WITHOUT_LABELS = "the predictor, told no labels"
 LEAST, MOST = 1.0, 512.0  # strengths

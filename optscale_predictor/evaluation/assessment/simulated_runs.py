@@ -11,9 +11,9 @@ from optscale_predictor.evaluation.assessment.stopping_grid import first_hit
 from optscale_predictor.pools import Pool
 from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.stats.distributions import ScoreDistribution
+from optscale_predictor.stats.distributions.beta import Beta
+from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION, fit_moments, fitted_moments
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION, fit_moments, fitted_moments
-from optscale_predictor.stats.families.beta import Beta
 
 TRUNCATED_NORMAL, BETA, RECORDED = "simulated, truncated normal", "simulated, Beta", "recorded samples"
 

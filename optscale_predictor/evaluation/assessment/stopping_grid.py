@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
-from optscale_predictor._support.parallel_map import in_parts
+from optscale_predictor._support.worker_pool import map_slices
 from optscale_predictor.policies import Draws
 from optscale_predictor.policies.belief import VAGUE, belief
 from optscale_predictor.stats.bound import log_misses
@@ -110,7 +110,7 @@ def policy_beliefs(
     def work(part: slice) -> list[Beliefs]:
         return _beliefs(scores[part], usable[part], prior.take(np.arange(len(scores))[part]), score_mins)
 
-    parts = in_parts(work, len(scores), _AT_ONCE)
+    parts = map_slices(work, len(scores), _AT_ONCE)
     return [_joined([part[index] for part in parts]) for index in range(len(score_mins))]
 
 

@@ -20,13 +20,12 @@ from optscale_predictor.evaluation.report.savings import (
     BestOfKCurve,
     EqualBestOfK,
     ReferenceSaving,
-    Resampled,
-    Resamples,
     best_of_k_curve,
     equal_best_of_k,
     saving_against,
 )
 from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.bootstrap import Resampled, Resamples
 
 METRICS = ("correct", "samples", "tokens", "score", "hit")
 # What may differ between runs that are compared: who served the model, not which model and how it was asked.

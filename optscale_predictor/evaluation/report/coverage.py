@@ -1,4 +1,8 @@
-"""Is what a policy promises kept? ``alpha`` against the share of questions that did reach the target."""
+"""Is what a policy promises kept? ``alpha`` against the share of questions that did reach the target.
+
+Only questions that stopped because the target was reached, or because the policy was confident to have reached it, are
+what it speaks of; others it gave up.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +17,7 @@ _ABOUT = (StopReason.REACHED.value, StopReason.CONFIDENT.value)
 
 @dataclass(frozen=True)
 class Kept:
-    """One policy's promise; see :mod:`optscale_predictor.promise`.
+    """What one policy promised, and what came of it.
 
     Attributes:
         label: The policy.
@@ -51,6 +55,6 @@ def _kept(result: Result) -> Kept | None:
     promised, kept = int(about.sum()), int(result.cases.hit[about].sum())
     confident = int((result.cases.reason[about] == StopReason.CONFIDENT.value).sum())
     questions = np.unique(result.question[about]).size
-    low, high = wilson(np.array(kept / promised), np.array(questions))
     share = kept / promised
+    low, high = wilson(np.array(share), np.array(questions))
     return Kept(result.label, alpha, score_min, promised, confident, kept, share, float(low), float(high))

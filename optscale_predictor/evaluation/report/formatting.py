@@ -6,8 +6,8 @@ import numpy as np
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
 from optscale_predictor.evaluation.report.run_data import name_of
-from optscale_predictor.evaluation.report.savings import ReferenceSaving, Resampled
-from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.evaluation.report.savings import ReferenceSaving
+from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -14,9 +14,9 @@ from optscale_predictor.evaluation.report.pictures import draw_comparison, draw_
 from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import markdown_table, policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times
-from optscale_predictor.evaluation.report.savings import BestOfKCurve, Resampled
+from optscale_predictor.evaluation.report.savings import BestOfKCurve
 from optscale_predictor.replay.replaying import ReplayRow
-from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 #: What a report consists of.
 FILES = ("report.html", "curve.png", "curve.svg", "tokens.png", "tokens.svg", "table.md", "table.tex", "table.json")

@@ -19,11 +19,11 @@ from optscale_predictor.evaluation.report.formatting import (
 from optscale_predictor.evaluation.report.policy_series import series_of
 from optscale_predictor.evaluation.report.run_data import FIXED, name_of, normal
 from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, prior_of
-from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK, Resampled
+from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
 from optscale_predictor.replay.replaying import ReplayRow
-from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 _LATEX = {
     "\\": r"\textbackslash{}",

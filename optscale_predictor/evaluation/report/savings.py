@@ -12,80 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.special import gammaln
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.evaluation.report.run_data import Run
-from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
-
-
-@dataclass(frozen=True, eq=False)
-class Resampled:
-    """A figure, and what it is in every resample.
-
-    Attributes:
-        point: The figure; NaN where it is not known.
-        draws: The figure of each resample; NaN where a resample does not have it.
-    """
-
-    point: float
-    draws: Float[Floats, " resamples"]
-
-    def __sub__(self, other: "Resampled") -> "Resampled":
-        """The paired difference."""
-        return Resampled(self.point - other.point, self.draws - other.draws)
-
-    def saved(self, than: "Resampled") -> "Resampled":
-        """The share that this figure is less than another, <= 1; negative where it is more."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return Resampled(float(1 - np.divide(self.point, than.point)), 1 - self.draws / than.draws)
-
-    @property
-    def estimate(self) -> Estimate:
-        """The figure with its standard error and 95% percentile interval, of the resamples that have it."""
-        known = self.draws[np.isfinite(self.draws)]
-        if not known.size or not np.isfinite(self.point):
-            return Estimate(self.point, np.nan, np.nan, np.nan)
-        low, high = np.percentile(known, [2.5, 97.5])
-        return Estimate(self.point, float(known.std()), float(low), float(high))
-
-
-class Resamples:
-    """Resamples of the questions of a report.
-
-    Args:
-        num_questions: Questions, >= 1.
-        seed: Of the resampling.
-    """
-
-    def __init__(self, num_questions: int, seed: int = 0) -> None:
-        self.num_questions = num_questions
-        self.weights = Bootstrap(1, num_questions, seed=seed).weights
-
-    def mean(self, question: Int[Ints, " cases"], values: Float[Floats, " cases"]) -> Resampled:
-        """The mean over cases.
-
-        Args:
-            question: The index of each case's question.
-            values: Of each case; NaN = not known, left out.
-        """
-        known = ~np.isnan(values)
-        total = np.bincount(question[known], values[known], self.num_questions)
-        count = np.bincount(question[known], minlength=self.num_questions).astype(np.float64)
-        if not known.any():
-            return Resampled(np.nan, np.full(len(self.weights), np.nan))
-        # A question is drawn with all its cases or not at all, and sums are divided after resampling: a resample's mean
-        # is over the cases that it holds, so a question with many runs counts as one draw and not as many.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            draws = (self.weights @ total) / (self.weights @ count)
-        return Resampled(float(total.sum() / count.sum()), draws)
-
-    def means(
-        self, values: Float[Floats, "questions columns"]
-    ) -> tuple[Float[Floats, " columns"], Float[Floats, "resamples columns"]]:
-        """Means over questions, and those of every resample."""
-        return values.mean(0), self.weights @ values
+from optscale_predictor.stats.bootstrap import Resampled, Resamples
 
 
 @dataclass(frozen=True, eq=False)

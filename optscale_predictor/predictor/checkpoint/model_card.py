@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.version import __version__
+from optscale_predictor._support import __version__
 from optscale_predictor.pages.cards import front_matter, require_license
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment

@@ -20,8 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments, fitted_moments
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fit_moments, fitted_moments
 from optscale_predictor.stats.quadrature import expectation
 
 Evaluated = tuple[Floats, tuple[Floats, ...]]

@@ -31,9 +31,9 @@ from optscale_predictor.predictor.losses._loss import (
     map_moments,
     possible_moments,
 )
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators.evidence import evidence_gradient
 from optscale_predictor.stats.estimators.prior import Prior
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
 FAMILIES = ("truncated_normal", "beta")
 
@@ -125,8 +125,8 @@ class MarginalLikelihood(Loss):
             prior = Prior.expecting(mu, std, strength)
             found = evidence_gradient(prior, seen)
             sigma_by = _slopes_of_sigma(prior, std)
-            by_mu, by_std, by_strength = (found.by_sigma * slope for slope in sigma_by)
-            return -found.log_evidence, (-found.by_mu - by_mu, -by_std, -found.by_strength - by_strength)
+            by_mu, by_std, by_strength = (found.by_std * slope for slope in sigma_by)
+            return -found.log_evidence, (-found.by_mean - by_mu, -by_std, -found.by_strength - by_strength)
 
         return apply_numpy(evaluate, predicted.mean, predicted.std, predicted.strength)
 

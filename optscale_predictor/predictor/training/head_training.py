@@ -29,8 +29,8 @@ from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.predictor.pretrained import OptScalePredictor
 from optscale_predictor.predictor.training.training_data import Batch, Questions
 from optscale_predictor.questions.near_duplicates import NearDuplicates
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators.prior import Prior
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 
 PooledStates = Callable[[], Float[Tensor, "questions width"]]
 """Gives the pooled hidden states of all training questions."""

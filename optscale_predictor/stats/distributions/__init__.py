@@ -1,16 +1,10 @@
-"""Score distributions on [0, 1]: what a family offers, the truncated normal, and mixtures over its parameters.
+"""Score distributions on [0, 1], a family a file with its fit: the truncated normal, Beta, point masses, empirical.
 
-Vectorised over questions and exact in log space. Imports nothing above :mod:`optscale_predictor.stats`.
+Vectorised over questions and exact in log space. Imports the quadrature and ``_support`` only.
 """
 
-from optscale_predictor.stats.distributions._distribution import (
-    BestOf,
-    Indices,
-    ScoreDistribution,
-    log_tail,
-    require_share,
-)
+from optscale_predictor.stats.distributions._distribution import BestOf, ScoreDistribution
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.stats.distributions.truncated_normal import TruncatedNormal
 
-__all__ = ["BestOf", "Indices", "ParameterMixture", "ScoreDistribution", "TruncatedNormal", "log_tail", "require_share"]
+__all__ = ["BestOf", "ParameterMixture", "ScoreDistribution", "TruncatedNormal"]

@@ -1,6 +1,8 @@
-"""What every family of score distributions offers: probabilities in log space, vectorised over questions.
+"""What every family of score distributions offers, and the distribution of the best of n scores.
 
-The distribution of the best of n scores: F^n, in log space (arXiv 2506.22376, eq. 2).
+Probabilities are kept in log space and vectorised over questions: a target may be missed with a probability within
+rounding of 0 or of 1. The best of n independent scores has the cdf F^n (arXiv 2506.22376, eq. 2), whatever F is, so it
+is a score distribution like any other and needs no code in a family.
 """
 
 from abc import ABC, abstractmethod
@@ -9,12 +11,13 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike, NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.intp] | tuple[NDArray[np.intp], ...]
 
 _BISECTIONS = 60  # halvings after which a quantile is known to rounding
@@ -33,35 +36,40 @@ class ScoreDistribution(ABC):
         """The distributions of some of the questions."""
 
     @abstractmethod
-    def log_prob(self, x: ArrayLike) -> Floats:
-        """Log density at ``x``, log mass where ``x`` is a point mass; -inf outside [0, 1]."""
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log density at a score ``x``, log mass where ``x`` is a point mass; -inf outside [0, 1]."""
 
     @abstractmethod
-    def logcdf(self, x: ArrayLike) -> Floats:
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score <= x), exact also where the probability is within rounding of 0 or of 1."""
 
     @abstractmethod
-    def logsf(self, x: ArrayLike) -> Floats:
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score > x), exact at both ends likewise."""
 
     @abstractmethod
-    def mean(self) -> Floats:
+    def mean(self) -> Float[Floats, "*questions"]:
         """Mean score, in [0, 1]."""
 
     @abstractmethod
-    def std(self) -> Floats:
+    def std(self) -> Float[Floats, "*questions"]:
         """Standard deviation of the scores, in [0, 0.5]."""
 
-    def log_below(self, x: ArrayLike) -> Floats:
+    def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score < x): what misses a target of ``x``. Differs from ``logcdf`` at a point mass alone."""
         return self.logcdf(x)
 
-    def cdf(self, x: ArrayLike) -> Floats:
+    def cdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """P(score <= x), in [0, 1]."""
         return np.exp(self.logcdf(x))
 
-    def log_interval(self, low: ArrayLike, high: ArrayLike) -> Floats:
-        """Log P(low <= score <= high), from whichever tail keeps the digits; -inf where it is below rounding."""
+    def log_interval(self, low: ArrayLike, high: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(low <= score <= high), from whichever tail keeps the digits; -inf where it is below rounding.
+
+        Args:
+            low: In [0, 1]; broadcasts against the questions.
+            high: At least ``low``; likewise.
+        """
         low_cdf, high_cdf, high_sf = self.log_below(low), self.logcdf(high), self.logsf(high)
         with np.errstate(divide="ignore", invalid="ignore"):
             # P(score >= low): the survival function itself, but for a point mass at low.
@@ -71,7 +79,7 @@ class ScoreDistribution(ABC):
         chosen = np.where(high_cdf < np.log(0.5), from_below, from_above)
         return np.where(np.isnan(chosen), -np.inf, chosen)
 
-    def quantile(self, p: ArrayLike) -> Floats:
+    def quantile(self, p: ArrayLike) -> Float[Floats, "..."]:
         """The least score that a share ``p`` in [0, 1] of samples does not exceed, by bisection.
 
         Raises:
@@ -88,34 +96,44 @@ class ScoreDistribution(ABC):
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.asarray(np.broadcast_to(np.where(p == 0, 0.0, high), shape))
 
-    def expected_excess(self, x: ArrayLike) -> Floats:
+    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(score - x)+]: what one more sample is expected to add to a best score of ``x`` in [0, 1]."""
-        pass
-
         return BestOf(self, 1).expected_excess(x)
 
-    def sample(self, num_samples: int, rng: np.random.Generator) -> Floats:
-        """Independent scores by inversion, shape [..., num_samples]."""
+    def sample(self, num_samples: int, rng: np.random.Generator) -> Float[Floats, "*questions samples"]:
+        """Independent scores by inversion.
+
+        Args:
+            num_samples: Of each question, >= 0.
+            rng: Where chance comes from.
+        """
         columns = self.quantile(rng.random((num_samples, *self.shape)))
         return np.moveaxis(columns, 0, -1)
 
     def best_of(self, count: ArrayLike) -> "ScoreDistribution":
-        """The distribution of the best of ``count`` samples."""
-        pass
-
+        """The distribution of the best of ``count`` samples, >= 1; it broadcasts against the questions."""
         return BestOf(self, count)
 
 
-def require_share(p: ArrayLike) -> Floats:
-    """``p`` as an array, checked to lie in [0, 1]."""
+def require_share(p: ArrayLike) -> Float[Floats, "..."]:
+    """Shares as an array.
+
+    Raises:
+        InputError: One lies outside [0, 1].
+    """
     p = np.asarray(p, np.float64)
     if not np.all((p >= 0) & (p <= 1)):
         raise InputError(f"p must lie in [0, 1], got {p[~((p >= 0) & (p <= 1))].ravel()[0]}")
     return p
 
 
-def log_tail(log_this: Floats, log_other: Floats) -> Floats:
-    """The log of one tail, from the other where this one is the larger: log(1 - other) keeps its digits there."""
+def log_tail(log_this: Float[Floats, "..."], log_other: Float[Floats, "..."]) -> Float[Floats, "..."]:
+    """The log of one tail, from the other where this one is the larger: log(1 - other) keeps its digits there.
+
+    Args:
+        log_this: Log probability of the tail; they broadcast.
+        log_other: Log probability of the rest.
+    """
     with np.errstate(divide="ignore"):
         return np.where(log_other < log_this, np.log1p(-np.exp(np.minimum(log_other, 0.0))), log_this)
 
@@ -153,7 +171,7 @@ class BestOf(ScoreDistribution):
         count = np.broadcast_to(self.count, self.shape)[indices]
         return type(self)(self.base.take(indices), count)
 
-    def log_prob(self, x: ArrayLike) -> Floats:
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density (log mass at a point mass of the base)."""
         below, upto = self.base.log_below(x), self.base.logcdf(x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -162,24 +180,24 @@ class BestOf(ScoreDistribution):
             mass = self.count * upto + np.log(-np.expm1(np.minimum(self.count * (below - upto), 0.0)))
         return np.where(below < upto, mass, density)
 
-    def logcdf(self, x: ArrayLike) -> Floats:
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """See :class:`ScoreDistribution`."""
         return np.asarray(self.count * self.base.logcdf(x))
 
-    def log_below(self, x: ArrayLike) -> Floats:
+    def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
         """See :class:`ScoreDistribution`."""
         return np.asarray(self.count * self.base.log_below(x))
 
-    def logsf(self, x: ArrayLike) -> Floats:
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """See :class:`ScoreDistribution`."""
         with np.errstate(divide="ignore"):
             return np.log(-np.expm1(self.logcdf(x)))
 
-    def mean(self) -> Floats:
+    def mean(self) -> Float[Floats, "*questions"]:
         """E[best score]."""
         return self.expected_excess(0.0)
 
-    def std(self) -> Floats:
+    def std(self) -> Float[Floats, "*questions"]:
         """Standard deviation of the best score."""
         mean = self.mean()
         # Var = 2 (integral above the mean of (x - mean) P(best > x), and below it of (mean - x) P(best <= x)): two
@@ -188,7 +206,7 @@ class BestOf(ScoreDistribution):
         below = self._integral(np.zeros(self.shape), mean, lambda x: (mean - x) * self.cdf(x))
         return np.sqrt(2 * (above + below))
 
-    def expected_excess(self, x: ArrayLike) -> Floats:
+    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(best - x)+]: what ``count`` further samples are expected to add to a best score of ``x`` in [0, 1]."""
         x = np.clip(np.asarray(x, np.float64), 0, 1)
         low = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape))

@@ -8,13 +8,13 @@ scores of a decided verifier look like (near 0 or near 1). Such a member has no 
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, log_tail
 from optscale_predictor.stats.quadrature import expectation, exponent_drop, log_mass, mean, mode
-
-Floats = NDArray[np.float64]
 
 
 class TruncatedNormal(ScoreDistribution):
@@ -38,7 +38,15 @@ class TruncatedNormal(ScoreDistribution):
 
     @classmethod
     def from_natural(cls, a: ArrayLike, b: ArrayLike) -> Self:
-        """The members with density proportional to exp(a x + b x^2); ``b`` may have either sign."""
+        """The members with density proportional to exp(a x + b x^2).
+
+        Args:
+            a: Any finite value; the two broadcast.
+            b: Any finite value, of either sign.
+
+        Raises:
+            InputError: A parameter is not finite.
+        """
         a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
         if not np.all(np.isfinite(a) & np.isfinite(b)):
             raise InputError("natural parameters a and b must be finite")
@@ -61,12 +69,12 @@ class TruncatedNormal(ScoreDistribution):
         return self.from_natural(self.a[indices], self.b[indices])
 
     @property
-    def mu(self) -> Floats:
+    def mu(self) -> Float[Floats, "*questions"]:
         """Location before truncation; NaN where the density is not that of a normal (b >= 0)."""
         return np.where(self.b < 0, -self.a / (2 * np.where(self.b < 0, self.b, np.nan)), np.nan)
 
     @property
-    def sigma(self) -> Floats:
+    def sigma(self) -> Float[Floats, "*questions"]:
         """Scale before truncation; NaN where the density is not that of a normal (b >= 0)."""
         return np.sqrt(-0.5 / np.where(self.b < 0, self.b, np.nan))
 

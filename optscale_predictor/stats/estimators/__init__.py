@@ -1,10 +1,12 @@
-"""Fits of score distributions: what is observed, what is believed beforehand, and the estimators that join them."""
+"""What is believed of a question's scores: the prior, the fits that join it with scores, and the evidence for it.
 
-from optscale_predictor.stats.estimators.gaussian_map import fit_map_gaussian
-from optscale_predictor.stats.estimators.posterior import fit_map, fit_posterior
+Imports ``distributions`` and the quadrature below it. The maximum-likelihood fit is shown here as well, as one of the
+estimators.
+"""
+
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fit_mle, fit_moments
+from optscale_predictor.stats.estimators.posterior import fit_map, fit_map_gaussian, fit_posterior
 from optscale_predictor.stats.estimators.prior import Prior
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_mle, fit_moments
 
 __all__ = [
     "Prior",

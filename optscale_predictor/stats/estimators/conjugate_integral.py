@@ -2,7 +2,7 @@
 
 H(n, t) = integral of exp(n (eta . t - A(eta))) d eta over the natural parameters eta = (a, b) is finite for every n > 0
 and every t inside what scores in [0, 1] can show (Diaconis and Ylvisaker, Ann. Statist. 1979). The 63 nodes of
-``posterior`` are placed by curvature at the mode and are quick; for few pseudo-samples with a mean near 0 or 1 the mass
+a posterior are placed by curvature at the mode and are quick; for few pseudo-samples with a mean near 0 or 1 the mass
 lies elsewhere, and their log H is off by as much as 1.5. Here the shape of the integrand is followed:
 
 - along b, at the a where the density has mean t (the ridge), the integrand is log-concave but may be flat for a long
@@ -19,17 +19,20 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import NDArray
 from scipy.special import expit, logit, logsumexp
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION, fit_moments, fitted_moments
+from optscale_predictor.stats.distributions.truncated_normal_fit import (
+    RESOLUTION,
+    ScoreStatistics,
+    fit_moments,
+    fitted_moments,
+)
 from optscale_predictor.stats.quadrature import expectation
-
-Floats = NDArray[np.float64]
 
 _TABLE = 24  # members along the ridge by which its shape is found
 _FALLS = (30.0, 6.0, 1.0)  # nats below the top, where stretches of the ridge end
@@ -37,23 +40,23 @@ _STRETCH_NODES = (3, 4, 6, 4, 3)  # Gauss-Legendre nodes in each stretch, from l
 _RULES = tuple(leggauss(size) for size in _STRETCH_NODES)
 _ROOT_FALL = 4.6  # square root of nats, as far as nodes across the ridge go
 _LEAST_STRETCH = 0.1  # shorter ones, at a kink near the ridge or the end, are not worth nodes of their own
-_REACH = 6.0  # the same along it, as far as the table goes
+_REACH = 6.0  # square root of nats, as far as the table of members goes along the ridge
 
 
 class ConjugateIntegral(NamedTuple):
     """Conjugate densities of many questions, integrated.
 
     Attributes:
-        log_value: log H(n, t), [questions].
+        log_value: log H(n, t).
         posterior: The density's members and their weights.
     """
 
-    log_value: Floats
+    log_value: Float[Floats, " questions"]
     posterior: ParameterMixture[TruncatedNormal]
 
 
 class _Ridge(NamedTuple):
-    """Members of one mean, in order of b: [places, questions], and how much a changes with b from one to the next."""
+    """Members of one mean, in order of b: [members, questions], and how much a changes with b from one to the next."""
 
     a: Floats
     b: Floats
@@ -62,17 +65,18 @@ class _Ridge(NamedTuple):
 
 
 def integrate_conjugate(statistics: ScoreStatistics, num_locations: int = 28) -> ConjugateIntegral:
-    """Integrates the conjugate densities of statistics [questions], each of a count > 0.
+    """Integrates the conjugate densities of many questions.
 
     Args:
-        statistics: ``count`` is n; ``mean`` and ``variance`` are those of t, moved inside what is possible.
+        statistics: Of the questions: ``count`` is n, > 0; ``mean`` and ``variance`` are those of t, and moved inside
+            what is possible.
         num_locations: Nodes across the ridge, a multiple of 4; more where members must lie close, as for a smooth
             mixture.
     """
     moments = fitted_moments(statistics)
     count, mean, variance = (np.atleast_1d(part) for part in (statistics.count, *moments))
     ridge = _trace_ridge(count, mean, variance)
-    b, log_width = _places(ridge)
+    b, log_width = _nodes_along(ridge)
     a, spread = _centre(ridge, b, mean)
     offset, log_step = across_ridge(a, b, spread, count, mean, num_locations)
     parts = np.broadcast_arrays(a[:, None] + offset, b[:, None], log_width[:, None] + log_step)
@@ -83,9 +87,14 @@ def integrate_conjugate(statistics: ScoreStatistics, num_locations: int = 28) ->
 
 
 def across_ridge(
-    a: Floats, b: Floats, spread: Floats, count: Floats, mean: Floats, num_locations: int
-) -> tuple[Floats, Floats]:
-    """Offsets of nodes across the ridge from its a [along, questions], and log widths: [along, across, questions].
+    a: Float[Floats, "along #questions"],
+    b: Float[Floats, "along #questions"],
+    spread: Float[Floats, "along #questions"],
+    count: Float[Floats, " questions"],
+    mean: Float[Floats, " questions"],
+    num_locations: int,
+) -> tuple[Float[Floats, "along across questions"], Float[Floats, "along across questions"]]:
+    """Offsets of nodes across the ridge from its a, and the log width that each stands for.
 
     Args:
         a: The ridge's members' natural parameter.
@@ -163,7 +172,7 @@ def _variances(count: Floats, mean: Floats, variance: Floats) -> tuple[Floats, F
     return least, np.clip(most, variance + 0.01 * (greatest - variance), (1 - 1e-4) * greatest)
 
 
-def _places(ridge: _Ridge) -> tuple[Floats, Floats]:
+def _nodes_along(ridge: _Ridge) -> tuple[Floats, Floats]:
     """Nodes along the ridge: b and the log of the width that each stands for, [nodes, questions]."""
     edges = _edges(ridge)
     nodes, widths = [], []
@@ -190,9 +199,9 @@ def _edges(ridge: _Ridge) -> Floats:
 
 def _centre(ridge: _Ridge, b: Floats, mean: Floats) -> tuple[Floats, Floats]:
     """The a at which members of these b have the mean, and their variance: cubic between the table's, then a step."""
-    place = np.clip((ridge.b[:, None] <= b).sum(0) - 1, 0, len(ridge.b) - 2)
+    index = np.clip((ridge.b[:, None] <= b).sum(0) - 1, 0, len(ridge.b) - 2)
     low, high = (
-        [np.take_along_axis(part, place + step, 0) for part in (ridge.a, ridge.b, ridge.slope)] for step in (0, 1)
+        [np.take_along_axis(part, index + step, 0) for part in (ridge.a, ridge.b, ridge.slope)] for step in (0, 1)
     )
     width = np.maximum(high[1] - low[1], np.finfo(np.float64).tiny)
     at = (b - low[1]) / width
@@ -203,6 +212,7 @@ def _centre(ridge: _Ridge, b: Floats, mean: Floats) -> tuple[Floats, Floats]:
     )
     model = expectation(a, b)
     variance = model.covariance[..., 0, 0]
+    # One Newton step; the table is close, and no step may leave the bell across the ridge.
     step = (mean - model.mean) / variance
     a = a + np.clip(step, -1 / np.sqrt(variance), 1 / np.sqrt(variance))
     return a, expectation(a, b).covariance[..., 0, 0]

@@ -3,9 +3,9 @@
 ``mean`` and ``std`` are the mean and standard deviation *of a score* of a question of which nothing else is known, two
 numbers that any family has; :meth:`Prior.distribution` gives the truncated normal that has them. ``std`` is not quite
 the spread of one question's scores: a question's own mean may lie off ``mean``, and what ``std`` holds of that is the
-more, the less the prior is worth. Of a conjugate prior worth s samples
-the expected variance within a question is s / (s + 1) of the whole (exact for normals; Diaconis and Ylvisaker, Ann.
-Statist. 1979): :meth:`Prior.expecting` and :attr:`Prior.within` go from the one to the other.
+more, the less the prior is worth. Of a conjugate prior worth s samples the expected variance within a question is
+s / (s + 1) of the whole (exact for normals; Diaconis and Ylvisaker, Ann. Statist. 1979): :meth:`Prior.expecting` and
+:attr:`Prior.within` go from the one to the other.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
+from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_moments
-
-Floats = NDArray[np.float64]
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 
 _WIDEST = 0.98  # share of the greatest standard deviation that a mean allows
 
@@ -32,14 +32,17 @@ class Prior:
         mean: Expected mean of the question's scores, in (0, 1).
         std: Standard deviation of a score, > 0 and at most sqrt(mean (1 - mean)).
         strength: How many real samples the prior is worth, >= 0 (0: it is ignored).
+
+    Raises:
+        InputError: A number is out of its range.
     """
 
-    mean: Floats
-    std: Floats
-    strength: Floats
+    mean: Float[Floats, "*questions"]
+    std: Float[Floats, "*questions"]
+    strength: Float[Floats, "*questions"]
 
     def __init__(self, mean: ArrayLike, std: ArrayLike, strength: ArrayLike) -> None:
-        """Checks every range; see the class."""
+        """Broadcasts the three against each other, and checks every range."""
         parts = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in (mean, std, strength)))
         for name, part in zip(("mean", "std", "strength"), parts, strict=True):
             object.__setattr__(self, name, np.array(part))
@@ -55,7 +58,11 @@ class Prior:
         Args:
             mean: In (0, 1).
             std: Of the scores of one question, > 0 and at most sqrt(mean (1 - mean)).
-            strength: See the class; a prior worth less than one sample is as wide as one worth one.
+            strength: How many real samples it is worth, >= 0; a prior worth less than one sample is as wide as one
+                worth one.
+
+        Raises:
+            InputError: A number is out of its range.
         """
         mean, std, strength = (np.asarray(part, np.float64) for part in (mean, std, strength))
         most = np.sqrt(np.clip(mean * (1 - mean), 0.0, None))
@@ -64,12 +71,12 @@ class Prior:
         return cls(mean, wide, strength)
 
     @property
-    def within(self) -> Floats:
-        """Expected standard deviation of one question's scores; see :meth:`expecting`."""
+    def within(self) -> Float[Floats, "*questions"]:
+        """Expected standard deviation of one question's scores, without what their mean may be off."""
         strength = np.maximum(self.strength, 1.0)
         return np.asarray(self.std * np.sqrt(strength / (strength + 1)))
 
-    def _require(self, good: NDArray[np.bool_], name: str, bound: str) -> None:
+    def _require(self, good: Bools, name: str, bound: str) -> None:
         if not np.all(good):
             worst = np.asarray(getattr(self, name))[~good].ravel()[0]
             raise InputError(f"prior {name} must {bound}, got {worst}")
@@ -84,7 +91,11 @@ class Prior:
         return type(self)(mean, std, strength)
 
     def broadcast_to(self, num_questions: int) -> Self:
-        """The prior with arrays [questions]: one prior for all, or one each."""
+        """The prior with arrays [questions]: one prior for all, or one each.
+
+        Raises:
+            InputError: There are priors of another number of questions.
+        """
         if self.mean.size not in (1, num_questions):
             raise InputError(f"prior has {self.mean.size} questions, expected 1 or {num_questions}")
         shape = (num_questions,)

@@ -1,37 +1,41 @@
-"""The scores themselves, and beyond the highest of them a fitted tail.
+"""The scores themselves, and for the highest of them a fitted tail.
 
 Below a threshold the cdf runs straight from one observed score to the next; above it the survival function is
 p ((1 - x) / (1 - threshold))^kappa: a generalised Pareto tail that ends at 1, for what few samples cannot show. No
-shape is assumed where there is data, so this family is the yardstick for those that assume one.
-
-The empirical distribution with a fitted tail; see ``distributions.empirical_tail``.
+shape is assumed where there is data, so this family is the yardstick for those that assume one. (Pickands, Ann.
+Statist. 1975, on why such a tail; its exponent is Hill's estimator, of distances from 1.)
 """
 
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions import Indices, ScoreDistribution, require_share
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
-
-Floats = NDArray[np.float64]
+from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
+from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION, ScoreStatistics
 
 _EDGE = 1e-6  # distance from 1 below which the tail's density is not told apart
+_KAPPA = (0.05, 1e6)  # least and greatest tail exponent
 
 
 class EmpiricalTail(ScoreDistribution):
-    """See the module; made by ``estimators.fit_empirical_tail``.
+    """Empirical distributions with a fitted tail, one a question; made by :func:`fit_empirical_tail`.
 
     Args:
-        knots: [..., knots], increasing: 0, then scores, the last being the threshold; padded by repeating it.
-        levels: [..., knots], the cdf at each knot, from 0.
-        kappa: [...], exponent of the tail, > 0.
+        knots: Increasing: 0, then scores, the last being the threshold; padded by repeating it.
+        levels: The cdf at each knot, from 0.
+        kappa: Exponent of the tail, > 0.
     """
 
-    def __init__(self, knots: Floats, levels: Floats, kappa: Floats) -> None:
+    def __init__(
+        self,
+        knots: Float[Floats, "*questions knots"],
+        levels: Float[Floats, "*questions knots"],
+        kappa: Float[Floats, "*questions"],
+    ) -> None:
         self.knots, self.levels, self.kappa = knots, levels, kappa
 
     @property
@@ -44,8 +48,8 @@ class EmpiricalTail(ScoreDistribution):
         return type(self)(self.knots[indices], self.levels[indices], self.kappa[indices])
 
     @property
-    def threshold(self) -> Floats:
-        """Where the tail begins, [...]."""
+    def threshold(self) -> Float[Floats, "*questions"]:
+        """Where the tail begins, in [0, 1)."""
         return np.asarray(self.knots[..., -1])
 
     def log_prob(self, x: ArrayLike) -> Floats:
@@ -77,9 +81,9 @@ class EmpiricalTail(ScoreDistribution):
         top = self.levels[..., -1]
         above = np.clip((1 - p) / (1 - top), 0, 1)
         tail = 1 - (1 - self.threshold) * above ** (1 / self.kappa)
-        place = np.clip((self.levels <= p[..., None]).sum(-1) - 1, 0, self.levels.shape[-1] - 2)
-        low, high = self._at(self.levels, place), self._at(self.levels, place + 1)
-        left, right = self._at(self.knots, place), self._at(self.knots, place + 1)
+        segment = np.clip((self.levels <= p[..., None]).sum(-1) - 1, 0, self.levels.shape[-1] - 2)
+        low, high = self._at(self.levels, segment), self._at(self.levels, segment + 1)
+        left, right = self._at(self.knots, segment), self._at(self.knots, segment + 1)
         share = np.where(high > low, (p - low) / np.where(high > low, high - low, 1.0), 0.0)
         return np.where(p >= top, tail, left + np.clip(share, 0, 1) * (right - left))
 
@@ -114,22 +118,17 @@ class EmpiricalTail(ScoreDistribution):
 
     def _segment(self, x: Floats) -> tuple[Floats, Floats, Floats]:
         """Start, cdf there and density of the segment that holds x."""
-        place = np.clip((self.knots <= x[..., None]).sum(-1) - 1, 0, self.knots.shape[-1] - 2)
-        left, right = self._at(self.knots, place), self._at(self.knots, place + 1)
-        low, high = self._at(self.levels, place), self._at(self.levels, place + 1)
+        segment = np.clip((self.knots <= x[..., None]).sum(-1) - 1, 0, self.knots.shape[-1] - 2)
+        left, right = self._at(self.knots, segment), self._at(self.knots, segment + 1)
+        low, high = self._at(self.levels, segment), self._at(self.levels, segment + 1)
         width = right - left
         return left, low, np.where(width > 0, (high - low) / np.where(width > 0, width, 1.0), 0.0)
 
     @staticmethod
-    def _at(values: Floats, place: NDArray[np.intp]) -> Floats:
-        wide = np.broadcast_to(values, (*np.broadcast_shapes(values.shape[:-1], place.shape), values.shape[-1]))
-        place = np.broadcast_to(place, wide.shape[:-1])
-        return np.take_along_axis(wide, place[..., None], -1)[..., 0]
-
-
-Ints = NDArray[np.int64]
-
-_KAPPA = (0.05, 1e6)  # least and greatest tail exponent
+    def _at(values: Floats, segment: NDArray[np.intp]) -> Floats:
+        wide = np.broadcast_to(values, (*np.broadcast_shapes(values.shape[:-1], segment.shape), values.shape[-1]))
+        segment = np.broadcast_to(segment, wide.shape[:-1])
+        return np.take_along_axis(wide, segment[..., None], -1)[..., 0]
 
 
 def fit_empirical_tail(scores: ArrayLike, tail_share: float = 0.2) -> EmpiricalTail:

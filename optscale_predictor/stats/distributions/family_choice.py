@@ -1,4 +1,4 @@
-"""Which family do a pool's scores follow? Chosen by the likelihood of scores that the fit has not seen.
+"""The families by name, and which of them a pool's scores follow: by the likelihood of scores that a fit has not seen.
 
 Point masses and densities have no common scale, and scores come rounded by the verifier's arithmetic. So a held-out
 score counts by the probability of an interval around it, which every family has.
@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions import ScoreDistribution
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_mle
-from optscale_predictor.stats.families.beta import fit_beta
-from optscale_predictor.stats.families.empirical_tail import fit_empirical_tail
-from optscale_predictor.stats.families.point_masses import fit_point_masses
+from optscale_predictor.stats.distributions._distribution import ScoreDistribution
+from optscale_predictor.stats.distributions.beta import fit_beta
+from optscale_predictor.stats.distributions.empirical_tail import fit_empirical_tail
+from optscale_predictor.stats.distributions.point_masses import fit_point_masses
+from optscale_predictor.stats.distributions.truncated_normal_fit import fit_mle
 
-Floats = NDArray[np.float64]
 Fit = Callable[[Floats], ScoreDistribution]
 
 FAMILIES: dict[str, Fit] = {
@@ -72,8 +73,19 @@ def choose_family(
 
 def held_out_log_likelihood(
     scores: ArrayLike, fit: Fit, folds: int = 2, width: float = 0.01, seed: int = 0
-) -> NDArray[np.float64]:
-    """Mean log probability of held-out scores, [questions with enough samples, folds]; arguments as above."""
+) -> Float[Floats, "questions folds"]:
+    """Mean log probability of held-out scores, of each question with enough samples, in nats.
+
+    Args:
+        scores: [questions, samples], in [0, 1]; NaN = not drawn.
+        fit: The family's.
+        folds: Parts of each question's samples, >= 2; each is held out once.
+        width: Width of the interval around a held-out score, in (0, 1).
+        seed: Of the split.
+
+    Raises:
+        InputError: No question has as many samples as folds; an argument is out of its range.
+    """
     if folds < 2:
         raise InputError(f"folds must be >= 2, got {folds}")
     if not 0 < width < 1:
@@ -88,7 +100,7 @@ def held_out_log_likelihood(
     return np.stack([_held_out(table, fold == one, fit, width) for one in range(folds)], -1)
 
 
-def _held_out(scores: Floats, out: NDArray[np.bool_], fit: Fit, width: float) -> Floats:
+def _held_out(scores: Floats, out: Bools, fit: Fit, width: float) -> Floats:
     distribution = fit(np.where(out, np.nan, scores))
     held = np.where(out, scores, np.nan).T  # samples first: questions are the distribution's own axis
     low, high = np.clip(held - width / 2, 0, 1), np.clip(held + width / 2, 0, 1)

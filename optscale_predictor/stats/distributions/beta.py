@@ -1,26 +1,34 @@
-"""The Beta distribution of scores: like the truncated normal a two-parameter family, with heavier mass at the ends.
+"""The Beta distribution of scores and its maximum-likelihood fit: like the truncated normal two numbers a question.
 
-Beta fits by maximum likelihood: Newton's method on a concave likelihood, for thousands of questions at once.
-
-In (a, b) the Beta is a two-parameter exponential family with statistics log x and log(1 - x); its likelihood equations
-are digamma(a) - digamma(a + b) = E[log x] and the same of b and 1 - x.
+Its density x^(a - 1) (1 - x)^(b - 1) / B(a, b) puts heavier mass at the ends. In (a, b) it is an exponential family
+with statistics log x and log(1 - x), so the likelihood is concave: Newton's method solves
+digamma(a) - digamma(a + b) = E[log x], and the same of b and 1 - x, for thousands of questions at once (Johnson, Kotz
+and Balakrishnan, Continuous Univariate Distributions 2, 1995, section 25.4). Its cdf far below the mean underflows in
+scipy; there a continued fraction gives its logarithm.
 """
 
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincc, betaincinv, betaln, polygamma, psi, xlog1py, xlogy
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions import Indices, ScoreDistribution, log_tail, require_share
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import RESOLUTION
-
-Floats = NDArray[np.float64]
+from optscale_predictor.stats.distributions._distribution import (
+    Indices,
+    ScoreDistribution,
+    log_tail,
+    require_share,
+)
+from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION, ScoreStatistics
 
 _SMALL = 1e-250  # below, the regularised incomplete beta function loses digits, and then underflows
 _TERMS = 1000  # of the continued fraction, which needs fewer than ten where it is used
+_MOST = 1e10  # greatest a + b: a spread of 1e-5 / 2
+_ITERATIONS = 200
+_TOLERANCE = 1e-10
 
 
 class Beta(ScoreDistribution):
@@ -120,11 +128,6 @@ def _log_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
     return np.asarray(value)
 
 
-_MOST = 1e10  # greatest a + b: a spread of 1e-5 / 2
-_ITERATIONS = 200
-_TOLERANCE = 1e-10
-
-
 def fit_beta(scores: ArrayLike) -> Beta:
     """Maximum-likelihood fits of scores [..., samples] (NaN = not drawn), in [0, 1].
 
@@ -142,8 +145,13 @@ def fit_beta(scores: ArrayLike) -> Beta:
     return fit_beta_statistics(statistics, logs.sum(-1) / count[..., None])
 
 
-def fit_beta_statistics(statistics: ScoreStatistics, logs: Floats) -> Beta:
-    """As :func:`fit_beta`, from statistics [...]; ``logs`` are the means of log x and log(1 - x), [..., 2]."""
+def fit_beta_statistics(statistics: ScoreStatistics, logs: Float[Floats, "*questions 2"]) -> Beta:
+    """Maximum-likelihood fits from statistics of scores moved 1e-6 inside [0, 1]; uniform where there is none.
+
+    Args:
+        statistics: Of the questions' scores; their moments are where Newton's method starts.
+        logs: The means of log x and of log(1 - x).
+    """
     none = statistics.count == 0
     target = np.where(none[..., None], -1.0, logs)  # E[log x] = E[log(1 - x)] = -1 of the uniform
     mean = np.where(none, 0.5, np.clip(statistics.mean, RESOLUTION, 1 - RESOLUTION))
@@ -153,8 +161,13 @@ def fit_beta_statistics(statistics: ScoreStatistics, logs: Floats) -> Beta:
     return Beta(points[..., 0], points[..., 1])
 
 
-def likelihood_gradient(fit: Beta, target: Floats) -> Floats:
-    """Difference of the statistics' means, data less model, [..., 2]; 0 at the maximum."""
+def likelihood_gradient(fit: Beta, target: Float[Floats, "*questions 2"]) -> Float[Floats, "*questions 2"]:
+    """Difference of the statistics' means, data less model; 0 at the maximum.
+
+    Args:
+        fit: Of the questions.
+        target: The means of log x and of log(1 - x) of their scores.
+    """
     total = psi(fit.a + fit.b)
     return np.asarray(target - np.stack([psi(fit.a) - total, psi(fit.b) - total], -1))
 

@@ -5,15 +5,17 @@ so Newton's method finds its one maximum, where the model's mean and variance eq
 paper's code fits it, the same likelihood has ridges on which L-BFGS runs away or stops short.
 """
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
 from optscale_predictor.stats.quadrature import central_moments, expectation
-
-Floats = NDArray[np.float64]
 
 RESOLUTION = 1e-6  # scores closer than this count as one: the least standard deviation, and distance from 0 and 1
 _MOST_BIMODAL = 1 - 1e-4  # share of the greatest possible variance, mean (1 - mean), that a fit may have
@@ -22,11 +24,53 @@ _CLOSE = 1e-6  # a gradient whose square, which is what a full step leaves of it
 _ITERATIONS = 200
 
 
-def fit_mle(scores: ArrayLike) -> TruncatedNormal:
-    """Maximum-likelihood fits of scores [questions, samples] (NaN = not drawn), in [0, 1].
+@dataclass(frozen=True)
+class ScoreStatistics:
+    """Everything about the scores of a question that a two-parameter exponential fit can see.
 
-    One score, equal scores, or scores all at an end have no maximum: their variance is raised to ``RESOLUTION``
-    squared and their mean moved ``RESOLUTION`` inside, which gives a narrow peak where they are. Without any score the
+    Attributes:
+        count: Scores observed, >= 0.
+        mean: Their mean, in [0, 1]; 0.5 where none was observed.
+        variance: Their population variance, in [0, 1/4]; 0 where none was observed.
+    """
+
+    count: Float[Floats, "*questions"]
+    mean: Float[Floats, "*questions"]
+    variance: Float[Floats, "*questions"]
+
+    @classmethod
+    def from_scores(cls, scores: ArrayLike) -> Self:
+        """Statistics along the last axis of ``scores`` [..., samples]; NaN means not drawn.
+
+        Raises:
+            InputError: A score lies outside [0, 1].
+        """
+        scores = np.asarray(scores, np.float64)
+        drawn = ~np.isnan(scores)
+        if np.any(drawn & ~((scores >= 0) & (scores <= 1))):
+            bad = scores[drawn & ~((scores >= 0) & (scores <= 1))][0]
+            raise InputError(f"scores must lie in [0, 1] (NaN = not drawn), got {bad}")
+        count = drawn.sum(-1).astype(np.float64)
+        safe = np.maximum(count, 1.0)
+        mean = np.where(count > 0, np.where(drawn, scores, 0.0).sum(-1) / safe, 0.5)
+        variance = np.where(drawn, scores - mean[..., None], 0.0)
+        return cls(count, mean, (variance**2).sum(-1) / safe)
+
+    def blend(self, other: Self) -> Self:
+        """The statistics of both sets of scores taken together (of a prior's pseudo-observations, say)."""
+        count = self.count + other.count
+        safe = np.where(count > 0, count, 1.0)
+        share = np.where(count > 0, self.count / safe, 0.5)
+        mean = share * self.mean + (1 - share) * other.mean
+        between = share * (1 - share) * (self.mean - other.mean) ** 2
+        return type(self)(count, mean, share * self.variance + (1 - share) * other.variance + between)
+
+
+def fit_mle(scores: ArrayLike) -> TruncatedNormal:
+    """Maximum-likelihood fits of scores [questions, samples], or of one question's [samples]; NaN = not drawn.
+
+    One score, equal scores, or scores all at an end have no maximum: their variance is raised to 1e-12
+    and their mean moved 1e-6 inside, which gives a narrow peak where they are. Without any score the
     fit is uniform.
 
     Raises:
@@ -36,21 +80,23 @@ def fit_mle(scores: ArrayLike) -> TruncatedNormal:
 
 
 def fit_statistics(statistics: ScoreStatistics) -> TruncatedNormal:
-    """The fit to sufficient statistics [questions]; uniform where nothing was observed."""
+    """Maximum-likelihood fits to sufficient statistics; uniform where nothing was observed."""
     return fit_moments(*fitted_moments(statistics))
 
 
-def fitted_moments(statistics: ScoreStatistics) -> tuple[Floats, Floats]:
-    """The mean and variance that the fit to these statistics has; see :func:`fit_mle` for the degenerate ones."""
+def fitted_moments(statistics: ScoreStatistics) -> tuple[Float[Floats, "*questions"], Float[Floats, "*questions"]]:
+    """The mean and variance that the fit to these statistics has: theirs, moved by 1e-6 inside what is possible."""
     none = statistics.count == 0
     mean, variance = np.where(none, 0.5, statistics.mean), np.where(none, 1 / 12, statistics.variance)
     return _inside(mean, variance)
 
 
 def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
-    """The truncated normals with these means, in [0, 1], and variances, in [0, mean (1 - mean)]; they broadcast.
+    """The truncated normals with these moments, which are moved inside what is possible by 1e-6 where at its edge.
 
-    Moments on the edge of what is possible are moved inside it by ``RESOLUTION``; see :func:`fit_mle`.
+    Args:
+        mean: In [0, 1]; the two broadcast.
+        variance: In [0, mean (1 - mean)].
 
     Raises:
         InputError: A moment is not finite or out of its range.
@@ -59,8 +105,18 @@ def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
     return TruncatedNormal.from_natural(*natural_parameters(*parts))
 
 
-def natural_parameters(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """The natural parameters (a, b) of :func:`fit_moments`, for means and variances of one shape."""
+def natural_parameters(
+    mean: Float[Floats, "*questions"], variance: Float[Floats, "*questions"]
+) -> tuple[Float[Floats, "*questions"], Float[Floats, "*questions"]]:
+    """The natural parameters (a, b) of the truncated normals with these moments.
+
+    Args:
+        mean: In [0, 1].
+        variance: In [0, mean (1 - mean)].
+
+    Raises:
+        InputError: A moment is not finite or out of its range.
+    """
     possible = (mean >= 0) & (mean <= 1) & (variance >= 0) & (variance <= mean * (1 - mean) + 1e-12)
     if not np.all(possible):
         bad = ~possible
@@ -70,10 +126,16 @@ def natural_parameters(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     return a.reshape(mean.shape), b.reshape(mean.shape)
 
 
-def standard_errors(fit: TruncatedNormal, count: ArrayLike) -> tuple[Floats, Floats]:
-    """Standard errors of ``a`` and ``b`` [questions], by the Fisher information of ``count`` scores.
+def standard_errors(
+    fit: TruncatedNormal, count: ArrayLike
+) -> tuple[Float[Floats, "*questions"], Float[Floats, "*questions"]]:
+    """Standard errors of ``a`` and ``b``, by the Fisher information.
 
-    Infinite where there is no score. They hold where the family does; a fit to scores of another shape is less certain.
+    They hold where the family does; a fit to scores of another shape is less certain.
+
+    Args:
+        fit: Maximum-likelihood fits.
+        count: Scores that each was fitted to, >= 0; errors are infinite where there was none.
     """
     with np.errstate(all="ignore"):
         model = expectation(fit.a, fit.b)
@@ -88,8 +150,16 @@ def standard_errors(fit: TruncatedNormal, count: ArrayLike) -> tuple[Floats, Flo
         return np.sqrt(a_variance / safe), np.sqrt(b_variance / safe)
 
 
-def standard_gradient(fit: TruncatedNormal, mean: Floats, variance: Floats) -> Floats:
-    """How far fits [questions] are from the maximum: the larger gradient component, in units of their own spread."""
+def standard_gradient(
+    fit: TruncatedNormal, mean: Float[Floats, " questions"], variance: Float[Floats, " questions"]
+) -> Float[Floats, " questions"]:
+    """How far fits are from the maximum: the larger gradient component, in units of their own spread.
+
+    Args:
+        fit: Of questions.
+        mean: Of each question's scores.
+        variance: Likewise, the population variance.
+    """
     _, _, error = _newton_step(np.stack([fit.a, fit.b], -1), mean, variance)
     return error
 
@@ -116,6 +186,7 @@ def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
         damping = caution[active] / np.where(decrement[active] > 0.3, 1 + decrement[active], 1.0)
         trial = point[active] + damping[:, None] * step[active]
         new_step, new_decrement, new_error = _newton_step(trial, mean[active], variance[active])
+        # Only a step that left the region where the model can be trusted makes the gradient this much larger.
         good = new_error <= 2 * error[active]
         caution[active] = np.where(good, 1.0, caution[active] / 4)
         kept = active[good]

@@ -1,27 +1,24 @@
 """Point masses at 0 and 1, and a distribution between them.
 
 Verifiers saturate: some process reward models give exactly 1.0 to most samples. There P(score < 1) and P(score <= 1)
-differ, and a target of 1 is reachable, which no density on [0, 1] can say.
-
-Fits with point masses at 0 and 1; see ``distributions.point_mass_mixture``.
+differ, and a target of 1 is reachable, which no density on [0, 1] can say (a zero-and-one-inflated distribution; Ospina
+and Ferrari, Stat. Pap. 2010).
 """
 
 from collections.abc import Callable
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions import Indices, ScoreDistribution, require_share
-from optscale_predictor.stats.estimators.sufficient_statistics import ScoreStatistics
-from optscale_predictor.stats.estimators.truncated_normal_fit import fit_mle
-
-Floats = NDArray[np.float64]
+from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fit_mle
 
 
 class PointMassMixture(ScoreDistribution):
-    """See the module.
+    """Point masses at 0 and 1 and a distribution between them, one a question.
 
     Args:
         zero: P(score = 0), in [0, 1], the shape of ``inside``.
@@ -110,16 +107,14 @@ def _log_sum(mass: Floats, rest: Floats, log_share: Floats) -> Floats:
         return np.logaddexp(np.log(mass), np.log(rest) + log_share)
 
 
-def fit_point_masses(
-    scores: ArrayLike, fit: Callable[[NDArray[np.float64]], ScoreDistribution] = fit_mle
-) -> PointMassMixture:
+def fit_point_masses(scores: ArrayLike, fit: Callable[[Floats], ScoreDistribution] = fit_mle) -> PointMassMixture:
     """Fits scores [..., samples] in [0, 1], NaN = not drawn.
 
     The masses are the shares of scores that are exactly 0 and 1, smoothed: (k + 1/2) / (n + 3/2), the posterior mean of
     the three shares under Jeffreys' prior, so that one sample does not rule out what it did not show.
 
     Args:
-        scores: The scores.
+        scores: The scores, of any number of questions.
         fit: Fits the other scores; where there are none, what it makes of an empty row.
 
     Raises:
