@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx2
 import openai
-from answering import WrittenScores, connect
+from answering import WrittenScores, WrittenServer, connect, serving
+from prometheus_client.parser import text_string_to_metric_families
 
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
@@ -72,9 +73,36 @@ class Served:
         """Tasks on its event loop."""
         return len(asyncio.all_tasks(self.loop))
 
-    def wait_until_idle(self, seconds: float = 5.0) -> None:
+    def wait_until_idle(self) -> None:
         """Waits until nothing is left of any request."""
-        until(lambda: not (self.application.open or self.admission.in_flight or self.admission.waiting), seconds)
+        until(lambda: not (self.application.open or self.admission.in_flight or self.admission.waiting))
+
+    def advance(self, seconds: float) -> None:
+        """Puts the server's clock forward: what was to happen by then happens now, however fast the machine is."""
+
+        def jump() -> None:
+            before = self.loop.time
+            self.loop.time = lambda: before() + seconds
+
+        self.loop.call_soon_threadsafe(jump)
+
+    @contextmanager
+    def taken_slot(self) -> Iterator[None]:
+        """Takes one of the server's slots while the block runs."""
+        done = asyncio.Event()
+
+        async def stay() -> None:
+            with self.admission.slot() as slot:
+                await slot.granted()
+                await done.wait()
+
+        guest = asyncio.run_coroutine_threadsafe(stay(), self.loop)
+        until(lambda: self.admission.in_flight == 1)
+        try:
+            yield
+        finally:
+            self.loop.call_soon_threadsafe(done.set)
+            guest.result(60)
 
 
 @contextmanager
@@ -113,8 +141,39 @@ def scaler_of(url: str, policy: str = "best_of_n:max_samples=3", verifier: Any =
     return OptScale(connect(url, **options), verifier or WrittenScores(), policy=parse_policy(policy))
 
 
-def until(true, seconds=5.0):
-    """Waits until something is true."""
+def waits(prompt: str) -> float:
+    """Seconds that the written server takes: what the prompt says after ``wait``."""
+    return float(prompt.split("wait ")[1].split()[0]) if "wait " in prompt else 0.0
+
+
+@contextmanager
+def written_generator() -> Iterator[WrittenServer]:
+    """A written server; ``url`` is its address."""
+    server = WrittenServer(wait=waits)
+    with serving(server.app()) as url:
+        server.url = url
+        yield server
+
+
+def ask(client, text, **options):
+    """One chat completion of the written model; awaitable where the client is asynchronous."""
+    return client.chat.completions.create(model="written", messages=[{"role": "user", "content": text}], **options)
+
+
+def metrics_of(server: Served) -> dict[tuple[str, ...], float]:
+    """What Prometheus' own parser reads, by name and labels."""
+    with plain() as client:
+        page = client.get(f"{server.url}/metrics")
+    assert page.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page.text)
+        for sample in family.samples
+    }
+
+
+def until(true, seconds=60.0):
+    """Waits until something is true; how long that may take is for a machine that is busy, not part of any test."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it does not become true"

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from contextlib import ExitStack, contextmanager, suppress
 
 import httpx2
@@ -69,7 +68,7 @@ def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
     behind = ("--port", port, "--base_url", generator.url, *PLAIN)
     with command(*behind) as (middle, address):
         scaler = scaler_of(address, "best_of_n:max_samples=2", max_retries=1000, longest_wait=1.0)
-        with served(scaler, conversations=False, timeout=60, generator_urls=(f"{address}/v1",)) as front:
+        with served(scaler, conversations=False, timeout=600, generator_urls=(f"{address}/v1",)) as front:
             replies = asyncio.run(_with_a_death(front, middle, behind, generator))
             for number, reply in enumerate(replies):
                 assert isinstance(reply, openai.types.chat.ChatCompletion), reply
@@ -104,7 +103,7 @@ def test_told_to_stop_it_finishes_what_is_under_way(generator):
     with command("--port", "0", "--base_url", generator.url, *PLAIN) as (process, address):
         reply = asyncio.run(_stopped_meanwhile(process, address, generator))
         assert reply.choices[0].message.content
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{address}/health")
         assert "Traceback" not in process.stderr.read()
@@ -127,15 +126,14 @@ async def _stopped_meanwhile(process, address, generator):
 def test_beyond_its_grace_it_says_so_and_ends(generator):
     with command("--port", "0", "--base_url", generator.url, "--grace", "0.3", *PLAIN) as (process, address):
         client = client_of(address)
-        with client, ask(client, "wait 30", stream=True) as stream:
+        with client, ask(client, "wait 600", stream=True) as stream:
             next(stream)
             until(lambda: generator.now == 1)
             process.send_signal(signal.SIGINT)
-            started = time.monotonic()
             with pytest.raises(openai.APIError) as said:
                 list(stream)
         assert said.value.code == "stopping"
-        assert process.wait(10) == 0 and time.monotonic() - started < 8
+        assert process.wait(60) == 0  # the generator would take ten minutes
     until(lambda: generator.gone == 1)
 
 
@@ -170,7 +168,7 @@ def test_the_embedded_world_served_to_many(tmp_path):
         health = httpx2.get(f"{address}/health").json()
         assert health == {"status": "ok", "in_flight": 0, "waiting": 0}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert "a-key" not in process.stdout.read() + process.stderr.read()
 
 
