@@ -1,6 +1,7 @@
 """The architecture, held against files and imports; the layers are import-linter's (``pyproject.toml``)."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import grimp
@@ -49,6 +50,11 @@ def test_private_modules_are_imported_from_their_own_folder_alone(imports: dict[
         if not f"{module}.".startswith(f"{folder}.")
     ]
     assert not wrong
+
+
+def test_no_two_files_have_one_name() -> None:
+    names = Counter(path.stem for path in FILES if path.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
