@@ -79,8 +79,8 @@ def score_against_answer(score: Float[Floats, " samples"], label: Float[Floats, 
     edges = np.linspace(0, 1, bins + 1)
     count, right = np.histogram(score, edges)[0], np.histogram(score[label == 1], edges)[0]
     filled = np.flatnonzero(count)
-    index = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
-    middle = np.bincount(index, score, bins)[filled] / count[filled]
+    bin_of = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, bins - 1)
+    middle = np.bincount(bin_of, score, bins)[filled] / count[filled]
     share = right[filled] / count[filled]
     low, high = wilson(share, count[filled])
     frame, names = Frame((0, 1), (0, 1)), bin_names(edges)
