@@ -29,9 +29,8 @@ from optscale_predictor.backends.generators.openai_server import OpenAIServerGen
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
-from optscale_predictor.inference.deciding import DecidingStation
-from optscale_predictor.inference.sample_store import Keeper
-from optscale_predictor.inference.scoring import ScoringStation
+from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.sampling import SampleScorer, SampleStore
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.questions.arithmetic import make_questions
 
@@ -92,7 +91,7 @@ async def answered(scaler: OptScale, questions: Sequence[Any], pool: Path, stage
 
 
 async def http_alone(generator: OpenAIServerGenerator, questions: Sequence[Any], samples: int, at_once: int) -> float:
-    """Processor seconds a sample of the HTTP client alone: as many requests, one after the other on each place."""
+    """Processor seconds a sample of the HTTP client alone: as many requests, one after the other in each slot."""
     waiting = iter(range(samples))
 
     async def work(service: JsonService) -> None:
@@ -115,9 +114,9 @@ def measure(url: str, flags: argparse.Namespace, folder: Path) -> None:
     asyncio.run(answered(scaler, questions[:32], folder / "warm", Stages()))  # imports, connections, the server
     stages = Stages()
     with (
-        stages.watching(DecidingStation, "_decide", "deciding"),
-        stages.watching(ScoringStation, "_score", "answers and scores"),
-        stages.watching(Keeper, "_append", "keeping"),
+        stages.watching(DecisionWorker, "_take_steps", "deciding"),
+        stages.watching(SampleScorer, "_score", "answers and scores"),
+        stages.watching(SampleStore, "_append", "keeping"),
     ):
         wall = time.perf_counter()
         samples, tokens = asyncio.run(answered(scaler, questions, folder / "pool", stages))
@@ -130,7 +129,7 @@ def report(stages: Stages, samples: int, tokens: int, wall: float, http: float, 
     """Prints the table."""
     loop = stages.seconds.pop("event loop, with HTTP") / samples
     rows = {stage: seconds / samples for stage, seconds in stages.seconds.items()}
-    rows |= {"questions, stations": max(loop - http, 0.0), "HTTP client": http}
+    rows |= {"question runs, workers": max(loop - http, 0.0), "HTTP client": http}
     ours = sum(seconds for stage, seconds in rows.items() if stage != "HTTP client")
     here, there = wall / samples, flags.tokens / flags.tokens_a_second
     print(f"{samples} samples, {tokens / samples:.0f} tokens each, {wall:.1f} s: {1e3 * here:.2f} ms a sample")

@@ -96,7 +96,7 @@ class WatchedGroups(AnswerGroups):
 
 
 def test_answers_are_compared_off_the_event_loop_and_only_where_somebody_looks(pool, monkeypatch):
-    monkeypatch.setattr("optscale_predictor.inference.votes.AnswerGroups", WatchedGroups)
+    monkeypatch.setattr("optscale_predictor.inference.deciding.AnswerGroups", WatchedGroups)
     policies = [parse_policy("optscale:score_min=0.8"), BestOfN(8), parse_policy("beacon")]
     OptScale(*recorded(pool.folder), policy=policies, prior=PRIOR).answer(pool.questions)
     assert not WatchedGroups.threads

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
-from optscale_predictor.inference.limits import Spending
+from optscale_predictor.inference.admission import TokenBudget
 from optscale_predictor.policies import BestOfN, parse_policy
 
 MOST = 200  # tokens of a graded pool's sample
@@ -45,19 +45,19 @@ def test_tokens_set_aside_and_spent_are_never_more_than_the_limit(most, work):
     """Each sets tokens aside, spends a share of them some turns later, or is cancelled, and gives them back."""
 
     async def run():
-        spending, refused = Spending(Limits(max_tokens=most)), []
+        budget, refused = TokenBudget(most), []
 
         async def one(tokens, share, turns):
-            if not await spending.reserve(tokens):
-                refused.append((tokens, spending.tokens, spending._reserved))
+            if not await budget.reserve(tokens):
+                refused.append((tokens, budget.tokens, budget._reserved))
                 return
-            assert spending.tokens + spending._reserved <= most
+            assert budget.tokens + budget._reserved <= most
             try:
                 for _ in range(turns):
                     await asyncio.sleep(0)
             finally:
-                spending.release(tokens)
-            spending.tokens += int(share * tokens)
+                budget.release(tokens)
+            budget.tokens += int(share * tokens)
 
         tasks = [asyncio.create_task(one(tokens, share, turns)) for tokens, share, turns, _ in work]
         await asyncio.sleep(0)
@@ -67,7 +67,7 @@ def test_tokens_set_aside_and_spent_are_never_more_than_the_limit(most, work):
                 task.cancel()
         async with asyncio.timeout(5):
             await asyncio.gather(*tasks, return_exceptions=True)
-        assert spending.tokens <= most and spending._reserved == 0
+        assert budget.tokens <= most and budget._reserved == 0
         assert all(task.cancelled() or task.exception() is None for task in tasks)
         # Who was refused could not have had them, even if all that was under way had cost nothing.
         assert all(tokens + spent > most for tokens, spent, _ in refused)

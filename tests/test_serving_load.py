@@ -172,7 +172,7 @@ def test_a_client_that_goes_away_takes_its_draws_with_it(generator, running, lea
     assert figures["optscale_cancelled_samples_total",] == 9
     assert figures["optscale_requests_in_flight",] == figures["optscale_requests_waiting",] == 0
     session = running.application.handler._session
-    assert (session._rounds._live, session.spending._reserved, session._answering) == (0, 0, set())
+    assert (session._rounds._live, session.budget._reserved, session._answering) == (0, 0, set())
     with running.client() as client:
         assert ask(client, "1+1=").choices
 

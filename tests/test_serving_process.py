@@ -80,7 +80,7 @@ def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
                 assert reply.choices[0].message.content in texts
                 assert reply.usage.model_extra["samples"] == 2 and reply.usage.completion_tokens >= 2
             front.wait_until_idle()
-            assert front.application.handler._session.spending.samples == 2 * len(replies)
+            assert front.application.handler._session.budget.samples == 2 * len(replies)
 
 
 async def _with_a_death(front, middle, behind, generator):

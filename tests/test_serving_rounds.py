@@ -125,11 +125,8 @@ def test_questions_that_keep_coming_do_not_keep_a_round_from_going(fresh):
 
     async def walk():
         async with scaler(fresh).session(idle_timeout=0.05) as session:
-            places = [session.place() for _ in range(3)]
-            places[0].__enter__()  # somebody who is under way and never gets to the engine
-            answer = await asyncio.wait_for(session.answer(question("a")), 60)
-            places[0].__exit__()
-            return answer
+            with session.under_way():  # somebody who never gets to the engine
+                return await asyncio.wait_for(session.answer(question("a")), 60)
 
     assert asyncio.run(walk()).samples == 1
 
@@ -169,7 +166,7 @@ def test_a_round_that_nobody_waits_for_any_more_ends_early(fresh):
                 await asyncio.sleep(0.01)
             assert fresh.interrupted == [1]
             answer = await session.answer(question("c"))
-            assert session.spending.cancelled == 128
+            assert session.budget.cancelled_samples == 128
             return answer
 
     assert asyncio.run(walk()).samples == 64

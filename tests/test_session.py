@@ -24,12 +24,12 @@ def pool(tmp_path_factory):
 
 
 def require_nothing_left(session):
-    """No place, reservation or waiting question."""
-    stations = session._stations
-    assert session._rounds._live == 0 and session.spending._reserved == 0 and not session._answering
-    assert stations.drawing._places._free == stations.drawing._session.at_once
-    busy = [stations.scoring._station, session._priors, *(one._station for one in session._stations_of.values())]
-    assert not any(station._waiting for station in busy)
+    """No slot, reservation or waiting question."""
+    workers = session._workers
+    assert session._rounds._live == 0 and session.budget._reserved == 0 and not session._answering
+    assert workers.drawer._slots._free == workers.drawer._session.at_once
+    busy = [workers.scorer._worker, session._priors, *(one._steps for one in session._decisions_of.values())]
+    assert not any(worker._waiting for worker in busy)
 
 
 def test_a_session_answers_as_a_stream(pool):
@@ -87,7 +87,7 @@ def test_a_cancelled_question_leaves_nothing_behind():
             await asyncio.gather(*tasks, return_exceptions=True)
             assert all(task.cancelled() for task in tasks)
             require_nothing_left(session)
-            assert session.spending.cancelled >= 8
+            assert session.budget.cancelled_samples >= 8
             until = time.monotonic() + 5
             while server.now and time.monotonic() < until:
                 await asyncio.sleep(0.01)
@@ -160,17 +160,17 @@ def test_one_questions_time_is_its_own():
     assert (other.samples, other.cancelled_samples) == (4, 0)
 
 
-def test_spending_counts_what_all_questions_cost(pool):
+def test_the_budget_counts_what_all_questions_cost(pool):
     scaler = OptScale(*recorded(pool.folder), score_min=0.8)
 
     async def run():
         async with scaler.session() as session:
             found = await asyncio.gather(*map(session.answer, pool.questions))
-            return found, session.spending
+            return found, session.budget
 
-    found, spending = asyncio.run(run())
-    assert spending.samples == sum(answer.generated_samples for answer in found)
-    assert spending.tokens == sum(answer.generated_tokens for answer in found)
+    found, budget = asyncio.run(run())
+    assert budget.samples == sum(answer.generated_samples for answer in found)
+    assert budget.tokens == sum(answer.generated_tokens for answer in found)
 
 
 class Reading:
@@ -199,7 +199,7 @@ def test_priors_are_read_in_batches_and_each_question_gets_its_own(pool, monkeyp
             return await asyncio.gather(*map(session._prior, many), return_exceptions=True)
 
     # The pairing of a predictor with engines is tested elsewhere; here the session is opened without one.
-    monkeypatch.setattr(scaler, "_pair", lambda uses_template: None)
+    monkeypatch.setattr(scaler, "pair", lambda uses_template: None)
     found = asyncio.run(run())
     if wrong:
         assert all(isinstance(one, RuntimeError) for one in found)

@@ -131,7 +131,7 @@ def _leave() -> None:
     """Leaves, also where a thread still waits for a verifier that nobody waits for."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(thread.name.startswith("optscale-station") for thread in threading.enumerate()):
+    if any(thread.name.startswith("optscale-batch-worker") for thread in threading.enumerate()):
         os._exit(0)
 
 

@@ -27,7 +27,7 @@ from optscale_predictor.backends.generators.huggingface import HuggingFaceGenera
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier, ScoreMap, fit_score_map
 from optscale_predictor.embedded.train_generator import make_tokenizer, train_generator
-from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.answers import extract_answer, has_ended
 from optscale_predictor.questions.arithmetic import make_questions
 
 SAMPLES = 16  # of each question that is labelled
@@ -53,7 +53,7 @@ def label_samples(
     items = []
     for request, samples in tqdm(sampler.generate(requests), total=len(requests), desc="samples", unit=" questions"):
         asked = by_id[request.question_id]
-        items += [Answered(asked, sample.text, sample.finish_reason != "length") for sample in samples]
+        items += [Answered(asked, sample.text, has_ended(sample.finish_reason)) for sample in samples]
     return items, np.array([extract_answer(item.written, item.ended) == item.question.gold for item in items])
 
 

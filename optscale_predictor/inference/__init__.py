@@ -1,13 +1,17 @@
 """OptScale inference: questions in, answers out, no more samples than each question needs.
 
-Every question under way is a coroutine of its own (``course``): it asks its policy (``deciding``), draws
-(``drawing``), has the new samples scored (``scoring``), and asks again. The three are stations that all questions
-share: whatever arrives while a station works is its next batch, so the engine, the verifier and the policy work at the
-same time and none waits for the slowest question.
+``optscale`` is the entrance for questions that are all known, ``session`` for those that come one by one. Every
+question under way is a coroutine of its own (``question_run``): it asks its policies (``deciding``), has samples drawn
+and scored (``sampling``), and asks again. Engine, verifier and policies are workers that all questions share
+(``batch_worker``), so they work at the same time and none waits for the slowest question; ``admission`` says who draws
+next and whether the limits allow it.
+
+Imports policies, backends, pools and, for a predictor's priors, the predictor; never evaluation, serving or the command
+line.
 """
 
+from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.limits import Limits
 from optscale_predictor.inference.optscale import OptScale
 from optscale_predictor.inference.session import Session
 

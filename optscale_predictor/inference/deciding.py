@@ -1,36 +1,67 @@
-"""The station where policies decide and samples are chosen, for all questions that ask at the same time."""
+"""Decisions of live runs, for all questions that ask at the same moment: what to draw next, and which sample to return.
 
+What a policy sees, the caps and the reasons to stop are ``policies.step``'s, which replays call as well. Here the
+questions of a batch, which have drawn different numbers of samples, are laid out as arrays for it.
+"""
+
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from optscale_predictor.inference.batch_worker import Gate, Station
-from optscale_predictor.inference.votes import Votes
-from optscale_predictor.policies import CONTINUE, Draws, Policy, StopReason
+from optscale_predictor._support.arrays import Ints
+from optscale_predictor.inference.admission import RoundBarrier
+from optscale_predictor.inference.batch_worker import BatchWorker
+from optscale_predictor.policies import Draws, Policy
 from optscale_predictor.policies.selection import select
+from optscale_predictor.policies.step import take_step
+from optscale_predictor.questions.answers import AnswerGroups
 from optscale_predictor.stats.estimators import Prior
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a policy may look at of one question: its first samples.
+class AnswerVotes:
+    """One question's answers as groups of equal ones, compared only when a policy or a selection looks.
+
+    Comparing two answers may take seconds. It is done on the thread of whoever looks first, which must be one that may
+    wait: a worker's, never the event loop's.
 
     Attributes:
-        rank: The question's place among all; a policy with one budget for all sees them in this order.
-        scores: In [0, 1], in the order drawn; may hold more than ``count``.
+        answers: As extracted, in the order drawn; None where a sample has none.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[str | None] = []
+        self._numbers: list[int] = []
+        self._groups = AnswerGroups()
+        self._lock = threading.Lock()
+
+    def first(self, count: int) -> Sequence[int]:
+        """The groups of the first ``count`` answers; -1 = none."""
+        with self._lock:  # several policies may look at the answers that they share
+            for answer in self.answers[len(self._numbers) : count]:
+                self._numbers.append(self._groups.number(answer))
+            return self._numbers[:count]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One question as a policy sees it: its first samples. The sequences may hold more of them than ``count``.
+
+    Attributes:
+        rank: The question's number in the order of asking; a policy with a common budget sees them in this order.
+        scores: In [0, 1], in the order drawn.
         votes: The samples' answers.
         tokens: Generated tokens.
         usable: Whether a sample may be returned.
-        count: How many of them the policy has drawn.
+        count: How many of them the policy has drawn, >= 0.
         prior: The question's prior (mean, std, strength); None where there is none.
     """
 
     rank: int
     scores: Sequence[float]
-    votes: Votes
+    votes: AnswerVotes
     tokens: Sequence[int]
     usable: Sequence[bool]
     count: int
@@ -38,12 +69,12 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a policy says of one question.
+class QuestionStep:
+    """What a policy says of one question; one row of ``policies.step.Step``.
 
     Attributes:
         total: Samples that it should have before it is asked about again.
-        reason: Why it stops, or ``CONTINUE``.
+        reason: Why it stops, or ``policies.CONTINUE``.
         needed: The policy's estimate of the samples needed; NaN where it makes none.
     """
 
@@ -52,61 +83,69 @@ class Verdict:
     needed: float
 
 
-class DecidingStation:
-    """Decides and chooses for one policy.
+class DecisionWorker:
+    """Takes the steps of one policy and chooses its answers, many questions at a time.
 
     Args:
         policy: The policy.
         selection: How a sample is chosen; the policy's own rule where it is None.
         traced: Whether somebody reads the estimates of the samples needed.
-        gate: Where questions wait until all of them ask, for a policy with one budget for all.
-        threads: What it works on.
+        barrier: Where questions wait until all of them ask, for a policy with a common budget.
+        threads: What it works on; shared by the workers of all policies.
     """
 
     def __init__(
-        self, policy: Policy, selection: str | None, traced: bool, gate: Gate, threads: ThreadPoolExecutor
+        self,
+        policy: Policy,
+        selection: str | None,
+        traced: bool,
+        barrier: RoundBarrier,
+        threads: ThreadPoolExecutor,
     ) -> None:
         self._policy, self._selection, self._traced = policy, selection or policy.selection, traced
-        self._gate = gate if policy.joint else None
-        self._station: Station[Seen, Verdict] = Station(self._decide, rank=lambda seen: seen.rank, threads=threads)
-        self._choosing: Station[Seen, int] = Station(self._choose, threads=threads)
+        self._barrier = barrier if policy.joint else None
+        # In the order of asking, whoever came first: sums over the batch are then the same in every run.
+        self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
+            self._take_steps, rank=lambda seen: seen.rank, threads=threads
+        )
+        self._choices: BatchWorker[Observation, int] = BatchWorker(self._choose, threads=threads)
 
-    async def decide(self, seen: Seen) -> Verdict:
+    async def step(self, seen: Observation) -> QuestionStep:
         """What the policy says of a question.
 
         Raises:
             InputError: The policy needs a prior, and there is none.
         """
-        if self._gate is not None:
-            await self._gate.wait(seen.rank)
-        return await self._station.do(seen)
+        if self._barrier is not None:
+            await self._barrier.wait(seen.rank)
+        return await self._steps.do(seen)
 
-    async def choose(self, seen: Seen) -> int:
+    async def choose(self, seen: Observation) -> int:
         """The index of the sample that is returned, of at least one."""
-        return await self._choosing.do(seen)
+        return await self._choices.do(seen)
 
     async def close(self) -> None:
         """Cancels what waits, and lets go of the threads."""
-        await self._choosing.close()
-        await self._station.close()
+        await self._choices.close()
+        await self._steps.close()
 
-    def _decide(self, batch: Sequence[Seen]) -> list[Verdict]:
-        decision = self._policy.decide(gather(batch, self._traced))
-        reason = decision.reason
-        cap = np.array([seen.count for seen in batch]) >= self._policy.max_samples
-        reason = np.where((reason == CONTINUE) & cap, StopReason.BUDGET.value, reason)
-        if self._policy.joint:
-            reason = _together(reason, decision.total, batch)
-        found = zip(decision.total.tolist(), reason.tolist(), decision.needed.tolist(), strict=True)
-        return [Verdict(min(total, self._policy.max_samples), why, needed) for total, why, needed in found]
+    def _take_steps(self, batch: Sequence[Observation]) -> list[QuestionStep]:
+        step = take_step(self._policy, draws_of(batch, self._traced))
+        rows = zip(step.total.tolist(), step.reason.tolist(), step.needed.tolist(), strict=True)
+        return [QuestionStep(*row) for row in rows]
 
-    def _choose(self, batch: Sequence[Seen]) -> list[int]:
-        chosen: list[int] = select(self._selection, gather(batch, traced=False)).tolist()
+    def _choose(self, batch: Sequence[Observation]) -> list[int]:
+        chosen: list[int] = select(self._selection, draws_of(batch, traced=False)).tolist()
         return chosen
 
 
-def gather(batch: Sequence[Seen], traced: bool) -> Draws:
-    """What a policy sees of these questions together."""
+def draws_of(batch: Sequence[Observation], traced: bool) -> Draws:
+    """Questions as arrays [questions, samples], as wide as the one with most samples.
+
+    Args:
+        batch: The questions, at least one; either all have a prior or none has.
+        traced: Whether somebody reads the estimates of the samples needed.
+    """
     count = np.array([seen.count for seen in batch], np.int64)
     shape = (len(batch), max(int(count.max()), 1))
     drawn = np.arange(shape[1]) < count[:, None]
@@ -114,7 +153,7 @@ def gather(batch: Sequence[Seen], traced: bool) -> Draws:
     for array, part in ((scores, "scores"), (tokens, "tokens"), (usable, "usable")):
         array[drawn] = [value for seen in batch for value in getattr(seen, part)[: seen.count]]
 
-    def answers() -> NDArray[np.int64]:
+    def answers() -> Ints:
         found = np.full(shape, -1, np.int64)
         found[drawn] = [value for seen in batch for value in seen.votes.first(seen.count)]
         return found
@@ -122,11 +161,3 @@ def gather(batch: Sequence[Seen], traced: bool) -> Draws:
     priors = [seen.prior for seen in batch if seen.prior is not None]
     prior = Prior(*np.array(priors).T) if priors else None
     return Draws(scores, answers, tokens, count, prior, traced, usable=usable)
-
-
-def _together(reason: NDArray[np.str_], total: NDArray[np.int64], batch: Sequence[Seen]) -> NDArray[np.str_]:
-    """With one budget for all, a question at its cap waits with the others; all stop when none gets a sample."""
-    wanted = (reason == CONTINUE) & (total > [seen.count for seen in batch])
-    if wanted.any():
-        return np.full_like(reason, CONTINUE)
-    return np.where(reason == CONTINUE, StopReason.BUDGET.value, reason)

@@ -1,30 +1,29 @@
 """``OptScale``: questions in, answers out, no more samples than each question needs.
 
-scaler = OptScale(generator, verifier, predictor, score_min=0.95, alpha=0.95)
-for answer in scaler.answer(questions):
-    print(answer.answer, answer.samples, answer.stop_reason)
+    scaler = OptScale(generator, verifier, predictor, score_min=0.95, alpha=0.95)
+    for answer in scaler.answer(questions):
+        print(answer.answer, answer.samples, answer.stop_reason)
 
 ``answer`` gives all answers in the questions' order, ``stream`` each as it is found; ``aanswer`` and ``astream`` are
 their twins for asynchronous programs, and ``session`` answers questions that come one by one.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import aclosing, closing
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor.backends.generators import Generator as SampleGenerator
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
+from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.batch import Batch, Prompts
-from optscale_predictor.inference.limits import Limits
-from optscale_predictor.inference.question_run import require_shareable
-from optscale_predictor.inference.sample_store import Keeper
-from optscale_predictor.inference.session import Session
+from optscale_predictor.inference.components import Components
+from optscale_predictor.inference.sampling import SampleStore
+from optscale_predictor.inference.session import Prompts, Session
 from optscale_predictor.policies import OptScalePolicy, Policy
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
@@ -34,7 +33,27 @@ if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
 
 
-class OptScale:
+class RunOptions(TypedDict, total=False):
+    """How questions are answered; keyword arguments of ``OptScale.answer``, ``stream``, ``aanswer`` and ``astream``.
+
+    Attributes:
+        prompts: What the generator reads, one a question: texts, or conversations as pairs of role and content. By
+            default the prompt template around each question.
+        limits: What all of it may cost at most; nothing is limited by default.
+        pool: Folder of a pool that keeps every sample; none by default. Samples that it has are used before any is
+            drawn, so a run that was interrupted goes on where it was.
+        traced: Whether answers carry every decision, which takes a little time; they do by default.
+        prompt_name: What the pool's manifest says of ``prompts``; samples of others are not mixed in.
+    """
+
+    prompts: Prompts | None
+    limits: Limits | None
+    pool: str | Path | None
+    traced: bool
+    prompt_name: str
+
+
+class OptScale(Components):
     """Answers questions with a generator, a verifier and a stopping policy.
 
     Args:
@@ -80,45 +99,33 @@ class OptScale:
             raise InputError(f"in_flight must be >= 1, got {in_flight}")
         if policy is None:
             policy = OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
-        self.generator, self.verifier, self.predictor = generator, verifier, predictor
-        self.policies = (policy,) if isinstance(policy, Policy) else tuple(policy)
-        self.prompt, self.prior, self.selection = prompt or PromptTemplate(), prior, selection
-        self.source, self.allow_source_mismatch, self.in_flight = source, allow_source_mismatch, in_flight
-        self.require_usable(self.policies)
-        self._learnt: str | None = None
+        policies = (policy,) if isinstance(policy, Policy) else policy
+        super().__init__(
+            generator, verifier, policies, predictor, prior, prompt, selection, source, allow_source_mismatch
+        )
+        self.in_flight = in_flight
 
-    def answer(
-        self,
-        questions: Sequence[Question],
-        prompts: Prompts | None = None,
-        limits: Limits | None = None,
-        pool: str | Path | None = None,
-    ) -> list[Answer]:
-        """Answers all questions, in their order; see :meth:`stream`."""
-        place = {question.id: index for index, question in enumerate(questions)}
-        with closing(self.stream(questions, prompts, limits, pool)) as found:
-            return sorted(found, key=lambda answer: place[answer.question_id])
+    def answer(self, questions: Sequence[Question], **options: Unpack[RunOptions]) -> list[Answer]:
+        """Answers all questions, in their order.
 
-    def stream(
-        self,
-        questions: Sequence[Question],
-        prompts: Prompts | None = None,
-        limits: Limits | None = None,
-        pool: str | Path | None = None,
-        traced: bool = True,
-        prompt_name: str = "given with each question",
-    ) -> Generator[Answer, None, None]:
+        Args:
+            questions: The questions; their ids must be distinct.
+            options: ``prompts``, ``limits``, ``pool``, ``traced`` and ``prompt_name``, as :class:`RunOptions` says.
+
+        Raises:
+            InputError: Ids are not distinct, or the pool was made with other settings.
+            RequestRefusedError: The server or the verifier refused some questions for good.
+            ServiceError: The generator or the verifier failed.
+        """
+        with closing(self.stream(questions, **options)) as found:
+            return _in_order(questions, found)
+
+    def stream(self, questions: Sequence[Question], **options: Unpack[RunOptions]) -> Generator[Answer, None, None]:
         """Answers each question and yields its answer as it is found; leaving the iterator cancels the others.
 
         Args:
             questions: The questions; their ids must be distinct.
-            prompts: What the generator reads, one a question: texts, or conversations as pairs of role and content. By
-                default the prompt template around each question.
-            limits: What all of it may cost at most.
-            pool: Folder of a pool that keeps every sample. Samples that it has are used before any is drawn, so a run
-                that was interrupted goes on where it was.
-            traced: Whether answers carry every decision, which takes a little time.
-            prompt_name: What the pool's manifest says of ``prompts``; samples of others are not mixed in.
+            options: ``prompts``, ``limits``, ``pool``, ``traced`` and ``prompt_name``, as :class:`RunOptions` says.
 
         Raises:
             InputError: Ids are not distinct, or the pool was made with other settings.
@@ -128,37 +135,34 @@ class OptScale:
         """
 
         async def work(emit: Emit[Answer]) -> None:
-            await self._run(Batch(questions, prompts), limits, pool, traced, prompt_name, emit)
+            await self._run(questions, emit, **options)
 
         return iterate_emitted(work)
 
-    async def aanswer(
-        self,
-        questions: Sequence[Question],
-        prompts: Prompts | None = None,
-        limits: Limits | None = None,
-        pool: str | Path | None = None,
-    ) -> list[Answer]:
-        """As :meth:`answer`, on the caller's event loop."""
-        place = {question.id: index for index, question in enumerate(questions)}
-        async with aclosing(self.astream(questions, prompts, limits, pool)) as found:
-            return sorted([one async for one in found], key=lambda answer: place[answer.question_id])
+    async def aanswer(self, questions: Sequence[Question], **options: Unpack[RunOptions]) -> list[Answer]:
+        """Answers all questions, in their order, on the caller's event loop.
+
+        Args:
+            questions: The questions; their ids must be distinct.
+            options: As of :meth:`answer`, which says as well what is raised.
+        """
+        async with aclosing(self.astream(questions, **options)) as found:
+            return _in_order(questions, [answer async for answer in found])
 
     async def astream(
-        self,
-        questions: Sequence[Question],
-        prompts: Prompts | None = None,
-        limits: Limits | None = None,
-        pool: str | Path | None = None,
-        traced: bool = True,
-        prompt_name: str = "given with each question",
+        self, questions: Sequence[Question], **options: Unpack[RunOptions]
     ) -> AsyncGenerator[Answer, None]:
-        """As :meth:`stream`, on the caller's event loop."""
+        """Yields each answer as it is found, on the caller's event loop; leaving the iterator cancels the others.
+
+        Args:
+            questions: The questions; their ids must be distinct.
+            options: As of :meth:`stream`, which says as well what is raised.
+        """
         found: asyncio.Queue[Answer | None] = asyncio.Queue(maxsize=self.in_flight)
 
         async def work() -> None:
             try:
-                await self._run(Batch(questions, prompts), limits, pool, traced, prompt_name, found.put)
+                await self._run(questions, found.put, **options)
             finally:
                 await found.put(None)
 
@@ -171,12 +175,12 @@ class OptScale:
         finally:
             if not ended:
                 task.cancel()
-            while not task.done():  # it may wait for room, or let go of the engine
+            while not task.done():  # it may wait for room in the queue, or let go of the engine
                 while not found.empty():
                     found.get_nowait()
                 await asyncio.wait([task], timeout=0.01)
             if not task.cancelled():
-                task.result()
+                task.result()  # raises what went wrong, if anything did
 
     def session(
         self,
@@ -191,12 +195,13 @@ class OptScale:
             limits: On all of them together.
             traced: Whether answers carry every decision.
             uses_template: Whether the prompt template is around each question, and not some other prompt.
-            idle_timeout: Seconds for which an engine that works in rounds waits for all questions; see ``Session``.
+            idle_timeout: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions
+                wait for one; by default they wait until all questions do.
 
         Raises:
-            InputError: The predictor has learnt other scores than these; see ``predictor.pairing``.
+            InputError: The predictor has learnt other scores than these, and that is not allowed.
         """
-        self._pair(uses_template)
+        self.pair(uses_template)
         return Session(self, limits, traced=traced, idle_timeout=idle_timeout)
 
     def with_generator(self, generator: SampleGenerator) -> "OptScale":
@@ -205,61 +210,47 @@ class OptScale:
         other.generator = generator
         return other
 
-    def require_usable(self, policies: Sequence[Policy]) -> None:
-        """Checks that these policies can share samples and have what they need.
-
-        Raises:
-            InputError: One lacks a prior or a verifier, or they cannot share samples.
-        """
-        require_shareable(policies)
-        for policy in policies:
-            if policy.needs_prior and self.predictor is None and self.prior is None:
-                raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
-            if self.verifier is None and (self.selection or policy.selection) != "majority":
-                raise InputError(f"policy {policy.name!r} needs a verifier")
-
-    def predict(self, questions: Sequence[Question]) -> Prior:
-        """The predictor's priors of some questions.
-
-        Raises:
-            InputError: There is no predictor.
-        """
-        if self.predictor is None:
-            raise InputError("there is no predictor")
-        return self.predictor.predict_questions(questions, self._learnt)
-
     async def _run(
         self,
-        batch: Batch,
-        limits: Limits | None,
-        pool: str | Path | None,
-        traced: bool,
-        prompt_name: str,
+        questions: Sequence[Question],
         emit: Emit[Answer],
+        prompts: Prompts | None = None,
+        limits: Limits | None = None,
+        pool: str | Path | None = None,
+        traced: bool = True,
+        prompt_name: str = "given with each question",
     ) -> None:
-        self._pair(batch.prompts is None)  # first: the predictor may lend the verifier its score map
+        _require_askable(questions, prompts)
+        self.pair(prompts is None)  # before the store: the predictor may lend the verifier its score map
         joint = any(policy.joint for policy in self.policies)
-        keeper = None if pool is None else self._keeper(pool, batch, prompt_name)
+        store = (
+            None if pool is None else self._store(pool, questions, self.prompt.text if prompts is None else prompt_name)
+        )
         try:
-            async with Session(self, limits, keeper, traced, known_batch=True) as session:
-                await batch.answer(session, len(batch.questions) if joint else self.in_flight, emit)
+            async with Session(self, limits, store, traced, known_batch=True) as session:
+                at_once = len(questions) if joint else self.in_flight
+                await session.answer_all(questions, prompts, at_once, emit)
         finally:
-            if keeper is not None:
-                await keeper.close()
+            if store is not None:
+                await store.close()
 
-    def _pair(self, uses_template: bool) -> None:
-        """Finds out which of the predictor's sources these engines are."""
-        if self.predictor is None:
-            return
-        from optscale_predictor.predictor.provenance import lend_score_map, require_pairing, source_of_engines
-
-        config = self.predictor.config
-        live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
-        self._learnt = require_pairing(config, live, self.source, self.allow_source_mismatch)
-        lend_score_map(config, self._learnt, self.verifier)
-
-    def _keeper(self, pool: str | Path, batch: Batch, prompt_name: str) -> Keeper:
-        prompt = self.prompt.text if batch.prompts is None else prompt_name
+    def _store(self, pool: str | Path, questions: Sequence[Question], prompt: str) -> SampleStore:
         settings = {"generator": dict(self.generator.describe()), "prompt": prompt}
         scored = {"adapter": "none"} if self.verifier is None else dict(self.verifier.describe())
-        return Keeper(pool, batch.questions, settings, scored)
+        return SampleStore(pool, questions, settings, scored)
+
+
+def _require_askable(questions: Sequence[Question], prompts: Prompts | None) -> None:
+    """Checks that questions can be told apart, and that each has its prompt."""
+    seen: set[str] = set()
+    for question in questions:
+        if question.id in seen:
+            raise InputError(f"question id {question.id!r} occurs twice")
+        seen.add(question.id)
+    if prompts is not None and len(prompts) != len(seen):
+        raise InputError(f"{len(prompts)} prompts for {len(seen)} questions")
+
+
+def _in_order(questions: Sequence[Question], answers: Iterable[Answer]) -> list[Answer]:
+    index = {question.id: number for number, question in enumerate(questions)}
+    return sorted(answers, key=lambda answer: index[answer.question_id])

@@ -1,27 +1,24 @@
-"""One question on its way: decide, draw, score, decide again, until every policy has stopped.
+"""One question's run: decide, draw, score, decide again, until every policy has stopped.
 
-Several policies may share a question's samples. Each sees the first ones, as many as it has drawn, and is asked as if
-it were alone; a sample is drawn when the first of them wants it, and never twice. What is asked for at a time is the
-most that any of them wants, so which samples there are does not depend on who is faster.
+Several policies may share a question's samples. Each is asked as if it were alone and sees the first ones, as many as
+it has drawn; a sample is drawn when the first of them wants it, and never twice. What is asked for at a time is the
+most that any of them wants, so which samples there are does not depend on which policy is faster.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from optscale_predictor.backends.generators import Request, Sample, SamplingParams
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.deciding import DecidingStation, Seen
-from optscale_predictor.inference.drawing import DrawingStation
-from optscale_predictor.inference.sample_store import Keeper
-from optscale_predictor.inference.scoring import Scored, ScoringStation
-from optscale_predictor.inference.votes import Votes
+from optscale_predictor.inference.deciding import AnswerVotes, DecisionWorker, Observation
+from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer, SampleStore, ScoredSample
 from optscale_predictor.policies import CONTINUE, Policy, StopReason
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.questions.question import Question
 
-_ROUNDS = 8  # draws in a row of which the verifier refuses every sample, until the question is given up
+_REFUSED_DRAWS = 8  # in a row, of which the verifier refuses every sample, until the question is given up
 
 
 class SamplesRefusedError(RequestRefusedError):
@@ -29,15 +26,15 @@ class SamplesRefusedError(RequestRefusedError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionRequest:
     """A question as it is asked.
 
     Attributes:
         question: What verifier and predictor read.
         prompt: What the generator reads.
-        messages: A whole conversation in place of the prompt; see ``generators.Request``.
+        messages: A whole conversation in place of the prompt, pairs of role and content; empty where there is none.
         sampling: How its samples are drawn.
-        rank: Its place among all questions.
+        rank: Its number in the order of asking.
         prior: (mean, std, strength); None where there is none.
         policies: The policies, the primary one first.
         since: When it was asked, in the event loop's time.
@@ -56,22 +53,66 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Stations:
-    """The stations that all questions share."""
+class Workers:
+    """What all questions of a session share.
 
-    drawing: DrawingStation
-    scoring: ScoringStation
-    deciding: Callable[[Policy], DecidingStation]
-    keeper: Keeper | None
+    Attributes:
+        drawer: Draws samples.
+        scorer: Scores them.
+        decisions: Gives the worker that decides for a policy.
+        store: Where samples are kept; None: nowhere.
+    """
+
+    drawer: SampleDrawer
+    scorer: SampleScorer
+    decisions: Callable[[Policy], DecisionWorker]
+    store: SampleStore | None
+
+
+class _SampleLog:
+    """The samples of one question so far, and what they cost.
+
+    A sample that the verifier refuses cannot be shown to a policy. It is paid for all the same: its tokens are counted
+    with those of the next sample that can.
+    """
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.scores: list[float] = []
+        self.usable: list[bool] = []
+        self.votes = AnswerVotes()
+        self.tokens: list[int] = []
+        self.drawn = self.generated_tokens = self.prompt_tokens = 0
+        self._refused_tokens = 0
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def count_drawn(self, samples: Sequence[Sample]) -> None:
+        """Counts what was generated, before it is known what the verifier makes of it."""
+        self.drawn += len(samples)
+        self.generated_tokens += sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
+        self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
+
+    def add(self, one: ScoredSample) -> None:
+        self._refused_tokens += one.sample.num_tokens
+        if one.refusal is not None:
+            return
+        self.samples.append(one.sample)
+        self.scores.append(one.score)
+        self.usable.append(is_usable(one.answer, one.sample.finish_reason))
+        self.votes.answers.append(one.answer)
+        self.tokens.append(self._refused_tokens)
+        self._refused_tokens = 0
 
 
 @dataclass(eq=False)
-class _Follower:
+class _PolicyProgress:
     """How far one policy has got.
 
     Attributes:
         count: Samples that it has drawn.
-        wants: Samples that it should have before it is asked again.
+        total: Samples that it should have before it is asked again.
         reason: Why it stopped; ``CONTINUE`` while it has not.
         needed: Its last estimate of the samples needed.
         trace: Pairs (samples drawn, samples needed) at every decision.
@@ -79,34 +120,30 @@ class _Follower:
     """
 
     policy: Policy
-    station: DecidingStation
+    worker: DecisionWorker
     count: int = 0
-    wants: int = 0
+    total: int = 0
     reason: str = CONTINUE
     needed: float = float("nan")
     trace: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class Course:
-    """One question's way through the stations.
+class QuestionRun:
+    """One question on its way to its answer.
 
     Args:
-        asked: The question.
-        stations: The stations.
+        request: The question.
+        workers: What draws, scores and decides.
         traced: Whether every decision is kept.
     """
 
-    def __init__(self, asked: Asked, stations: Stations, traced: bool) -> None:
-        self._asked, self._stations, self._traced = asked, stations, traced
-        self._followers = [_Follower(policy, stations.deciding(policy)) for policy in asked.policies]
-        self._samples: list[Sample] = []
-        self._scores: list[float] = []
-        self._usable: list[bool] = []
-        self._votes = Votes()
-        self._tokens: list[int] = []  # each with those of refused samples before it
-        self._stored = stations.keeper.stored(asked.question.id) if stations.keeper is not None else []
-        self._drawn = self._spent = self._read = self._unpaid = self._cancelled = 0
+    def __init__(self, request: QuestionRequest, workers: Workers, traced: bool) -> None:
+        self._request, self._workers, self._traced = request, workers, traced
+        self._progress = [_PolicyProgress(policy, workers.decisions(policy)) for policy in request.policies]
+        self._log = _SampleLog()
+        self._stored = workers.store.stored(request.question.id) if workers.store is not None else []
+        self._cancelled = 0
         self._keeping: list[asyncio.Task[None]] = []
 
     async def run(self) -> Answer:
@@ -118,144 +155,129 @@ class Course:
             ServiceError: The generator or the verifier failed.
         """
         try:
-            async with asyncio.timeout_at(self._asked.deadline) as limit:
-                while wanted := await self._ask():
-                    if not await self._draw_to(wanted):
+            async with asyncio.timeout_at(self._request.deadline) as limit:
+                while total := await self._advance_all():
+                    if not await self._draw_to(total):
                         break
         except TimeoutError:
             if not limit.expired():  # somebody else's
                 raise
         finally:
+            # Outside the time limit: what was paid for is kept, also where the question has run out of time.
             if self._keeping:
                 await asyncio.gather(*self._keeping)
-        for follower in self._open():
-            self._stop(follower, StopReason.BUDGET.value)
-        answers = await asyncio.gather(*map(self._answer, self._followers))
-        object.__setattr__(answers[0], "others", tuple(answers[1:]))
-        return answers[0]
+        for progress in self._going():
+            self._stop(progress, StopReason.BUDGET.value)
+        first, *others = await asyncio.gather(*map(self._answer, self._progress))
+        return replace(first, others=tuple(others))
 
-    def _open(self) -> list[_Follower]:
-        return [follower for follower in self._followers if follower.reason == CONTINUE]
+    def _going(self) -> list[_PolicyProgress]:
+        return [progress for progress in self._progress if progress.reason == CONTINUE]
 
-    def _stop(self, follower: _Follower, reason: str) -> None:
-        follower.reason = reason
-        follower.count = min(max(follower.count, follower.wants), len(self._scores))
-        follower.seconds = asyncio.get_running_loop().time() - self._asked.since
+    def _stop(self, progress: _PolicyProgress, reason: str) -> None:
+        progress.reason = reason
+        progress.count = min(max(progress.count, progress.total), len(self._log))
+        progress.seconds = asyncio.get_running_loop().time() - self._request.since
 
-    async def _ask(self) -> int:
-        """Samples that the question should have; 0 where every policy has stopped."""
-        open_ = self._open()
-        if len(open_) == 1:
-            await self._advance(open_[0])
+    async def _advance_all(self) -> int:
+        """Asks every policy that goes on; samples that the question should have, 0 where all have stopped."""
+        going = self._going()
+        if len(going) == 1:  # by far the most frequent case, and a task of its own would cost as much as the decision
+            await self._advance(going[0])
         else:
-            await asyncio.gather(*map(self._advance, open_))
-        return max((follower.wants for follower in self._open()), default=0)
+            await asyncio.gather(*map(self._advance, going))
+        return max((progress.total for progress in self._going()), default=0)
 
-    async def _advance(self, follower: _Follower) -> None:
-        """Asks a policy until it stops or wants a sample that is not there."""
-        follower.count = follower.wants
-        while follower.count <= len(self._scores):
-            verdict = await follower.station.decide(self._seen(follower.count))
-            follower.needed = verdict.needed
+    async def _advance(self, progress: _PolicyProgress) -> None:
+        """Takes steps of a policy until it stops or wants a sample that is not there."""
+        progress.count = progress.total
+        while progress.count <= len(self._log):
+            step = await progress.worker.step(self._observation(progress.count))
+            progress.needed = step.needed
             if self._traced:
-                follower.trace.append((follower.count, verdict.needed))
-            if verdict.reason != CONTINUE:
-                follower.wants = follower.count
-                self._stop(follower, verdict.reason)
+                progress.trace.append((progress.count, step.needed))
+            progress.total = step.total
+            if step.reason != CONTINUE:
+                self._stop(progress, step.reason)
                 return
-            follower.wants = verdict.total
-            if follower.wants > len(self._scores):
+            if progress.total > len(self._log):
                 return
-            follower.count = follower.wants
+            progress.count = progress.total  # another policy has drawn these already, or it waits for the others
 
-    def _seen(self, count: int) -> Seen:
-        asked = self._asked
-        return Seen(asked.rank, self._scores, self._votes, self._tokens, self._usable, count, asked.prior)
+    def _observation(self, count: int) -> Observation:
+        log = self._log
+        return Observation(
+            self._request.rank, log.scores, log.votes, log.tokens, log.usable, count, self._request.prior
+        )
 
     async def _draw_to(self, total: int) -> bool:
         """Draws until the question has ``total`` scored samples; False where a limit does not allow it."""
-        in_vain = 0
-        while (missing := total - len(self._scores)) > 0:
+        refused_draws = 0
+        while (missing := total - len(self._log)) > 0:
             new = await self._next(missing)
             if new is None:
                 return False
             refusals = [one.refusal for one in new if one.refusal is not None]
-            in_vain = in_vain + 1 if len(refusals) == len(new) else 0
-            if in_vain == _ROUNDS:
-                name = self._asked.question.id
+            refused_draws = refused_draws + 1 if len(refusals) == len(new) else 0
+            if refused_draws == _REFUSED_DRAWS:
+                name = self._request.question.id
                 raise SamplesRefusedError(f"question {name!r}: the verifier refuses sample after sample: {refusals[0]}")
             for one in new:
-                self._take(one)
+                self._log.add(one)
         return True
 
-    async def _next(self, count: int) -> list[Scored] | None:
-        """The next samples, those of an earlier session first; None where the limits allow no more."""
+    async def _next(self, count: int) -> list[ScoredSample] | None:
+        """The next samples, those of an earlier run first; None where the limits allow no more."""
         if self._stored:
             new, self._stored = self._stored[:count], self._stored[count:]
-            self._note([one.sample for one in new])
+            self._log.count_drawn([one.sample for one in new])
             return new
-        first, keeper = self._drawn, self._stations.keeper
+        first, store, question = self._log.drawn, self._workers.store, self._request.question
         samples = await self._draw(count)
         if samples is None:
             return None
-        self._note(samples)
-        scored = await self._stations.scoring.score(self._asked.question, samples)
-        if keeper is not None:
-            task = asyncio.get_running_loop().create_task(keeper.keep(self._asked.question.id, first, scored))
+        self._log.count_drawn(samples)
+        scored = await self._workers.scorer.score(question, samples)
+        if store is not None:  # beside the next decision: writing takes longer than deciding
+            task = asyncio.get_running_loop().create_task(store.keep(question.id, first, scored))
             self._keeping.append(task)
         return scored
 
     async def _draw(self, count: int) -> list[Sample] | None:
-        asked = self._asked
-        request = Request(asked.question.id, asked.prompt, count, self._drawn, asked.messages)
+        asked = self._request
+        request = Request(asked.question.id, asked.prompt, count, self._log.drawn, asked.messages)
         try:
-            return await self._stations.drawing.draw(request, asked.sampling, asked.rank)
+            return await self._workers.drawer.draw(request, asked.sampling, asked.rank)
         except asyncio.CancelledError:
             self._cancelled += count
             raise
 
-    def _note(self, samples: Sequence[Sample]) -> None:
-        self._drawn += len(samples)
-        self._spent += sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
-        self._read = max(self._read, *(sample.prompt_tokens for sample in samples))
-
-    def _take(self, one: Scored) -> None:
-        self._unpaid += one.sample.num_tokens
-        if one.refusal is not None:
-            return
-        self._samples.append(one.sample)
-        self._scores.append(one.score)
-        self._usable.append(is_usable(one.answer, one.sample.finish_reason))
-        self._votes.answers.append(one.answer)
-        self._tokens.append(self._unpaid)
-        self._unpaid = 0
-
-    async def _answer(self, follower: _Follower) -> Answer:
-        count, policy = follower.count, follower.policy
-        scores = self._scores[:count]
-        chosen = await follower.station.choose(self._seen(count)) if count else None
-        sample = Sample("", 0, "", 0) if chosen is None else self._samples[chosen]
+    async def _answer(self, progress: _PolicyProgress) -> Answer:
+        count, policy, log = progress.count, progress.policy, self._log
+        scores = log.scores[:count]
+        chosen = await progress.worker.choose(self._observation(count)) if count else None
+        sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen]
         target = getattr(policy, "score_min", None)
-        best = max((score for score, usable in zip(scores, self._usable, strict=False) if usable), default=-1.0)
+        best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
         return Answer(
-            question_id=self._asked.question.id,
+            question_id=self._request.question.id,
             text=sample.text,
-            answer=None if chosen is None else self._votes.answers[chosen],
+            answer=None if chosen is None else log.votes.answers[chosen],
             score=float("nan") if chosen is None else scores[chosen],
             samples=count,
-            tokens=sum(self._tokens[:count]),
-            stop_reason=follower.reason,
+            tokens=sum(log.tokens[:count]),
+            stop_reason=progress.reason,
             scores=tuple(scores),
-            trace=tuple(follower.trace),
+            trace=tuple(progress.trace),
             policy=str(policy),
             hit=None if target is None else best >= target,
-            needed=follower.needed,
-            seconds=follower.seconds,
+            needed=progress.needed,
+            seconds=progress.seconds,
             finish_reason=sample.finish_reason,
             chosen_tokens=sample.num_tokens,
-            generated_samples=self._drawn,
-            generated_tokens=self._spent,
-            prompt_tokens=self._read,
+            generated_samples=log.drawn,
+            generated_tokens=log.generated_tokens,
+            prompt_tokens=log.prompt_tokens,
             cancelled_samples=self._cancelled,
         )
 

@@ -1,31 +1,32 @@
-"""A generator, a verifier and a policy held open on an event loop, for questions that come whenever they come."""
+"""Questions answered as they come, by a generator, a verifier and policies that are held open on an event loop."""
 
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
+from optscale_predictor._support.asyncio_bridge import Emit
+from optscale_predictor._support.worker_pool import run_workers
 from optscale_predictor.backends.generators import SamplingParams, open_session
-from optscale_predictor.errors import InputError, ServiceError
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
+from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.batch_worker import Rounds, Station
-from optscale_predictor.inference.deciding import DecidingStation
-from optscale_predictor.inference.drawing import DrawingStation
-from optscale_predictor.inference.limits import Limits, Spending
-from optscale_predictor.inference.question_run import Asked, Course, Stations
-from optscale_predictor.inference.sample_store import Keeper
-from optscale_predictor.inference.scoring import ScoringStation
+from optscale_predictor.inference.batch_worker import BatchWorker
+from optscale_predictor.inference.components import Components
+from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, Workers
+from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer, SampleStore
 from optscale_predictor.policies import Policy
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
 
-if TYPE_CHECKING:
-    from optscale_predictor.inference.optscale import OptScale
+#: What the generator reads, one a question: a text, or a conversation as pairs of role and content.
+Prompts = Sequence[str | tuple[tuple[str, str], ...]]
 
-_MOST_POLICIES = 64  # whose stations are remembered: clients may bring policies of their own
+_MOST_POLICIES = 64  # whose workers are remembered: clients may bring policies of their own
 _PRIORS_AT_ONCE = 64  # questions that a predictor reads together; the first need not wait for the last
 
 
@@ -33,50 +34,53 @@ class Session:
     """Answers questions one by one, as many at a time as are asked; an asynchronous context manager.
 
     Args:
-        scaler: Generator, verifier, predictor and policies.
+        components: Generator, verifier, predictor and policies.
         limits: On all questions of the session together.
-        keeper: Where samples are kept; nowhere by default.
+        store: Where samples are kept; nowhere by default.
         traced: Whether answers carry every decision.
         idle_timeout: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions wait
             for one; by default they wait until all questions do, so that equal seeds give equal samples.
         known_batch: Whether all questions are asked at once, so that it is the last answer that counts.
 
     Attributes:
-        spending: What was spent so far.
+        budget: What was drawn so far, and the tokens that may still be.
     """
 
-    spending: Spending
+    budget: TokenBudget
 
     def __init__(
         self,
-        scaler: "OptScale",
+        components: Components,
         limits: Limits | None = None,
-        keeper: Keeper | None = None,
+        store: SampleStore | None = None,
         traced: bool = True,
         idle_timeout: float | None = None,
         known_batch: bool = False,
     ) -> None:
-        self._scaler, self._limits, self._keeper, self._traced = scaler, limits or Limits(), keeper, traced
+        self._components, self._limits, self._store, self._traced = components, limits or Limits(), store, traced
         self._idle_timeout, self._known_batch = idle_timeout, known_batch
         self._ranks, self._open = count(), False
         self._answering: set[asyncio.Task[object]] = set()
         self._exits = AsyncExitStack()
-        self._stations_of: dict[Policy, DecidingStation] = {}
+        self._decisions_of: dict[Policy, DecisionWorker] = {}
         self._threads = ThreadPoolExecutor(1, "optscale-decide")
-        self._priors: Station[Question, tuple[float, float, float]] = Station(self._predict, most=_PRIORS_AT_ONCE)
+        self._priors: BatchWorker[Question, tuple[float, float, float]]
+        self._priors = BatchWorker(self._predict, batch_size=_PRIORS_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         """Opens the generator."""
-        draws = open_session(self._scaler.generator)
-        self.spending = Spending(self._limits)
+        draws = open_session(self._components.generator)
+        self.budget, self._started = TokenBudget(self._limits.max_tokens), asyncio.get_running_loop().time()
         self._rounds = Rounds()
-        draw_gate, self._joint_gate = self._rounds.gate(self._idle_timeout), self._rounds.gate()
-        scoring = ScoringStation(self._scaler.verifier)
-        self._exits.push_async_callback(scoring.close)
+        # Rounds of the engine come before those of a policy with a common budget, which decides on what they bring.
+        engine_barrier, self._joint_barrier = self._rounds.barrier(self._idle_timeout), self._rounds.barrier()
+        scorer = SampleScorer(self._components.verifier)
+        # Closed in the opposite order: the engine first, so that nothing is drawn for workers that are gone.
+        self._exits.push_async_callback(scorer.close)
         self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
-        drawing = DrawingStation(draws, self.spending, draw_gate, self._known_batch)
-        self._stations = Stations(drawing, scoring, self._station_of, self._keeper)
+        drawer = SampleDrawer(draws, self.budget, engine_barrier, self._known_batch)
+        self._workers = Workers(drawer, scorer, self._decisions, self._store)
         self._open = True
         return self
 
@@ -87,8 +91,8 @@ class Session:
         self._open = False
         for task in self._answering:
             task.cancel()
-        for station in self._stations_of.values():
-            await station.close()
+        for worker in self._decisions_of.values():
+            await worker.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._exits.__aexit__(kind, error, trace)
 
@@ -106,8 +110,8 @@ class Session:
         Args:
             question: The question.
             prompt: What the generator reads; by default the prompt template around the question.
-            messages: A whole conversation in place of the prompt; see ``generators.Request``.
-            policies: In place of the scaler's own, the primary one first.
+            messages: A whole conversation in place of the prompt, pairs of role and content.
+            policies: In place of the session's own, the primary one first.
             sampling: In place of the generator's own.
             seconds: Wall time that it may take, > 0, besides the session's limits.
 
@@ -121,8 +125,8 @@ class Session:
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._answering.add(task)
         try:
-            with self.place():
-                return await self.answer_in_place(question, prompt, messages, policies, sampling, seconds)
+            with self.under_way():
+                return await self._answer(question, prompt, messages, policies, sampling, seconds)
         except asyncio.CancelledError:
             if self._open or task.uncancel():  # the caller's own
                 raise
@@ -130,72 +134,91 @@ class Session:
         finally:
             self._answering.discard(task)
 
-    def place(self) -> "_Place":
-        """Counts one question as under way, also before it is asked: engines that work in rounds wait for it."""
-        return _Place(self._rounds)
+    async def answer_all(
+        self, questions: Sequence[Question], prompts: Prompts | None, at_once: int, emit: Emit[Answer]
+    ) -> None:
+        """Answers questions that are all known, each as soon as its turn comes.
 
-    async def answer_in_place(
+        Args:
+            questions: With distinct ids.
+            prompts: One a question; None: the prompt template around each.
+            at_once: Questions under way at once, >= 1.
+            emit: Awaited with each answer as it is found.
+
+        Raises:
+            RequestRefusedError: Some questions were refused for good; raised when all others are answered.
+            ServiceError: The generator or the verifier failed.
+        """
+        refused: list[str] = []
+
+        async def work(index: int) -> None:
+            asked = None if prompts is None else prompts[index]
+            prompt, messages = ("", asked) if isinstance(asked, tuple) else (asked, ())
+            await emit(await self._answer(questions[index], prompt, messages))
+
+        def refuse(index: int, error: RequestRefusedError) -> None:
+            name = questions[index].id
+            refused.append(str(error) if name in str(error) else f"question {name!r}: {error}")
+
+        # A worker counts as under way also between two questions, so that no round goes without its next one.
+        await run_workers(range(len(questions)), work, at_once, refuse, self.under_way)
+        if refused:
+            raise RequestRefusedError(f"{len(refused)} of {len(questions)} questions were refused; {refused[0]}")
+
+    def under_way(self) -> AbstractContextManager[None]:
+        """Counts a question as under way, also before it is asked: engines that work in rounds wait for it."""
+        return self._rounds.under_way()
+
+    async def _answer(
         self,
         question: Question,
-        prompt: str | None = None,
-        messages: tuple[tuple[str, str], ...] = (),
+        prompt: str | None,
+        messages: tuple[tuple[str, str], ...],
         policies: Sequence[Policy] | None = None,
         sampling: SamplingParams | None = None,
         seconds: float | None = None,
     ) -> Answer:
-        """As :meth:`answer`, where the caller holds a :meth:`place`."""
-        scaler, since = self._scaler, asyncio.get_running_loop().time()
+        """As :meth:`answer`, where the caller counts the question as under way."""
+        components, since = self._components, asyncio.get_running_loop().time()
         if policies is None:
-            policies = scaler.policies
+            policies = components.policies
         else:
-            scaler.require_usable(policies)
-        ends = [since + seconds] if seconds is not None else []
-        ends += [end for end in (self.spending.deadline(since),) if end is not None]
-        asked = Asked(
+            components.require_usable(policies)
+        ends = [self._limits.deadline(self._started, since), None if seconds is None else since + seconds]
+        request = QuestionRequest(
             question=question,
-            prompt=scaler.prompt(question.text) if prompt is None else prompt,
+            prompt=components.prompt(question.text) if prompt is None else prompt,
             messages=messages,
-            sampling=sampling or scaler.generator.sampling,
-            rank=next(self._ranks),
+            sampling=sampling or components.generator.sampling,
+            rank=next(self._ranks),  # before anything is awaited: ranks follow the order of asking
             prior=await self._prior(question),
             policies=policies,
             since=since,
-            deadline=min(ends, default=None),
+            deadline=min((end for end in ends if end is not None), default=None),
         )
-        return await Course(asked, self._stations, self._traced).run()
+        return await QuestionRun(request, self._workers, self._traced).run()
 
-    def _station_of(self, policy: Policy) -> DecidingStation:
-        found = self._stations_of.pop(policy, None)
+    def _decisions(self, policy: Policy) -> DecisionWorker:
+        """The policy's worker; least recently used ones are forgotten, and those that use them keep them."""
+        found = self._decisions_of.pop(policy, None)
         if found is None:
-            found = DecidingStation(policy, self._scaler.selection, self._traced, self._joint_gate, self._threads)
-        self._stations_of[policy] = found  # the last one is the one asked for last
-        if len(self._stations_of) > _MOST_POLICIES:  # those who use it have it
-            del self._stations_of[next(iter(self._stations_of))]
+            selection = self._components.selection
+            found = DecisionWorker(policy, selection, self._traced, self._joint_barrier, self._threads)
+        self._decisions_of[policy] = found
+        if len(self._decisions_of) > _MOST_POLICIES:
+            del self._decisions_of[next(iter(self._decisions_of))]
         return found
 
     async def _prior(self, question: Question) -> tuple[float, float, float] | None:
-        scaler = self._scaler
-        if scaler.predictor is not None:
+        components = self._components
+        if components.predictor is not None:
             return await self._priors.do(question)
-        return None if scaler.prior is None else _each(scaler.prior)[0]
+        return None if components.prior is None else _rows(components.prior)[0]
 
     def _predict(self, questions: Sequence[Question]) -> list[tuple[float, float, float]]:
-        return _each(self._scaler.predict(questions))
+        return _rows(self._components.predict(questions))
 
 
-class _Place:
-    """One question under way."""
-
-    def __init__(self, rounds: Rounds) -> None:
-        self._rounds = rounds
-
-    def __enter__(self) -> None:
-        self._rounds.join()
-
-    def __exit__(self, *_: object) -> None:
-        self._rounds.leave()
-
-
-def _each(prior: Prior) -> list[tuple[float, float, float]]:
+def _rows(prior: Prior) -> list[tuple[float, float, float]]:
     mean, std, strength = (part.ravel().tolist() for part in (prior.mean, prior.std, prior.strength))
     return list(zip(mean, std, strength, strict=True))

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaincc
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
-
-Ints = NDArray[np.int64]
 
 
 def vote_counts(answers: Ints) -> Ints:
@@ -31,9 +29,6 @@ def vote_counts(answers: Ints) -> Ints:
     flat = (group + samples * np.arange(questions)[:, None])[order >= 0]
     counts = np.bincount(flat, minlength=questions * samples).reshape(questions, samples)
     return -np.sort(-counts, -1)
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,47 +7,52 @@ fit, a posterior) does not depend on the setting, so it is computed the first ti
 from collections.abc import Callable, Hashable
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float, Int
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from optscale_predictor._support.arrays import Floats, Ints
 
 
 class PrefixMemo:
     """Values of prefixes, by a key that says what they are.
 
     Args:
-        num_questions: Questions, or rows: two orders of a question's samples are two rows.
-        depth: Most samples of a prefix.
+        num_questions: Questions, or rows: two orders of a question's samples are two rows; >= 0.
+        depth: Most samples of a prefix, >= 1.
     """
 
     def __init__(self, num_questions: int, depth: int) -> None:
         self._shape = (num_questions, depth + 1)
-        self._places: dict[Hashable, Ints] = {}
+        self._index: dict[Hashable, Ints] = {}  # of a prefix's value among those computed; -1 = not computed
         self._values: dict[Hashable, Floats] = {}
         self._sizes: dict[Hashable, int] = {}
 
-    def lookup(self, key: Hashable, rows: Ints, counts: Ints, compute: Callable[[Ints], Floats]) -> Floats:
-        """Values [rows, ...] of the prefixes of ``counts`` samples.
+    def lookup(
+        self,
+        key: Hashable,
+        rows: Int[Ints, " rows"],
+        counts: Int[Ints, " rows"],
+        compute: "Callable[[Int[Ints, ' some']], Float[Floats, 'some ...']]",
+    ) -> Float[Floats, "rows ..."]:
+        """The values of prefixes.
 
         Args:
             key: What is asked for, with all that it depends on besides the samples.
             rows: Which questions.
-            counts: How many of their first samples.
+            counts: How many of their first samples, in [0, depth].
             compute: Gives the values for some of the rows, by their positions in ``rows``.
         """
-        places = self._places.setdefault(key, np.full(self._shape, -1))
-        missing = np.flatnonzero(places[rows, counts] < 0)
+        index = self._index.setdefault(key, np.full(self._shape, -1))
+        missing = np.flatnonzero(index[rows, counts] < 0)
         if missing.size:
-            values = compute(missing)
-            start = self._append(key, values)
-            places[rows[missing], counts[missing]] = start + np.arange(missing.size)
-        return self._values[key][places[rows, counts]]
+            start = self._append(key, compute(missing))
+            index[rows[missing], counts[missing]] = start + np.arange(missing.size)
+        return self._values[key][index[rows, counts]]
 
     def _append(self, key: Hashable, values: Floats) -> int:
         start = self._sizes.get(key, 0)
         held = self._values.get(key, np.empty((0, *values.shape[1:])))
         if start + len(values) > len(held):
+            # Doubled: values come a few at a time, and copying all of them each time would be quadratic.
             grown = np.empty((max(2 * len(held), start + len(values)), *values.shape[1:]))
             grown[:start] = held[:start]
             self._values[key] = held = grown

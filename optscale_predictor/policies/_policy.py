@@ -2,6 +2,7 @@
 
 A policy is a pure function of what has been drawn, for a batch of questions at once. It keeps no state between calls,
 so the same policy over the same samples decides the same, live or replayed, one question at a time or thousands.
+``step`` is where it is asked.
 """
 
 from abc import ABC, abstractmethod
@@ -12,15 +13,13 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
 from optscale_predictor.stats.estimators import Prior
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 class StopReason(StrEnum):
@@ -40,40 +39,40 @@ class Draws:
     """What has been drawn so far for a batch of questions.
 
     Attributes:
-        scores: [questions, samples]; NaN = not drawn. Drawn samples come first in every row.
+        scores: In [0, 1]; NaN = not drawn. Drawn samples come first in every row.
         answer_source: ``answers``, or what finds them when they are first looked at: comparing answers takes time, and
             most policies look at scores alone.
-        tokens: [questions, samples], generated tokens; NaN = not drawn.
-        count: [questions], samples drawn.
+        tokens: Generated tokens; NaN = not drawn.
+        count: Samples drawn, >= 0.
         prior: One prior a question, or None.
         traced: Whether somebody reads the estimates of the samples needed (``Decision.needed``); a replay of thousands
             of settings does not, and saves their cost.
         memo: What earlier decisions computed from the same samples, or None.
         rows: The questions' rows in the memo.
-        hindsight: [questions, depth], the scores of all recorded samples, drawn or not, -inf for those that are not
-            usable; None in a live run. Only the bounds that no policy can beat may look.
-        usable: [questions, samples], or what broadcasts to it: whether a sample may be returned. One that was cut off
-            before it gave an answer is returned only where there is nothing else; by default all are usable.
+        hindsight: The scores of all recorded samples, drawn or not, -inf for those that are not usable; None in a
+            live run. Only the bounds that no policy can beat may look.
+        usable: Whether a sample may be returned. One that was cut off before it gave an answer is returned only where
+            there is nothing else; by default all are usable.
     """
 
-    scores: Floats
-    answer_source: Ints | Callable[[], Ints]
-    tokens: Floats
-    count: Ints
+    scores: Float[Floats, "questions samples"]
+    answer_source: Int[Ints, "questions samples"] | Callable[[], Int[Ints, "questions samples"]]
+    tokens: Float[Floats, "questions samples"]
+    count: Int[Ints, " questions"]
     prior: Prior | None
     traced: bool = True
     memo: PrefixMemo | None = None
-    rows: Ints | None = None
-    hindsight: Floats | None = None
-    usable: Bools = field(default_factory=lambda: np.ones((1, 1), np.bool_))
+    rows: Int[Ints, " questions"] | None = None
+    hindsight: Float[Floats, "questions depth"] | None = None
+    usable: Bool[Bools, "#questions #samples"] = field(default_factory=lambda: np.ones((1, 1), np.bool_))
 
     @cached_property
-    def answers(self) -> Ints:
-        """[questions, samples]; equal numbers in a row are equal answers, -1 = no answer found or not drawn."""
+    def answers(self) -> Int[Ints, "questions samples"]:
+        """Equal numbers in a row are equal answers, -1 = no answer found or not drawn."""
         return self.answer_source() if callable(self.answer_source) else self.answer_source
 
-    def take(self, questions: Ints) -> "Draws":
-        """Some of the questions."""
+    def take(self, questions: Int[Ints, " some"]) -> "Draws":
+        """The questions at these indices."""
         prior = None if self.prior is None else self.prior.broadcast_to(len(self.count)).take(questions)
         rows = None if self.rows is None else self.rows[questions]
         return replace(
@@ -88,23 +87,27 @@ class Draws:
             usable=np.broadcast_to(self.usable, self.scores.shape)[questions],
         )
 
-    def remember(self, key: Hashable, compute: "Callable[[Draws], Floats]") -> Floats:
-        """``compute`` of these draws, [questions, ...], taken from the memo where it is known.
+    def remember(
+        self, key: Hashable, compute: "Callable[[Draws], Float[Floats, 'some ...']]"
+    ) -> Float[Floats, "questions ..."]:
+        """``compute`` of these draws, taken from the memo where it is known.
 
-        The key says what is computed, with every setting that it depends on; the samples and the prior go without
-        saying.
+        Args:
+            key: What is computed, with every setting that it depends on. The samples and the prior go without saying.
+            compute: Gives one value, of any shape, for each question of the draws that it gets.
         """
         if self.memo is None or self.rows is None:
             return compute(self)
-        return self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
+        found: Floats = self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
+        return found
 
-    def best_score(self) -> Floats:
-        """Best score so far of a sample that is usable, [questions]; -inf where there is none."""
+    def best_score(self) -> Float[Floats, " questions"]:
+        """Best score so far of a sample that is usable; -inf where there is none."""
         known = ~np.isnan(self.scores) & self.usable
         return np.asarray(np.where(known, self.scores, -np.inf).max(-1, initial=-np.inf))
 
-    def mean_tokens(self) -> Floats:
-        """Mean tokens of a question's samples so far, [questions]: what the next is expected to cost; 0 before one."""
+    def mean_tokens(self) -> Float[Floats, " questions"]:
+        """Mean tokens of a question's samples so far: what the next is expected to cost; 0 before the first."""
         return np.asarray(np.nansum(self.tokens, -1) / np.maximum(self.count, 1))
 
 
@@ -113,15 +116,15 @@ class Decision:
     """What a policy says of each question.
 
     Attributes:
-        total: [questions], samples the question should have in total before it is asked about again.
+        total: Samples that the question should have in total before it is asked about again; may exceed the cap.
         reason: [questions], a :class:`StopReason`'s value, or ``CONTINUE``. A stopped question's total is ignored.
-        needed: [questions], the policy's present estimate of the samples needed (N*); NaN where it makes none, or
-            where nobody reads it.
+        needed: The policy's present estimate of the samples needed (N*), >= 1; NaN where it makes none, or where
+            nobody reads it.
     """
 
-    total: Ints
+    total: Int[Ints, " questions"]
     reason: NDArray[np.str_]
-    needed: Floats
+    needed: Float[Floats, " questions"]
 
 
 class Policy(ABC):
@@ -162,13 +165,26 @@ class Policy(ABC):
 
 
 def require_cap(max_samples: int) -> None:
-    """Checks a policy's cap."""
+    """Checks a policy's cap.
+
+    Raises:
+        InputError: It is below 1.
+    """
     if max_samples < 1:
         raise InputError(f"max_samples must be >= 1, got {max_samples}")
 
 
-def decide_by_need(draws: Draws, total: Ints, needed: Floats, max_samples: int) -> Decision:
-    """Stops where enough is drawn (``confident``) or the cap is reached (``budget``); else goes on to ``total``."""
+def decide_by_need(
+    draws: Draws, total: Int[Ints, " questions"], needed: Float[Floats, " questions"], max_samples: int
+) -> Decision:
+    """Stops where enough is drawn (``confident``) or the cap is reached (``budget``); else goes on.
+
+    Args:
+        draws: What was drawn.
+        total: Samples to go on to; at least one more than there are is asked for.
+        needed: Samples that are enough, >= 1; inf where no number is.
+        max_samples: Cap, >= 1.
+    """
     reason = np.select(
         [draws.count >= needed, draws.count >= max_samples],
         [StopReason.CONFIDENT.value, StopReason.BUDGET.value],

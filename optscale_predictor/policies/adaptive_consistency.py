@@ -17,7 +17,8 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from scipy.special import gammainc, gammaincinv
 
-from optscale_predictor.policies._agreement import ConsistencyRule, Floats, Ints, beats_runner_up
+from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.policies._agreement import ConsistencyRule, beats_runner_up
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import t as student_t
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.stats.estimators import ScoreStatistics
-
-Floats = NDArray[np.float64]
 
 _RANGE = np.linspace(-1, 1, 81)
 Z_GRID = 30 * (0.25 * _RANGE + 0.75 * _RANGE**3)  # standardised best so far, dense around 0

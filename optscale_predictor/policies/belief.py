@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Draws
 from optscale_predictor.stats.distributions import ParameterMixture, TruncatedNormal
@@ -19,7 +19,6 @@ from optscale_predictor.stats.estimators import Prior, fit_map, fit_posterior
 if TYPE_CHECKING:
     from optscale_predictor.stats.calibration import Calibration
 
-Floats = NDArray[np.float64]
 
 VAGUE = Prior(0.5, np.sqrt(1 / 12), 1.0)  # one sample's worth of "anything in [0, 1]", where no prior is given
 ESTIMATES = ("posterior", "plugin")

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
-
-Floats = NDArray[np.float64]
 
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(128))
 _QUANTILES = -np.log1p(-(_NODES + 0.5))  # of the unit exponential

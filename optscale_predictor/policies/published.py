@@ -21,8 +21,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import Decision, Draws, Floats, Policy, decide_by_need, require_cap
+from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap
 from optscale_predictor.stats.bound import num_samples, require_target
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.estimators import fit_map_gaussian, fit_mle

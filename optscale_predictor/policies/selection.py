@@ -1,14 +1,11 @@
 """Selection: which of a question's samples is returned as its answer."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Draws
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from optscale_predictor.questions.answers import has_ended
 
 SELECTIONS = ("best_score", "majority", "weighted_majority")
 
@@ -20,7 +17,7 @@ def is_usable(answer: str | None, finish_reason: str | None) -> bool:
         answer: The sample's answer; None where it has none.
         finish_reason: ``length`` for a sample that was cut off; any other, or None where it is not known, has ended.
     """
-    return answer is not None or finish_reason != "length"
+    return answer is not None or has_ended(finish_reason)
 
 
 def select(rule: str, draws: Draws) -> Ints:

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from optscale_predictor._support.arrays import Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Ints, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 
 

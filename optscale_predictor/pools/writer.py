@@ -20,7 +20,7 @@ from optscale_predictor.pools.manifest import new_manifest, register_scores, req
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import fit_table
 from optscale_predictor.pools.shards import list_shards, shard_name, shard_number, write_shard
-from optscale_predictor.questions.answers import are_correct, extract_answer
+from optscale_predictor.questions.answers import are_correct, extract_answer, has_ended
 from optscale_predictor.questions.question import Question, format_questions
 
 
@@ -34,7 +34,7 @@ def label_rows(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None]) 
     """
     for row in rows:
         if row.get("answer") is None and row.get("text") is not None:
-            row["answer"] = extract_answer(row["text"], ended=row.get("finish_reason") != "length")
+            row["answer"] = extract_answer(row["text"], ended=has_ended(row.get("finish_reason")))
     open_ = [row for row in rows if row.get("correct") is None]
     for row, right in zip(open_, compare_with_golds(open_, golds), strict=True):
         row["correct"] = right

@@ -1,4 +1,4 @@
-"""Sample sources for the loop: a recorded pool's arrays, or a generator with a verifier."""
+"""A pool's samples as arrays, in an order in which they might have been drawn: what policies are replayed over."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.answers import group_questions
-from optscale_predictor.replay.run_policy import Drawn
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ class RecordedSamples:
         return int(self.scores.shape[1])
 
     @cached_property
-    def hindsight(self) -> Floats:
-        """See ``loop.SampleSource``."""
+    def hindsight(self) -> Float[Floats, "questions samples"]:
+        """The scores of all samples, drawn or not; -inf for those that may not be returned."""
         return np.where(self.usable, self.scores, -np.inf)
 
     @classmethod
@@ -110,16 +107,6 @@ class RecordedSamples:
     def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "RecordedSamples":
         others = (change(self.tokens), change(self.correct), change(self.usable))
         return RecordedSamples(change(self.scores), lambda: change(self.answers), *others)
-
-    def draw(self, questions: Ints, drawn: Ints, totals: Ints) -> Drawn:
-        """See ``loop.SampleSource``."""
-        column = drawn[:, None] + np.arange(int((totals - drawn).max()))
-        place = questions[:, None], np.minimum(column, self.depth - 1)
-        return Drawn(self.scores[place], self.tokens[place], self.usable[place])
-
-    def answers_of(self, questions: Ints, width: int) -> Ints:
-        """See ``loop.SampleSource``."""
-        return self.answers[questions, :width]
 
 
 def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:

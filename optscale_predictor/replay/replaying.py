@@ -9,17 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.replay.recorded_samples import RecordedSamples
 from optscale_predictor.replay.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
-
-Floats = NDArray[np.float64]
 
 METRICS = ("accuracy", "score", "hit", "samples", "tokens")
 _PREFIXES_AT_ONCE = 2**16  # rows times depth; bounds the memory of a replay whatever the pool's size

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from optscale_predictor.inference.limits import Spending
+from optscale_predictor.inference.admission import TokenBudget
 from optscale_predictor.policies import StopReason
 from optscale_predictor.serving.api_errors import OUTCOMES, ApiError, api_error_of
 from optscale_predictor.serving.replies import EventStream, Reply
@@ -226,27 +226,27 @@ def _error_response(error: ApiError) -> web.Response:
 
 @dataclass(eq=False)
 class _SessionCounts(Collector):
-    """What the inference session has spent; it counts for itself."""
+    """What the inference session has drawn; it counts for itself."""
 
-    spending: Spending
+    budget: TokenBudget
 
     def collect(self) -> Iterator[Metric]:
         """Every count, as it is now."""
         cancelled = "Samples that were under way when nobody wanted them."
-        yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.spending.samples)
-        yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.spending.tokens)
-        yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.spending.cancelled)
+        yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.budget.samples)
+        yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.budget.tokens)
+        yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.budget.cancelled_samples)
 
 
 class Metrics:
     """The counts of one server, for Prometheus.
 
     Args:
-        spending: What the inference session has spent.
+        budget: What the inference session has drawn.
         admission: How many questions are answered, and wait.
     """
 
-    def __init__(self, spending: Spending, admission: Admission) -> None:
+    def __init__(self, budget: TokenBudget, admission: Admission) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter("optscale_requests", "Requests by outcome.", ["outcome"], registry=registry)
         self._stops = Counter("optscale_stops", "Answers by the reason to stop.", ["reason"], registry=registry)
@@ -258,7 +258,7 @@ class Metrics:
             ("optscale_requests_waiting", "Questions that wait.", lambda: admission.waiting),
         ):
             Gauge(name, about, registry=registry).set_function(read)
-        registry.register(_SessionCounts(spending))
+        registry.register(_SessionCounts(budget))
         ProcessCollector(registry=registry)
         for outcome in OUTCOMES:  # so that none is missing before it happens
             self._requests.labels(outcome)

@@ -126,7 +126,7 @@ async def opened(
 
 def _application(scaler: OptScale, session: Session, settings: ServeSettings) -> Application:
     handler = RequestHandler(session, settings)
-    metrics = Metrics(session.spending, handler.admission)
+    metrics = Metrics(session.budget, handler.admission)
     return Application(RequestParser(scaler, settings), handler, metrics, settings, int(time.time()))
 
 

@@ -21,7 +21,7 @@ from optscale_predictor.backends.server_replies import (
     told_tokens,
 )
 from optscale_predictor.errors import ServiceError
-from optscale_predictor.questions.answers import reopen_thinking
+from optscale_predictor.questions.answers import has_ended, reopen_thinking
 
 #: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
 TOKEN_IDS, LOGPROBS, ONE_BY_ONE = "token ids", "logprobs", "one by one"
@@ -133,7 +133,7 @@ class ReplyReader:
                 return None
             raise UnreadableReplyError(f"asked for {sent.count} samples, got {len(choices)}")
         endings = [self._ending(choice.get("finish_reason")) for choice in choices]
-        texts = [_text(choice, sent.chat, end == "length") for choice, end in zip(choices, endings, strict=True)]
+        texts = [_text(choice, sent.chat, not has_ended(end)) for choice, end in zip(choices, endings, strict=True)]
         tokens = self._counted(choices, texts, sent, told)
         if tokens is None:
             return None

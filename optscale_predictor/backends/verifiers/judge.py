@@ -18,7 +18,7 @@ from optscale_predictor.backends.verifiers._first_failures import FirstFailures
 from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.backends.verifiers.rubric import Rubric
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.questions.answers import strip_thinking
+from optscale_predictor.questions.answers import has_ended, strip_thinking
 
 _PART = 64  # samples whose scores are handed on together
 
@@ -137,7 +137,7 @@ class JudgeVerifier(Verifier):
     def _read(self, reply: Any) -> _Verdict:
         choice, usage = reply["choices"][0], reply.get("usage")
         tokens = prompt_tokens(usage) + (told_tokens(usage)[0] or 0)
-        if read_finish_reason(choice.get("finish_reason")) == "length":
+        if not has_ended(read_finish_reason(choice.get("finish_reason"))):
             return _Verdict(f"the judge's reply was cut off at {self._rubric.max_tokens} tokens", tokens)
         text = read_message(choice["message"], cut_off=False)
         return _Verdict(self._rubric.read(strip_thinking(text)), tokens)

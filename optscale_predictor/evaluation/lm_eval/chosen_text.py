@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Answer
-from optscale_predictor.questions.answers import strip_thinking
+from optscale_predictor.questions.answers import has_ended, strip_thinking
 
 _MARK = "optscale conversation: "
 
@@ -85,7 +85,7 @@ class ChosenText(str):
         """The text of an answer, and of those that share its samples."""
         others = tuple((other.policy, cls.of(other)) for other in answer.others)
         costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.hit)
-        return cls(strip_thinking(answer.text), *costs, others, answer.finish_reason != "length")
+        return cls(strip_thinking(answer.text), *costs, others, has_ended(answer.finish_reason))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle remakes it."""

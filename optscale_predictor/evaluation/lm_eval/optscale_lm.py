@@ -135,8 +135,8 @@ class OptScaleLM(LM):
         shown = not quiet and self._ranks.rank == 0
         answers = scaler.stream(
             questions,
-            prompts,
-            self._arguments.limits(),
+            prompts=prompts,
+            limits=self._arguments.limits(),
             pool=None if recording is None else recording.pool,
             traced=False,
             prompt_name=_template(requests[0]),

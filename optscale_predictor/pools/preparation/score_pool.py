@@ -24,6 +24,7 @@ from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import record_run, register_scores, update_manifest
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
 from optscale_predictor.pools.shards import count_rows
+from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
 _COMMIT_SECONDS = 30.0
@@ -159,7 +160,7 @@ def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
 
 
 def _answered(row: Mapping[str, Any], questions: Mapping[str, Question]) -> Answered:
-    return Answered(questions[row["question_id"]], row["text"], row["finish_reason"] != "length")
+    return Answered(questions[row["question_id"]], row["text"], has_ended(row["finish_reason"]))
 
 
 @dataclass

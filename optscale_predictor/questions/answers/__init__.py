@@ -20,7 +20,7 @@ from optscale_predictor.questions.answers.comparing import (
     group_questions,
     is_correct,
 )
-from optscale_predictor.questions.answers.reading import extract_answer, marked_answer, normalise
+from optscale_predictor.questions.answers.reading import extract_answer, has_ended, marked_answer, normalise
 from optscale_predictor.questions.answers.reading.sample_text import (
     join_thinking,
     opened_thinking,
@@ -39,6 +39,7 @@ __all__ = [
     "extract_gold",
     "group_answers",
     "group_questions",
+    "has_ended",
     "is_correct",
     "join_thinking",
     "marked_answer",

@@ -24,6 +24,7 @@ from optscale_predictor.backends.verifiers import (
 )
 from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.pools.schema import ScoreColumns
+from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
 REQUESTS = pa.schema(
@@ -137,7 +138,7 @@ class ScoringStage(_Stage):
             return self.failed(_SCORED, next(iter(batch["error"].drop_null().to_pylist()), self.error))
         rows = batch.select(["question_id", "question", "gold", "text", "finish_reason"]).to_pylist()
         items = [
-            Answered(Question(row["question_id"], row["question"], row["gold"]), text, reason != "length")
+            Answered(Question(row["question_id"], row["question"], row["gold"]), text, has_ended(reason))
             for row in rows
             for text, reason in zip(row["text"], row["finish_reason"], strict=True)
         ]

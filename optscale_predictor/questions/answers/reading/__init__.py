@@ -5,6 +5,6 @@ an answer is marked) and ``text_values`` (the value behind a mark, and the last 
 package it imports the typed values alone, which tell an answer from other words.
 """
 
-from optscale_predictor.questions.answers.reading.extracting import extract_answer, marked_answer, normalise
+from optscale_predictor.questions.answers.reading.extracting import extract_answer, has_ended, marked_answer, normalise
 
-__all__ = ["extract_answer", "marked_answer", "normalise"]
+__all__ = ["extract_answer", "has_ended", "marked_answer", "normalise"]

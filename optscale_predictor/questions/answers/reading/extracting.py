@@ -70,6 +70,15 @@ def extract_answer(text: str, ended: bool = True) -> str | None:
     return (normalise(value) or None) if value else None
 
 
+def has_ended(finish_reason: str | None) -> bool:
+    """Whether a sample's text ended by itself, and was not cut off where its tokens ran out.
+
+    Args:
+        finish_reason: ``length`` for a sample that was cut off; any other, or None where it is not known, has ended.
+    """
+    return finish_reason != "length"
+
+
 def marked_answer(text: str) -> str | None:
     """The answer that a whole text marks, a gold solution for example; None where it marks none."""
     marked = _marked(text)

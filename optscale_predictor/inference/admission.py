@@ -1,0 +1,249 @@
+"""Admission: when a question may draw its next samples, and whether it may at all.
+
+Three things hold a draw back. An engine takes so many requests at a time (:class:`PrioritySemaphore`), or it works in
+rounds, for every question under way at once (:class:`RoundBarrier`), and the run has limits (:class:`TokenBudget`).
+
+All of it lives on one event loop and needs no lock: nothing changes hands except where a coroutine awaits.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+from optscale_predictor.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What answering may cost at most. A question that meets a limit stops with ``budget`` and the samples it has.
+
+    Attributes:
+        max_tokens: Generated tokens of all questions together, >= 1; None: no limit.
+        max_seconds: Wall time of all questions together, > 0; samples under way then are cancelled.
+        question_seconds: Wall time of one question, > 0, from the time that it is asked.
+
+    Raises:
+        InputError: A limit is out of its range.
+    """
+
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    question_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks every range."""
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise InputError(f"max_tokens of all questions must be >= 1, got {self.max_tokens}")
+        for name in ("max_seconds", "question_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be > 0, got {value}")
+
+    def deadline(self, started: float, asked: float) -> float | None:
+        """When a question must stop, in the event loop's time; None: never.
+
+        Args:
+            started: When the run started, in the event loop's time.
+            asked: When the question was asked, likewise.
+        """
+        ends = [] if self.max_seconds is None else [started + self.max_seconds]
+        ends += [] if self.question_seconds is None else [asked + self.question_seconds]
+        return min(ends, default=None)
+
+
+class TokenBudget:
+    """What was drawn so far, and the tokens that may still be.
+
+    Tokens are set aside before they are generated, as many as the samples could have at most: how many a sample has is
+    known only when it is paid for, and the limit holds whatever the samples turn out to be.
+
+    Args:
+        max_tokens: Generated tokens of all samples together, >= 1; None: no limit.
+
+    Attributes:
+        samples: Samples drawn.
+        tokens: Tokens generated for them.
+        cancelled_samples: Samples that were under way when nobody wanted them any more.
+    """
+
+    def __init__(self, max_tokens: int | None = None) -> None:
+        self._max_tokens, self._reserved = max_tokens, 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self.samples = self.tokens = self.cancelled_samples = 0
+
+    async def reserve(self, tokens: int) -> bool:
+        """Sets tokens aside, waiting for samples under way where they may leave enough; False where they cannot."""
+        if self._max_tokens is None:
+            return True
+        while self.tokens + self._reserved + tokens > self._max_tokens:
+            if self.tokens + tokens > self._max_tokens or not self._reserved:
+                return False
+            released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(released)
+            await released
+        self._reserved += tokens
+        return True
+
+    def release(self, tokens: int) -> None:
+        """Gives back what :meth:`reserve` set aside; what was generated is counted in ``tokens``."""
+        if self._max_tokens is None:
+            return
+        self._reserved -= tokens
+        # All wake up and look again: the one that waits longest may need more than the others.
+        waiting, self._waiting = self._waiting, []
+        for released in waiting:
+            if not released.done():
+                released.set_result(None)
+
+
+class PrioritySemaphore:
+    """A semaphore whose next slot goes to the most urgent of those who wait, not to the first.
+
+    Args:
+        slots: How many may hold one at a time, >= 1.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: list[tuple[tuple[int, ...], int, asyncio.Future[None]]] = []
+        self._arrivals = count()  # orders equal priorities, and keeps heapq from comparing futures
+
+    @asynccontextmanager
+    async def acquire(self, priority: tuple[int, ...]) -> AsyncIterator[None]:
+        """Holds a slot while the block runs; of those who wait, the lowest priority gets the next one."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(priority)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _wait(self, priority: tuple[int, ...]) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._arrivals), future))
+        try:
+            await future
+        except asyncio.CancelledError:
+            # It may have been given a slot in the very turn in which it was cancelled; the slot would be lost.
+            if future.done() and not future.cancelled():
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        # A slot is handed over rather than freed, so that nobody who comes now overtakes those who wait.
+        while self._waiting:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)
+                return
+        self._free += 1
+
+
+class Rounds:
+    """Counts the questions under way, and opens a barrier when all of them wait at one.
+
+    Some work is best done in rounds: the samples of a batch engine depend on what shares their batch, and a policy with
+    a common budget looks at all questions. A round goes when no question is left on its way elsewhere, so it holds the
+    same questions in every run.
+    """
+
+    def __init__(self) -> None:
+        self._live = 0
+        self._barriers: list[RoundBarrier] = []
+        self._scheduled = False
+
+    def barrier(self, idle_timeout: float | None = None) -> "RoundBarrier":
+        """A barrier to wait at for the next round; rounds of barriers made earlier come first.
+
+        Args:
+            idle_timeout: Seconds, >= 0, for which those who wait do so at most while no round is under way, whoever
+                is still on the way; None: as long as it takes.
+        """
+        barrier = RoundBarrier(self, idle_timeout)
+        self._barriers.append(barrier)
+        return barrier
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Counts one more question as under way while the block runs; every round waits for it."""
+        self._live += 1
+        try:
+            yield
+        finally:
+            self._live -= 1
+            self.check()  # it may have been the last that the others waited for
+
+    def check(self) -> None:
+        """Sees whether a round may go, when everything that is ready to run has run."""
+        if not self._scheduled:
+            self._scheduled = True
+            # Later in the loop's queue: a question whose sample has just come is counted as waiting only once it runs.
+            asyncio.get_running_loop().call_soon(self._open_next)
+
+    def _open_next(self) -> None:
+        self._scheduled = False
+        waiting = sum(len(barrier.waiting) for barrier in self._barriers)
+        if waiting and waiting >= self._live:
+            next(barrier for barrier in self._barriers if barrier.waiting).open()
+
+
+class RoundBarrier:
+    """Where questions wait for a round; made by :meth:`Rounds.barrier`.
+
+    Args:
+        rounds: What opens it.
+        idle_timeout: Seconds, >= 0, after which it opens by itself while no round is under way; None: never.
+
+    Attributes:
+        waiting: The rank of everyone who waits.
+    """
+
+    def __init__(self, rounds: Rounds, idle_timeout: float | None = None) -> None:
+        self._rounds, self._idle_timeout = rounds, idle_timeout
+        self.waiting: dict[asyncio.Future[None], int] = {}
+        self._inside = 0
+        self._timed = False
+
+    @asynccontextmanager
+    async def round(self, rank: int) -> AsyncIterator[None]:
+        """Runs the block in the next round."""
+        await self.wait(rank)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._watch()
+
+    async def wait(self, rank: int) -> None:
+        """Returns when the next round goes; those of lower rank first, so that a round is the same in every run."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting[future] = rank
+        self._rounds.check()
+        self._watch()
+        try:
+            await future
+        finally:
+            self.waiting.pop(future, None)
+
+    def open(self) -> None:
+        """Lets all go that wait now."""
+        waiting, self.waiting = self.waiting, {}
+        for future in sorted(waiting, key=waiting.__getitem__):
+            if not future.done():
+                future.set_result(None)
+
+    def _watch(self) -> None:
+        if self._idle_timeout is not None and self.waiting and not self._inside and not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(self._idle_timeout, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timed = False
+        if not self._inside:
+            self.open()

@@ -1,0 +1,96 @@
+"""What answers questions (generator, verifier, predictor or prior, policies), checked to go together."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from optscale_predictor.backends.generators import Generator
+from optscale_predictor.backends.verifiers import Verifier
+from optscale_predictor.errors import InputError
+from optscale_predictor.inference.question_run import require_shareable
+from optscale_predictor.policies import Policy
+from optscale_predictor.questions.prompts import PromptTemplate
+from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.estimators import Prior
+
+if TYPE_CHECKING:
+    from optscale_predictor.predictor import OptScalePredictor
+
+
+class Components:
+    """Generator, verifier, predictor and policies that go together.
+
+    Args:
+        generator: Draws samples.
+        verifier: Scores them; may be None only for policies that look at answers alone.
+        policies: The stopping rules, which share the samples, the primary one first.
+        predictor: Gives each question its prior; without one ``prior`` serves all.
+        prior: A constant prior, used where there is no predictor.
+        prompt: The prompt around a question.
+        selection: How the answer is chosen among the samples; each policy's own rule by default.
+        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+
+    Raises:
+        InputError: A policy lacks what it needs, or the policies cannot share samples.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        verifier: Verifier | None,
+        policies: Sequence[Policy],
+        predictor: "OptScalePredictor | None" = None,
+        prior: Prior | None = None,
+        prompt: PromptTemplate | None = None,
+        selection: str | None = None,
+        source: str | None = None,
+        allow_source_mismatch: bool = False,
+    ) -> None:
+        self.generator, self.verifier, self.policies = generator, verifier, tuple(policies)
+        self.predictor, self.prior, self.prompt = predictor, prior, prompt or PromptTemplate()
+        self.selection, self.source, self.allow_source_mismatch = selection, source, allow_source_mismatch
+        self.require_usable(self.policies)
+        self._source_name: str | None = None
+
+    def require_usable(self, policies: Sequence[Policy]) -> None:
+        """Checks that these policies can share samples and have what they need.
+
+        Raises:
+            InputError: One lacks a prior or a verifier, or they cannot share samples.
+        """
+        require_shareable(policies)
+        for policy in policies:
+            if policy.needs_prior and self.predictor is None and self.prior is None:
+                raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
+            if self.verifier is None and (self.selection or policy.selection) != "majority":
+                raise InputError(f"policy {policy.name!r} needs a verifier")
+
+    def predict(self, questions: Sequence[Question]) -> Prior:
+        """The predictor's priors of some questions.
+
+        Raises:
+            InputError: There is no predictor.
+        """
+        if self.predictor is None:
+            raise InputError("there is no predictor")
+        return self.predictor.predict_questions(questions, self._source_name)
+
+    def pair(self, uses_template: bool) -> None:
+        """Finds out which of the predictor's sources generator and verifier are; before either is used.
+
+        A verifier of unbounded rewards takes over the map to [0, 1] that the predictor has learnt.
+
+        Args:
+            uses_template: Whether the prompt template is around each question, and not some other prompt.
+
+        Raises:
+            InputError: The predictor has learnt other scores than theirs, and that is not allowed.
+        """
+        if self.predictor is None:
+            return
+        from optscale_predictor.predictor.provenance import lend_score_map, require_pairing, source_of_engines
+
+        config = self.predictor.config
+        live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
+        self._source_name = require_pairing(config, live, self.source, self.allow_source_mismatch)
+        lend_score_map(config, self._source_name, self.verifier)

@@ -1,0 +1,233 @@
+"""A question's new samples: drawn by the generator, read and scored by the verifier, kept in a pool.
+
+The workers here are shared by all questions of a session, so that engine and verifier see large batches.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optscale_predictor.backends.generators import DrawSession, Request, Sample, SamplingParams
+from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
+from optscale_predictor.errors import InputError
+from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
+from optscale_predictor.inference.batch_worker import BatchWorker
+from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.questions.answers import extract_answer, has_ended
+from optscale_predictor.questions.question import Question
+
+_PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
+_APPENDED = 64  # samples that join a pool at a time: a table for a few would cost more than all else done with them
+_COLUMNS = ["text", "answer", "num_tokens", "finish_reason", "seed", "score", "refusal", "verifier_tokens"]
+
+
+@dataclass(frozen=True)
+class ScoredSample:
+    """A sample with what was found in it.
+
+    Attributes:
+        sample: The sample.
+        answer: The final answer in it; None where none was found.
+        score: In [0, 1]; NaN where the verifier refused it.
+        refusal: Why it did; None where it did not.
+        verifier_tokens: Tokens that the verifier read and wrote for it, >= 0.
+    """
+
+    sample: Sample
+    answer: str | None
+    score: float
+    refusal: str | None = None
+    verifier_tokens: int = 0
+
+
+class SampleDrawer:
+    """Draws samples, when the engine has room and the budget allows them.
+
+    Args:
+        session: The generator, held open.
+        budget: The tokens that may still be generated.
+        barrier: Where questions wait for an engine that works in rounds.
+        known_batch: Whether all questions were asked at once, so that it is the last answer that counts; else those
+            that were asked first go first.
+    """
+
+    def __init__(
+        self, session: DrawSession, budget: TokenBudget, barrier: RoundBarrier, known_batch: bool = False
+    ) -> None:
+        self._session, self._budget, self._barrier, self._known_batch = session, budget, barrier, known_batch
+        self._slots = PrioritySemaphore(session.at_once)
+
+    async def draw(self, request: Request, sampling: SamplingParams, rank: int) -> list[Sample] | None:
+        """The samples of a request; None where the budget does not allow them.
+
+        Args:
+            request: What is asked for.
+            sampling: How it is drawn.
+            rank: The question's number in the order of asking.
+        """
+        # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
+        async with self._admission(rank, request.first_index):
+            most = request.num_samples * sampling.max_tokens
+            if not await self._budget.reserve(most):
+                return None
+            try:
+                samples = await self._session.draw(request, sampling)
+            except asyncio.CancelledError:
+                self._budget.cancelled_samples += request.num_samples
+                raise
+            finally:
+                self._budget.release(most)
+            # In the same turn as the release: whoever it wakes up finds these tokens counted.
+            self._budget.samples += len(samples)
+            self._budget.tokens += sum(sample.num_tokens for sample in samples)
+            return samples
+
+    def _admission(self, rank: int, drawn: int) -> AbstractAsyncContextManager[None]:
+        if self._session.in_rounds:
+            return self._barrier.round(rank)
+        return self._slots.acquire(self._priority(rank, drawn))
+
+    def _priority(self, rank: int, drawn: int) -> tuple[int, ...]:
+        """Who goes first, lowest first.
+
+        A hard question draws a few samples at a time, one after the other, and nothing makes that faster. Of questions
+        that must all be answered, each is looked at once, and then those that have drawn most go first: the long ones
+        are under way early, and at the end the engine does not wait for one of them alone.
+        """
+        return (int(drawn > 0), -drawn, rank) if self._known_batch else (rank,)
+
+
+class SampleScorer:
+    """Finds the samples' final answers and has the verifier score them, those of many questions together.
+
+    Args:
+        verifier: The verifier; without one every score is 0, for policies that look at answers alone.
+    """
+
+    def __init__(self, verifier: Verifier | None) -> None:
+        self._verifier = verifier
+        parallel = _PARALLEL if verifier is not None and verifier.served else 1
+        self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
+        self._worker = BatchWorker(self._score, parallel)
+
+    async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
+        """The samples of one question, scored, in their order."""
+        return await self._worker.do((question, samples))
+
+    async def close(self) -> None:
+        """Lets go of the threads."""
+        await self._worker.close()
+
+    def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[ScoredSample]]:
+        items = [
+            Answered(question, sample.text, has_ended(sample.finish_reason))
+            for question, samples in batch
+            for sample in samples
+        ]
+        scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
+        found, start = [], 0
+        for _, samples in batch:
+            found.append([_scored(sample, scores, index) for index, sample in enumerate(samples, start)])
+            start += len(samples)
+        return found
+
+
+class SampleStore:
+    """Keeps every sample of a run in a pool, and has those of an interrupted run; to be closed.
+
+    Args:
+        folder: The pool; made where it does not exist.
+        questions: All questions of the run.
+        settings: What the samples depend on (generator, prompt); JSON types. A pool made with others refuses.
+        verifier: What makes the scores, as its ``describe`` says.
+
+    Raises:
+        InputError: The pool was made otherwise, or another process writes to it.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        questions: Sequence[Question],
+        settings: Mapping[str, object],
+        verifier: Mapping[str, object],
+    ) -> None:
+        self._writer = PoolWriter(folder, questions, settings, scores={"score": verifier})
+        try:
+            self._stored = _stored(self._writer.pool, {question.id for question in questions})
+        except BaseException:
+            self._writer.__exit__()
+            raise
+        self._waiting: list[tuple[str, int, list[Sample]]] = []
+        self._worker: BatchWorker[tuple[str, int, Sequence[ScoredSample]], None] = BatchWorker(self._append)
+
+    def stored(self, question_id: str) -> list[ScoredSample]:
+        """The question's samples of an earlier run, in their order, refused ones too; given out once."""
+        return self._stored.pop(question_id, [])
+
+    async def keep(self, question_id: str, first_index: int, samples: Sequence[ScoredSample]) -> None:
+        """Adds new samples of a question.
+
+        Args:
+            question_id: Whose they are.
+            first_index: The first one's index among the question's samples, >= 0.
+            samples: The samples, in the order drawn.
+        """
+        await self._worker.do((question_id, first_index, samples))
+
+    async def close(self) -> None:
+        """Commits what is left."""
+        await self._worker.close(wait=True)  # a batch under way is written before the pool is let go
+        try:
+            self._write()
+        finally:
+            self._writer.__exit__()
+
+    def _append(self, batch: Sequence[tuple[str, int, Sequence[ScoredSample]]]) -> list[None]:
+        self._waiting += [(name, first, [_with_score(one) for one in samples]) for name, first, samples in batch]
+        if sum(len(samples) for _, _, samples in self._waiting) >= _APPENDED:
+            self._write()
+        return [None] * len(batch)
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._writer.append_all(waiting)
+
+
+def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
+    answer = extract_answer(sample.text, has_ended(sample.finish_reason))
+    return ScoredSample(
+        sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
+    )
+
+
+def _with_score(one: ScoredSample) -> Sample:
+    score = None if one.refusal is not None else one.score
+    columns = (("score", score), ("refusal", one.refusal), ("verifier_tokens", one.verifier_tokens))
+    return replace(one.sample, columns=columns)
+
+
+def _stored(pool: Pool, wanted: set[str]) -> dict[str, list[ScoredSample]]:
+    found: dict[str, list[ScoredSample]] = {}
+    for row in pool.read(_COLUMNS).to_pylist():
+        name = row["question_id"]
+        if name not in wanted:
+            continue
+        mine = found.setdefault(name, [])
+        if row["sample_index"] != len(mine):
+            raise InputError(f"{pool.folder}: sample {len(mine)} of question {name!r} is missing; it cannot go on")
+        mine.append(_of_row(row, pool))
+    return found
+
+
+def _of_row(row: Mapping[str, Any], pool: Pool) -> ScoredSample:
+    if row["score"] is None and row["refusal"] is None:
+        raise InputError(f"{pool.folder}: some samples have no score; run: optscale score {pool.name}")
+    sample = Sample(row["text"], row["num_tokens"] or 0, row["finish_reason"] or "", row["seed"])
+    score = float("nan") if row["score"] is None else float(row["score"])
+    return ScoredSample(sample, row["answer"], score, row["refusal"], row["verifier_tokens"] or 0)

@@ -1,0 +1,105 @@
+"""One step of adaptive sampling: show a policy what was drawn, apply the caps to what it says, and say who draws next.
+
+The only place where that is decided. ``replay.run_policy`` steps all questions of a recorded pool together until none
+is left; a live run (``inference.deciding``) steps whichever questions ask at the same moment. What differs between the
+two is where samples come from and who waits for whom. A policy is a pure function of what it sees, so a question gets
+the same decisions in both, and a replayed result is what a live run over the same samples would have given.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+
+from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor.policies._policy import CONTINUE, Draws, Policy, StopReason
+
+
+@dataclass(frozen=True)
+class Step:
+    """What becomes of each question of a batch.
+
+    Attributes:
+        total: Samples that the question should have before the next step; its present count where it draws none.
+        reason: [questions], why it stops, a :class:`StopReason`'s value; ``CONTINUE`` where it does not.
+        needed: The policy's estimate of the samples needed, >= 1; NaN where it makes none.
+        wanted: Whether it draws. With a common budget a question that does not may still go on: it waits.
+    """
+
+    total: Int[Ints, " questions"]
+    reason: NDArray[np.str_]
+    needed: Float[Floats, " questions"]
+    wanted: Bool[Bools, " questions"]
+
+    @property
+    def going(self) -> Bool[Bools, " questions"]:
+        """Which questions are asked about again."""
+        return np.asarray(self.reason == CONTINUE)
+
+
+def take_step(
+    policy: Policy, draws: Draws, questions: Int[Ints, " some"] | None = None, depth: int | None = None
+) -> Step:
+    """Asks a policy about questions, once.
+
+    Args:
+        policy: The stopping rule. One with a common budget must be shown every question under way.
+        draws: What was drawn. Samples beyond a question's count are not shown to the policy.
+        questions: Indices of the questions to ask about; all by default.
+        depth: Samples that there are of each question, >= 1; as many as asked for by default.
+
+    Returns:
+        What becomes of ``questions``, in their order.
+
+    Raises:
+        InputError: The policy needs a prior, or samples of the future, and there are none.
+        RuntimeError: The policy lets a question go on without a further sample, which would never end.
+    """
+    seen = visible(draws, questions)
+    cap = policy.max_samples if depth is None else min(policy.max_samples, depth)
+    if policy.joint and cap < policy.max_samples:
+        # It must know who can draw at all: it would give a question that has every sample there is the others' turn.
+        policy = replace(policy, max_samples=cap)  # type: ignore[type-var]
+    decision = policy.decide(seen)
+    # A policy knows its own cap and not the depth, and may ask for samples beyond it: first the cap, then the total.
+    exhausted = (decision.reason == CONTINUE) & (seen.count >= cap)
+    reason = np.where(exhausted, StopReason.BUDGET.value, decision.reason)
+    total = np.minimum(decision.total, cap)
+    wanted = (reason == CONTINUE) & (total > seen.count)
+    if policy.joint:
+        # Whether a question draws later depends on what the others draw now: all go on, or all stop.
+        reason = np.full_like(reason, CONTINUE) if wanted.any() else _stopped(reason)
+    elif (wanted != (reason == CONTINUE)).any():
+        raise RuntimeError(f"policy {policy.name!r} lets a question go on and wants no further sample of it")
+    return Step(np.where(wanted, total, seen.count), reason, decision.needed, wanted)
+
+
+def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
+    """What of questions may be looked at: their first ``count`` samples, in arrays just wide enough for them.
+
+    Args:
+        draws: Arrays that may hold further samples, and the samples drawn of each question.
+        questions: Indices of the questions; all by default.
+    """
+    questions = np.arange(len(draws.count)) if questions is None else questions
+    count = draws.count[questions]
+    width = max(int(count.max(initial=0)), 1)
+    drawn = np.arange(width) < count[:, None]
+    part = np.s_[questions, :width]
+    usable = np.broadcast_to(draws.usable, draws.scores.shape)
+    return replace(
+        draws,
+        scores=np.where(drawn, draws.scores[part], np.nan),
+        answer_source=lambda: np.where(drawn, draws.answers[part], -1),
+        tokens=np.where(drawn, draws.tokens[part], np.nan),
+        count=count,
+        prior=None if draws.prior is None else draws.prior.broadcast_to(len(draws.count)).take(questions),
+        rows=None if draws.rows is None else draws.rows[questions],
+        hindsight=None if draws.hindsight is None else draws.hindsight[questions],
+        usable=drawn & usable[part],
+    )
+
+
+def _stopped(reason: NDArray[np.str_]) -> NDArray[np.str_]:
+    return np.where(reason == CONTINUE, StopReason.BUDGET.value, reason)

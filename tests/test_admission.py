@@ -1,0 +1,175 @@
+"""Admission: slots go to the most urgent and none is lost; rounds are complete and never stand still."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optscale_predictor.inference.admission import PrioritySemaphore, Rounds
+
+
+def test_the_most_urgent_gets_the_next_slot():
+    async def run():
+        slots, order = PrioritySemaphore(1), []
+
+        async def work(rank):
+            async with slots.acquire((rank,)):
+                order.append(rank)
+                await asyncio.sleep(0)
+
+        async with slots.acquire((0,)):
+            tasks = [asyncio.create_task(work(rank)) for rank in (5, 3, 9, 1)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        return order
+
+    assert asyncio.run(run()) == [1, 3, 5, 9]
+
+
+@pytest.mark.parametrize("given_first", [False, True])
+def test_who_leaves_takes_no_slot_along(given_first):
+    """Also where the slot was given at the very moment in which its taker left."""
+
+    async def run():
+        slots, entered = PrioritySemaphore(1), []
+
+        async def work(rank):
+            async with slots.acquire((rank,)):
+                entered.append(rank)
+
+        async with slots.acquire((0,)):
+            leaves, stays = (asyncio.create_task(work(rank)) for rank in (1, 2))
+            await asyncio.sleep(0)
+            if not given_first:
+                leaves.cancel()
+        if given_first:  # its future has its result, and it has not run yet
+            leaves.cancel()
+        await asyncio.wait_for(stays, 1)
+        await asyncio.gather(leaves, return_exceptions=True)
+        assert leaves.cancelled() and slots._free == 1
+        return entered
+
+    assert asyncio.run(run()) == [2]
+
+
+def test_a_failure_gives_the_slot_back():
+    async def run():
+        slots = PrioritySemaphore(1)
+        with pytest.raises(ZeroDivisionError):
+            async with slots.acquire((0,)):
+                raise ZeroDivisionError
+        async with asyncio.timeout(1), slots.acquire((0,)):
+            return True
+
+    assert asyncio.run(run())
+
+
+@given(
+    number=st.integers(1, 4),
+    work=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=20),
+)
+def test_never_more_than_there_are_and_none_is_lost(number, work):
+    """Each takes a slot (rank), stays for some turns of the event loop, and some leave at a turn of their own."""
+
+    async def run():
+        slots, inside, most = PrioritySemaphore(number), 0, 0
+
+        async def one(rank, turns):
+            nonlocal inside, most
+            async with slots.acquire((rank,)):
+                inside += 1
+                most = max(most, inside)
+                try:
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                finally:
+                    inside -= 1
+
+        tasks = [(asyncio.create_task(one(rank, turns)), leaves) for rank, turns, leaves in work]
+        for turn in range(13):
+            for task, leaves in tasks:
+                if leaves == turn and turn % 2:
+                    task.cancel()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
+        assert most <= number and inside == 0 and slots._free == number
+        assert all(task.cancelled() or task.exception() is None for task, _ in tasks)
+
+    asyncio.run(run())
+
+
+@given(
+    schedules=st.lists(
+        st.tuples(st.lists(st.integers(-3, 1), max_size=6), st.one_of(st.none(), st.integers(0, 15))),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_rounds_never_stand_still_and_are_complete(schedules):
+    """Random runs past two barriers (0, 1), with work elsewhere (-1 to -3 turns); some are cancelled at some turn."""
+
+    async def run():
+        rounds = Rounds()
+        barriers = [rounds.barrier(), rounds.barrier()]
+        elsewhere = 0  # questions under way that wait at no barrier
+        opened = []
+
+        async def question(rank, steps):
+            nonlocal elsewhere
+            with rounds.under_way():
+                elsewhere += 1
+                try:
+                    for step in steps:
+                        if step < 0:
+                            for _ in range(-step):
+                                await asyncio.sleep(0)
+                            continue
+                        elsewhere -= 1
+                        try:
+                            await barriers[step].wait(rank)
+                            opened.append((step, rank))
+                        finally:
+                            elsewhere += 1
+                finally:
+                    elsewhere -= 1
+
+        tasks = [asyncio.create_task(question(rank, steps)) for rank, (steps, _) in enumerate(schedules)]
+        for turn in range(16):
+            for task, (_, leaves) in zip(tasks, schedules, strict=True):
+                if leaves == turn:
+                    task.cancel()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert rounds._live == 0 and elsewhere == 0 and not any(barrier.waiting for barrier in barriers)
+        passed = sum(step >= 0 for steps, leaves in schedules if leaves is None for step in steps)
+        assert len(opened) >= passed
+        return opened
+
+    asyncio.run(run())
+
+
+@given(orders=st.permutations(range(6)), waits=st.lists(st.integers(0, 4), min_size=6, max_size=6))
+def test_a_round_is_the_same_in_every_run(orders, waits):
+    """All questions, the lowest rank first, whoever came first."""
+
+    async def run():
+        rounds, found = Rounds(), []
+        barrier = rounds.barrier()
+
+        async def question(rank):
+            with rounds.under_way():
+                for _ in range(waits[rank]):
+                    await asyncio.sleep(0)
+                for number in range(2):
+                    await barrier.wait(rank)
+                    found.append((number, rank))
+
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            for rank in orders:
+                group.create_task(question(rank))
+        return found
+
+    assert asyncio.run(run()) == [(number, rank) for number in range(2) for rank in range(6)]
