@@ -6,6 +6,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.cli.main import main
+from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes
 from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig
@@ -68,3 +69,15 @@ def refusal_of(capsys, *arguments):
     said = [line for line in error.splitlines() if line.strip() and "Loading weights" not in line]
     assert stopped.value.code == 2 and len(said) == 1 and said[0].startswith("optscale: error: "), error
     return said[0].removeprefix("optscale: error: ")
+
+
+def load_from(folder, **options):
+    return OptScalePredictor.from_pretrained(str(folder), **options)
+
+
+def refusal_to_load(folder, **options):
+    """The one line with which loading is refused."""
+    with pytest.raises(InputError) as raised:
+        load_from(folder, **options)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 700
+    return str(raised.value)

@@ -80,7 +80,7 @@ def require_pairing(
 
     Args:
         config: The predictor's.
-        live: Whose scores it is to predict; see ``source_records``.
+        live: Whose scores it is to predict, as :func:`source_of_pool` or :func:`source_of_engines` gives it.
         source: The one of the predictor's sources to use. By default the one that does not differ.
         allow_source_mismatch: Whether a difference does not matter.
 
@@ -107,7 +107,12 @@ def require_pairing(
 
 
 def first_difference(learnt: ScoreSource, live: ScoreSource) -> str | None:
-    """The first thing that is known of both sources and differs, in words; None where there is none."""
+    """The first thing that is known of both sources and differs, in words; None where there is none.
+
+    Args:
+        learnt: The predictor's source.
+        live: Whose scores it is to predict.
+    """
     for part in ("generator", "verifier"):
         mine, theirs = getattr(learnt, part), getattr(live, part)
         if mine is not None and theirs is not None and not _same_model(mine, theirs):
@@ -125,6 +130,11 @@ def first_difference(learnt: ScoreSource, live: ScoreSource) -> str | None:
 
 def lend_score_map(config: PredictorConfig, source: str | None, verifier: Verifier | None) -> None:
     """Gives a verifier of unbounded rewards the map to [0, 1] that the predictor has learnt, where it has none yet.
+
+    Args:
+        config: The predictor's.
+        source: The one of the predictor's sources that is used; None where there is one alone.
+        verifier: Changed in place; None where nothing scores.
 
     Raises:
         InputError: The predictor's record of the map is none.

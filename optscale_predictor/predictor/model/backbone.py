@@ -154,7 +154,12 @@ def hidden_layers(
 
 
 def num_layers(backbone: Any, layers: str) -> int:
-    """How many tensors :func:`hidden_layers` gives."""
+    """How many tensors :func:`hidden_layers` gives.
+
+    Args:
+        backbone: The model, with or without LoRA.
+        layers: ``last`` or ``all``.
+    """
     return 1 if layers == "last" else int(backbone.config.num_hidden_layers) + 1
 
 
@@ -173,7 +178,12 @@ class MeanPooling(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
     ) -> Float[Tensor, "questions width"]:
-        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        """One vector a question.
+
+        Args:
+            hidden: Hidden states of the tokens.
+            mask: 1 at real tokens, 0 at padding on either side.
+        """
         weight = mask[..., None].float()
         # `where`, not a product: what stands at padding may be NaN, and 0 * NaN is NaN.
         kept = torch.where(weight > 0, hidden.float(), 0.0)
@@ -186,7 +196,12 @@ class LastTokenPooling(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
     ) -> Float[Tensor, "questions width"]:
-        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        """One vector a question.
+
+        Args:
+            hidden: Hidden states of the tokens.
+            mask: 1 at real tokens, 0 at padding on either side.
+        """
         last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(-1)
         return hidden[torch.arange(len(hidden), device=mask.device), last].float()
 
@@ -205,7 +220,12 @@ class AttentionPooling(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "questions length width"], mask: Int[Tensor, "questions length"]
     ) -> Float[Tensor, "questions width"]:
-        """One vector a question; ``mask`` is 1 at real tokens, 0 at padding on either side."""
+        """One vector a question.
+
+        Args:
+            hidden: Hidden states of the tokens.
+            mask: 1 at real tokens, 0 at padding on either side.
+        """
         states = torch.where(mask[..., None] > 0, hidden.float(), 0.0)
         logits = (states @ self.query.float()) / states.shape[-1] ** 0.5
         weight = logits.masked_fill(mask == 0, -torch.inf).softmax(-1)

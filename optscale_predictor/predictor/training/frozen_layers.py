@@ -54,7 +54,12 @@ class FrozenLayers:
     def states(
         self, tokens: Int[Tensor, "questions length"], mask: Int[Tensor, "questions length"]
     ) -> tuple[Float[Tensor, "questions length width"], Float[Tensor, "questions widths"]]:
-        """The last frozen layer's output, and pooled states below it; ``mask`` is 1 at real tokens, 0 at padding."""
+        """The last frozen layer's output, and pooled states below it.
+
+        Args:
+            tokens: Padded on the right.
+            mask: 1 at real tokens, 0 at padding.
+        """
         caught: list[Any] = []
         hook = self._frozen[-1].register_forward_hook(lambda module, args, output: caught.append(output))
         was_training = self._predictor.training

@@ -89,7 +89,11 @@ class LastCheckpoint(ModelCheckpoint):
             self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Writes the state where it is due, or where the run is to stop."""
+        """Writes the state where it is due, or where the run is to stop.
+
+        Raises:
+            InterruptedRun: The user asked for it, on this device or another.
+        """
         asked = (
             trainer.strategy.reduce_boolean_decision(self._asked, all=False) if trainer.world_size > 1 else self._asked
         )
@@ -120,7 +124,7 @@ class LastCheckpoint(ModelCheckpoint):
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing; see :meth:`state_dict`."""
+        """Nothing was kept, so nothing is taken back."""
 
     def _write(self, trainer: pl.Trainer, validated: bool) -> Path:
         folder = Path(str(self.dirpath))

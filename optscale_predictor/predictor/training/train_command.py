@@ -121,19 +121,22 @@ def train_predictor(
         data = TargetData(str(targets), batch_size=batch_size, seed=seed)
         settings |= {"learning_rate": learning_rate, "sources": sources}
         module = PredictorModule(str(output), data.training_data, base_model, **settings)
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            logger=CSVLogger(_beside(str(output)), name="csv"),
-            callbacks=[Throughput()],
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(module, data)
+        _plain_trainer(epochs, output).fit(module, data)
     return output
+
+
+def _plain_trainer(epochs: int, output: Path) -> pl.Trainer:
+    return pl.Trainer(
+        max_epochs=epochs,
+        logger=CSVLogger(_beside(str(output)), name="csv"),
+        callbacks=[Throughput()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,  # batches are shared out by LengthBuckets
+    )
 
 
 def _run(args: list[str] | None) -> None:
