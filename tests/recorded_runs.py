@@ -1,5 +1,6 @@
 """Run records made from pools: policies run over the samples in the order drawn, as a live run would have them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -102,3 +103,30 @@ def _keep(folder, pool, drawn):
     wanted = dict(zip((question.id for question in pool.questions), drawn.tolist(), strict=True))
     with PoolWriter(folder, pool.questions, pool.manifest["settings"], 512, scores=pool.scores) as writer:
         writer.append_rows([row for row in pool.read().to_pylist() if row["sample_index"] < wanted[row["question_id"]]])
+
+
+def outcomes_of(folders, policy):
+    """Straight from the files: (question, outcome) of a policy, all runs."""
+    lines = [json.loads(line) for one in folders for line in (one / "outcomes.jsonl").read_text().splitlines()]
+    return [one for one in lines if one["policy"] == policy]
+
+
+def by_question(rows, key):
+    found = {}
+    for one in rows:
+        found.setdefault(one["question_id"], []).append(float(one[key]))
+    return np.array([np.mean(values) for values in found.values()])
+
+
+def named(comparison, policy):
+    return next(one for one in comparison.results if one.policy == str(parse_policy(policy)))
+
+
+def policy_runs(root, pools):
+    """Three seeds of three policies together, and seed 0 of two of them alone."""
+    made = [record_run(root / f"all{seed}", pool, seed=seed, seconds=40.0) for seed, pool in enumerate(pools)]
+    alone = [
+        record_run(root / name, pools[0], (policy,), seconds=seconds)
+        for name, policy, seconds in (("ours", OURS, 8.0), ("reference", REFERENCE, 30.0))
+    ]
+    return made + alone

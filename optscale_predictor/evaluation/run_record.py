@@ -83,7 +83,7 @@ class RunFacts:
     version: str = ""
 
     def same_run(self, other: "RunFacts") -> bool:
-        """Whether ``other`` is this run, at another time."""
+        """Whether ``other`` is this run, in another session: all but time, cost and version agrees."""
         names = ("task", "policies", "generator", "verifier", "predictor", "seed")
         # As JSON, which is what the record of an earlier session has been through.
         mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
@@ -128,7 +128,16 @@ class RecordWriter:
         self._file.close()
 
     def add(self, outcomes: list[PolicyOutcome]) -> None:
-        """Writes one question's outcomes, of every policy, together."""
+        """Writes one question's outcomes, of every policy, together.
+
+        Args:
+            outcomes: One a policy of the run.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        # One write and one flush a question: what a kill can cut short is the last question alone, and a question that
+        # has not a line of every policy is answered again.
         lines = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in outcomes)
         with explain_write_errors(self.folder / _OUTCOMES):
             self._file.write(lines)
@@ -136,7 +145,13 @@ class RecordWriter:
         self.finished.update(one.question_id for one in outcomes)
 
     def spend(self, seconds: float, samples: int, tokens: int) -> None:
-        """Adds to what the run cost so far, and writes it down."""
+        """Adds to what the run cost so far, and writes it down.
+
+        Args:
+            seconds: Wall time, >= 0.
+            samples: Drawn, >= 0.
+            tokens: Generated for them, >= 0.
+        """
         now = self.facts
         self.facts = replace(
             now,
@@ -222,11 +237,11 @@ class RunRecord:
                 yield _outcome(line, names, f"{path}:{number}")
 
 
-def _outcome(line: str, names: set[str], where: str) -> PolicyOutcome:
+def _outcome(line: str, names: set[str], location: str) -> PolicyOutcome:
     try:
         row = json.loads(line)
     except ValueError:
-        raise InputError(f"{where}: not JSON") from None
+        raise InputError(f"{location}: not JSON") from None
     if not isinstance(row, dict) or row.keys() != names:
-        raise InputError(f"{where}: not an outcome of a question")
+        raise InputError(f"{location}: not an outcome of a question")
     return PolicyOutcome(**row)

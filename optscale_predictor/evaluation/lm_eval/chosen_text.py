@@ -1,12 +1,8 @@
-"""Conversations on their way through lm-eval, which carries prompts as strings.
+"""Strings that carry more than their text through lm-eval, which passes prompts and replies on as strings.
 
-lm-eval hands a model the turns and takes back one string. Ours is the turns themselves as JSON, so that the engine, or
-its server, puts them into the model's own chat template.
-
-The answer that goes through lm-eval: a plain string that remembers what it cost.
-
-lm-eval hands a model's replies to the task as they are, so a string can carry more than its text. It survives pickling,
-and with it lm-eval's cache.
+A conversation goes as JSON: lm-eval hands a model the turns and takes back one string, and so the engine, or its
+server, can put them into the model's own chat template. A reply is a :class:`ChosenText`, a string that remembers what
+it cost: lm-eval hands it to the task as it is, and pickles it into its cache.
 """
 
 import json
@@ -21,7 +17,7 @@ _MARK = "optscale conversation: "
 
 
 def write_turns(turns: list[dict[str, str]]) -> str:
-    """A conversation as one string."""
+    """A conversation as one string, of turns with ``role`` and ``content``."""
     return _MARK + json.dumps(turns, ensure_ascii=False)
 
 
@@ -74,7 +70,7 @@ class ChosenText(str):
         others: "tuple[tuple[str, ChosenText], ...]" = (),
         ended: bool = True,
     ) -> Self:
-        """A string with its costs."""
+        """A string with its costs; the parameters are the class's attributes."""
         self = super().__new__(cls, text)
         self.samples, self.tokens, self.stop_reason, self.score = samples, tokens, stop_reason, score
         self.hit, self.others, self.ended = hit, others, ended

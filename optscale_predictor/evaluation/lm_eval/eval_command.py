@@ -19,6 +19,9 @@ RECORDS = "records"  # below --output_path
 def evaluate(args: list[str]) -> None:
     """Runs lm-eval with ``args``; ``--model optscale`` where they name no model.
 
+    Args:
+        args: lm-eval's flags, and ``--policies`` and ``--record``.
+
     Raises:
         InputError: Bad arguments of ours.
         MissingExtraError: lm-eval is not installed.

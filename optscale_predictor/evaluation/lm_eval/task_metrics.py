@@ -63,8 +63,8 @@ def short_names(labels: tuple[str, ...]) -> Mapping[str, str]:
     shared = Counter((name, setting) for name, settings in parsed.values() for setting in settings)
     names = {}
     for label, (name, settings) in parsed.items():
-        telling = [setting for setting in settings if shared[name, setting] < of_name[name]]
-        names[label] = ":".join(filter(None, (name, ";".join(telling))))
+        own = [setting for setting in settings if shared[name, setting] < of_name[name]]
+        names[label] = ":".join(filter(None, (name, ";".join(own))))
     return names
 
 

@@ -9,10 +9,11 @@ A file may say, besides what any of lm-eval's says:
     verdicts       by filter of a followed task, what follows ``exact_match`` in the name of its verdict
 
 A user says with ``--metadata``: ``{"questions": FILE}`` asks other questions, ``{"fewshot": FILE}`` takes the examples
-from a file. Both also take the names of ``question_sets``.
+from a file. Both also take the names of ``question_sets``. A user's questions are laid out in the columns of the public
+data set that they stand in for, so that a task reads them as it reads the data set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,9 +23,9 @@ from lm_eval.api.task import ConfigurableTask
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.task_metrics import higher_is_better, measure
 from optscale_predictor.evaluation.lm_eval.tasks.own_tasks import OwnVerdict, own_settings
-from optscale_predictor.evaluation.lm_eval.tasks.question_rows import described, question_rows, require_answers
 from optscale_predictor.questions.answers import extract_answer, is_correct, strip_thinking
-from optscale_predictor.questions.documents import GOLD
+from optscale_predictor.questions.documents import GOLD, ID, document_gold, document_id
+from optscale_predictor.questions.golds import gold_answer
 from optscale_predictor.questions.question import Question
 from optscale_predictor.questions.question_sets import PUBLIC, DatasetSource, load_question_set
 
@@ -49,7 +50,7 @@ class MeasuredTask(ConfigurableTask):
         self._solution: str | None = config.get("solution")
         self._verdicts: Mapping[str, str] = config.get("verdicts") or {"none": ""}
         metadata = config.get("metadata") or {}
-        self._asked, self._shown = (_name(metadata, key) for key in ("questions", "fewshot"))
+        self._questions, self._examples = (_name(metadata, key) for key in ("questions", "fewshot"))
         theirs = own_settings(self._follows) if self._follows else {}
         ours = {name: value for name, value in config.items() if name not in _OURS}
         if self._follows:
@@ -64,7 +65,7 @@ class MeasuredTask(ConfigurableTask):
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Loads the questions: a user's, or the data set's."""
         test = self.config.test_split
-        named = self._asked or (None if self._follows else self._question_set)
+        named = self._questions or (None if self._follows else self._question_set)
         if named is not None:
             self.dataset = {test: self._rows(load_question_set(named))}
         elif self._follows is None:
@@ -72,30 +73,30 @@ class MeasuredTask(ConfigurableTask):
         else:
             self._load(dataset_kwargs, **kwargs)
         prefix = (self._question_set or str(self.config.task)).replace(":", "/")
-        self.dataset[test] = described(self.dataset[test], prefix)
-        if self._shown is not None:
-            examples = load_question_set(self._shown)
-            require_answers(examples, self._shown)
-            self.dataset[_EXAMPLES] = described(self._rows(examples), _EXAMPLES)
+        self.dataset[test] = _described(self.dataset[test], prefix)
+        if self._examples is not None:
+            examples = load_question_set(self._examples)
+            _require_answers(examples, self._examples)
+            self.dataset[_EXAMPLES] = _described(self._rows(examples), _EXAMPLES)
 
     def build_all_requests(self, **kwargs: Any) -> None:
         """See lm-eval; first checks that there are as many examples as the prompt is to show."""
         wanted = int(self.config.num_fewshot or 0)
-        if wanted and self._asked and not self._shown:
+        if wanted and self._questions and not self._examples:
             raise InputError(
-                f"task {self.config.task}: {wanted} examples are wanted and {self._asked} is for asking; "
+                f"task {self.config.task}: {wanted} examples are wanted and {self._questions} is for asking; "
                 'name a file of examples, --metadata \'{"questions": …, "fewshot": "FILE"}\', or give --num_fewshot 0'
             )
-        if self._shown and wanted > len(self.dataset[_EXAMPLES]):
+        if self._examples and wanted > len(self.dataset[_EXAMPLES]):
             held = len(self.dataset[_EXAMPLES])
-            raise InputError(f"task {self.config.task}: {wanted} examples are wanted, {self._shown} holds {held}")
-        if self._asked or self._shown:
+            raise InputError(f"task {self.config.task}: {wanted} examples are wanted, {self._examples} holds {held}")
+        if self._questions or self._examples:
             # lm-eval keeps requests under the task's name and would ask one file's questions for another's.
             kwargs["cache_requests"] = False
         super().build_all_requests(**kwargs)
 
     def process_results(self, doc: Mapping[str, Any], results: list[str]) -> dict[str, float]:
-        """See lm-eval: the metrics of one document (``harness.metrics``)."""
+        """See lm-eval: the metrics of one document (``task_metrics``)."""
         if "bypass" in self._metric_fn_list:  # lm-eval's --predict_only
             return dict(super().process_results(doc, results))
         found = measure(results[0], partial(self._verdict, doc))
@@ -120,13 +121,13 @@ class MeasuredTask(ConfigurableTask):
     def _splits(self) -> dict[str, Any]:
         """What a user's files change of the splits."""
         changed: dict[str, Any] = {}
-        if self._asked:
+        if self._questions:
             # lm-eval warns where no split has examples; none is shown from this one (build_all_requests).
             changed = {"training_split": None, "validation_split": None, "test_split": "test", "fewshot_split": "test"}
-        return {**changed, "fewshot_split": _EXAMPLES} if self._shown else changed
+        return {**changed, "fewshot_split": _EXAMPLES} if self._examples else changed
 
     def _rows(self, questions: list[Question]) -> Any:
-        return question_rows(questions, PUBLIC.get(self._question_set or "", _PLAIN), self._solution)
+        return _question_rows(questions, PUBLIC.get(self._question_set or "", _PLAIN), self._solution)
 
     def _load(self, dataset_kwargs: dict[str, Any] | None, **kwargs: Any) -> None:
         """lm-eval's own way to the data set, its errors in one line."""
@@ -141,6 +142,11 @@ class MeasuredTask(ConfigurableTask):
             ) from error
 
 
+def answered_by_gold(rows: Any) -> Any:
+    """``rows`` whose ``answer`` is the final answer as we write it (``27``), where a data set says ``27.0``."""
+    return rows.remove_columns("answer").add_column("answer", rows[GOLD]) if "answer" in rows.column_names else rows
+
+
 def _name(metadata: Mapping[str, Any], key: str) -> str | None:
     value = metadata.get(key)
     if value is not None and (not isinstance(value, str) or not value):
@@ -151,3 +157,54 @@ def _name(metadata: Mapping[str, Any], key: str) -> str | None:
 def _of_documents(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that say what a document looks like, for the judge."""
     return {name: settings[name] for name in ("process_docs", "doc_to_text", "doc_to_target") if name in settings}
+
+
+def _question_rows(questions: Sequence[Question], columns: DatasetSource, solution: str | None = None) -> Any:
+    r"""A data set of these questions.
+
+    Args:
+        questions: At least one.
+        columns: How the data set that they stand in for calls its question and answer.
+        solution: Its column of worked solutions, where a task reads the answer there. A final answer alone becomes
+            one, ``\boxed{}`` around it.
+    """
+    import datasets
+
+    names = dict.fromkeys(name for question in questions for name in question.labels)
+    rows = [
+        {**{name: question.labels.get(name) for name in names}, **_row(question, columns, solution)}
+        for question in questions
+    ]
+    return datasets.Dataset.from_list(rows)
+
+
+def _described(rows: Any, prefix: str) -> Any:
+    """``rows`` with their questions' ids and final answers; ids are the rows' own or their numbers, after ``prefix``.
+
+    An answer that is not known is an empty text.
+    """
+    documents = list(rows)
+    if ID not in rows.column_names:
+        ids = [f"{prefix}/{document_id(document, str(number))}" for number, document in enumerate(documents)]
+        rows = rows.add_column(ID, ids)
+    if GOLD in rows.column_names:
+        return rows
+    return rows.add_column(GOLD, [document_gold(document) or "" for document in documents])
+
+
+def _require_answers(questions: Sequence[Question], location: str) -> None:
+    """Checks that every question can be shown as an example."""
+    for question in questions:
+        if not question.gold or not question.gold.strip():
+            raise InputError(f"{location}: question {question.id!r} has no answer, and examples need one")
+
+
+def _row(question: Question, columns: DatasetSource, solution: str | None) -> dict[str, str]:
+    given = question.gold or ""
+    final = gold_answer(given, f"question {question.id!r}") or ""
+    # GSM8K's form is the answer itself: examples show how it was worked out.
+    answer = given if "####" in given else final
+    row = {ID: question.id, str(columns.question): question.text, str(columns.gold): answer, GOLD: final}
+    if solution is not None:
+        row[solution] = given if "\\boxed{" in given else f"\\boxed{{{final}}}"
+    return row

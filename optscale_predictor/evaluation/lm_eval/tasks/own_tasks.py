@@ -19,20 +19,20 @@ from optscale_predictor.errors import InputError
 
 #: The folder of the installed lm-eval that its tasks lie in.
 OWN_TASKS = Path(lm_eval.tasks.__file__).parent
-# What a task is made of that its name and place in lm-eval's index do not say again.
+# What of an index entry says where a task belongs, and not what it is made of.
 _INDEX_ONLY = ("tag", "group", "task")
 
 
-def own_settings(place: str) -> dict[str, Any]:
+def own_settings(path: str) -> dict[str, Any]:
     """The settings of one of lm-eval's own tasks, by the names that its YAML files use; functions are functions.
 
     Args:
-        place: Its folder and name, ``gsm8k/gsm8k``.
+        path: Its folder and name, ``gsm8k/gsm8k``.
 
     Raises:
         InputError: The installed lm-eval has no such task.
     """
-    folder, _, task = place.partition("/")
+    folder, _, task = path.partition("/")
     entry = TaskManager(include_defaults=False, include_path=str(OWN_TASKS / folder)).task_index.get(task)
     if entry is None or entry.cfg is None:
         raise InputError(f"the installed lm-eval ({lm_eval.__version__}) has no task {task!r} in its folder {folder!r}")
@@ -52,8 +52,14 @@ class OwnVerdict:
         self._task = _Judge({**settings, **_ONLY_TEST}, documents)
 
     def __call__(self, document: Mapping[str, Any], text: str) -> dict[str, dict[str, float]]:
-        """The metrics of lm-eval's task, by the name of its filter and their own."""
+        """The metrics of lm-eval's task on one text, by the name of its filter and their own.
+
+        Args:
+            document: The question's document.
+            text: The reply that is judged.
+        """
         instance = Instance("generate_until", dict(document), ("", {}), 0, resps=[text])
+        # lm-eval applies filters to the instances of a whole run; a run of one text is the only way to one verdict.
         self._task._instances = [instance]
         self._task.apply_filters()
         return {
@@ -90,7 +96,7 @@ def _is_function(value: object) -> bool:
 
 
 def _function(value: str) -> Any:
-    place = Path(value)
-    module, _, name = place.name.rpartition(".")
-    folder = ".".join(place.parent.relative_to(OWN_TASKS).parts)
+    path = Path(value)
+    module, _, name = path.name.rpartition(".")
+    folder = ".".join(path.parent.relative_to(OWN_TASKS).parts)
     return getattr(import_module(f"lm_eval.tasks.{folder}.{module}"), name)

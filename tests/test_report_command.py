@@ -1,0 +1,118 @@
+"""``optscale report``: its files, and its errors in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from recorded_runs import OURS, outcomes_of, policy_runs, sums_pool
+
+from optscale_predictor.cli.main import main
+from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report import FILES, read_record
+from optscale_predictor.evaluation.report.report_tables import latex_text
+from optscale_predictor.pools import Pool
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pools")
+    return [sums_pool(folder / f"pool{seed}", seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folders(pools, tmp_path_factory):
+    return policy_runs(tmp_path_factory.mktemp("runs"), pools)
+
+
+def test_latex_says_what_it_was_given():
+    assert latex_text(r"a_b & 5% \x {~^} ± " + "\N{MINUS SIGN}1") == (
+        r"a\_b \& 5\% \textbackslash{}x \{\textasciitilde{}\textasciicircum{}\} $\pm$ $-$1"
+    )
+
+
+def test_the_command(folders, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["report", *map(str, folders[:3]), "--output", str(out), "--title", "Sums & <more> for $5_$x"])
+    printed = capsys.readouterr().out
+    assert ") less accurate than best_of_n (max_samples=8): " in printed.splitlines()[1]
+    names = ["curve.png", "curve.svg", "report.html", "table.json", "table.md", "table.tex", "tokens.png", "tokens.svg"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    found = json.loads((out / "table.json").read_text())
+    ours = outcomes_of(folders[:3], OURS)
+    assert found["policies"][0]["accuracy"]["mean"] == pytest.approx(np.mean([one["correct"] for one in ours]))
+    assert found["answer"] in (out / "table.md").read_text() and found["questions"] == 40
+    text = (out / "table.tex").read_text()
+    assert text.count(r"\begin{tabular}") == text.count(r"\bottomrule") == 2 and "asc\\_beta" in text
+    mean = np.mean([one["samples"] for one in ours])
+    assert f"{mean:.2f}" in (out / "table.md").read_text() and f"{mean:.2f} $\\pm$" in text
+    assert (out / "curve.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (out / "curve.svg").read_text()
+
+
+def test_the_same_runs_make_the_same_files(folders, tmp_path):
+    for name in ("a", "b"):
+        main(["report", str(folders[0]), "--output", str(tmp_path / name)])
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_command_over_a_pool(pools, tmp_path, capsys):
+    policies = "optscale:max_samples=8,score_min=0.8 best_of_n:max_samples=8"
+    main(["report", str(pools[0].folder), "--output", str(tmp_path / "out"), "--policies", policies, "--orders", "3"])
+    assert "of_n (max_samples=8)" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "out" / "table.json").read_text())["policies"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["{tmp}"], "neither a run's record (no run.json) nor a pool"),
+        (["{run}", "--reference", "best"], "no run has the reference 'best'"),
+        (["{pool}", "--policies", "best"], "unknown policy 'best'"),
+        (["{pool}", "--policies", " "], "no policies named"),
+        (["{pool}", "--orders", "0"], "orders must be >= 1"),
+        (["{pool}", "--policies", "oracle"], "needs a prior"),
+        (["{broken}"], "outcomes.jsonl:1: not JSON"),
+        (["{empty}"], "no question was finished under"),
+        (["{run}", "--output", "{run}/run.json"], "cannot write"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, says, folders, pools, tmp_path, capsys):
+    for name, content in (("broken", "{\n"), ("empty", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text((folders[0] / "run.json").read_text())
+        (tmp_path / name / "outcomes.jsonl").write_text(content)
+    places = {"tmp": tmp_path, "run": folders[0], "pool": Pool(pools[0].folder).folder}
+    places |= {name: tmp_path / name for name in ("broken", "empty")}
+    given = [one.format(**places) for one in arguments]
+    given += [] if "--output" in arguments else ["--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", *given])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and says in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seconds": "long"}, "run.json: seconds cannot be 'long'"),
+        ({"policies": "optscale"}, "run.json: policies cannot be 'optscale'"),
+        ({"generator": None}, "run.json: generator cannot be None"),
+    ],
+)
+def test_a_damaged_record_is_refused(folders, tmp_path, change, says):
+    (tmp_path / "outcomes.jsonl").write_text((folders[0] / "outcomes.jsonl").read_text())
+    content = json.loads((folders[0] / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(InputError, match=says):
+        read_record(tmp_path)
+
+
+def test_an_outcome_that_is_no_number_is_refused(folders, tmp_path):
+    (tmp_path / "run.json").write_text((folders[0] / "run.json").read_text())
+    first, *rest = (folders[0] / "outcomes.jsonl").read_text().splitlines()
+    (tmp_path / "outcomes.jsonl").write_text(
+        "\n".join([json.dumps({**json.loads(first), "samples": "many"}), *rest, ""])
+    )
+    with pytest.raises(InputError, match="not a number"):
+        read_record(tmp_path)

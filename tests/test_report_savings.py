@@ -1,0 +1,189 @@
+"""What is saved: Best-of-k, the reference, wall time, and the conclusion in words."""
+
+import json
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, policy_runs, record_run, sums_pool
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report import compare, read_record
+from optscale_predictor.evaluation.report.formatting import (
+    conclusion,
+    conclusion_against_reference,
+    conclusion_at_equal_accuracy,
+)
+from optscale_predictor.evaluation.report.report_tables import savings_table
+from optscale_predictor.evaluation.report.run_summary import run_times, speed_ups
+from optscale_predictor.evaluation.report.savings import expected_best
+from optscale_predictor.policies import Draws, parse_policy
+from optscale_predictor.policies.selection import select
+from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replay.replaying import Entry, replay
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pools")
+    return [sums_pool(folder / f"pool{seed}", seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folders(pools, tmp_path_factory):
+    return policy_runs(tmp_path_factory.mktemp("runs"), pools)
+
+
+@pytest.fixture(scope="module")
+def comparison(folders):
+    return compare([read_record(one) for one in folders[:3]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_best_of_k_is_the_mean_over_all_orders(seed):
+    """Brute force over every order, ties included: equal scores go to the sample drawn first."""
+    rng = np.random.default_rng(seed)
+    scores, values = rng.integers(0, 3, 5) / 2, rng.integers(0, 2, 5).astype(float)
+    found = expected_best(scores[None], values[None])[0]
+    orders = np.array(list(permutations(range(5))))
+    for number in range(1, 6):
+        drawn = np.where(np.arange(5) < number, scores[orders], np.nan)
+        chosen = select("best_score", Draws(drawn, np.full(drawn.shape, -1), drawn, np.full(len(drawn), number), None))
+        assert found[number - 1] == pytest.approx(values[orders[np.arange(len(orders)), chosen]].mean())
+
+
+def test_the_curve_is_what_a_replay_of_many_orders_approaches(pools, folders):
+    curve = compare([read_record(folders[0])]).curve
+    recorded = RecordedSamples.from_pool(pools[0])
+    for number in (1, 3, 8):
+        (row,) = replay([Entry(parse_policy(f"best_of_n:max_samples={number}"), "x")], recorded, num_orders=150)
+        assert curve.correct[:, number - 1].mean() == pytest.approx(row.accuracy.mean, abs=0.015)
+        assert curve.score[:, number - 1].mean() == pytest.approx(row.score.mean, abs=0.006)
+        assert number * curve.tokens.mean() == pytest.approx(row.tokens.mean, rel=0.01)
+    assert curve.depth == 8 and curve.runs == 1
+
+
+def test_large_pools_have_exact_chances():
+    values = np.arange(600.0)[None] / 600
+    found = expected_best(values, values)[0]
+    ranks = (np.arange(1, 601) / 601) * 601  # the expected greatest rank of k of n is k (n + 1) / (k + 1)
+    assert found == pytest.approx((ranks * 601 / (ranks + 1) - 1) / 600, rel=1e-9)
+
+
+def test_savings_against_the_reference_are_paired(comparison, folders):
+    ours, its = (outcomes_of(folders[:3], policy) for policy in (OURS, REFERENCE))
+    saving = comparison.reference_saving(named(comparison, OURS))
+    gap = by_question(ours, "correct") - by_question(its, "correct")
+    assert saving.difference.point == pytest.approx(gap.mean())
+    assert saving.difference.estimate.error == pytest.approx(gap.std(ddof=1) / np.sqrt(len(gap)), rel=0.1)
+    tokens = by_question(ours, "tokens"), by_question(its, "tokens")
+    assert saving.tokens.point == pytest.approx(1 - tokens[0].mean() / tokens[1].mean())
+    # The delta method's error of a ratio of means.
+    ratio = tokens[0].mean() / tokens[1].mean()
+    rest = (tokens[0] - ratio * tokens[1]) / tokens[1].mean()
+    assert saving.tokens.estimate.error == pytest.approx(rest.std(ddof=1) / np.sqrt(len(rest)), rel=0.15)
+
+
+def test_savings_at_equal_accuracy_are_read_off_the_curve(comparison):
+    result = named(comparison, OURS)
+    found = comparison.equal_best_of_k(result)
+    y, goal = comparison.curve.correct.mean(0), result.means["correct"].point
+    assert (np.diff(y) > 0).all() and y[0] < goal < y[-1] and not found.beyond
+    want = np.interp(goal, y, np.arange(1, 9))
+    assert found.number.point == pytest.approx(want)
+    assert found.saved_samples.point == pytest.approx(1 - result.means["samples"].point / want)
+    tokens = want * comparison.curve.tokens.mean()
+    assert found.saved_tokens.point == pytest.approx(1 - result.means["tokens"].point / tokens)
+    draws = [
+        np.interp(goal_, row, np.arange(1, 9))
+        for goal_, row in zip(
+            result.means["correct"].draws, comparison.resamples.weights @ comparison.curve.correct, strict=True
+        )
+    ]
+    assert np.median(found.number.draws) == pytest.approx(np.median(draws), rel=0.05)
+
+
+def test_a_policy_beyond_the_curve_saves_at_least_the_deepest(comparison):
+    result = named(comparison, OURS)
+    better = replace(comparison.curve, correct=np.minimum(comparison.curve.correct, 0.3))
+    found = replace(comparison, curve=better).equal_best_of_k(result)
+    assert found.beyond and found.beyond_share == 1 and found.number.point == 8
+    easy = replace(comparison.curve, correct=np.ones_like(comparison.curve.correct))
+    assert replace(comparison, curve=easy).equal_best_of_k(result).number.point == 1
+    shown = savings_table(replace(comparison, curve=better))
+    assert "No Best-of-k up to k = 8 is as accurate" in conclusion_at_equal_accuracy(replace(comparison, curve=better))
+    assert shown.rows[0][4] == "> 8" and shown.rows[0][5].startswith("≥ ")
+
+
+def test_only_evenly_drawn_samples_make_a_curve(folders, tmp_path, pools):
+    assert read_record(folders[0]).depth([f"q{number}" for number in range(40)]) == 8
+    assert read_record(folders[3]).depth([f"q{number}" for number in range(40)]) is None
+    mixed = record_run(tmp_path / "mixed", pools[0], (OURS, "best_of_n:max_samples=2"))
+    run = read_record(mixed)
+    counts = {run.samples.count(f"q{number}") for number in range(40)}
+    # Adaptive policies went on for some questions: only what everybody got counts.
+    assert min(counts) == 2 and len(counts) > 1 and run.depth([f"q{number}" for number in range(40)]) == 2
+
+
+def test_the_reference_may_be_a_point_of_the_curve(folders):
+    runs = [read_record(folders[0])]
+    found = compare(runs, "best_of_n:max_samples=3")
+    assert not found.reference.live and found.reference.means["samples"].point == 3
+    assert found.reference.means["correct"].point == pytest.approx(found.curve.correct[:, 2].mean())
+    with pytest.raises(InputError, match=r"no run has the reference 'best_of_n:max_samples=9'"):
+        compare(runs, "best_of_n:max_samples=9")
+    assert compare(runs, VOTES).reference.label == "asc_beta"
+
+
+def test_wall_time_is_against_the_reference_alone(folders):
+    found = {one.run: one for one in run_times(compare([read_record(one) for one in folders]))}
+    assert found["ours"].speed_up == pytest.approx(30 / 8)
+    spent = {name: json.loads((folders[0].parent / name / "run.json").read_text()) for name in ("ours", "reference")}
+    assert found["ours"].tokens_ratio == pytest.approx(spent["reference"]["tokens"] / spent["ours"]["tokens"])
+    said = f"optscale: {30 / 8:.2f} times as fast, with {found['ours'].tokens_ratio:.2f} times fewer tokens"
+    assert speed_ups(list(found.values()))[0].startswith(said)
+    # A run that had the reference among its policies paid for it too.
+    assert found["all0"].speed_up is None and found["reference"].speed_up is None
+    assert found["all0"].samples / found["all0"].seconds == pytest.approx(40 * 8 / 40)
+
+
+def test_the_answer_is_plain(comparison, folders):
+    mine, its = (by_question(outcomes_of(folders[:3], policy), "tokens").mean() for policy in (OURS, REFERENCE))
+    equal = comparison.equal_best_of_k(comparison.primary)
+    first, second = conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison)
+    assert (
+        first.startswith(f"optscale spends {mine:,.0f} tokens and ") and conclusion(comparison) == f"{first} {second}"
+    )
+    assert f"Best-of-k needs k = {equal.number.point:.1f} and {equal.tokens.point:,.0f} tokens: " in first
+    own = equal.saved_tokens.estimate
+    assert (
+        f"spends {100 * own.mean:.0f}% fewer tokens ({100 * own.low:.0f}% to {100 * own.high:.0f}%) and ".replace(
+            "(-", "(\N{MINUS SIGN}"
+        )
+        in first
+    )
+    gap = by_question(outcomes_of(folders[:3], OURS), "correct") - by_question(
+        outcomes_of(folders[:3], REFERENCE), "correct"
+    )
+    own = comparison.reference_saving(comparison.primary).difference.estimate
+    ends = f"{-100 * own.high:.1f} to {-100 * own.low:.1f}"
+    assert gap.mean() < 0 and second.startswith(
+        f"optscale is {-100 * gap.mean():.1f} points (95% interval {ends}) less accurate than best_of_n "
+    )
+    assert f"{100 * (1 - mine / its):.0f}% fewer tokens (" in second
+    better = conclusion_against_reference(compare([read_record(one) for one in folders[:3]], VOTES))
+    assert better.startswith("optscale is ") and " asc_beta" in better
+    assert all(len(sentence) < 200 for said in (first, second) for sentence in said.split(". "))
+    alone = compare([read_record(folders[3])])
+    assert conclusion(alone).startswith("optscale reaches accuracy ") and savings_table(alone) is None
+    assert conclusion(alone).endswith("No run is there to compare it with.")
+
+
+def test_what_cannot_be_told_apart_is_called_equal_as_far_as_one_can_tell(pools, tmp_path):
+    """A target that nothing reaches draws every sample, and answers what Best-of-N does."""
+    stubborn = "optscale:score_min=1.0,alpha=0.999999,max_samples=8,floor=0.0"
+    said = conclusion_against_reference(
+        compare([read_record(record_run(tmp_path / "run", pools[0], (stubborn, REFERENCE)))])
+    )
+    assert said.startswith("optscale is as accurate as best_of_n (max_samples=8), as far as 40 questions can tell: ")
