@@ -109,6 +109,7 @@ def assess(
     settings = settings or Settings()
     # What can be said at once is said before a model is loaded.
     opened = None if pool is None else Pool(pool)
+    # The config alone: the weights of a large base take minutes.
     config = _config(predictor)
     rows = read_sides(targets, config)
     train, held_out, dropped = two_sides(

@@ -218,6 +218,7 @@ def _ridge(name: str, features: tuple[Any, Any], moments: Floats, folds: Ints) -
         return np.stack([one.predict(known[left]) for one in fits], 1)
 
     others = _out_of_fold(folds, predict)  # [train, ridges, 2]
+    # Mean and deviation each have a best ridge of their own: what is noise to the one tells of the other.
     best = ((others - moments[:, None]) ** 2).mean(0).argmin(0)
     final = Ridge(alpha=RIDGES[best]).fit(known, moments)
     return Baseline(name, np.stack([others[:, best[0], 0], others[:, best[1], 1]], -1), final.predict(new))

@@ -125,6 +125,7 @@ def _compare(
 ) -> list[SamplesSaved]:
     """Savings of each trade-off against the first; of the first ``num_priors`` the first setting is the usual one."""
     names, first = list(trade_offs), next(iter(trade_offs.values()))
+    # The common hit rate is a share of what the first prior can reach, anew on every resample: differences are paired.
     most = (first.hits @ weights.T).max(0)
     at: dict[str, dict[float, AtHitRate]] = {name: {} for name in names}
     for share in shares:

@@ -89,6 +89,7 @@ def read_weights(path: Path, wanted: "Mapping[str, Tensor]") -> "dict[str, Tenso
             found = {name: opened.get_tensor(name) for name in wanted}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot read its weights: {' '.join(str(error).split())}") from error
+    # Infinite or missing weights give a number for every question all the same, and nobody would know.
     for name, tensor in found.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise InputError(f"{path}: tensor {_short(name)} holds numbers that are not finite")

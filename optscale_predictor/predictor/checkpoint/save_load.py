@@ -89,12 +89,14 @@ def save(predictor: PriorNetwork, folder: Path) -> None:
                 write_model(backbone, predictor.tokenizer, partial)
             else:
                 adapter.write_adapter(backbone, config.base_model, partial)
+            # Copies: safetensors refuses tensors that share memory.
             tensors = {name: part.detach().cpu().contiguous().clone() for name, part in _own_state(predictor).items()}
             save_file(tensors, partial / HEAD, {"format": "pt"})
             save_config(config, partial)
             (partial / CARD).write_text(render_card(config), encoding="utf-8")
             for path in sorted(partial.iterdir()):
                 os.replace(path, folder / path.name)
+            # Last, so that a save that fails half-way has taken nothing from the checkpoint before.
             _remove_other_layout(folder, config.merged)
     except OSError as error:
         raise InputError(f"{folder}: cannot write the checkpoint: {error.strerror or error}") from error

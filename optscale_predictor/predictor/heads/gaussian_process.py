@@ -127,6 +127,7 @@ class GaussianProcessHead(nn.Module):
             labels: Codes of the labels; None where nothing is known.
         """
         near = self.kernel(states, self.anchors)
+        # A cosine of 1 gives 1, one of 0 gives 1/e: the exponential of a kernel is a kernel.
         phrases = (torch.sparse.mm(self.gram_matrix(), grams.T).T - 1).exp()
         alike = (-(((lengths[:, None] - self.lengths) / self.length_scale) ** 2) / 2).exp()
         related = torch.where(source[:, None] == self.sources, 1.0, _OTHER_SOURCE)

@@ -136,6 +136,7 @@ def _solve_strength(
     surprise = np.log((targets[:, 0] - mean) ** 2 / std**2 + 1e-4) - (digamma(0.5) + np.log(2))
     smooth = _cross_fit(kernel, (surprise - surprise.mean())[:, None], np.full(len(mean), _STRENGTH_NOISE), fold)
     expected = surprise - smooth.residuals[:, 0]
+    # The evidence costs an integral a question, and two numbers are fitted: some of very many questions are enough.
     rows = np.random.default_rng(0).permutation(len(mean))[:_MOST_JUDGED]
     counts = observed.count.double().cpu().numpy()
     seen = ScoreStatistics(counts[rows], targets[rows, 0], targets[rows, 1] ** 2)
@@ -150,6 +151,7 @@ def _solve_strength(
 
     shift = float(np.clip(-surprise.mean(), -2.0, 4.0))
     corners = np.array([[shift, 0.0], [shift + 1, 0.0], [shift, 1.0]])
+    # A simplex needs no gradient: the loss is flat where strengths are clipped.
     options: Any = {"initial_simplex": corners, "xatol": 0.05, "fatol": 1e-4, "maxfev": 60}
     found = minimize(loss, corners[0], method="Nelder-Mead", options=options).x
     slope = max(float(found[1]), 0.0)
@@ -178,7 +180,7 @@ def _set_coordinates(head: GaussianProcessHead, pooled: Tensor) -> None:
     standard = (states - center) / scale
     _, vectors = torch.linalg.eigh(standard.T @ standard)
     projection = vectors.flip(-1)[:, : head.projection.shape[1]] / scale[:, None]
-    some = (states[:2000] - center) @ projection
+    some = (states[:2000] - center) @ projection  # all pairs of more would not fit in memory
     distance = torch.pdist(some).pow(2).median().clamp(min=1e-12)
     with torch.no_grad():
         head.center.copy_(center)

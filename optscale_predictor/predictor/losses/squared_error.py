@@ -175,6 +175,7 @@ def true_spread(target: Float[Floats, " questions"], error: Float[Floats, " ques
 def _parameters(mean: Floats, std: Floats) -> tuple[Floats, Floats]:
     """The paper's (mu, sigma) [2, questions], tamed, and their derivatives by (mean, std) [2, 2, questions]."""
     moments = map_moments(mean, std)
+    # The paper's sigma exists where the density is a bump, b < 0; elsewhere sigma is held at its largest.
     a, b = moments.members.a, np.minimum(moments.members.b, -0.5 / _LARGEST_SIGMA**2)
     free = moments.members.b <= b
     mu, sigma = -a / (2 * b), np.sqrt(-0.5 / b)

@@ -150,6 +150,7 @@ def fill_cache(
         if not path.exists():
             states, pooled = _compute(layers, predictor, tokens, _kind(precision), starts)
             folder.mkdir(parents=True, exist_ok=True)
+            # Renamed when whole: the fingerprint in its name is believed by later runs without a look inside.
             partial = path.with_suffix(".partial")
             save_file({"states": states, "pooled": pooled}, partial)
             partial.replace(path)
@@ -164,6 +165,7 @@ def _compute(
 ) -> tuple[Tensor, Tensor]:
     device = next(predictor.parameters()).device
     states = pooled = torch.empty(0)
+    # Longest first: where memory does not hold them, that is known at once and not after hours.
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]), reverse=True)
     while order:
         size = max(1, _BATCH_TOKENS // len(tokens[order[0]]))

@@ -228,6 +228,7 @@ def export(trainer: pl.Trainer, model: OptScalePredictor, head: HeadTraining, sh
     Raises:
         InputError: The folder cannot be written.
     """
+    # Taken back below: training goes on from the strengths that the loss has taught, not from the shifted ones.
     undo = head.shift_strength(shift)
     with _whole_weights(trainer, model):
         if trainer.is_global_zero:

@@ -100,6 +100,7 @@ class LastCheckpoint(ModelCheckpoint):
         if asked:
             path = self._write(trainer, False)
             raise InterruptedRun(path)
+        # A step of accumulated gradients has several batches; the state is due once.
         if trainer.global_step % self._every == 0 and trainer.global_step != self._written_at[0]:
             self._write(trainer, False)
 

@@ -210,6 +210,7 @@ class PredictorModule(pl.LightningModule):
         self.log_dict(values, rank_zero_only=False)
         if not self.trainer.sanity_checking and values[self.monitor] > self.best:
             self.best = values[self.monitor]
+            # Slow, so only for an epoch that is kept; the epochs were compared by the quick shift.
             shift = strength_shift(*judged)
             values = measure(shifted(held_out.prior, shift), held_out.seen)
             names = [source.name for source in self._data.sources]
@@ -243,6 +244,7 @@ class PredictorModule(pl.LightningModule):
         state = checkpoint.get("optscale")
         if not isinstance(state, dict):
             raise InputError("the checkpoint to resume from was not written by this training")
+        # Before the data's fingerprint: other settings give other tensors, and the first mistake is the one to name.
         wrong = kept ^ found.keys() or {name for name in kept if found[name].shape != own[name].shape}
         if wrong:
             raise InputError(f"the checkpoint to resume from is of other settings: tensor {min(wrong)!r} does not fit")

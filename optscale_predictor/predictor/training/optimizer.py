@@ -91,7 +91,7 @@ def make_optimizer(model: PriorNetwork, trainer: pl.Trainer, settings: Optimizer
         {"params": [part for name, part in named if name.startswith("backbone.") == inside], "lr": rate}
         for inside, rate in zip((True, False), rates, strict=True)
     ]
-    groups = [group for group in groups if group["params"]]
+    groups = [group for group in groups if group["params"]]  # a Gaussian-process head has no parameters of its own
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     steps = trainer.estimated_stepping_batches
     if steps == float("inf") and settings.schedule == "constant" and not settings.warmup_share:

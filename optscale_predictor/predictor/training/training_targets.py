@@ -183,6 +183,7 @@ def _sides(questions: list[str], split: DataSplit) -> list[str]:
     how = {"near_duplicates": split.near_duplicates, "same_numbers": split.same_numbers}
     if not split.test_share:
         return split_questions(questions, SplitRule(split.validation_share, split.seed, **how))  # type: ignore[arg-type]
+    # A seed of their own: the same test questions whatever share of the others validates.
     first = split_questions(questions, SplitRule(split.test_share, -1 - split.seed, **how))  # type: ignore[arg-type]
     rest = [question for question, side in zip(questions, first, strict=True) if side == TRAIN]
     share = split.validation_share / (1 - split.test_share)
