@@ -1,0 +1,102 @@
+"""Sufficient statistics against NumPy over the scores themselves, and the moments that fits to them have."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.stats.distributions.truncated_normal_fit import (
+    fit_moments,
+    fit_statistics,
+    fitted_moments,
+    standard_gradient,
+)
+from optscale_predictor.stats.estimators import ScoreStatistics
+
+score_lists = st.lists(st.floats(0, 1), max_size=9)
+
+
+def three(statistics):
+    return np.stack([statistics.count, statistics.mean, statistics.variance]).tolist()
+
+
+@given(rows=st.lists(score_lists, min_size=1, max_size=4))
+def test_statistics_are_those_of_the_scores_that_were_drawn(rows):
+    width = max(1, *(len(row) for row in rows))
+    scores = np.array([[*row, *[np.nan] * (width - len(row))] for row in rows])
+    found = ScoreStatistics.from_scores(scores)
+    wanted = [[len(row), np.mean(row) if row else 0.5, np.var(row) if row else 0.0] for row in rows]
+    assert np.allclose(np.array(three(found)).T, wanted, rtol=0, atol=1e-12)
+    mixed = np.random.default_rng(0).permuted(scores, axis=-1)  # whatever is not drawn may lie in between
+    assert np.array(three(ScoreStatistics.from_scores(mixed))) == pytest.approx(np.array(three(found)), abs=1e-12)
+
+
+@given(first=score_lists, second=score_lists)
+def test_blending_is_putting_the_scores_together(first, second):
+    blended = ScoreStatistics.from_scores(first or [np.nan]).blend(ScoreStatistics.from_scores(second or [np.nan]))
+    both = ScoreStatistics.from_scores([*first, *second, np.nan])
+    assert three(blended) == pytest.approx(three(both), abs=1e-12)
+
+
+@pytest.mark.parametrize("scores", [[0.5, 1.0000001], [-1e-9, 0.5], [[0.1, 0.2], [np.nan, 7.0]], [np.inf]])
+def test_scores_outside_are_named(scores):
+    bad = np.ravel(scores)
+    bad = bad[(bad < 0) | (bad > 1)][0]
+    with pytest.raises(InputError, match=rf"scores must lie in \[0, 1\] \(NaN = not drawn\), got {bad}"):
+        ScoreStatistics.from_scores(scores)
+    assert three(ScoreStatistics.from_scores([0.0, 1.0])) == [2, 0.5, 0.25]
+
+
+def statistics(count, mean, variance):
+    return ScoreStatistics(*(np.array(part, float) for part in (count, mean, variance)))
+
+
+def test_fits_have_the_moments_of_the_data_moved_inside_what_is_possible():
+    mean, variance = fitted_moments(
+        statistics([0, 3, 3, 3, 3, 1], [0.9, 0.3, 0.0, 1.0, 0.5, 0.4], [0.01, 0.02, 0, 0, 0.25, 0])
+    )
+    assert mean == pytest.approx([0.5, 0.3, 1e-6, 1 - 1e-6, 0.5, 0.4], rel=1e-12)
+    bimodal = (1 - 1e-4) / 4
+    assert variance == pytest.approx([1 / 12, 0.02, 1e-12, 1e-12, bimodal, 1e-12], rel=1e-9)
+    uniform = fit_statistics(statistics([0, 5], [0.9, 0.7], [0.2, 0.01]))
+    assert uniform.cdf([0.3, 0.3])[0] == pytest.approx(0.3) and uniform.mean()[1] == pytest.approx(0.7)
+    assert uniform.std()[1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance"),
+    [(0.5, 0.2501), (0.5, -1e-9), (-0.1, 0.0), (1.1, 0.0), (np.nan, 0.1), (0.5, np.nan), (0.9, 0.1)],
+)
+def test_moments_that_no_scores_have_are_named(mean, variance):
+    fit_moments([0.0, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 0.25])
+    with pytest.raises(InputError, match="no scores in"):
+        fit_moments([0.5, mean], [0.01, variance])
+
+
+def test_the_gradient_says_how_far_a_fit_is_from_its_maximum():
+    """In units of the fit's own spread: 0 at it; a mean that is off by one tenth of a deviation gives a tenth."""
+    fit = fit_moments([0.5, 0.5], [0.0025, 0.0025])
+    off = standard_gradient(fit, np.array([0.5, 0.505]), np.array([0.0025, 0.0025]))
+    assert off[0] < 1e-9 and off[1] == pytest.approx(0.1, rel=1e-6)
+    wider = standard_gradient(fit, np.array([0.5, 0.5]), np.array([0.005, 0.00375]))
+    assert wider == pytest.approx([1.0, 0.5], rel=1e-6)
+
+
+@pytest.mark.parametrize("power", [-0.5, -2, -4, -5.5])
+def test_fits_at_every_scale_and_place_have_their_moments(power):
+    """From nearly all mass at the two ends to a peak a millionth wide, near both ends and between them."""
+    rng = np.random.default_rng(0)
+    mean = np.concatenate(
+        [rng.uniform(0.01, 0.99, 40), 10.0 ** rng.uniform(-5, -1, 20), 1 - 10.0 ** rng.uniform(-5, -1, 20)]
+    )
+    greatest = mean * (1 - mean)
+    variance = np.minimum(
+        (10**power * rng.uniform(0.3, 3, mean.size)) ** 2, greatest * rng.uniform(0.1, 0.9995, mean.size)
+    )
+    fit = fit_moments(mean, variance)
+    assert np.abs(fit.mean() - mean).max() < 1e-8
+    assert np.abs(fit.mean() - mean) == pytest.approx(np.zeros(mean.size), abs=1e-8)
+    assert np.all(np.abs(fit.mean() - mean) <= 2e-9 * np.sqrt(variance) + 1e-14)
+    assert fit.std() ** 2 == pytest.approx(variance, rel=1e-6)
+    assert np.all(standard_gradient(fit, mean, variance) <= 1e-8)
