@@ -12,8 +12,7 @@ from synthetic_pool import write_pool
 
 from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
-from optscale_predictor.backends.verifiers.function import FunctionVerifier
-from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.backends.verifiers.model_free import FunctionVerifier, GoldVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool

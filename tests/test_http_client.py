@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from optscale_predictor.backends import http_client
-from optscale_predictor.backends.http_client import JsonService, UnreadableReplyError
+from optscale_predictor.backends.http_client import JsonService
+from optscale_predictor.backends.server_replies import UnreadableReplyError
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError, UnreachableError
 
 

@@ -10,7 +10,7 @@ from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.model_loading import resolve_model
-from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy

@@ -21,10 +21,9 @@ from vllm_server import serving_vllm
 from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.process_verifier import StepSettings
 from optscale_predictor.backends.verifiers.reward_model import RewardModel
-from optscale_predictor.backends.verifiers.served_process_reward_model import ServedProcessRewardModel
-from optscale_predictor.backends.verifiers.served_reward_model import ServedRewardModel
-from optscale_predictor.backends.verifiers.steps import StepSettings
+from optscale_predictor.backends.verifiers.served_reward_models import ServedProcessRewardModel, ServedRewardModel
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.questions.question import Question
 
@@ -102,7 +101,7 @@ def test_tokens_that_the_server_knew_are_not_counted(folders: dict[str, str]) ->
 def test_a_server_that_does_not_give_what_is_read_is_refused(
     folders: dict[str, str], name: str, fault: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optscale_predictor.backends.verifiers._pooling_endpoint.PROBE_RETRIES", 0)
+    monkeypatch.setattr("optscale_predictor.backends.verifiers.vllm_endpoint.PROBE_RETRIES", 0)
     layout = CASES[name][1] if name in CASES else "auto"
     with (
         served(folders[name], fault=fault, name="served" if fault == "two models" else None) as (_, url),
@@ -113,7 +112,7 @@ def test_a_server_that_does_not_give_what_is_read_is_refused(
 
 
 def test_another_kind_of_model_is_refused(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optscale_predictor.backends.verifiers._pooling_endpoint.PROBE_RETRIES", 0)
+    monkeypatch.setattr("optscale_predictor.backends.verifiers.vllm_endpoint.PROBE_RETRIES", 0)
     with (
         served(folders["skywork"]) as (_, url),
         pytest.raises(ServiceError, match="where the layout reads 2 each"),
@@ -144,7 +143,7 @@ def test_what_the_server_refuses_is_that_sample_alone(folders: dict[str, str]) -
 
 
 def test_what_was_read_before_a_server_failed_is_kept(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optscale_predictor.backends.verifiers.served_process_reward_model._PART", 2)
+    monkeypatch.setattr("optscale_predictor.backends.verifiers.served_reward_models._PART", 2)
     with served(folders["qwen"]) as (server, url):
         verifier = ServedProcessRewardModel(url, folders["qwen"], settings("qwen"), concurrency=1, max_retries=0)
         whole = verifier.score(ITEMS).values

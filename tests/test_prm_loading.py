@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
-from optscale_predictor.backends.verifiers.layouts import LAYOUTS
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.process_verifier import StepSettings
+from optscale_predictor.backends.verifiers.published_layouts import LAYOUTS
 from optscale_predictor.backends.verifiers.reward_model import RewardModel
-from optscale_predictor.backends.verifiers.steps import StepSettings
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.question import Question, format_questions

@@ -25,9 +25,9 @@ from transformers import AutoTokenizer
 from optscale_predictor.backends import model_loading as models
 from optscale_predictor.backends.options import VerifierOptions
 from optscale_predictor.backends.verifiers import Answered
-from optscale_predictor.backends.verifiers._batches import by_length
+from optscale_predictor.backends.verifiers.length_batches import by_length
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
-from optscale_predictor.backends.verifiers.steps import StepSettings, split_steps
+from optscale_predictor.backends.verifiers.process_verifier import StepSettings, split_steps
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.question import Question
 

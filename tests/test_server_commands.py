@@ -12,7 +12,7 @@ from vendor_server import THIRTY_WORDS, VendorServer, reply
 from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.backends.options import GeneratorOptions
-from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference import OptScale

@@ -5,7 +5,7 @@ import pytest
 from answering import WrittenServer, serving
 from served_optscale import ask, scaler_of, served, written_generator
 
-from optscale_predictor.backends.verifiers.function import FunctionVerifier
+from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
 
 
 @pytest.fixture

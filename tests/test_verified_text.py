@@ -9,11 +9,10 @@ from tiny_prms import make_qwen, make_reward_model
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.backends.verifiers import Answered, score_samples, stream_samples
-from optscale_predictor.backends.verifiers.function import FunctionVerifier
-from optscale_predictor.backends.verifiers.gold import GoldVerifier
+from optscale_predictor.backends.verifiers.model_free import FunctionVerifier, GoldVerifier
 from optscale_predictor.backends.verifiers.process_reward_model import ProcessRewardModel
+from optscale_predictor.backends.verifiers.process_verifier import StepSettings
 from optscale_predictor.backends.verifiers.reward_model import RewardModel
-from optscale_predictor.backends.verifiers.steps import StepSettings
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import BestOfN

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from optscale_predictor.backends.server_errors import refused_field, said, status_within
+from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
 T = TypeVar("T")
@@ -26,10 +26,6 @@ T = TypeVar("T")
 _AGAIN = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
-
-
-class UnreadableReplyError(ValueError):
-    """A reply that came, and is not what was asked for: worth asking again."""
 
 
 class _TransientError(Exception):

@@ -7,11 +7,13 @@ default, one check and one help text. They are plain data: nothing is loaded unt
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
+from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers import Verifier
-from optscale_predictor.backends.verifiers.detect import is_likelihood, is_reward_model
-from optscale_predictor.backends.verifiers.steps import StepSettings
+from optscale_predictor.backends.verifiers.process_verifier import StepSettings, is_reward_model
+from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
 from optscale_predictor.errors import InputError
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
@@ -208,11 +210,11 @@ class VerifierOptions:
         if kind == "judge":
             return self._judge()
         if kind == "math_verify":
-            from optscale_predictor.backends.verifiers.gold import GoldVerifier
+            from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 
             return GoldVerifier()
         if kind == "python":
-            from optscale_predictor.backends.verifiers.function import FunctionVerifier
+            from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
 
             return FunctionVerifier(self.model.removeprefix("python:"), self.batch_size)
         if kind == "likelihood":
@@ -225,7 +227,7 @@ class VerifierOptions:
         kind, colon, _ = self.model.partition(":")
         if self.model == "math_verify" or (colon and kind in ("judge", "python")):
             return kind
-        if is_likelihood(self.model):
+        if (Path(resolve_model(self.model)) / SCORE_MAP_FILE).is_file():
             return "likelihood"
         return "reward_model" if self.layout == "auto" and is_reward_model(self.model) else "process_reward_model"
 
@@ -248,7 +250,7 @@ class VerifierOptions:
 
     def _reward_model(self) -> Verifier:
         if self.url is not None:
-            from optscale_predictor.backends.verifiers.served_reward_model import ServedRewardModel
+            from optscale_predictor.backends.verifiers.served_reward_models import ServedRewardModel
 
             return ServedRewardModel(self.url, self.model, self.concurrency, trust_remote_code=self.trust_remote_code)
         from optscale_predictor.backends.verifiers.reward_model import RewardModel
@@ -257,7 +259,7 @@ class VerifierOptions:
 
     def _process_reward_model(self) -> Verifier:
         if self.url is not None:
-            from optscale_predictor.backends.verifiers.served_process_reward_model import ServedProcessRewardModel
+            from optscale_predictor.backends.verifiers.served_reward_models import ServedProcessRewardModel
 
             return ServedProcessRewardModel(
                 self.url, self.model, self.steps, self.concurrency, trust_remote_code=self.trust_remote_code

@@ -1,29 +1,25 @@
 """What an OpenAI-compatible server replies, read in every form that is in use.
 
-How a sample ended, in the words of the servers in use, read as one of the two that a pool knows.
-
-``stop``: the sample came to its end. ``length``: it was cut off, by its limit of tokens or by the server.
-
-The text of a chat completion's message: content as text or in parts, and thinking wherever a server puts it.
-
-How many tokens a server generated: what its ``usage`` says, what its lists of tokens say, and what the text says.
-
-Servers differ in whether ``completion_tokens`` holds the thinking. ``total_tokens`` tells where it is larger than
-prompt and completion together; so does a count of thinking tokens that is larger than the whole completion.
-
-No honest count is below :func:`least_tokens`. A token is one word or less in most vocabularies, and a few words in
-some; the longest ones that are no repetition have some sixty bytes. Repetitions (spaces, dashes, ``AAAA``) may be one
-long token, so white space and punctuation do not count, nor does a letter or digit that repeats the one before.
+A reply is a sample, and then its end, its text and its tokens are read here; or an error, and then the server's words,
+how bad it is and which field of the request the server does not take. OpenAI's shape of an error is ``{"error":
+{"message", "type", "param", "code"}}``; vLLM, FastAPI and gateways have others, and some send theirs with status 200.
 """
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Collection, Mapping
 from math import ceil
 from typing import Any
 
-from optscale_predictor.backends.http_client import UnreadableReplyError
 from optscale_predictor.errors import ServiceError
 from optscale_predictor.questions.answers import join_thinking, unfinished_thinking
 
+
+class UnreadableReplyError(ValueError):
+    """A reply that came, and is not what was asked for: worth asking again."""
+
+
+# How a sample ended, in the words of the servers in use.
 _ENDED = {"stop", "stopped", "stop_sequence", "stop_token", "stop_str", "eos", "eos_token", "end", "end_turn"}
 _ENDED |= {"end_of_text", "end_of_sequence", "complete", "completed", "finished", "done", "refusal", "pause_turn"}
 _ENDED |= {"tool_calls", "tool_call", "tool_use", "function_call"}
@@ -47,11 +43,14 @@ def read_finish_reason(reason: object) -> str | None:
     return "length" if word in _CUT_OFF else None
 
 
+#: Fields and kinds of parts that hold thinking.
 _THOUGHTS = ("thinking", "reasoning", "reasoning_content", "reasoning_text")
 
 
 def read_message(message: Mapping[str, Any], cut_off: bool) -> str:
-    """A sample's whole text, thinking in front of the answer.
+    """The whole text of a chat completion's message, thinking in front of the answer.
+
+    Content may be a text or in parts, and thinking wherever a server puts it.
 
     A message that has thinking alone is a thought that was cut off, where the sample was; else the server's reasoning
     parser took all of the text for thinking, and it is kept as the answer.
@@ -103,6 +102,9 @@ _USUAL_BYTES = 4  # of a token, for an estimate
 def told_tokens(usage: Any) -> tuple[int | None, int]:
     """The tokens generated, thinking included, and how many of them only the total tells; None where nothing does.
 
+    Servers differ in whether ``completion_tokens`` holds the thinking. ``total_tokens`` tells where it is larger than
+    prompt and completion together; so does a count of thinking tokens that is larger than the whole completion.
+
     Raises:
         UnreadableReplyError: A number is none.
     """
@@ -126,7 +128,12 @@ def prompt_tokens(usage: Any) -> int:
 
 
 def least_tokens(text: str) -> int:
-    """Tokens that a text has at least, in any vocabulary in use."""
+    """Tokens that a text has at least, in any vocabulary in use; no honest count is below.
+
+    A token is one word or less in most vocabularies, and a few words in some; the longest ones that are no repetition
+    have some sixty bytes. Repetitions (spaces, dashes, ``AAAA``) may be one long token, so white space and punctuation
+    do not count, nor does a letter or digit that repeats the one before.
+    """
     telling = "".join(one for one, before in zip(text, " " + text, strict=False) if one.isalnum() and one != before)
     words = sum(any(map(str.isalnum, word)) for word in text.split())
     return max(ceil(len(telling.encode("utf-8", "replace")) / _MOST_BYTES), words // _MOST_WORDS)
@@ -146,3 +153,93 @@ def _number(holder: Mapping[str, Any], name: str) -> int | None:
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise UnreadableReplyError(f"a count of tokens is {str(number)[:40]!r}")
     return number
+
+
+_LONGEST = 200  # characters of a server's words
+_TRANSIENT, _REFUSED, _NO_KEY = 500, 400, 401
+
+#: In a code or type, of an error that has no number; looked for in this order.
+_KINDS = (
+    (_NO_KEY, ("authentication", "api_key", "apikey", "unauthorized", "permission", "forbidden")),
+    (_TRANSIENT, ("rate_limit", "ratelimit", "overloaded", "timeout", "unavailable", "internal", "server_error")),
+    (
+        _REFUSED,
+        ("invalid", "badrequest", "bad_request", "not_found", "notfound", "too_long", "exceeded", "unsupported"),
+    ),
+    (_REFUSED, ("content_policy", "content_filter", "validation", "unprocessable")),
+)
+
+#: Fields whose names are plain words too: an error that has one need not be about the field.
+_WORDS = {"model", "prompt", "messages", "n", "stop", "stream", "temperature"}
+
+_NOT = r"(?:not|n't|cannot|never|no)\b[^.]{0,20}"
+_BEFORE = r"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|unpermitted|extra|forbidden|disable)"
+_AFTER = (
+    rf"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|{_NOT}(?:support|permit|allow|accept|implement|available))"
+)
+
+
+def said(body: bytes, key: str) -> str:
+    """What an error's body says, as the end of one line; empty where it says nothing.
+
+    Args:
+        body: Of the reply.
+        key: The API key, which some servers repeat there: it is shown as ``***``.
+    """
+    message = _message(_error_of(_parsed(body)))
+    text = " ".join(message.split())[:_LONGEST]
+    text = text.replace(key, "***") if key else text
+    return f": {text}" if text and text != "{}" else ""
+
+
+def status_within(reply: Any) -> int:
+    """The HTTP status that an error in a reply of status 200 amounts to; 200 where there is none."""
+    if not isinstance(reply, Mapping) or reply.get("choices") or reply.get("data"):
+        return 200
+    if not reply.get("error") and reply.get("object") != "error":
+        return 200
+    error = _error_of(reply)
+    told = [error.get(name) for name in ("code", "status", "type")] if isinstance(error, Mapping) else []
+    for one in told:
+        if str(one).isdigit() and 400 <= int(str(one)) < 600:
+            return int(str(one))
+    words = " ".join(str(one) for one in told).lower().replace("-", "_").replace(" ", "_")
+    return next((status for status, parts in _KINDS if any(part in words for part in parts)), _TRANSIENT)
+
+
+def refused_field(body: bytes, fields: Collection[str]) -> str:
+    """Which of a request's fields an error says the server does not take; empty where it says so of none.
+
+    Args:
+        body: Of the reply.
+        fields: Of the request; those whose names are plain words are not looked for.
+    """
+    content = _parsed(body)
+    message = _message(_error_of(content)) if isinstance(content, Mapping) else ""
+    for name in fields:
+        if name in _WORDS:
+            continue
+        word = rf"\b{re.escape(name)}s?\b"
+        patterns = (f"{_BEFORE}[^.]{{0,60}}{word}", f"{word}[^.]{{0,60}}{_AFTER}", f"{_NOT}[^.]{{0,60}}{word}")
+        if any(re.search(pattern, message, re.IGNORECASE) for pattern in patterns):
+            return name
+    return ""
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return {}
+
+
+def _error_of(content: Any) -> Any:
+    return (content.get("error") or content) if isinstance(content, Mapping) else content
+
+
+def _message(error: Any) -> str:
+    """The words in an error of whatever shape."""
+    if not isinstance(error, Mapping):
+        return str(error or "")
+    found = error.get("message") or error.get("detail") or error.get("msg") or ""
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

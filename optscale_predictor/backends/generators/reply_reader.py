@@ -11,8 +11,8 @@ from typing import Any
 
 from optscale_predictor._support.progress import say
 from optscale_predictor.backends.generators.generator import Sample, SamplingParams, Usage
-from optscale_predictor.backends.http_client import UnreadableReplyError
 from optscale_predictor.backends.server_replies import (
+    UnreadableReplyError,
     estimated_tokens,
     least_tokens,
     prompt_tokens,

@@ -1,6 +1,11 @@
-"""Verifiers: adapters that score samples, one kind a file."""
+"""Verifiers: adapters that score samples, one kind a file; heavy imports happen when one is built.
 
-from optscale_predictor.backends.verifiers._verifier import (
+``verifier`` is the interface, ``score_maps`` that of verifiers whose rewards are unbounded, ``process_verifier`` that
+of verifiers that score steps. May import the questions, HTTP and model loading; imports neither generators nor pools.
+"""
+
+from optscale_predictor.backends.verifiers.score_maps import LogisticMap, RewardVerifier
+from optscale_predictor.backends.verifiers.verifier import (
     Answered,
     Scores,
     Verifier,
@@ -8,7 +13,6 @@ from optscale_predictor.backends.verifiers._verifier import (
     score_samples,
     stream_samples,
 )
-from optscale_predictor.backends.verifiers.reward_model import LogisticMap, RewardVerifier
 
 __all__ = [
     "Answered",

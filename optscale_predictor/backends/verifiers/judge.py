@@ -1,8 +1,8 @@
 """A language model as judge, over any OpenAI-compatible chat endpoint.
 
-A :class:`~optscale_predictor.verifiers.rubric.Rubric` says what the judge is asked and how its reply is read. A reply
-that holds no score, or was cut off, refuses its sample: no score is ever made up. A sample can still try to talk a
-judge into a good score; the package's own rubric tells the judge to take no orders from it, and no prompt can do more.
+A :class:`Rubric` says what the judge is asked and how its reply is read. A reply that holds no score, or was cut off,
+refuses its sample: no score is ever made up. A sample can still try to talk a judge into a good score; the package's
+own rubric tells the judge to take no orders from it, and no prompt can do more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,8 @@ from optscale_predictor._support.worker_pool import gather_or_cancel, run_worker
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.backends.server_replies import prompt_tokens, read_finish_reason, read_message, told_tokens
-from optscale_predictor.backends.verifiers._first_failures import FirstFailures
-from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
 from optscale_predictor.backends.verifiers.rubric import Rubric
+from optscale_predictor.backends.verifiers.verifier import Answered, InitialFailures, Scores, Verifier
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.questions.answers import has_ended, strip_thinking
 
@@ -64,7 +63,7 @@ class JudgeVerifier(Verifier):
         self._rubric, self._concurrency = rubric or Rubric.from_file(), concurrency
         self._timeout, self._max_retries = timeout, max_retries
         self._model, _ = served_model(self._urls, model or None, timeout)
-        self._first_failures = FirstFailures(f"judge {self._model!r}")
+        self._failures = InitialFailures(f"judge {self._model!r}")
         self.samples_at_once = 64 * concurrency  # the servers run dry at the end of each call
 
     def describe(self) -> Mapping[str, object]:
@@ -129,9 +128,9 @@ class JudgeVerifier(Verifier):
             vote = await service.ask("/chat/completions", payload, self._read)
         except RequestRefusedError as error:
             reason = str(error).partition(": ")[2]  # a pool may be published; the server's address stays here
-            self._first_failures.failed(f"question {item.question.id!r}", reason)
+            self._failures.failed(f"question {item.question.id!r}", reason)
             return _Verdict(f"the judge's server refuses it: {reason}", 0)
-        self._first_failures.succeeded()
+        self._failures.succeeded()
         return vote
 
     def _read(self, reply: Any) -> _Verdict:

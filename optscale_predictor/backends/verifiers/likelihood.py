@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
-from optscale_predictor.backends.verifiers._batches import by_length, too_long
-from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
+from optscale_predictor.backends.verifiers.length_batches import by_length, too_long
+from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
+from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import fit_logistic
 
-FILE = "score_map.json"
 Floats = NDArray[np.float64]
 
 
@@ -40,7 +40,7 @@ class ScoreMap:
 
     def save(self, folder: Path) -> None:
         """Writes the map beside its model."""
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        (folder / SCORE_MAP_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -50,12 +50,12 @@ class ScoreMap:
             InputError: It cannot be read, or is not three finite numbers.
         """
         try:
-            numbers = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            numbers = json.loads((folder / SCORE_MAP_FILE).read_text(encoding="utf-8"))
             loaded = cls(**{key: float(value) for key, value in numbers.items()})
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{folder / FILE}: cannot read the score map: {error}") from error
+            raise InputError(f"{folder / SCORE_MAP_FILE}: cannot read the score map: {error}") from error
         if not np.isfinite(list(asdict(loaded).values())).all():
-            raise InputError(f"{folder / FILE}: the score map must be finite")
+            raise InputError(f"{folder / SCORE_MAP_FILE}: the score map must be finite")
         return loaded
 
 

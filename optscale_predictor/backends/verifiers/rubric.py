@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from optscale_predictor.backends.verifiers._verifier import Answered
+from optscale_predictor.backends.verifiers.verifier import Answered
 from optscale_predictor.errors import InputError
 
 DEFAULT = Path(__file__).parent / "rubrics" / "maths.txt"

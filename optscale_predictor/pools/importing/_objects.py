@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from optscale_predictor._support.json_lines import number_too_long, parse_object
-from optscale_predictor.backends.http_client import UnreadableReplyError
-from optscale_predictor.backends.server_replies import read_finish_reason
+from optscale_predictor.backends.server_replies import UnreadableReplyError, read_finish_reason
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import number_text
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float
 from scipy.special import expit
 
-from optscale_predictor.backends.verifiers.steps import BLANK_LINE
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
+
+#: What parts two steps in most layouts; it stands for blank lines, however many and whatever blanks are in them.
+BLANK_LINE = "\n\n"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,12 @@ class Layout(ABC):
         """The row of at least one step, none of them empty; ``positions`` are all that were found."""
 
     def read(self, question: str, steps: Sequence[str]) -> StepRow | str:
-        """The row of a question and its steps, or why there is none."""
+        """What a model reads of a question and its steps, or why there is none.
+
+        Args:
+            question: Its text.
+            steps: The sample's, none of them empty.
+        """
         if not steps:
             return "its text has no steps"
         for what, texts in (("question", (question,)), ("text", steps)):
@@ -75,8 +83,8 @@ class Layout(ABC):
             return f"its text reads as {len(row.positions)} step markers, and it has {len(steps)} steps"
         return row
 
-    def step_scores(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores [steps], in [0, 1], of raw outputs [steps, labels].
+    def step_scores(self, outputs: Float[Floats, "steps labels"]) -> Float[Floats, "steps"]:
+        """Scores, in [0, 1], of raw outputs.
 
         A softmax over two logits is the sigmoid of their difference: one that underflows is exactly 0.0, in its place.
         """

@@ -1,19 +1,25 @@
-"""Batches of neighbouring lengths, for verifiers that run a model: padding is waste, so it is kept small.
-
-Rows of token ids as one padded batch with its mask.
-"""
+"""Batches of neighbouring lengths, for verifiers that run a model: padding is waste, so it is kept small."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
+
+#: Most tokens in one batch, padding included: what a 7B model's activations take on one large GPU.
+BATCH_TOKENS = 65536
 
 
 def by_length(
     lengths: Sequence[int], batch_size: int, skip: Mapping[int, str] | None = None, max_tokens: int | None = None
 ) -> Iterator[list[int]]:
-    """Indices into ``lengths``, shortest first, at most ``batch_size`` at a time; those in ``skip`` are left out.
+    """Indices into ``lengths``, shortest first, a batch at a time.
 
-    Where ``max_tokens`` is given, a batch of several holds no more tokens than that, padding included.
+    Args:
+        lengths: Tokens of each input.
+        batch_size: Most inputs in a batch, >= 1.
+        skip: Indices to leave out.
+        max_tokens: Most tokens in a batch of several, padding included; no limit by default.
     """
     order = sorted((one for one in range(len(lengths)) if one not in (skip or {})), key=lambda one: lengths[one])
     batch: list[int] = []
@@ -28,7 +34,12 @@ def by_length(
 
 
 def too_long(lengths: Sequence[int], context: int) -> dict[int, str]:
-    """Why some inputs cannot be read: nothing is cut off, because what is cut off is the end, where the score is."""
+    """Why some inputs cannot be read, by index: nothing is cut off, since the score is at the end, which would be lost.
+
+    Args:
+        lengths: Tokens of each input.
+        context: Most tokens that the verifier reads, >= 1.
+    """
     return {
         index: f"a sample with its question has {length} tokens, the verifier's context is {context}"
         for index, length in enumerate(lengths)
@@ -36,12 +47,16 @@ def too_long(lengths: Sequence[int], context: int) -> dict[int, str]:
     }
 
 
-#: Most tokens in one batch, padding included: what a 7B model's activations take on one large GPU.
-BATCH_TOKENS = 65536
+def padded(rows: Sequence[Sequence[int]], filler: int, device: "torch.device") -> "tuple[torch.Tensor, torch.Tensor]":
+    """Token ids and mask, each [rows, longest], padded on the right.
 
+    Args:
+        rows: Token ids, at least one row.
+        filler: The token that pads.
+        device: Where both go.
+    """
+    import torch
 
-def padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and mask, each [rows, longest], padded on the right with ``filler``."""
     longest = max(map(len, rows))
     tokens = torch.full((len(rows), longest), filler, dtype=torch.long)
     mask = torch.zeros_like(tokens)

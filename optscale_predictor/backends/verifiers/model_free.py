@@ -1,12 +1,4 @@
-"""A user's own verifier: any function that gives a question and a sample's text a score in [0, 1].
-
-Named ``module:function``, importable from where the command runs. The function takes ``(question: str, text: str)``,
-or ``(question, text, gold)`` where it needs the gold answer (None where that is not known). One that takes
-``questions, texts`` (or ``questions, texts, golds``), by these names, is handed lists and returns as many scores.
-
-A sample at which the function fails, or for which it returns no number, is refused with the reason. A function that
-has failed at everything since the start ends the run. To refuse a sample on purpose, return NaN.
-"""
+"""Verifiers that run no model: a user's own function, and right or wrong against the gold answer."""
 
 import inspect
 import math
@@ -18,16 +10,50 @@ from importlib import import_module
 from numbers import Real
 from typing import Any
 
-from optscale_predictor.backends.verifiers._first_failures import FirstFailures
-from optscale_predictor.backends.verifiers._verifier import Answered, Scores, Verifier
+import numpy as np
+
+from optscale_predictor.backends.verifiers.verifier import Answered, InitialFailures, Scores, Verifier
 from optscale_predictor.errors import InputError
+from optscale_predictor.questions.answers import are_correct, extract_answer
+
+
+class GoldVerifier(Verifier):
+    """1 where a sample's final answer equals the gold answer, else 0; a sample without an answer is wrong.
+
+    The comparison is the one that labels a pool's samples (math-verify's). This is for labels, and for training on the
+    pass rate: it knows the answer, so there is nothing to verify with where the gold answer is not known. A sample that
+    was cut off has an answer only where it is marked. A question without a gold answer refuses its samples.
+    """
+
+    reads_tokens = False
+
+    def score(self, items: Sequence[Answered]) -> Scores:
+        """See :class:`Verifier`."""
+        known = {index: item.question.gold for index, item in enumerate(items) if item.question.gold is not None}
+        refusals = {index: "its question has no gold answer" for index in range(len(items)) if index not in known}
+        answers = (extract_answer(items[index].written, items[index].ended) for index in known)
+        values = np.full(len(items), np.nan)
+        values[list(known)] = are_correct(list(zip(answers, known.values(), strict=True)))
+        return Scores.of(values, refusals=refusals)
+
+    def blank_score(self, item: Answered) -> None:
+        """See :class:`Verifier`: without a gold answer even a blank sample is refused."""
+
+    def describe(self) -> Mapping[str, object]:
+        """See :class:`Verifier`."""
+        return {"adapter": "math_verify"}
 
 
 class FunctionVerifier(Verifier):
-    """Calls a function once a sample, or once a batch where it takes lists.
+    """A user's own function that gives a question and a sample's text a score in [0, 1].
+
+    It takes ``(question: str, text: str)``, or ``(question, text, gold)`` where it needs the gold answer (None where
+    that is not known). One that takes ``questions, texts`` (or ``questions, texts, golds``), by these names, is handed
+    lists and returns as many scores. A sample at which it fails, or for which it returns no number, is refused with the
+    reason; one that has failed at everything since the start ends the run. To refuse a sample on purpose, return NaN.
 
     Args:
-        name: ``module:function``, importable.
+        name: ``module:function``, importable from where the command runs.
         batch_size: Samples in one batch, >= 1.
 
     Raises:
@@ -42,7 +68,7 @@ class FunctionVerifier(Verifier):
         self._name, self._batch_size = name, batch_size
         self._function = _find(name)
         self._takes_lists, self._takes_gold = _parameters(self._function, name)
-        self._first_failures = FirstFailures(f"verifier 'python:{name}'")
+        self._failures = InitialFailures(f"verifier 'python:{name}'")
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """See :class:`Verifier`.
@@ -57,7 +83,7 @@ class FunctionVerifier(Verifier):
         for start in range(0, len(items), self._batch_size):
             batch = items[start : start + self._batch_size]
             given = self._of_lists(batch) if self._takes_lists else [self._of_one(item) for item in batch]
-            self._first_failures.stop_if_all_failed()
+            self._failures.stop_if_all_failed()
             refusals = {index: one for index, one in enumerate(given) if isinstance(one, str)}
             values = [math.nan if isinstance(one, str) else one for one in given]
             yield range(start, start + len(batch)), Scores.of(values, refusals=refusals)
@@ -93,14 +119,14 @@ class FunctionVerifier(Verifier):
         plain = returned.item() if getattr(returned, "shape", None) == () else returned  # NumPy's and torch's scalars
         if not isinstance(plain, Real | Decimal):
             return self._failed(item, f"it returned {type(returned).__name__}, not a number")
-        self._first_failures.succeeded()
+        self._failures.succeeded()
         try:
             return float(plain)
         except OverflowError:  # a whole number of hundreds of digits
             return math.inf
 
     def _failed(self, item: Answered, reason: str) -> str:
-        self._first_failures.failed(f"question {item.question.id!r}", reason)
+        self._failures.failed(f"question {item.question.id!r}", reason)
         return reason
 
 

@@ -1,11 +1,8 @@
 """The verifier interface: something that gives a sampled answer a score in [0, 1], or says why it cannot.
 
-One adapter a kind lives beside this file; its heavy imports happen when it is built.
-
-Samples of which nothing is left without their thinking: they answer nothing, so they score 0 and nobody reads them.
-
-A reward model would give them some score, a process reward model has no step to score and refuses, and a live run draws
-a refused sample again, up to giving its question up.
+A sample of which nothing is left without its thinking answers nothing: it scores 0 and nobody reads it. (A reward model
+would give it some score, and a process reward model, which finds no step in it, would refuse it, so that a live run
+would draw it again and again.) One adapter a kind lives beside this file; its heavy imports happen when it is built.
 """
 
 from abc import ABC, abstractmethod
@@ -56,7 +53,13 @@ class Scores:
 
     @classmethod
     def of(cls, values: ArrayLike, tokens: ArrayLike = 0, refusals: Mapping[int, str] | None = None) -> "Scores":
-        """Scores with every number checked: what is not finite or not in [0, 1] becomes a refusal that says so."""
+        """Scores with every number checked: what is not finite or not in [0, 1] becomes a refusal that says so.
+
+        Args:
+            values: [items]; NaN where refused.
+            tokens: [items], or one number for all.
+            refusals: Why there is no score, by the item's index.
+        """
         given = np.array(values, np.float64)
         refused = dict(refusals or {})
         with np.errstate(invalid="ignore"):
@@ -67,13 +70,18 @@ class Scores:
         return cls(given, np.broadcast_to(np.asarray(tokens, np.int64), given.shape), dict(sorted(refused.items())))
 
     def take(self, items: NDArray[np.int64]) -> "Scores":
-        """Those of some of the items, which have distinct indices."""
-        refusals = {place: self.refusals[item] for place, item in enumerate(items.tolist()) if item in self.refusals}
+        """Those of some of the items, by their distinct indices [chosen]."""
+        refusals = {index: self.refusals[item] for index, item in enumerate(items.tolist()) if item in self.refusals}
         return Scores(self.values[items], self.tokens[items], refusals)
 
     @classmethod
     def joined(cls, parts: "Iterable[tuple[Sequence[int], Scores]]", number: int) -> "Scores":
-        """One whole of what :meth:`Verifier.stream` yields for ``number`` items."""
+        """One whole of the parts that :meth:`Verifier.stream` yields.
+
+        Args:
+            parts: Each with the indices of its items.
+            number: Items in all; those in no part are refused.
+        """
         values, tokens, refusals = np.full(number, np.nan), np.zeros(number, np.int64), dict[int, str]()
         for where, part in parts:
             values[where], tokens[where] = part.values, part.tokens
@@ -82,7 +90,9 @@ class Scores:
 
 
 class Verifier(ABC):
-    """Scores samples; see the adapters in this folder.
+    """Scores samples.
+
+    A new adapter implements :meth:`score` and :meth:`describe`.
 
     Attributes:
         reads_tokens: Whether it is a model, whose work is counted in tokens.
@@ -113,6 +123,46 @@ class Verifier(ABC):
     @abstractmethod
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
+
+
+class InitialFailures:
+    """Counts failures until the first success, to tell a broken verifier from samples that cannot be scored.
+
+    A sample that cannot be scored is refused, and the run goes on. Where nothing but failures has been seen since the
+    start, the cause is not the samples: the run should stop before it refuses a whole pool.
+
+    Args:
+        name: What errors call the verifier.
+        most: Failures in a row from the start that are too many, >= 1.
+    """
+
+    def __init__(self, name: str, most: int = 32) -> None:
+        self._name, self._most = name, most
+        self._count, self._first, self._working = 0, "", False
+
+    def succeeded(self) -> None:
+        """The verifier works: from now on nothing is counted."""
+        self._working = True
+
+    def failed(self, sample: str, reason: str) -> None:
+        """One more failure.
+
+        Args:
+            sample: Which one, as errors name it.
+            reason: Why.
+
+        Raises:
+            InputError: There are too many; names the first.
+        """
+        self._first = self._first or f"{sample}: {reason}"
+        self._count += 1
+        if self._count >= self._most:
+            self.stop_if_all_failed()
+
+    def stop_if_all_failed(self) -> None:
+        """Raises ``InputError`` where there were failures and nothing else."""
+        if self._count and not self._working:
+            raise InputError(f"{self._name} failed {self._count} times and never worked; {self._first}")
 
 
 def require_scores(scores: Scores, items: Sequence[Answered]) -> NDArray[np.float64]:
