@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_answer
-from optscale_predictor.questions.question import LONGEST_LABEL
+from optscale_predictor.questions.question import is_label
 
 #: Columns that our tasks add to a data set's own.
 ID, GOLD = "question_id", "gold"
@@ -49,7 +49,7 @@ def document_labels(doc: object) -> Mapping[str, str]:
     return {
         str(name): str(value)
         for name, value in fields.items()
-        if str(name).lower() not in _NO_LABEL and _is_short(value)
+        if str(name).lower() not in _NO_LABEL and is_label(value)
     }
 
 
@@ -67,7 +67,3 @@ def document_id(doc: object, fallback: str) -> str:
 def _known(doc: object, names: tuple[str, ...]) -> list[tuple[str, object]]:
     fields = {str(name).lower(): value for name, value in doc.items()} if isinstance(doc, Mapping) else {}
     return [(name, fields[name]) for name in names if name in fields]
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL)

@@ -14,7 +14,8 @@ from optscale_predictor._support.json_lines import parse_object
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
 
-LONGEST_LABEL = 100  # characters; a longer text is no label
+_NO_LABEL = ("id", "question", "answer")
+_LONGEST_LABEL = 100  # characters
 
 
 @dataclass(frozen=True)
@@ -116,15 +117,15 @@ def _question_of(line: str, index: int, location: str) -> Question:
         raise InputError(f"{location}: column 'question' is missing; this line has {sorted(row)}")
     if not isinstance(row["question"], str) or not row["question"].strip():
         raise InputError(f"{location}: 'question' must be a non-empty string, got {row['question']!r}")
-    labels = {name: str(value) for name, value in row.items() if _is_label(name, value)}
+    labels = {name: str(value) for name, value in row.items() if name not in _NO_LABEL and is_label(value)}
     question = Question(str(row.get("id", index)), row["question"], gold_text(row.get("answer"), location), labels)
     require_encodable(question, location)
     return question
 
 
-def _is_label(name: str, value: object) -> bool:
-    short = isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL)
-    return short and name not in ("id", "question", "answer")
+def is_label(value: object) -> bool:
+    """Whether a value may be a question's label: a number, or a text of 1 to 100 characters."""
+    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL)
 
 
 def require_encodable(question: Question, location: str) -> None:

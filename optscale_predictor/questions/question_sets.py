@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.golds import gold_answer
 from optscale_predictor.questions.question import Question, read_questions
 
@@ -133,8 +134,6 @@ def _source(name: str) -> tuple[DatasetSource | None, str]:
 
 
 def _embedded(name: str, limit: int | None) -> list[Question]:
-    from optscale_predictor.questions.arithmetic import make_questions
-
     _, split, *number = name.split(":")
     if split not in ("train", "test") or len(number) > 1 or not all(part.isdecimal() for part in number):
         raise InputError(f"questions {name!r}: expected embedded:train or embedded:test, then :NUMBER if you like")
