@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -39,6 +40,34 @@ def private_folders(module: str) -> list[str]:
 def test_the_root_has_few_entries() -> None:
     entries = [path.name for path in ROOT.iterdir() if path.name not in ("__pycache__", "py.typed")]
     assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def test_no_modules_import_one_another_in_a_circle(imports: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_the_entries_of_a_folder_import_one_another_in_no_circle(imports: dict[str, set[str]]) -> None:
+    """Of two entries of one folder, files and folders alike, one is the lower: a folder counts as all that it holds."""
+    folders = {module.rpartition(".")[0] for module in imports}
+    for folder in sorted(folders):
+        arrows: dict[str, set[str]] = {}
+        for module, all_imported in imports.items():
+            inside = {entry_of(imported, folder) for imported in all_imported}
+            arrows.setdefault(entry_of(module, folder), set()).update(inside - {entry_of(module, folder)})
+        arrows.pop("", None)
+        try:
+            TopologicalSorter({entry: inside - {""} for entry, inside in arrows.items()}).prepare()
+        except CycleError as error:
+            pytest.fail(f"{folder}: {' <- '.join(error.args[1])}")
+
+
+def entry_of(module: str, folder: str) -> str:
+    """The entry of a folder that a module is or lies in; empty where it lies elsewhere, or is the folder's own."""
+    inside = module.removeprefix(f"{folder}.")
+    return "" if inside == module else inside.partition(".")[0]
 
 
 def test_private_modules_are_imported_from_their_own_folder_alone(imports: dict[str, set[str]]) -> None:
