@@ -25,9 +25,9 @@ from optscale_predictor import Prior
 from optscale_predictor.evaluation.report import markdown_table
 from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
 from optscale_predictor.questions.answers import group_questions
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
-from optscale_predictor.replay.tuning import choose
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.tuning import choose
 from optscale_predictor.stats.calibration import fit_isotonic
 from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets import constant_prior
@@ -110,7 +110,7 @@ def priors_of(models: NDArray[np.str_], train_models: NDArray[np.str_], train: R
     return Prior(*parts)
 
 
-def entries(train: RecordedSamples, prior: Prior, cap: int, folder: Path) -> Iterable[Entry]:
+def entries(train: RecordedSamples, prior: Prior, cap: int, folder: Path) -> Iterable[ReplayEntry]:
     """Every policy at every setting that may be chosen."""
     targets = [round(float(x), 4) for x in np.quantile(train.scores, (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98))]
     numbers = [number for number in (1, 2, 4, 8, 16, 32, 64) if number <= cap]
@@ -142,7 +142,7 @@ def entries(train: RecordedSamples, prior: Prior, cap: int, folder: Path) -> Ite
     for label, (policies, given, selection) in grids.items():
         for text in policies:
             capped = text if "max_samples" in text else f"{text},max_samples={cap}"
-            yield Entry(parse_policy(capped), label, given, selection)
+            yield ReplayEntry(parse_policy(capped), label, given, selection)
 
 
 def _price(cost: float, mean_tokens: float) -> float:
@@ -161,7 +161,7 @@ def fixed(recorded: RecordedSamples, cap: int) -> list[ReplayRow]:
     plan += [f"beacon:cost=0.01,max_samples={cap}", f"pandora:cost=0.001,min_samples=5,max_samples={cap}"]
     plan += [f"cost_aware:price=1,max_samples={cap}"]
     rules = [parse_policy(text) for text in plan]
-    return replay([Entry(rule, rule.name) for rule in rules], recorded, num_orders=50)
+    return replay([ReplayEntry(rule, rule.name) for rule in rules], recorded, num_orders=50)
 
 
 def within_question_auc(recorded: RecordedSamples) -> float:

@@ -59,15 +59,15 @@ def run(questions: int, samples: int, settings: int) -> dict[str, float]:
     """Replays that many settings, once over every question."""
     from optscale_predictor import TruncatedNormal
     from optscale_predictor.policies import parse_policy
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
-    from optscale_predictor.replay.replaying import Entry, replay
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+    from optscale_predictor.replays.replaying import ReplayEntry, replay
 
     rng = np.random.default_rng(0)
     family = TruncatedNormal(rng.uniform(0.3, 1.1, questions), rng.uniform(0.05, 0.4, questions))
     scores = family.sample(samples, rng)
     answers = rng.integers(0, 4, scores.shape)
     recorded = RecordedSamples(scores, answers, np.full(scores.shape, 100.0), (answers == 0).astype(float))
-    entries = [Entry(parse_policy(text), "") for text in islice(cycle(plan(samples)), settings)]
+    entries = [ReplayEntry(parse_policy(text), "") for text in islice(cycle(plan(samples)), settings)]
     start = time.perf_counter()
     replay(entries, recorded, num_orders=1)
     seconds = time.perf_counter() - start

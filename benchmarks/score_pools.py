@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from optscale_predictor import Prior
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
 from optscale_predictor.stats.estimators import fit_moments
 
 Floats = NDArray[np.float64]
@@ -118,7 +118,7 @@ def known(test: Questions) -> Prior:
     return Prior(test.mean, np.minimum(test.std, np.sqrt(test.mean * (1 - test.mean))), 1.0)
 
 
-def entries(target: float, priors: dict[str, Prior]) -> list[Entry]:
+def entries(target: float, priors: dict[str, Prior]) -> list[ReplayEntry]:
     """Every policy of the table at one target."""
     aim = f"score_min={target},{CAP}"
     plan = [
@@ -136,7 +136,8 @@ def entries(target: float, priors: dict[str, Prior]) -> list[Entry]:
         (f"best_of_n:max_samples={DEPTH}", None),
     ]
     return [
-        Entry(parse_policy(policy), prior or "none", None if prior is None else priors[prior]) for policy, prior in plan
+        ReplayEntry(parse_policy(policy), prior or "none", None if prior is None else priors[prior])
+        for policy, prior in plan
     ]
 
 

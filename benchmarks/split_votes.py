@@ -26,8 +26,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.answers import group_questions
-from optscale_predictor.replay.recorded_samples import RecordedSamples, scored_rows
-from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
+from optscale_predictor.replays.recorded_samples import RecordedSamples, scored_rows
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
 
 ORDERS = 4
 POLICIES = ("asc_beta", "asc_dirichlet", "esc", "self_consistency")
@@ -146,7 +146,7 @@ def compare(found: Spelled) -> None:
 
 def _replayed(samples: RecordedSamples) -> list[ReplayRow]:
     cap = samples.depth
-    return replay([Entry(parse_policy(f"{name}:max_samples={cap}"), name) for name in POLICIES], samples, ORDERS)
+    return replay([ReplayEntry(parse_policy(f"{name}:max_samples={cap}"), name) for name in POLICIES], samples, ORDERS)
 
 
 def _cells(before: ReplayRow, after: ReplayRow) -> str:

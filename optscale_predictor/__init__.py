@@ -7,7 +7,8 @@ Source of the method: OptScale, arXiv 2506.22376. What a notebook needs is here:
 - questions and answers: :class:`Question`, :func:`load_question_set`, :func:`extract_answer`, :func:`is_correct`,
   :func:`answers_equal`;
 - models: :class:`GeneratorOptions` with :class:`SamplingParams`, :class:`VerifierOptions`, :class:`OptScalePredictor`;
-- runs: :class:`OptScale` with :class:`Limits` gives :class:`Answer`; :func:`parse_policy`; :class:`Pool`;
+- runs: :class:`OptScale` with :class:`Limits` gives :class:`Answer`; :func:`parse_policy`;
+- recorded samples: :class:`Pool`, :class:`RecordedSamples`, :func:`replay` of each :class:`ReplayEntry`;
 - bad input, wherever it comes from, is an :class:`InputError`.
 
 A name's module is loaded when the name is first used, so that ``import optscale_predictor`` is fast and loads neither
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from optscale_predictor.questions.answers import answers_equal, extract_answer, is_correct
     from optscale_predictor.questions.question import Question
     from optscale_predictor.questions.question_sets import load_question_set
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.replays import RecordedSamples, ReplayEntry, replay
     from optscale_predictor.stats.bound import num_samples
     from optscale_predictor.stats.calibration import Calibration
     from optscale_predictor.stats.distributions import TruncatedNormal
@@ -48,7 +49,8 @@ _MODULES = {
     "Pool": "pools",
     "Prior": "stats.estimators",
     "Question": "questions.question",
-    "RecordedSamples": "replay.recorded_samples",
+    "RecordedSamples": "replays",
+    "ReplayEntry": "replays",
     "SamplingParams": "backends.generators",
     "TruncatedNormal": "stats.distributions",
     "VerifierOptions": "backends.options",
@@ -60,6 +62,7 @@ _MODULES = {
     "load_question_set": "questions.question_sets",
     "num_samples": "stats.bound",
     "parse_policy": "policies",
+    "replay": "replays",
 }
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "Prior",
     "Question",
     "RecordedSamples",
+    "ReplayEntry",
     "SamplingParams",
     "TruncatedNormal",
     "VerifierOptions",
@@ -86,6 +90,7 @@ __all__ = [
     "load_question_set",
     "num_samples",
     "parse_policy",
+    "replay",
 ]
 
 

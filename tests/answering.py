@@ -20,7 +20,7 @@ from optscale_predictor.backends.generators.openai_server import OpenAIServerGen
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 
 VERIFIER = {"adapter": "made up", "model": "org/verifier"}
 

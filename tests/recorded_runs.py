@@ -9,8 +9,8 @@ from synthetic_pool import write_pool
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts, RunRecord
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import PoolWriter
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 
 OURS, REFERENCE, VOTES = "optscale:score_min=0.8,max_samples=8", "best_of_n:max_samples=8", "asc_beta:max_samples=8"
 

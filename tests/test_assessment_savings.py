@@ -30,8 +30,8 @@ from optscale_predictor.evaluation.assessment.stopping_grid import (
     sweep_settings,
 )
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.estimators import ScoreStatistics, fit_moments
 
 TARGETS = (0.7, 0.9)

@@ -15,10 +15,10 @@ from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, replay
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, replay
+from optscale_predictor.replays.run_policy import run_policy
 
 CUT, ENDED, MARKED = ("</think> so it must be", "length"), ("</think> I do not know", "stop"), ("#### 4", "length")
 RIGHT, WRONG = ("#### 4", "stop"), ("#### 5", "stop")
@@ -93,7 +93,7 @@ def test_it_does_not_reach_the_target(tmp_path, text):
         assert (count, reason, best) == ([3, 4, 1], ["reached", "budget", "reached"], [0.95, 0.6, 0.95])
     assert [one.hit for one in answers] == [True, False, True]
     best_of_n, bound = (
-        replay([Entry(parse_policy(rule), "x")], recorded, num_orders=2, score_min=0.9)[0]
+        replay([ReplayEntry(parse_policy(rule), "x")], recorded, num_orders=2, score_min=0.9)[0]
         for rule in ("best_of_n:max_samples=4", "clairvoyant:score_min=0.9,max_samples=4")
     )
     assert best_of_n.hit.mean == bound.hit.mean == pytest.approx(2 / 3, abs=1e-6)

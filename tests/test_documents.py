@@ -12,8 +12,8 @@ import pytest
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.bound import num_samples
 
 ROOT = Path(__file__).parents[1]

@@ -29,9 +29,9 @@ from optscale_predictor.pools import PoolWriter
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 
 # lm-eval 0.4.13 itself: a deprecated call, and database handles left to the garbage collector.
 pytestmark = [

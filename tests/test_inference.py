@@ -30,8 +30,8 @@ from optscale_predictor.policies import POLICIES, BestOfN, parse_policy
 from optscale_predictor.policies.selection import SELECTIONS
 from optscale_predictor.questions.answers import AnswerGroups, extract_answer
 from optscale_predictor.questions.arithmetic import make_questions
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.estimators import Prior
 
 PRIOR = Prior(0.5, 0.25, 2.0)

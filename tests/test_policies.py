@@ -13,8 +13,8 @@ from optscale_predictor import Prior, TruncatedNormal, fit_mle, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, parse_policy
 from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, h_index
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration
 from optscale_predictor.stats.estimators import ScoreStatistics
 

@@ -11,7 +11,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.pools.importing import _objects, import_pool
 from optscale_predictor.pools.preparation import score_pool
 from optscale_predictor.pools.validation import validate_pool
-from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 
 
 def lines(path, *rows):

@@ -19,7 +19,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
-from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.targets import constant_prior, make_targets
 
 QUESTIONS = make_questions(6, 0, "train")

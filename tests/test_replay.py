@@ -6,9 +6,9 @@ import pytest
 from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
-from optscale_predictor.replay.tuning import cheapest_at_par, choose
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.tuning import cheapest_at_par, choose
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 
 
@@ -29,7 +29,7 @@ def test_best_of_n_has_its_expected_value_in_closed_form():
     rank = np.arange(1, 17)
     weight = comb(rank - 1, number - 1) / comb(16, number)
     want = (np.sort(recorded.scores, -1) * weight).sum(-1).mean()
-    row = replay([Entry(parse_policy(f"best_of_n:max_samples={number}"), "x")], recorded, num_orders=300)[0]
+    row = replay([ReplayEntry(parse_policy(f"best_of_n:max_samples={number}"), "x")], recorded, num_orders=300)[0]
     assert row.score.mean == pytest.approx(want, abs=2e-3)
     assert row.samples == Estimate(4.0, 0.0, 4.0, 4.0)
     assert row.tokens.mean == pytest.approx(4 * recorded.tokens.mean(), rel=0.01)
@@ -38,7 +38,9 @@ def test_best_of_n_has_its_expected_value_in_closed_form():
 
 def test_intervals_are_as_wide_as_new_questions_are_different():
     """Over fresh pools of one world the estimates spread as the bootstrap of each says."""
-    rows = [replay([Entry(parse_policy("best_of_n:max_samples=2"), "x")], pool(seed=seed), 3)[0] for seed in range(60)]
+    rows = [
+        replay([ReplayEntry(parse_policy("best_of_n:max_samples=2"), "x")], pool(seed=seed), 3)[0] for seed in range(60)
+    ]
     means = np.array([row.accuracy.mean for row in rows])
     assert np.mean([row.accuracy.error for row in rows]) == pytest.approx(means.std(), rel=0.35)
     covered = [row.accuracy.low <= means.mean() <= row.accuracy.high for row in rows]
@@ -54,9 +56,9 @@ def test_bootstrap_of_one_question_sees_its_orders():
 def test_orders_in_chunks_are_the_orders_at_once(monkeypatch):
     recorded = pool()
     texts = ("optscale:score_min=0.8", "shared_budget")
-    entries = [Entry(parse_policy(text), text, Prior(0.5, 0.3, 2.0)) for text in texts]
+    entries = [ReplayEntry(parse_policy(text), text, Prior(0.5, 0.3, 2.0)) for text in texts]
     whole = replay(entries, recorded, num_orders=6)
-    monkeypatch.setattr("optscale_predictor.replay.replaying._PREFIXES_AT_ONCE", 16 * 40 * 2)
+    monkeypatch.setattr("optscale_predictor.replays.replaying._PREFIXES_AT_ONCE", 16 * 40 * 2)
     again = replay(entries, recorded, num_orders=6)
     assert [row.samples for row in again] == [row.samples for row in whole]
     assert [row.accuracy for row in again] == [row.accuracy for row in whole]
@@ -64,7 +66,9 @@ def test_orders_in_chunks_are_the_orders_at_once(monkeypatch):
 
 def test_hit_rate_is_against_the_target():
     recorded = pool()
-    entries = [Entry(parse_policy(text), text) for text in ("clairvoyant:score_min=0.9", "best_of_n:max_samples=16")]
+    entries = [
+        ReplayEntry(parse_policy(text), text) for text in ("clairvoyant:score_min=0.9", "best_of_n:max_samples=16")
+    ]
     bound, every = replay(entries, recorded, num_orders=2, score_min=0.9)
     assert bound.hit.mean == every.hit.mean == pytest.approx((recorded.scores >= 0.9).any(-1).mean())
 
@@ -101,9 +105,9 @@ def test_settings_are_chosen_on_one_split_and_reported_on_the_other():
 
 
 def test_a_missing_prior_is_said_before_anything_is_replayed(monkeypatch):
-    monkeypatch.setattr("optscale_predictor.replay.replaying.run_policy", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("optscale_predictor.replays.replaying.run_policy", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(InputError, match="policy 'oracle' needs a prior"):
-        replay([Entry(parse_policy(text), "x") for text in ("best_of_n", "oracle")], pool())
+        replay([ReplayEntry(parse_policy(text), "x") for text in ("best_of_n", "oracle")], pool())
 
 
 def with_error(policy, accuracy, error, tokens):

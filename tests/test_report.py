@@ -15,8 +15,8 @@ from optscale_predictor.evaluation.report.formatting import (
 from optscale_predictor.evaluation.report.report_tables import policies_table
 from optscale_predictor.evaluation.report.run_data import policy_labels
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, replay
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, replay
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,9 @@ def test_a_pool_is_replayed_in_many_orders(pools):
     rules = [parse_policy(text) for text in (OURS, REFERENCE)]
     run = replay_pool(pools[0], rules, orders=15, seed=1)
     result = compare([run]).primary
-    rows = replay([Entry(rule, "x") for rule in rules], RecordedSamples.from_pool(pools[0]), num_orders=60, seed=5)
+    rows = replay(
+        [ReplayEntry(rule, "x") for rule in rules], RecordedSamples.from_pool(pools[0]), num_orders=60, seed=5
+    )
     assert result.means["samples"].point == pytest.approx(rows[0].samples.mean, rel=0.04)
     assert result.means["correct"].point == pytest.approx(rows[0].accuracy.mean, abs=0.02)
     assert len(run.cases[result.policy].question) == 15 * 40 and len(run.shown[result.policy].question) == 40

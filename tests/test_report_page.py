@@ -21,7 +21,7 @@ from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
-from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -20,8 +20,8 @@ from optscale_predictor.evaluation.report.run_summary import run_times, speed_up
 from optscale_predictor.evaluation.report.savings import expected_best
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, replay
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, replay
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_curve_is_what_a_replay_of_many_orders_approaches(pools, folders):
     curve = compare([read_record(folders[0])]).curve
     recorded = RecordedSamples.from_pool(pools[0])
     for number in (1, 3, 8):
-        (row,) = replay([Entry(parse_policy(f"best_of_n:max_samples={number}"), "x")], recorded, num_orders=150)
+        (row,) = replay([ReplayEntry(parse_policy(f"best_of_n:max_samples={number}"), "x")], recorded, num_orders=150)
         assert curve.correct[:, number - 1].mean() == pytest.approx(row.accuracy.mean, abs=0.015)
         assert curve.score[:, number - 1].mean() == pytest.approx(row.score.mean, abs=0.006)
         assert number * curve.tokens.mean() == pytest.approx(row.tokens.mean, rel=0.01)

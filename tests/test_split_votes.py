@@ -10,10 +10,10 @@ from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, replay
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, replay
+from optscale_predictor.replays.run_policy import run_policy
 
 HALVES = [r"\frac12", "0.5", r"\dfrac12", "1/2"]
 
@@ -43,7 +43,9 @@ def test_four_spellings_of_seven_samples_win_the_vote(tmp_path):
     pool = pool_of(tmp_path / "pool", answers)
     recorded, policy = RecordedSamples.from_pool(pool), parse_policy("self_consistency:max_samples=7")
     assert recorded.answers.tolist() == [[0, 1, 0, 1, 0, 1, 0]]
-    right, split = (replay([Entry(policy, "x")], one, 3)[0] for one in (recorded, by_spelling(recorded, [answers])))
+    right, split = (
+        replay([ReplayEntry(policy, "x")], one, 3)[0] for one in (recorded, by_spelling(recorded, [answers]))
+    )
     assert right.accuracy.mean == 1.0 and split.accuracy.mean == 0.0
     generator = RecordedGenerator(str(pool.folder))
     for verifier in (RecordedVerifier(generator), None):
@@ -81,7 +83,10 @@ def test_answers_are_compared_only_where_somebody_looks():
     scores = np.linspace(0, 1, 24).reshape(3, 8)
     recorded = RecordedSamples(scores, lambda: pytest.fail("it looked"), np.ones((3, 8)), np.ones((3, 8)))
     texts = ("optscale:score_min=0.8", "best_of_n:max_samples=4", "optscale_0", "beacon", "cost_aware")
-    replay([Entry(parse_policy(text), text) for text in texts], recorded, num_orders=2)
-    for entry in (Entry(parse_policy("asc_beta"), "x"), Entry(parse_policy("best_of_n"), "x", selection="majority")):
+    replay([ReplayEntry(parse_policy(text), text) for text in texts], recorded, num_orders=2)
+    for entry in (
+        ReplayEntry(parse_policy("asc_beta"), "x"),
+        ReplayEntry(parse_policy("best_of_n"), "x", selection="majority"),
+    ):
         with pytest.raises(pytest.fail.Exception, match="it looked"):
             replay([entry], recorded, num_orders=1)

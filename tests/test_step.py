@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from optscale_predictor.policies import CONTINUE, Decision, Draws, Policy, parse_policy
 from optscale_predictor.policies.step import take_step, visible
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.estimators import Prior
 
 

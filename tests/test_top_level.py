@@ -37,6 +37,12 @@ def test_no_name_is_a_folders_too() -> None:
     assert not submodules & {*optscale_predictor.__all__}
 
 
+def test_replay_is_the_function_whatever_was_imported_before() -> None:
+    code = "import optscale_predictor.replays.run_policy, optscale_predictor; print(optscale_predictor.replay.__name__)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "replay"
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'best_of_everything'"):
         optscale_predictor.best_of_everything  # noqa: B018

@@ -17,8 +17,8 @@ from optscale_predictor.policies._agreement import beats_runner_up, vote_counts
 from optscale_predictor.policies.adaptive_consistency import AscBeta, AscDirichlet, largest_share
 from optscale_predictor.policies.dsc import Dsc
 from optscale_predictor.policies.esc import Esc
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 
 RULES = (AscBeta, AscDirichlet, Esc, Dsc)
 HARD = Prior(0.5, 0.2, 3.0)

@@ -16,7 +16,7 @@ def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | Non
     """
     from optscale_predictor.pages.score_charts import draw_reliability
     from optscale_predictor.pools import Pool
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.stats.calibration import fit_isotonic, fit_platt
     from optscale_predictor.stats.reliability import reliability
 

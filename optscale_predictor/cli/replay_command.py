@@ -38,9 +38,9 @@ def replay(
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
-    from optscale_predictor.replay.replaying import Entry
-    from optscale_predictor.replay.replaying import replay as run
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+    from optscale_predictor.replays.replaying import ReplayEntry
+    from optscale_predictor.replays.replaying import replay as run
 
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
@@ -50,7 +50,7 @@ def replay(
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
     prior = prior_of(opened, predictor, prior_pool, source, allow_source_mismatch)
-    rows = run([Entry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
+    rows = run([ReplayEntry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
         write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")
@@ -66,7 +66,7 @@ def prior_of(
     """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
     from optscale_predictor.pools import Pool
     from optscale_predictor.predictor import load_predictor
-    from optscale_predictor.replay.recorded_samples import RecordedSamples
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.targets import constant_prior
 
     model = load_predictor(predictor)

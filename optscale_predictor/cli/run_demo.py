@@ -15,9 +15,9 @@ from optscale_predictor.evaluation.report import markdown_table, write_replay
 from optscale_predictor.evaluation.report import write_report as write_page
 from optscale_predictor.policies import BestOfN, OptScale0, OptScalePolicy, OptScaleT, Policy, SelfConsistency
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.replaying import Entry, ReplayRow, replay
-from optscale_predictor.replay.tuning import choose
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.tuning import choose
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.targets import constant_prior
 
@@ -150,7 +150,9 @@ def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], 
     rows: dict[str, list[ReplayRow]] = {}
     for split in pools:
         entries = [
-            Entry(policy, curve.label, priors[split][curve.prior]) for curve in curves() for policy in curve.policies
+            ReplayEntry(policy, curve.label, priors[split][curve.prior])
+            for curve in curves()
+            for policy in curve.policies
         ]
         rows[split] = replay(entries, recorded[split], ORDERS)
     choices = choose(rows["train"], rows["test"], str(BestOfN(DEPTH)))

@@ -9,7 +9,7 @@ from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.assessment.stopping_grid import first_hit
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.stats.distributions import ScoreDistribution
 from optscale_predictor.stats.distributions.beta import Beta
 from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION, fit_moments, fitted_moments

@@ -15,7 +15,7 @@ from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.predictor import load_predictor
-from optscale_predictor.replay.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 
 _GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
 #: Options that change no answer: where things are served, and how fast.

@@ -22,7 +22,7 @@ from optscale_predictor.evaluation.lm_eval.recording import Recording
 from optscale_predictor.inference import OptScale
 from optscale_predictor.questions.documents import document_gold, document_id, document_labels, document_question
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_engines import RecordedGenerator
+from optscale_predictor.replays.recorded_engines import RecordedGenerator
 
 _FINGERPRINT = "optscale model_args"
 

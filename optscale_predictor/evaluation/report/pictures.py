@@ -13,7 +13,7 @@ from optscale_predictor.errors import MissingExtraError
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.formatting import NAMES
 from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, PolicySeries, series_of
-from optscale_predictor.replay.replaying import ReplayRow
+from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:

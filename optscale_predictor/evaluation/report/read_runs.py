@@ -18,8 +18,8 @@ from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, S
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import Outcomes, run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.estimators import Prior
 
 _PART = re.compile(r"(?P<name>.+)-rank\d+")

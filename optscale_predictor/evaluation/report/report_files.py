@@ -15,7 +15,7 @@ from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import markdown_table, policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times
 from optscale_predictor.evaluation.report.savings import BestOfKCurve
-from optscale_predictor.replay.replaying import ReplayRow
+from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 #: What a report consists of.

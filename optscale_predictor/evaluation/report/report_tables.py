@@ -22,7 +22,7 @@ from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, 
 from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
-from optscale_predictor.replay.replaying import ReplayRow
+from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 _LATEX = {

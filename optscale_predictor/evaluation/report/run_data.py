@@ -18,7 +18,7 @@ from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replay.recorded_samples import scored_rows, usable_rows
+from optscale_predictor.replays.recorded_samples import scored_rows, usable_rows
 
 Objects = NDArray[np.object_]
 Strings = NDArray[np.str_]

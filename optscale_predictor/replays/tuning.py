@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.replay.replaying import ReplayRow
+from optscale_predictor.replays.replaying import ReplayRow
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from optscale_predictor.backends.generators import (
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
-from optscale_predictor.replay.recorded_samples import scored_rows
+from optscale_predictor.replays.recorded_samples import scored_rows
 
 
 class RecordedGenerator(Generator):

@@ -15,7 +15,7 @@ from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.policies import CONTINUE, Draws, Policy, PrefixMemo
 from optscale_predictor.policies.selection import select
 from optscale_predictor.policies.step import Step, take_step, visible
-from optscale_predictor.replay.recorded_samples import RecordedSamples
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.stats.estimators import Prior
 
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
-from optscale_predictor.replay.recorded_samples import RecordedSamples
-from optscale_predictor.replay.run_policy import Outcomes, run_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
 
@@ -59,7 +59,7 @@ class ReplayRow:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReplayEntry:
     """A policy to replay.
 
     Attributes:
@@ -77,7 +77,7 @@ class Entry:
 
 
 def replay(
-    entries: Sequence[Entry],
+    entries: Sequence[ReplayEntry],
     recorded: RecordedSamples,
     num_orders: int = 20,
     seed: int = 0,
@@ -117,7 +117,7 @@ def replay(
     return [_row(entry, bootstrap.estimate(values)) for entry, values in zip(entries, measured, strict=True)]
 
 
-def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
+def _chunk(entries: Sequence[ReplayEntry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
     """Of each entry its metrics [metrics, orders, questions]."""
     together = RecordedSamples.concatenate(orders)
     memos: dict[int, PrefixMemo] = {}
@@ -132,7 +132,7 @@ def _chunk(entries: Sequence[Entry], orders: Sequence[RecordedSamples], score_mi
 
 
 def _run(
-    entry: Entry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None, score_min: float
+    entry: ReplayEntry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None, score_min: float
 ) -> Floats:
     outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo)
     return _measure(recorded, outcomes, getattr(entry.policy, "score_min", score_min))
@@ -152,5 +152,5 @@ def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Fl
     )
 
 
-def _row(entry: Entry, estimates: Sequence[Estimate]) -> ReplayRow:
+def _row(entry: ReplayEntry, estimates: Sequence[Estimate]) -> ReplayRow:
     return ReplayRow(str(entry.policy), entry.label, *estimates)

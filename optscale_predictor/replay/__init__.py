@@ -1,1 +1,0 @@
-"""Policies run over recorded samples, and settings tuned there."""
