@@ -16,6 +16,8 @@ from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, h_i
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration
+from optscale_predictor.stats.distributions.beta import fit_beta
+from optscale_predictor.stats.distributions.point_masses import fit_point_masses
 from optscale_predictor.stats.estimators import ScoreStatistics
 
 
@@ -362,3 +364,33 @@ def test_pandora_against_its_formula():
 def test_bad_settings_are_named(text, says):
     with pytest.raises(InputError, match=says):
         parse_policy(text)
+
+
+@pytest.mark.parametrize("form", ["sequential", "jump"])
+def test_plug_in_of_the_papers_family_is_the_papers_rule(form):
+    recorded = simulated()
+    settings = f"score_min=0.8,max_samples=24,form={form},peek=4"
+    paper, ours = (
+        run_policy(parse_policy(f"{name},{settings}"), recorded)
+        for name in ("optscale_0:alpha=0.95", "plug_in:alpha=0.95,family=truncated_normal")
+    )
+    assert np.array_equal(paper.count, ours.count) and np.array_equal(paper.reason, ours.reason)
+
+
+@pytest.mark.parametrize(("family", "fit"), [("beta", fit_beta), ("point_masses", fit_point_masses)])
+@pytest.mark.parametrize("memo", [False, True])
+def test_plug_in_stops_at_the_first_count_that_its_family_asks_for(family, fit, memo):
+    recorded = simulated(25)
+    policy = parse_policy(f"plug_in:family={family},score_min=0.7,alpha=0.9,max_samples=20,peek=3")
+    known = PrefixMemo(recorded.num_questions, recorded.depth) if memo else None
+    outcomes = run_policy(policy, recorded, memo=known)
+    for question, (count, reason) in enumerate(zip(outcomes.count, outcomes.reason, strict=True)):
+        needed = [float(num_samples(fit(recorded.scores[question, :seen]), 0.7, 0.9)) for seen in range(3, 21)]
+        first = next((seen for seen, need in enumerate(needed, 3) if seen >= need), 20)
+        assert count == first
+        assert (reason == "confident") == (count >= needed[count - 3])
+
+
+def test_a_family_that_does_not_exist_is_named():
+    with pytest.raises(InputError, match="family must be one of truncated_normal, beta, point_masses, empirical_tail"):
+        parse_policy("plug_in:family=cauchy")

@@ -223,6 +223,9 @@ def test_the_card_says_what_the_data_say(pool, tmp_path):
         assert fact in body
     table = tabulate(read_pool_scores(pool), SplitRule(0.3))
     assert f"| mean of the questions' mean scores | {np.mean(table['mean'].to_pylist()):.4f} |" in body
+    held_out = written.summary.family.log_likelihood
+    assert written.summary.family.name == max(held_out, key=held_out.get)
+    assert f"| family of distributions that held-out scores follow best | `{written.summary.family.name}` |" in body
     sides = table["split"].to_pylist()
     assert f"`train` has {sides.count('train')} questions, `validation` {sides.count('validation')}" in body
     assert all(f"| `{name}` |" in body for name in table.column_names)

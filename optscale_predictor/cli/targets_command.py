@@ -33,6 +33,9 @@ def targets(
     summary = written.summary
     sides = ", ".join(f"{count} {side.replace('_', ' ')}" for side, count in sorted(summary.sides.items()))
     print(f"{output}: targets of {summary.questions} questions ({sides})")
+    if summary.family is not None:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in summary.family.log_likelihood.items())
+        print(f"scores follow {summary.family.name} best, by the log-likelihood of a held-out one: {figures}")
     if summary.unscored_questions:
         print(f"note: {summary.unscored_questions} questions have no row: the verifier refused all of their samples")
     if written.note:

@@ -15,11 +15,12 @@ from optscale_predictor.policies.hindsight import Clairvoyant, Oracle
 from optscale_predictor.policies.instance_adaptive import InstanceAdaptive
 from optscale_predictor.policies.optscale_policy import OptScalePolicy
 from optscale_predictor.policies.pandora import Pandora
+from optscale_predictor.policies.plug_in import PlugIn
 from optscale_predictor.policies.published import OptScale0, OptScaleT
 from optscale_predictor.policies.shared_budget import SharedBudget
 
 _OURS = (OptScalePolicy, CostAware, SharedBudget)
-_SCORES = (OptScale0, OptScaleT, BestOfN, Beacon, Pandora, InstanceAdaptive)
+_SCORES = (OptScale0, OptScaleT, PlugIn, BestOfN, Beacon, Pandora, InstanceAdaptive)
 _VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
 _BOUNDS = (Oracle, Clairvoyant)
 POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}

@@ -57,8 +57,8 @@ class PublishedRule(Policy):
             raise InputError(f"peek must be >= 1, got {self.peek}")
 
     @abstractmethod
-    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
-        """The estimate from scores [questions, samples]."""
+    def _samples_needed(self, draws: Draws, looked_at: int | None) -> Floats:
+        """N* [questions], estimated from the first ``looked_at`` scores or from all."""
 
     def decide(self, draws: Draws) -> Decision:
         """See the module."""
@@ -66,13 +66,24 @@ class PublishedRule(Policy):
         needed = np.full(draws.count.shape, np.inf)
         seen = draws.count >= peek
         if seen.any():
-            looked_at = peek if self.form == "jump" else None
-            a, b = draws.remember(("fit", self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
-            estimate = num_samples(TruncatedNormal.from_natural(a, b), self.score_min, self.alpha)
+            estimate = self._samples_needed(draws, peek if self.form == "jump" else None)
             needed = np.where(seen, estimate, np.inf)
         jump = np.minimum(needed, self.max_samples).astype(np.int64)
         total = np.where(seen, jump if self.form == "jump" else draws.count + 1, peek)
         return decide_by_need(draws, total, needed, self.max_samples)
+
+
+@dataclass(frozen=True)
+class _TruncatedNormalRule(PublishedRule):
+    """A published rule by a fitted truncated normal, whose parameters serve every target."""
+
+    @abstractmethod
+    def _fit(self, scores: Floats, draws: Draws) -> TruncatedNormal:
+        """The estimate from scores [questions, samples]."""
+
+    def _samples_needed(self, draws: Draws, looked_at: int | None) -> Floats:
+        a, b = draws.remember(("fit", self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
+        return num_samples(TruncatedNormal.from_natural(a, b), self.score_min, self.alpha)
 
     def _parameters(self, draws: Draws, looked_at: int | None) -> Floats:
         """Natural parameters of the estimate, [questions, 2], from the first ``looked_at`` scores or from all."""
@@ -81,7 +92,7 @@ class PublishedRule(Policy):
 
 
 @dataclass(frozen=True)
-class OptScale0(PublishedRule):
+class OptScale0(_TruncatedNormalRule):
     """See the module; settings as :class:`PublishedRule`."""
 
     name: ClassVar[str] = "optscale_0"
@@ -91,7 +102,7 @@ class OptScale0(PublishedRule):
 
 
 @dataclass(frozen=True)
-class OptScaleT(PublishedRule):
+class OptScaleT(_TruncatedNormalRule):
     """See the module; settings as :class:`PublishedRule`."""
 
     name: ClassVar[str] = "optscale_t"

@@ -9,8 +9,12 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor.stats.distributions.family_choice import FamilyChoice, choose_family
 from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets.pool_scores import UNKNOWN, PoolScores
+from optscale_predictor.targets.question_scores import QuestionScores
+
+_FAMILY_QUESTIONS = 200  # enough to tell families apart, and a second's work
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Summary:
         judged: Samples whose answer is known to be right or wrong.
         auc: P(a right sample's score exceeds a wrong one's), of all scored samples.
         auc_within: The same for two samples of one question, mean over the questions that have both.
+        family: The family of distributions that held-out scores follow best, chosen on 200 questions at most.
     """
 
     questions: int
@@ -63,6 +68,7 @@ class Summary:
     judged: int
     auc: float | None
     auc_within: float | None
+    family: FamilyChoice | None
 
 
 def summarise(pool_scores: PoolScores, targets: pa.Table) -> Summary:
@@ -101,7 +107,21 @@ def summarise(pool_scores: PoolScores, targets: pa.Table) -> Summary:
         judged=int((pool_scores.correct != UNKNOWN).sum()),
         auc=auc,
         auc_within=auc_within,
+        family=_family(pool_scores.by_question),
     )
+
+
+def _family(scores: QuestionScores) -> FamilyChoice | None:
+    """Chosen on questions that are spread evenly over all; None where no question has two scores."""
+    several = np.flatnonzero(scores.count >= 2)
+    if not several.size:
+        return None
+    kept = several[np.linspace(0, several.size - 1, min(several.size, _FAMILY_QUESTIONS)).round().astype(np.intp)]
+    table = np.full((kept.size, int(scores.count[kept].max())), np.nan)
+    ends = scores.count.cumsum()
+    for row, question in enumerate(kept):
+        table[row, : scores.count[question]] = scores.score[ends[question] - scores.count[question] : ends[question]]
+    return choose_family(table)
 
 
 def labelled_scores(pool_scores: PoolScores) -> tuple[Float[Floats, "labelled"], Float[Floats, "labelled"]]:

@@ -231,4 +231,7 @@ def _measured(summary: Summary) -> dict[str, str]:
         "P(a right sample outscores a wrong one), all samples": summary.auc,
         "the same within a question, mean over questions": summary.auc_within,
     }
-    return {name: f"{value:.4f}" for name, value in numbers.items() if value is not None}
+    measured = {name: f"{value:.4f}" for name, value in numbers.items() if value is not None}
+    if summary.family is not None:
+        measured["family of distributions that held-out scores follow best"] = f"`{summary.family.name}`"
+    return measured
