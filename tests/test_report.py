@@ -7,7 +7,7 @@ from synthetic_pool import write_pool
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import compare, read_record, replay_pool
-from optscale_predictor.evaluation.report.coverage import promises
+from optscale_predictor.evaluation.report.coverage import guarantee_coverages
 from optscale_predictor.evaluation.report.difficulty import difficulty, select_examples
 from optscale_predictor.evaluation.report.formatting import (
     conclusion,
@@ -85,8 +85,8 @@ def test_difficulty_is_the_share_of_wrong_samples(comparison, pools, folders):
     assert alone.biased  # nobody drew all samples of every question
 
 
-def test_promises_are_counted(comparison, folders):
-    (kept,) = promises(comparison)
+def test_coverage_of_the_guarantee_is_counted(comparison, folders):
+    (kept,) = guarantee_coverages(comparison)
     rows = [one for one in outcomes_of(folders[:3], OURS) if one["stop_reason"] in ("reached", "confident")]
     assert (kept.promised, kept.kept) == (len(rows), sum(one["hit"] for one in rows))
     assert kept.confident == sum(one["stop_reason"] == "confident" for one in rows)

@@ -132,7 +132,7 @@ class Application:
             try:
                 answer = await self.handler.answer(parsed, slot, arrived)
             except Exception as error:
-                raise self._told(error, parsed) from None
+                raise self._api_error(error, parsed) from None
         self._count_answer(answer.stop_reason, arrived)
         return web.json_response(reply.body(answer))
 
@@ -145,9 +145,9 @@ class Application:
                 except ConnectionError:
                     raise
                 except Exception as error:
-                    told = self._told(error, parsed)
-                    await stream.fail(told)
-                    raise _StreamEnded(stream.response, told.outcome) from None
+                    api_error = self._api_error(error, parsed)
+                    await stream.fail(api_error)
+                    raise _StreamEnded(stream.response, api_error.outcome) from None
             # The slot is free while the text is sent: a slow reader keeps nobody from being answered.
             self._count_answer(answer.stop_reason, arrived)
             await stream.send(answer)
@@ -156,16 +156,16 @@ class Application:
             raise _StreamEnded(stream.response, "left") from None
         return stream.response
 
-    def _told(self, error: Exception, parsed: ParsedRequest) -> ApiError:
+    def _api_error(self, error: Exception, parsed: ParsedRequest) -> ApiError:
         """What the client is told of an error; what is not its mistake is logged."""
-        told = api_error_of(error)
+        api_error = api_error_of(error)
         if self.draining and not isinstance(error, ApiError):
-            told = ApiError(503, "the server stopped before there was an answer", code="stopping", retry_after=5)
-        if told.status == 500:
+            api_error = ApiError(503, "the server stopped before there was an answer", code="stopping", retry_after=5)
+        if api_error.status == 500:
             log.error("%s: %s", parsed.id, error, exc_info=error)
-        elif told.status > 500:
-            log.warning("%s: %d %s", parsed.id, told.status, error)
-        return told
+        elif api_error.status > 500:
+            log.warning("%s: %d %s", parsed.id, api_error.status, error)
+        return api_error
 
     def _count_answer(self, stop_reason: str, arrived: float) -> None:
         self._metrics.count_answer(stop_reason, asyncio.get_running_loop().time() - arrived)
@@ -270,7 +270,12 @@ class Metrics:
         self._requests.labels(outcome).inc()
 
     def count_answer(self, reason: str, seconds: float) -> None:
-        """Counts an answer: why it stopped, and how many seconds it took."""
+        """Counts an answer.
+
+        Args:
+            reason: Why it stopped.
+            seconds: That it took from the request's arrival, >= 0.
+        """
         self._stops.labels(reason).inc()
         self._seconds.observe(seconds)
 

@@ -48,8 +48,8 @@ def evaluate(args: list[str]) -> None:
         ) from error
     except (KeyError, ValueError, AssertionError) as error:
         # What lm-eval raises for a task it does not know, or for more examples than there are.
-        said = " ".join(str(error.args[0] if error.args else error).split())
-        raise InputError(f"lm-eval: {said}") from error
+        reason = " ".join(str(error.args[0] if error.args else error).split())
+        raise InputError(f"lm-eval: {reason}") from error
     finally:
         sys.argv = given
     if record is not None:

@@ -48,7 +48,18 @@ class OptScaleLM(LM):
         self._cached = False
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """Answers all requests, those of one task and equal generation settings at once."""
+        """Answers all requests, those of one task and equal generation settings at once.
+
+        Args:
+            requests: lm-eval's, of any tasks.
+            disable_tqdm: Whether no progress bar is shown.
+
+        Returns:
+            The chosen texts, in the order of the requests.
+
+        Raises:
+            InputError: A cache would answer all repeats of a request with one reply, or a record holds another run.
+        """
         groups: dict[tuple[str, str], list[int]] = {}
         for index, request in enumerate(requests):
             if self._cached and request.repeats > 1:
@@ -64,15 +75,28 @@ class OptScaleLM(LM):
         return answers
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Not what this model does."""
+        """Not what this model does.
+
+        Raises:
+            InputError: Always.
+        """
         raise InputError("model 'optscale' generates answers; tasks that ask for log-likelihoods cannot use it")
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Not what this model does."""
+        """Not what this model does.
+
+        Raises:
+            InputError: Always.
+        """
         raise InputError("model 'optscale' generates answers; tasks that ask for log-likelihoods cannot use it")
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The turns as one string; the engine puts them into the model's own template."""
+        """The turns as one string; the engine puts them into the model's own template.
+
+        Args:
+            chat_history: Turns with ``role`` and ``content``.
+            add_generation_prompt: Not used: whether a turn is gone on from follows from the last one's role.
+        """
         return write_turns(chat_history)
 
     def chat_template(self, chat_template: bool | str = False) -> str:
@@ -110,6 +134,9 @@ class OptScaleLM(LM):
         """Refuses a cache that another policy, seed or model filled.
 
         lm-eval's cache knows requests by their text alone, and would serve one model's answers as another's.
+
+        Raises:
+            InputError: It is one.
         """
         super().set_cache_hook(cache_hook)
         cache = cache_hook.dbdict

@@ -56,7 +56,12 @@ class Ranks:
         return torch.cat([part.reshape(-1) for part in parts])
 
     def gather_object(self, thing: object, dst: int) -> list[Any] | None:
-        """Every process's object, at process ``dst``; None at the others."""
+        """Every process's object, at process ``dst``; None at the others.
+
+        Args:
+            thing: This process's; it can be pickled.
+            dst: The rank that gets them.
+        """
         if self.size == 1:
             return [thing]
         import torch.distributed as dist

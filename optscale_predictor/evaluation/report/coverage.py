@@ -1,7 +1,8 @@
-"""Is what a policy promises kept? ``alpha`` against the share of questions that did reach the target.
+"""Coverage of the guarantee: ``alpha`` against the share of questions that did reach the policy's target.
 
-Only questions that stopped because the target was reached, or because the policy was confident to have reached it, are
-what it speaks of; others it gave up.
+A policy with a target guarantees that at least one sample of a question scores >= ``score_min`` with probability
+``alpha``. The guarantee is about questions that stopped as ``reached`` or ``confident``; those that stopped for the cap
+or were given up are no part of it.
 """
 
 from dataclasses import dataclass
@@ -16,17 +17,17 @@ _ABOUT = (StopReason.REACHED.value, StopReason.CONFIDENT.value)
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What one policy promised, and what came of it.
+class GuaranteeCoverage:
+    """How often one policy's guarantee held.
 
     Attributes:
         label: The policy.
-        alpha: Promised share, in (0, 1).
-        score_min: The target.
-        promised: Cases that stopped as ``reached`` or ``confident``: those that the promise is about.
+        alpha: Guaranteed share, in (0, 1).
+        score_min: The target, in [0, 1].
+        promised: Cases that stopped as ``reached`` or ``confident``: those that the guarantee is about.
         confident: Those of them that stopped as ``confident``.
         kept: Those of them that reached the target.
-        share: ``kept / promised``.
+        share: ``kept / promised``, in [0, 1].
         low: Lower end of its 95% Wilson interval, which counts every question once, however many runs it is in.
         high: Upper end.
     """
@@ -42,19 +43,20 @@ class Kept:
     high: float
 
 
-def promises(comparison: Comparison) -> list[Kept]:
-    """Of every policy that promises something, and has questions that the promise is about."""
-    return [kept for result in comparison.results if (kept := _kept(result)) is not None]
+def guarantee_coverages(comparison: Comparison) -> list[GuaranteeCoverage]:
+    """Of every policy that guarantees something, and has questions that the guarantee is about."""
+    return [found for result in comparison.results if (found := _coverage(result)) is not None]
 
 
-def _kept(result: Result) -> Kept | None:
+def _coverage(result: Result) -> GuaranteeCoverage | None:
     alpha, score_min = result.setting("alpha"), result.setting("score_min")
     about = np.isin(result.cases.reason, _ABOUT) & ~np.isnan(result.cases.hit)
     if alpha is None or score_min is None or not about.any():
         return None
     promised, kept = int(about.sum()), int(result.cases.hit[about].sum())
     confident = int((result.cases.reason[about] == StopReason.CONFIDENT.value).sum())
+    # Cases of one question are not independent, so the interval counts questions: as narrow as they allow, no narrower.
     questions = np.unique(result.question[about]).size
     share = kept / promised
     low, high = wilson(np.array(share), np.array(questions))
-    return Kept(result.label, alpha, score_min, promised, confident, kept, share, float(low), float(high))
+    return GuaranteeCoverage(result.label, alpha, score_min, promised, confident, kept, share, float(low), float(high))

@@ -16,14 +16,24 @@ NAMES = {"correct": "accuracy", "samples": "samples", "tokens": "tokens", "score
 
 
 def figure(estimate: Estimate, digits: int) -> str:
-    """``0.785 ± 0.028``; empty where it is not known."""
+    """``0.785 ± 0.028``; empty where it is not known.
+
+    Args:
+        estimate: A mean and its standard error.
+        digits: After the decimal point, >= 0.
+    """
     if np.isnan(estimate.mean):
         return ""
     return f"{number(estimate.mean, digits)} ± {number(estimate.error, digits)}"
 
 
 def number(value: float, digits: int) -> str:
-    """With thousands told apart and a true minus; a dash where it is not known."""
+    """A number with thousands set apart and a minus sign; a dash where it is not known.
+
+    Args:
+        value: NaN = not known.
+        digits: After the decimal point, >= 0.
+    """
     if np.isnan(value):
         return "\N{EN DASH}"
     text = f"{value:,.{digits}f}"
@@ -31,7 +41,12 @@ def number(value: float, digits: int) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A share as per cent."""
+    """A share as per cent.
+
+    Args:
+        value: The share, 1 for all.
+        digits: After the decimal point, >= 0.
+    """
     return f"{number(100 * value, digits)}%"
 
 
@@ -54,14 +69,26 @@ def percents(estimate: Estimate) -> str:
 
 
 def interval(estimate: Estimate, scale: float = 100, digits: int = 1, unit: str = "%") -> str:
-    """``78.0% to 80.5%``; says so where there is none."""
+    """``78.0% to 80.5%``; says so where there is none.
+
+    Args:
+        estimate: Its 95% interval is written.
+        scale: What both ends are multiplied by, > 0.
+        digits: After the decimal point, >= 0.
+        unit: Follows each end.
+    """
     if np.isnan(estimate.low):
         return "no interval"
     return f"{number(scale * estimate.low, digits)}{unit} to {number(scale * estimate.high, digits)}{unit}"
 
 
 def quality(value: float, metric: str) -> str:
-    """An accuracy as per cent, a score as it is."""
+    """An accuracy as per cent, a score as it is.
+
+    Args:
+        value: In [0, 1].
+        metric: ``correct`` or ``score``.
+    """
     return percent(value) if metric == "correct" else number(value, 3)
 
 
@@ -130,8 +157,8 @@ def _less(share: Estimate, what: str) -> str:
     """``73% fewer tokens (60% to 83%)``."""
     # 99.6% is not all of it.
     digits = 1 if abs(share.mean) > 0.985 or abs(share.high) > 0.985 or abs(share.mean) < 0.01 else 0
-    said = f"{percent(abs(share.mean), digits)} {'fewer' if share.mean >= 0 else 'more'} {what}"
-    return f"{said} ({_signed(share, digits)})"
+    words = f"{percent(abs(share.mean), digits)} {'fewer' if share.mean >= 0 else 'more'} {what}"
+    return f"{words} ({_signed(share, digits)})"
 
 
 def _verdict(primary: Result, reference: Reference, saving: ReferenceSaving, comparison: Comparison) -> str:

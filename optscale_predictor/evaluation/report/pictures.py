@@ -17,6 +17,7 @@ from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
@@ -129,21 +130,7 @@ def draw(
     if line is not None:
         axes.plot(*line, color="#7F7F7F", linestyle="--", linewidth=1.2, label=BEST_OF_K)
     for index, one in enumerate(points):
-        axes.errorbar(
-            one.x,
-            one.y,
-            yerr=one.spread,
-            label=_literal(one.label),
-            color=_COLOURS[index % len(_COLOURS)],
-            marker=_marker(index),
-            linewidth=1.5,
-            elinewidth=0.8,
-            capsize=2,
-            alpha=0.9,
-        )
-        if one.strong is not None:
-            x, y, colour = one.x[one.strong], one.y[one.strong], _COLOURS[index % len(_COLOURS)]
-            axes.plot([x], [y], _marker(index), color=colour, markersize=11, markeredgecolor="black", zorder=4)
+        _draw_policy(axes, one, index)
     axes.set_xscale("log", base=base)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel=labels[0], ylabel=labels[1], title=_literal(title))
@@ -154,6 +141,25 @@ def draw(
         figure.set_size_inches(10, 5)
         figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     _save(figure, paths)
+
+
+def _draw_policy(axes: "Axes", one: PlottedPolicy, index: int) -> None:
+    """One policy's points, joined, with their bars."""
+    axes.errorbar(
+        one.x,
+        one.y,
+        yerr=one.spread,
+        label=_literal(one.label),
+        color=_COLOURS[index % len(_COLOURS)],
+        marker=_marker(index),
+        linewidth=1.5,
+        elinewidth=0.8,
+        capsize=2,
+        alpha=0.9,
+    )
+    if one.strong is not None:
+        x, y, colour = one.x[one.strong], one.y[one.strong], _COLOURS[index % len(_COLOURS)]
+        axes.plot([x], [y], _marker(index), color=colour, markersize=11, markeredgecolor="black", zorder=4)
 
 
 def _marker(index: int) -> str:

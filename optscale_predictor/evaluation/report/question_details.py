@@ -142,9 +142,9 @@ class _Collector:
             index,
             question,
             group,
-            cut(text, _MAX_TEXT),
-            cut(" ".join(text.split()), _MAX_LINE),
-            "" if known is None or known.gold is None else cut(known.gold, _MAX_ANSWER),
+            _cut(text, _MAX_TEXT),
+            _cut(" ".join(text.split()), _MAX_LINE),
+            "" if known is None or known.gold is None else _cut(known.gold, _MAX_ANSWER),
             "" if np.isnan(share) else percent(share, 0),
             -1.0 if np.isnan(share) else share,
             spent,
@@ -169,7 +169,7 @@ class _Collector:
         return PolicyRow(
             result.label,
             _joined(outcomes),
-            cut(str(cases.answer[row]), _MAX_ANSWER) if cases.answer[row] is not None else "none",
+            _cut(str(cases.answer[row]), _MAX_ANSWER) if cases.answer[row] is not None else "none",
             number(float(cases.score[row]), 3),
             "" if chosen is None else f"{chosen + 1}",
             _joined([number(float(own.samples[at]), 0) for _, own, at in found]),
@@ -186,7 +186,7 @@ class _Collector:
         return None
 
 
-def cut(text: str, most: int) -> str:
+def _cut(text: str, most: int) -> str:
     """A text's beginning."""
     return text if len(text) <= most else text[:most].rstrip() + " …"
 

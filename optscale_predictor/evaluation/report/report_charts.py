@@ -76,7 +76,15 @@ def legend(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def by_difficulty(comparison: Comparison, found: Difficulty) -> list[Chart]:
-    """Where policies put their samples, and what they buy there: lines for ``shown_individually``, numbers for all."""
+    """Where policies put their samples, and what they buy there: lines for ``shown_individually``, numbers for all.
+
+    Args:
+        comparison: What to show.
+        found: Its questions by difficulty.
+
+    Returns:
+        Samples spent, and accuracy (or score), each by difficulty.
+    """
     what = NAMES[comparison.quality]
     return [
         _by_difficulty(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
-from optscale_predictor.evaluation.report.coverage import promises
+from optscale_predictor.evaluation.report.coverage import guarantee_coverages
 from optscale_predictor.evaluation.report.formatting import NAMES, conclusion
 from optscale_predictor.evaluation.report.pictures import draw_comparison, draw_replay, new_figure
 from optscale_predictor.evaluation.report.report_page import render_page
@@ -93,7 +93,7 @@ def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object
         "reference": None if reference is None else {"policy": reference.policy, **_figures(reference.means)},
         "policies": [_policy(result, comparison) for result in comparison.results],
         "best_of_k": None if curve is None else _curve(comparison, curve),
-        "promises": [asdict(kept) for kept in promises(comparison)],
+        "promises": [asdict(kept) for kept in guarantee_coverages(comparison)],
         "runs": [asdict(one) for one in run_times(comparison)],
     }
 

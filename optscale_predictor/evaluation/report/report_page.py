@@ -11,7 +11,7 @@ from typing import Any
 
 from optscale_predictor._support import __version__
 from optscale_predictor.evaluation.report.comparison import Comparison
-from optscale_predictor.evaluation.report.coverage import Kept, promises
+from optscale_predictor.evaluation.report.coverage import GuaranteeCoverage, guarantee_coverages
 from optscale_predictor.evaluation.report.difficulty import (
     GROUPS,
     MAX_EXAMPLES,
@@ -87,7 +87,7 @@ def render_page(comparison: Comparison, title: str, max_examples: int = MAX_EXAM
 
 def _figures(comparison: Comparison) -> Mapping[str, Any]:
     """What the page says of all questions together: sentences, charts and tables."""
-    spread, kept, times = difficulty(comparison), promises(comparison), run_times(comparison)
+    spread, kept, times = difficulty(comparison), guarantee_coverages(comparison), run_times(comparison)
     return {
         "answer": conclusion_at_equal_accuracy(comparison),
         "second": conclusion_against_reference(comparison),
@@ -103,7 +103,7 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
         "difficulty": None if spread is None else by_difficulty(comparison, spread),
         "reference": "" if comparison.reference is None else comparison.reference.label,
         "reliability": scores_against_answers(comparison),
-        "promises": list(zip(_promise_rows(kept), map(_meter, kept), strict=True)),
+        "promises": list(zip(_coverage_rows(kept), map(_meter, kept), strict=True)),
         "run_times": run_times_table(times),
         "speed_ups": speed_ups(times),
         "runs": runs_table(comparison),
@@ -146,7 +146,7 @@ def _tiles(comparison: Comparison) -> list[tuple[str, str]]:
     return [(label, value) for label, value in tiles if value]
 
 
-def _promise_rows(kept: list[Kept]) -> list[list[str]]:
+def _coverage_rows(kept: list[GuaranteeCoverage]) -> list[list[str]]:
     return [
         [
             one.label,
@@ -161,7 +161,7 @@ def _promise_rows(kept: list[Kept]) -> list[list[str]]:
     ]
 
 
-def _meter(kept: Kept) -> Meter:
+def _meter(kept: GuaranteeCoverage) -> Meter:
     return Meter(*(round(100 * min(max(value, 0), 1), 2) for value in (kept.share, kept.low, kept.high, kept.alpha)))
 
 

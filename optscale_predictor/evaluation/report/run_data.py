@@ -229,7 +229,12 @@ def distinguishing_settings(policies: Sequence[tuple[str, str | None]]) -> list[
 
 
 def bracketed(name: str, settings: Iterable[str]) -> str:
-    """``name (setting, setting)``; the name alone where there are none."""
+    """``name (setting, setting)``; the name alone where there are none.
+
+    Args:
+        name: What stands before the brackets.
+        settings: What stands in them.
+    """
     inside = ", ".join(settings)
     return f"{name} ({inside})" if inside else name
 

@@ -63,7 +63,11 @@ class MeasuredTask(ConfigurableTask):
         self._judge = OwnVerdict({**theirs, **_of_documents(settings)}, documents) if self._follows else None
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Loads the questions: a user's, or the data set's."""
+        """Loads the questions: a user's, or the data set's.
+
+        Raises:
+            InputError: They cannot be had, or an example has no answer.
+        """
         test = self.config.test_split
         named = self._questions or (None if self._follows else self._question_set)
         if named is not None:
@@ -80,7 +84,11 @@ class MeasuredTask(ConfigurableTask):
             self.dataset[_EXAMPLES] = _described(self._rows(examples), _EXAMPLES)
 
     def build_all_requests(self, **kwargs: Any) -> None:
-        """See lm-eval; first checks that there are as many examples as the prompt is to show."""
+        """As lm-eval's, after checking that there are as many examples as the prompt is to show.
+
+        Raises:
+            InputError: There are not.
+        """
         wanted = int(self.config.num_fewshot or 0)
         if wanted and self._questions and not self._examples:
             raise InputError(
@@ -96,7 +104,12 @@ class MeasuredTask(ConfigurableTask):
         super().build_all_requests(**kwargs)
 
     def process_results(self, doc: Mapping[str, Any], results: list[str]) -> dict[str, float]:
-        """See lm-eval: the metrics of one document (``task_metrics``)."""
+        """The metrics of one document, as ``task_metrics`` names them.
+
+        Args:
+            doc: The document.
+            results: Its reply, the first of the list.
+        """
         if "bypass" in self._metric_fn_list:  # lm-eval's --predict_only
             return dict(super().process_results(doc, results))
         found = measure(results[0], partial(self._verdict, doc))
