@@ -27,7 +27,7 @@ from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
 from optscale_predictor.questions.answers import group_questions
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
-from optscale_predictor.replays.tuning import choose
+from optscale_predictor.replays.tuning import tune_settings
 from optscale_predictor.stats.calibration import fit_isotonic
 from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets import constant_prior
@@ -93,7 +93,7 @@ def tuned(rows: list[dict[str, Any]], recorded: RecordedSamples, cap: int, seed:
     for side, samples in zip(sides, (train, test), strict=True):
         prior = priors_of(models[side], models[sides[0]], train)
         found.append(replay(list(entries(train, prior, cap, folder)), samples, ORDERS, seed))
-    choices = choose(found[0], found[1], str(SelfConsistency(cap)))
+    choices = tune_settings(found[0], found[1], str(SelfConsistency(cap)))
     print(
         f"Cheapest in tokens at the accuracy of self_consistency:max_samples={cap} on the choosing half (else the most "
         f"accurate);\nfigures of the reporting half:\n\n{markdown_table([choice.reported for choice in choices])}"

@@ -8,7 +8,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
-from optscale_predictor.replays.tuning import cheapest_at_par, choose
+from optscale_predictor.replays.tuning import cheapest_at_par, tune_settings
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 
 
@@ -94,14 +94,14 @@ def test_settings_are_chosen_on_one_split_and_reported_on_the_other():
         row("b", "b:2", 0.4, 9),
         row("r", "r", 0.8, 50),
     ]
-    choices = {choice.reported.label: choice for choice in choose(train, test, "r")}
+    choices = {choice.reported.label: choice for choice in tune_settings(train, test, "r")}
     # The better row of the test split is not looked at; where none is at par the most accurate is taken.
     assert choices["a"].reported.policy == "a:1" and choices["a"].reported.accuracy.mean == 0.50
     assert choices["b"].reported.policy == "b:2"
     with pytest.raises(InputError, match="missing from the split that reports"):
-        choose(train, test[:1], "r")
+        tune_settings(train, test[:1], "r")
     with pytest.raises(InputError, match="no row of"):
-        choose(train, test, "other")
+        tune_settings(train, test, "other")
 
 
 def test_a_missing_prior_is_said_before_anything_is_replayed(monkeypatch):
@@ -139,7 +139,7 @@ def test_where_none_is_at_par_the_most_accurate_is_taken_and_of_those_the_cheape
 
 def test_labels_keep_their_order_and_a_policy_is_looked_up_under_its_own_label():
     rows = [row("b", "p", 0.8, 5), row("a", "p", 0.8, 7), row("r", "r", 0.8, 50)]
-    choices = choose(rows, rows[::-1], "r")
+    choices = tune_settings(rows, rows[::-1], "r")
     assert [choice.chosen_on.label for choice in choices] == ["b", "a", "r"]
     assert [(choice.reported.label, choice.reported.tokens.mean) for choice in choices] == [
         ("b", 5),

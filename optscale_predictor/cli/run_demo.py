@@ -17,7 +17,7 @@ from optscale_predictor.policies import BestOfN, OptScale0, OptScalePolicy, OptS
 from optscale_predictor.pools import Pool
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
-from optscale_predictor.replays.tuning import choose
+from optscale_predictor.replays.tuning import tune_settings
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.targets import constant_prior
 
@@ -155,7 +155,7 @@ def _compare(pools: dict[str, Pool], predictor: Path) -> tuple[list[ReplayRow], 
             for policy in curve.policies
         ]
         rows[split] = replay(entries, recorded[split], ORDERS)
-    choices = choose(rows["train"], rows["test"], str(BestOfN(DEPTH)))
+    choices = tune_settings(rows["train"], rows["test"], str(BestOfN(DEPTH)))
     return rows["test"], [choice.reported for choice in choices]
 
 

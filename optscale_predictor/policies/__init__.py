@@ -1,4 +1,8 @@
-"""Policies: stopping rules that decide how many samples a question gets, one a file, one protocol."""
+"""Policies: stopping rules that decide how many samples a question gets, one a file, one protocol.
+
+``_policy`` is the protocol, ``step`` the one place where a policy is asked, by replays and live runs alike, and
+``selection`` chooses the sample that is returned. Imports the statistics and, for finish reasons, the questions.
+"""
 
 from optscale_predictor.policies._memo import PrefixMemo
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason

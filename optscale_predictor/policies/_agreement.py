@@ -1,6 +1,7 @@
-"""Votes: how often each answer of a question was given.
+"""What the rules that stop on agreement between answers share: votes, and the probability that the leader is ahead.
 
-What the rules that stop on agreement between answers share: a confidence, a cap, and the majority as the answer.
+A vote is a sample's answer; samples without an answer do not vote. Such rules ask how probable it is that the answer
+that leads now is the one that the generator gives most often, and return the majority's answer.
 """
 
 from abc import abstractmethod
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import betaincc
 
 from optscale_predictor._support.arrays import Floats, Ints
@@ -15,11 +17,11 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
 
-def vote_counts(answers: Ints) -> Ints:
-    """Votes of each question's distinct answers, most first, [questions, samples]; zeros where there are no more.
+def vote_counts(answers: Int[Ints, "questions samples"]) -> Int[Ints, "questions samples"]:
+    """Votes of each question's distinct answers, most first; zeros where there are no more.
 
     Args:
-        answers: [questions, samples]; equal numbers in a row are equal answers, -1 = none: it does not vote.
+        answers: Equal numbers in a row are equal answers, -1 = none: it does not vote.
     """
     questions, samples = answers.shape
     order = np.sort(answers, -1)
@@ -33,7 +35,7 @@ def vote_counts(answers: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class ConsistencyRule(Policy):
-    """Stops once the leading answer is the most probable one with ``confidence``.
+    """Stops once the leading answer is the most probable one with ``confidence``; subclasses say how probable it is.
 
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
@@ -56,14 +58,21 @@ class ConsistencyRule(Policy):
         """P(the leading answer is the most probable one), from votes [questions, answers], most first."""
 
     def decide(self, draws: Draws) -> Decision:
-        """See the class."""
+        """Stops where the lead is sure enough (``confident``) or the cap is reached (``budget``)."""
         lead = self._lead(vote_counts(draws.answers))
         conditions = [(draws.count > 0) & (lead >= self.confidence), draws.count >= self.max_samples]
         reason = np.select(conditions, [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
         return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
 
 
-def beats_runner_up(votes: Ints) -> Floats:
-    """P(p1 > 1/2) for the two leading answers under a uniform prior: 1 - I_{1/2}(v1 + 1, v2 + 1)."""
+def beats_runner_up(votes: Int[Ints, "questions answers"]) -> Float[Floats, " questions"]:
+    """The probability that the leading answer is more frequent than its runner-up.
+
+    With v1 and v2 votes for the two, the leader's share p1 among them is Beta(v1 + 1, v2 + 1) under a uniform prior, so
+    P(p1 > 1/2) = 1 - I_{1/2}(v1 + 1, v2 + 1).
+
+    Args:
+        votes: As :func:`vote_counts` gives them, most first.
+    """
     second = votes[:, 1] if votes.shape[1] > 1 else np.zeros(len(votes))
     return np.asarray(betaincc(votes[:, 0] + 1, second + 1, 0.5))

@@ -50,10 +50,14 @@ def parse_policy(text: str, further: Mapping[str, object] | None = None) -> Poli
 
 
 def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
-    """The policy ``name`` with ``settings``; text values are converted to their setting's type.
+    """A policy with its settings.
+
+    Args:
+        name: One of ``POLICIES``.
+        settings: Values by name; texts are converted to their setting's type. Others keep their defaults.
 
     Raises:
-        InputError: As :func:`parse_policy`.
+        InputError: An unknown policy or setting, or a value out of range; names what is known.
     """
     if name not in POLICIES:
         raise InputError(f"unknown policy {name!r}; known: {', '.join(POLICIES)}")

@@ -1,35 +1,21 @@
-"""Adaptive-Consistency, beta rule: stop once the leading answer beats its runner-up (arXiv 2305.11860, sec. 3).
+"""Adaptive-Consistency: stop once the leading answer is the most frequent one beyond doubt (arXiv 2305.11860, sec. 3).
 
-With v1 and v2 votes for the two, the leader's share among them is Beta(v1 + 1, v2 + 1) under a uniform prior; the rule
-stops once P(share > 1/2) reaches the confidence: after four equal answers at 0.95.
-
-Adaptive-Consistency, Dirichlet rule: stop once the leading answer beats all others (arXiv 2305.11860, sec. 3).
-
-The shares of the (at most five) leading answers are Dirichlet(v + 1); the rule stops once P(the leader's is the
-largest) reaches the confidence. Shares of a Dirichlet are ratios of independent Gammas, so that probability is
-E[prod_i P(g_i < g_1)], one integral over the leader's Gamma; the authors' code estimates it by Monte Carlo.
+The beta rule compares the leader with its runner-up alone. The Dirichlet rule compares it with all others: the shares
+of the (at most five) leading answers are Dirichlet(v + 1) for votes v. Shares of a Dirichlet are ratios of independent
+Gammas, so the probability that the leader's is the largest is E[prod_i P(g_i < g_1)], one integral over the leader's
+Gamma; the authors' code estimates it by Monte Carlo.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.polynomial.legendre import leggauss
 from scipy.special import gammainc, gammaincinv
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.policies._agreement import ConsistencyRule, beats_runner_up
-
-
-@dataclass(frozen=True)
-class AscBeta(ConsistencyRule):
-    """See the module; settings as :class:`ConsistencyRule`."""
-
-    name: ClassVar[str] = "asc_beta"
-
-    def _lead(self, votes: Ints) -> Floats:
-        return beats_runner_up(votes)
-
 
 ANSWERS = 5  # leading answers compared, as in the authors' code
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(48))
@@ -39,23 +25,45 @@ _SHARES = _NODES**2 * (3 - 2 * _NODES)  # of the leader's distribution, closer t
 
 
 @dataclass(frozen=True)
+class AscBeta(ConsistencyRule):
+    """Stops once the leading answer beats its runner-up: at 0.95, after four equal answers.
+
+    Attributes:
+        confidence: Probability from which it stops, in (0, 1).
+        max_samples: Cap, >= 1.
+    """
+
+    name: ClassVar[str] = "asc_beta"
+
+    def _lead(self, votes: Ints) -> Floats:
+        return beats_runner_up(votes)
+
+
+@dataclass(frozen=True)
 class AscDirichlet(ConsistencyRule):
-    """See the module; settings as :class:`ConsistencyRule`."""
+    """Stops once the leading answer beats all others.
+
+    Attributes:
+        confidence: Probability from which it stops, in (0, 1).
+        max_samples: Cap, >= 1.
+    """
 
     name: ClassVar[str] = "asc_dirichlet"
 
     def _lead(self, votes: Ints) -> Floats:
-        # A question's answers so far are few kinds of vote tables: each is integrated once.
+        # Thousands of questions have a few dozen vote tables between them: each is integrated once.
         padded = np.zeros((len(votes), ANSWERS), np.int64)
         padded[:, : votes.shape[1]] = votes[:, :ANSWERS]
-        kinds, place = np.unique(padded, axis=0, return_inverse=True)
-        return largest_share(kinds)[place.reshape(-1)]
+        tables, table_of = np.unique(padded, axis=0, return_inverse=True)
+        return largest_share(tables)[table_of.reshape(-1)]
 
 
-def largest_share(votes: Ints) -> Floats:
-    """P(the first answer's share is the largest), votes [tables, answers]; an answer without votes is not compared.
+def largest_share(votes: Int[Ints, "tables answers"]) -> Float[Floats, " tables"]:
+    """The probability that the first answer's share is the largest.
 
-    A lone answer is compared with one unseen answer, as the beta rule does.
+    Args:
+        votes: The leading answers' votes, most first. An answer without votes is not compared, but a lone answer is
+            compared with one unseen answer, as the beta rule does.
     """
     compared = votes[:, 1:] > 0
     compared[:, 0] = True

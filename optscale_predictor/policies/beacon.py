@@ -1,22 +1,19 @@
-"""The h-index of sequential search with recall: the highest cost at which another sample is still worth drawing.
+"""BEACON: Bayesian optimal stopping for sampling with recall (Wan et al. 2025, arXiv 2510.15945).
 
-Rewards are normal with unknown mean and variance under a normal-inverse-gamma prior, so the next one, standardised by
-the posterior-predictive location and scale, is Student's t with 2 alpha0 + k degrees of freedom after k samples. With
-z the standardised best so far and c the standardised cost of a sample, the value of going on is
+Rewards are taken for normal with unknown mean and variance under a normal-inverse-gamma prior, so the next one,
+standardised by the posterior-predictive location and scale, is Student's t with 2 alpha0 + k degrees of freedom after k
+samples. With z the standardised best so far and c the standardised cost of a sample, the value of going on is
 
     H_k(z, c) = E[(u - z)+] + E[s max(0, H_{k+1}(z', c / s) - c / s)],
     s^2 = (1 - 1 / (nu0 + k + 1)^2) (2 alpha0 + k + u^2) / (2 alpha0 + k + 1),
     z' = (max(z, u) - u / (nu0 + k + 1)) / s,
 
-and the second term is missing before the last sample. The index h_k(z) solves H_k(z, c) = c (BEACON, arXiv 2510.15945,
-theorem 1; Baucells and Zorc's search with recall). Solved backwards once for a horizon, and kept.
+and the second term is missing before the last sample. The index h_k(z), the highest cost at which another sample is
+still worth drawing, solves H_k(z, c) = c; a question goes on while h_k(z) > cost / sigma (theorem 1; the search with
+recall of Baucells and Zorc). It is solved backwards once for a horizon, and kept.
 
-BEACON: Bayesian optimal stopping for sampling with recall (Wan et al. 2025, arXiv 2510.15945).
-
-Rewards are taken for normal with unknown mean and variance; a question stops once the best so far, standardised by the
-posterior-predictive distribution, makes another sample worth less than its cost (theorem 1: go on while
-h_k(z) > cost / sigma). The authors' code scales the first predictive spread by sqrt(2) too wide, unlike its own update
-of it; here both are the posterior's. Its variant that ignores low outliers is not rebuilt.
+The authors' code scales the first predictive spread by sqrt(2) too wide, unlike its own update of it; here both are the
+posterior's. Its variant that ignores low outliers is not rebuilt.
 """
 
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
@@ -46,16 +44,27 @@ def first_index(alpha0: float) -> int:
     return max(int(np.floor(2 - 2 * alpha0)), 1)
 
 
-def expected_improvement(z: ArrayLike, freedom: float) -> Floats:
-    """E[(u - z)+] for u of Student's t with ``freedom`` > 1 degrees of freedom."""
+def expected_improvement(z: ArrayLike, freedom: float) -> Float[Floats, "..."]:
+    """E[(u - z)+] for u of Student's t.
+
+    Args:
+        z: The standardised best so far, of any shape.
+        freedom: Degrees of freedom, > 1.
+    """
     z = np.asarray(z, np.float64)
     density, tail = student_t.pdf(z, freedom), student_t.sf(z, freedom)
     return np.asarray((freedom + z**2) / (freedom - 1) * density - z * tail)
 
 
 @lru_cache(maxsize=16)
-def h_index(horizon: int, nu0: float, alpha0: float) -> Floats:
-    """h_k on ``Z_GRID``, [horizon, len(Z_GRID)]: row k after k samples; 0 (stop) at and beyond the horizon."""
+def h_index(horizon: int, nu0: float, alpha0: float) -> Float[Floats, "horizon+1 grid"]:
+    """The index h_k on ``Z_GRID``: row k after k samples; 0 (stop) at the horizon.
+
+    Args:
+        horizon: Most samples of a question, >= 1.
+        nu0: How many samples the prior mean is worth, >= 0.
+        alpha0: Prior shape of the variance, >= -1/2.
+    """
     table = np.zeros((horizon + 1, len(Z_GRID)))
     following = None
     for drawn in range(horizon - 1, first_index(alpha0) - 1, -1):
@@ -96,7 +105,9 @@ def _crossing(value: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Beacon(Policy):
-    """See the module. A question that stops because the next sample is not worth its cost is ``confident``.
+    """Draws while the next sample is worth its cost, for normal rewards of unknown mean and variance.
+
+    A question that stops because the next sample is not worth its cost is ``confident``.
 
     Attributes:
         cost: Cost of a sample, in units of score, > 0.
@@ -127,7 +138,7 @@ class Beacon(Policy):
                 raise InputError(f"{name} must be >= {least:g} and finite, got {getattr(self, name)}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Goes on one sample at a time while h_k(z) exceeds the standardised cost."""
         first = min(first_index(self.alpha0), self.max_samples)
         worth = np.ones(draws.count.shape, np.bool_)
         ready = np.flatnonzero((draws.count >= first) & (draws.count < self.max_samples))
@@ -150,8 +161,10 @@ class Beacon(Policy):
             index[rows] = np.interp(best[rows], Z_GRID, table[count])
         return np.asarray(index > cost)
 
-    def predictive(self, statistics: ScoreStatistics) -> tuple[Floats, Floats]:
-        """Location and scale of the next score's Student's t, [questions]."""
+    def predictive(
+        self, statistics: ScoreStatistics
+    ) -> tuple[Float[Floats, " questions"], Float[Floats, " questions"]]:
+        """Location and scale of the next score's Student's t."""
         count, mean = statistics.count, statistics.mean
         nu, alpha = self.nu0 + count, self.alpha0 + count / 2
         squares = count * statistics.variance + self.nu0 * count / nu * (mean - self.mu0) ** 2

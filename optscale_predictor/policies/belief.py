@@ -1,14 +1,14 @@
-"""What a policy believes of each question's scores: the posterior of the samples drawn and the prior.
+"""What a policy believes of each question's scores, and what one more sample is expected to add.
 
-Kept as arrays [questions, ..., members], in which a memo holds them.
-
-What one more sample of each question is expected to add, in score or in the probability of a right answer.
+The belief is the posterior of the samples drawn and the prior, a weighted set of distributions (its members). It is
+kept in memos as arrays [questions, ..., members], so that a thousand settings share one fit.
 """
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
@@ -22,17 +22,23 @@ if TYPE_CHECKING:
 
 VAGUE = Prior(0.5, np.sqrt(1 / 12), 1.0)  # one sample's worth of "anything in [0, 1]", where no prior is given
 ESTIMATES = ("posterior", "plugin")
+_GRID = np.linspace(0, 1, 101)  # of scores, on which a calibration's steps are summed
 
 
 class Misses(NamedTuple):
-    """Log F(score_min) and log weight of each question's members, both [members, questions]."""
+    """Of each question's members the logarithm of F(score_min), and of the weight."""
 
-    log_below: Floats
-    log_weight: Floats
+    log_below: Float[Floats, "members questions"]
+    log_weight: Float[Floats, "members questions"]
 
 
 def belief(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]:
-    """The posterior of each question, or, as ``plugin``, the MAP fit alone: one member of weight one."""
+    """What is believed of each question's scores.
+
+    Args:
+        draws: The samples so far, and the prior.
+        estimate: ``posterior``, or ``plugin``: the MAP fit alone, one member of weight one.
+    """
     if draws.memo is None:
         return _posterior(draws, estimate)
     a, b, log_weight = np.moveaxis(draws.remember(("belief", estimate), lambda new: _members(new, estimate)), 0, -1)
@@ -40,7 +46,13 @@ def belief(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]:
 
 
 def misses(draws: Draws, score_min: float, estimate: str) -> Misses:
-    """How likely each question's next sample is to miss the target, under every member of its belief."""
+    """How likely each question's next sample is to miss the target, under every member of its belief.
+
+    Args:
+        draws: The samples so far, and the prior.
+        score_min: Target score, in [0, 1].
+        estimate: ``posterior`` or ``plugin``.
+    """
 
     def compute(new: Draws) -> Floats:
         found = belief(new, estimate)
@@ -50,7 +62,11 @@ def misses(draws: Draws, score_min: float, estimate: str) -> Misses:
 
 
 def require_estimate(estimate: str) -> None:
-    """Checks the name of an estimate."""
+    """Checks the name of an estimate.
+
+    Raises:
+        InputError: It is unknown.
+    """
     if estimate not in ESTIMATES:
         raise InputError(f"estimate must be one of {', '.join(ESTIMATES)}, got {estimate!r}")
 
@@ -68,16 +84,17 @@ def _posterior(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]
     return ParameterMixture(TruncatedNormal.from_natural(fit.a[None], fit.b[None]), np.zeros((1, *fit.a.shape)))
 
 
-_GRID = np.linspace(0, 1, 101)
-
-
-def expected_gain(draws: Draws, estimate: str, calibration: str) -> Floats:
-    """E[(value of a sample - value of the best so far)+], [questions]; every question has a sample.
+def expected_gain(draws: Draws, estimate: str, calibration: str) -> Float[Floats, " questions"]:
+    """What one more sample is expected to add: E[(its value - value of the best so far)+].
 
     Args:
-        draws: The samples so far.
-        estimate: ``posterior`` or ``plugin``; see ``_belief``.
-        calibration: File of a ``Calibration``, whose probabilities are the values; the scores themselves where empty.
+        draws: The samples so far, at least one of each question.
+        estimate: ``posterior``, or ``plugin``: the MAP fit alone.
+        calibration: File of a ``Calibration``, whose probabilities of a right answer are the values; where empty, the
+            scores themselves are.
+
+    Raises:
+        InputError: There is no calibration in the file.
     """
     return draws.remember(("gain", estimate, calibration), lambda new: _gain(new, estimate, calibration))
 

@@ -17,7 +17,7 @@ from optscale_predictor.policies.belief import expected_gain, read_calibration, 
 
 @dataclass(frozen=True)
 class CostAware(Policy):
-    """See the module; a question that stops because the next sample is not worth it is ``confident``.
+    """Draws while the next sample is expected to be worth its tokens; where it is not, stops as ``confident``.
 
     Attributes:
         price: What 1,000 generated tokens cost, in units of the gain: score, or probability of a right answer; >= 0.
@@ -43,7 +43,7 @@ class CostAware(Policy):
             read_calibration(self.calibration)
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Goes on one sample at a time while the expected gain exceeds the price of its tokens."""
         reason = np.where(draws.count >= self.max_samples, StopReason.BUDGET.value, CONTINUE).astype("U16")
         open_ = np.flatnonzero((reason == CONTINUE) & (draws.count > 0))
         if open_.size:

@@ -19,7 +19,7 @@ from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Polic
 
 @dataclass(frozen=True)
 class Dsc(Policy):
-    """See the module.
+    """Draws one sample of easy questions, and of others windows until the leading answer beats its runner-up.
 
     Attributes:
         easy: Prior mean score from which a question is easy and gets one sample, in [0, 1].
@@ -48,7 +48,7 @@ class Dsc(Policy):
             raise InputError(f"window must be >= 1, got {self.window}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Goes on to the end of a window, or, of an easy question, to one sample."""
         easy = np.broadcast_to(self._require_prior(draws).mean >= self.easy, draws.count.shape)
         sure = beats_runner_up(vote_counts(draws.answers)) >= self.confidence
         enough = (draws.count > 0) & (easy | sure)

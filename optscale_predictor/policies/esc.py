@@ -31,7 +31,7 @@ class Esc(Policy):
             raise InputError(f"window must be >= 2, got {self.window}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the class."""
+        """Goes on to the end of a window, and stops where all of it agrees."""
         full = (draws.count > 0) & (draws.count % self.window == 0)
         start = np.maximum(draws.count - self.window, 0)
         column = np.minimum(start[:, None] + np.arange(self.window), draws.answers.shape[1] - 1)

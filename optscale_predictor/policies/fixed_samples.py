@@ -1,8 +1,7 @@
-"""The rule that best-of-N and self-consistency share: draw N samples, whatever they are.
+"""The baselines: best-of-N and self-consistency draw N samples for every question, whatever they are.
 
-Best-of-N: N samples for every question, the one with the best score is the answer.
-
-Self-consistency: N samples for every question, the most frequent answer wins (Wang et al., arXiv 2203.11171).
+They differ in the answer: best-of-N returns the sample with the best score, self-consistency the most frequent answer
+(Wang et al., arXiv 2203.11171).
 """
 
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ class FixedSamples(Policy):
         require_cap(self.max_samples)
 
     def decide(self, draws: Draws) -> Decision:
-        """See the class."""
+        """Goes on to N, and stops there with ``budget``."""
         total = np.full_like(draws.count, self.max_samples)
         reason = np.where(draws.count >= total, StopReason.BUDGET.value, CONTINUE)
         return Decision(total, reason, total.astype(np.float64))
@@ -36,14 +35,22 @@ class FixedSamples(Policy):
 
 @dataclass(frozen=True)
 class BestOfN(FixedSamples):
-    """See the module; settings as :class:`FixedSamples`."""
+    """Draws N samples for every question; the one with the best score is the answer.
+
+    Attributes:
+        max_samples: N, >= 1.
+    """
 
     name: ClassVar[str] = "best_of_n"
 
 
 @dataclass(frozen=True)
 class SelfConsistency(FixedSamples):
-    """See the module; settings as :class:`FixedSamples`."""
+    """Draws N samples for every question; the most frequent answer wins.
+
+    Attributes:
+        max_samples: N, >= 1.
+    """
 
     name: ClassVar[str] = "self_consistency"
     selection: ClassVar[str] = "majority"

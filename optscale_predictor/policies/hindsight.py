@@ -1,11 +1,8 @@
-"""Clairvoyant: knows every sample before it is drawn, and draws up to the first that reaches the target.
+"""Bounds that no rule can be expected to beat, for comparison in replays: they know what a rule has to find out.
 
-No rule at the same hit rate draws fewer. Replays only.
-
-Oracle parameters: what a stopping rule does that knows each question's score distribution.
-
-The prior is taken for the truth, so it must be made from it: mean and standard deviation of each question's own scores
-in the pool that is replayed. A bound on every rule that has to learn the distribution, not a rule that anybody can run.
+``clairvoyant`` knows every sample before it is drawn and draws up to the first that reaches the target: no rule at the
+same hit rate draws fewer. ``oracle`` knows each question's score distribution and nothing else: it bounds every rule
+that has to learn the distribution.
 """
 
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from optscale_predictor.stats.bound import num_samples, reach_probability, requi
 
 @dataclass(frozen=True)
 class Clairvoyant(Policy):
-    """See the module; where no sample reaches the target, one is drawn.
+    """Draws up to the first sample that reaches the target, known beforehand; one sample where none does. Replays only.
 
     Attributes:
         score_min: Target score, in [0, 1].
@@ -38,7 +35,7 @@ class Clairvoyant(Policy):
         require_cap(self.max_samples)
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Goes on to the first sample that reaches the target."""
         if draws.hindsight is None:
             raise InputError("policy 'clairvoyant' can only be replayed: nobody knows live samples beforehand")
         reached = draws.hindsight[:, : self.max_samples] >= self.score_min
@@ -50,6 +47,9 @@ class Clairvoyant(Policy):
 @dataclass(frozen=True)
 class Oracle(Policy):
     """Stops at ``reached``, at the true N*, or at once where the cap would not help.
+
+    The prior is taken for the truth, so it must be made from it: mean and standard deviation of each question's own
+    scores in the pool that is replayed.
 
     Attributes:
         score_min: Target score, in [0, 1].
@@ -74,7 +74,7 @@ class Oracle(Policy):
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the class."""
+        """Goes on one sample at a time while the target is neither reached nor out of reach."""
         truth = self._require_prior(draws).distribution()
         needed = num_samples(truth, self.score_min, self.alpha)
         hope = reach_probability(truth, self.score_min, self.max_samples)

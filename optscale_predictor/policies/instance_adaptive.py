@@ -16,7 +16,7 @@ from optscale_predictor.policies.belief import read_calibration
 
 @dataclass(frozen=True)
 class InstanceAdaptive(Policy):
-    """See the module.
+    """Draws as many samples as a question's chance of a right one asks for, known before anything is drawn.
 
     Attributes:
         q: Target probability that at least one sample is right, in (0, 1).
@@ -40,7 +40,7 @@ class InstanceAdaptive(Policy):
             read_calibration(self.calibration)
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Goes on to N at once."""
         chance = self._require_prior(draws).mean
         if self.calibration:
             chance = read_calibration(self.calibration)(chance)

@@ -25,7 +25,7 @@ from optscale_predictor.stats.bound import fewest_samples, log_misses, require_t
 
 @dataclass(frozen=True)
 class OptScalePolicy(Policy):
-    """See the module.
+    """Stops at the target, at N*, or where the target is out of reach, by the posterior of each question's scores.
 
     Attributes:
         score_min: Target score, in [0, 1].
@@ -59,7 +59,7 @@ class OptScalePolicy(Policy):
             raise InputError(f"step must be 'one', 'double' or 'jump', got {self.step!r}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Looks for the target first, and at the posterior only where it is not reached."""
         reached = draws.best_score() >= self.score_min
         spent = draws.count >= self.max_samples
         reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], CONTINUE).astype(

@@ -28,7 +28,9 @@ _LEAST_DISTANCE = 1e-6  # of a score from 0 and 1
 
 @dataclass(frozen=True)
 class Pandora(Policy):
-    """See the module. A question whose best exceeds the fair cap is ``confident``.
+    """Draws until the best win rate exceeds the fair cap, the value at which another sample pays its cost.
+
+    A question whose best exceeds the fair cap is ``confident``.
 
     Attributes:
         cost: Cost of a sample, in units of win rate, > 0; 0.00006 to 0.008 in the authors' experiments.
@@ -56,7 +58,7 @@ class Pandora(Policy):
             raise InputError(f"min_samples must be >= 5, got {self.min_samples}")
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Draws ``min_samples``, then goes on one sample at a time."""
         first = min(self.min_samples, self.max_samples)
         stop = np.zeros(draws.count.shape, np.bool_)
         ready = np.flatnonzero((draws.count >= self.min_samples) & (draws.count < self.max_samples))

@@ -1,18 +1,15 @@
-"""What the two published OptScale rules share: when they estimate, and when they stop (arXiv 2506.22376, alg. 1).
+"""The two published OptScale rules, as they are in the paper and in its code (arXiv 2506.22376, alg. 1).
 
-Two forms, which the paper's text and its code do not share:
+Both fit a truncated normal to the scores drawn so far and stop by the bound N* that follows from it. ``optscale_0`` has
+no predictor and takes the maximum-likelihood fit; ``optscale_t`` takes the MAP fit with Gaussian priors of width 0.1
+around the predicted mean and standard deviation. Each has two forms, which the paper's text and its code do not share:
 
 - ``sequential`` (the text): re-estimate after every sample, stop once n >= N*;
 - ``jump`` (the code): look once, after ``peek`` samples, and then draw N* in all, whatever they score.
 
-Neither looks at whether a sample has already reached ``score_min``.
-
-OptScale^0 as published: no predictor, a maximum-likelihood fit of the scores drawn so far.
-
-The paper's code fits (mu, sigma) by L-BFGS from mu = 0.8, sigma = 0.2, and often stops short. The maximum it looks for
-does not depend on the start, so this policy takes it exactly (``estimators.fit_mle``).
-
-OptScale^t as published: MAP with Gaussian priors of width 0.1 around the prior's mean and std.
+Neither looks at whether a sample has already reached ``score_min``. The paper's code fits (mu, sigma) by L-BFGS from
+mu = 0.8, sigma = 0.2, and often stops short; the maximum that it looks for does not depend on the start, so it is taken
+exactly here (``estimators.fit_mle``).
 """
 
 from abc import abstractmethod
@@ -31,13 +28,14 @@ from optscale_predictor.stats.estimators import fit_map_gaussian, fit_mle
 
 @dataclass(frozen=True)
 class PublishedRule(Policy):
-    """A published rule.
+    """When a published rule estimates, and when it stops; subclasses say what is fitted.
 
     Attributes:
         score_min: Target score, in [0, 1].
         alpha: Target probability of reaching it, in (0, 1).
         max_samples: Cap; 8, 16, 32 or 64 in the paper.
-        form: ``sequential`` or ``jump``; see the module.
+        form: ``sequential`` (re-estimate after every sample, as in the paper's text) or ``jump`` (look once, then draw
+            N* in all, as in its code).
         peek: Samples before the first estimate, >= 1; 3, 5, 10 or 20 in the paper's code.
     """
 
@@ -61,7 +59,7 @@ class PublishedRule(Policy):
         """N* [questions], estimated from the first ``looked_at`` scores or from all."""
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Draws ``peek`` samples, then goes by N*: sample by sample, or at one jump."""
         peek = min(self.peek, self.max_samples)
         needed = np.full(draws.count.shape, np.inf)
         seen = draws.count >= peek
@@ -93,7 +91,7 @@ class _TruncatedNormalRule(PublishedRule):
 
 @dataclass(frozen=True)
 class OptScale0(_TruncatedNormalRule):
-    """See the module; settings as :class:`PublishedRule`."""
+    """OptScale^0 as published: no predictor, a maximum-likelihood fit. Its settings are :class:`PublishedRule`'s."""
 
     name: ClassVar[str] = "optscale_0"
 
@@ -103,7 +101,7 @@ class OptScale0(_TruncatedNormalRule):
 
 @dataclass(frozen=True)
 class OptScaleT(_TruncatedNormalRule):
-    """See the module; settings as :class:`PublishedRule`."""
+    """OptScale^t as published: a MAP fit with the predictor's prior. Its settings are :class:`PublishedRule`'s."""
 
     name: ClassVar[str] = "optscale_t"
     needs_prior: ClassVar[bool] = True

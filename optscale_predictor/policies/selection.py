@@ -1,6 +1,7 @@
 """Selection: which of a question's samples is returned as its answer."""
 
 import numpy as np
+from jaxtyping import Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
@@ -20,7 +21,7 @@ def is_usable(answer: str | None, finish_reason: str | None) -> bool:
     return answer is not None or has_ended(finish_reason)
 
 
-def select(rule: str, draws: Draws) -> Ints:
+def select(rule: str, draws: Draws) -> Int[Ints, " questions"]:
     """The chosen sample of each question.
 
     Under every rule a usable sample (:func:`is_usable`) is preferred to all others, whatever they score. Of samples
@@ -33,7 +34,7 @@ def select(rule: str, draws: Draws) -> Ints:
         draws: What was drawn. Every question has at least one sample.
 
     Returns:
-        Sample indices, [questions].
+        Sample indices.
 
     Raises:
         InputError: An unknown rule.

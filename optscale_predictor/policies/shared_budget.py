@@ -16,7 +16,9 @@ from optscale_predictor.policies.belief import expected_gain, read_calibration, 
 
 @dataclass(frozen=True)
 class SharedBudget(Policy):
-    """See the module. Every question gets one sample; all stop with ``budget``.
+    """Spends one budget on all questions, where the next sample adds most per token.
+
+    Every question gets one sample; all stop with ``budget``.
 
     Attributes:
         tokens: Budget, in generated tokens a question: the batch has this many times its questions. What is in flight
@@ -49,7 +51,7 @@ class SharedBudget(Policy):
             read_calibration(self.calibration)
 
     def decide(self, draws: Draws) -> Decision:
-        """See the module."""
+        """Gives the next sample to the questions that gain most per token, while the budget lasts."""
         nothing = np.full(draws.count.shape, np.nan)
         if not draws.count.all():
             return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, CONTINUE, "U16"), nothing)

@@ -1,6 +1,6 @@
 """One step of adaptive sampling: show a policy what was drawn, apply the caps to what it says, and say who draws next.
 
-The only place where that is decided. ``replay.run_policy`` steps all questions of a recorded pool together until none
+The only place where that is decided. ``replays.run_policy`` steps all questions of a recorded pool together until none
 is left; a live run (``inference.deciding``) steps whichever questions ask at the same moment. What differs between the
 two is where samples come from and who waits for whom. A policy is a pure function of what it sees, so a question gets
 the same decisions in both, and a replayed result is what a live run over the same samples would have given.

@@ -44,15 +44,19 @@ class RecordedGenerator(Generator):
             self.scores[text, row["text"]] = row["score"]
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`."""
+        """What drew the samples, as the pool's manifest says it."""
         return {"adapter": "pool", "settings": self._pool.manifest["settings"]}
 
     def session(self) -> DrawSession:
-        """See :class:`Generator`: everything is at hand."""
+        """A session that answers each request at once: everything is at hand."""
         return ImmediateSession(self)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`; a request's prompt is its question's bare text."""
+        """The recorded samples of each request; a request's prompt is its question's bare text.
+
+        Raises:
+            InputError: The pool has not the question, or fewer samples of it than are asked for.
+        """
         for request in requests:
             end = request.first_index + request.num_samples
             samples = self._of(request)[request.first_index : end]
@@ -77,12 +81,12 @@ class RecordedVerifier(Verifier):
         self._generator = generator
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What made the scores, as the pool's manifest says it."""
         return {"adapter": "pool", "made_by": dict(self._generator.made_by)}
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`."""
+        """The samples' recorded scores."""
         return Scores.of([self._generator.scores[item.question.text, item.written] for item in items])
 
     def blank_score(self, item: Answered) -> None:
-        """See :class:`Verifier`: blank or not, what is recorded holds."""
+        """None: also of a blank sample what is recorded holds."""

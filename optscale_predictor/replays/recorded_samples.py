@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
@@ -20,28 +20,28 @@ from optscale_predictor.questions.answers import group_questions
 
 @dataclass(frozen=True)
 class RecordedSamples:
-    """A pool's samples as arrays [questions, samples], drawn in the order in which they lie in the arrays.
+    """A pool's samples as arrays, drawn in the order in which they lie in the arrays.
 
     Attributes:
         scores: In [0, 1]; every question has every sample.
         answer_source: ``answers``, or what finds them when they are first looked at: comparing answers takes time.
         tokens: Generated tokens.
         correct: Whether the sample's answer is right; NaN where not known.
-        usable: Whether it may be returned (``selection.is_usable``); all by default.
+        usable: Whether it may be returned (``policies.selection.is_usable``); all by default.
     """
 
-    scores: Floats
-    answer_source: Ints | Callable[[], Ints]
-    tokens: Floats
-    correct: Floats
-    usable: Bools = field(default_factory=lambda: np.ones((1, 1), np.bool_))
+    scores: Float[Floats, "questions samples"]
+    answer_source: Int[Ints, "questions samples"] | Callable[[], Int[Ints, "questions samples"]]
+    tokens: Float[Floats, "questions samples"]
+    correct: Float[Floats, "questions samples"]
+    usable: Bool[Bools, "#questions #samples"] = field(default_factory=lambda: np.ones((1, 1), np.bool_))
 
     def __post_init__(self) -> None:
         """Gives every sample its own ``usable``."""
         object.__setattr__(self, "usable", np.broadcast_to(self.usable, self.scores.shape))
 
     @cached_property
-    def answers(self) -> Ints:
+    def answers(self) -> Int[Ints, "questions samples"]:
         """Equal numbers in a row are equal answers, -1 = none; grouped in the order of the pool."""
         return self.answer_source() if callable(self.answer_source) else self.answer_source
 
@@ -77,15 +77,15 @@ class RecordedSamples:
         if rows["num_tokens"].null_count:
             raise InputError(f"{pool.folder}: {rows['num_tokens'].null_count} samples have no count of tokens")
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-        place = starts[:, None] + np.arange(depth)
-        scores = rows["score"].to_numpy()[place]
-        answers = np.array(rows["answer"].to_pylist(), object)[place].tolist()
-        tokens = rows["num_tokens"].to_numpy().astype(np.float64)[place]
-        correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[place]
-        return cls(scores, lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[place])
+        index = starts[:, None] + np.arange(depth)
+        scores = rows["score"].to_numpy()[index]
+        answers = np.array(rows["answer"].to_pylist(), object)[index].tolist()
+        tokens = rows["num_tokens"].to_numpy().astype(np.float64)[index]
+        correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[index]
+        return cls(scores, lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[index])
 
-    def take(self, questions: Ints) -> "RecordedSamples":
-        """Some of the questions."""
+    def take(self, questions: Int[Ints, " some"]) -> "RecordedSamples":
+        """The questions at these indices."""
         return self._each(lambda part: part[questions])
 
     def reorder(self, rng: np.random.Generator) -> "RecordedSamples":
@@ -110,7 +110,11 @@ class RecordedSamples:
 
 
 def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
-    """A pool's rows with ``score`` and these columns; samples that the verifier refused are left out.
+    """A pool's rows that have a score; samples that the verifier refused are left out.
+
+    Args:
+        pool: The pool.
+        columns: What to read besides ``score`` and ``refusal``.
 
     Raises:
         InputError: A sample has neither a score nor a refusal.
@@ -122,7 +126,7 @@ def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
     return rows.filter(rows["score"].is_valid())
 
 
-def usable_rows(rows: pa.Table) -> Bools:
-    """Which of a pool's rows may be returned, [rows]; reads ``answer`` and ``finish_reason``."""
+def usable_rows(rows: pa.Table) -> Bool[Bools, " rows"]:
+    """Which of a pool's rows may be returned, by their columns ``answer`` and ``finish_reason``."""
     pairs = zip(rows["answer"].to_pylist(), rows["finish_reason"].to_pylist(), strict=True)
     return np.array([is_usable(answer, finish_reason) for answer, finish_reason in pairs], np.bool_)

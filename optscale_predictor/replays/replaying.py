@@ -110,8 +110,8 @@ def replay(
     with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc="replay") as bar:
         for start in starts:
             chunk = [recorded.reorder(rng) for rng in orders[start : start + size]]
-            for place, values in enumerate(_chunk(entries, chunk, score_min)):
-                measured[place, :, start : start + size] = values
+            for index, values in enumerate(_chunk(entries, chunk, score_min)):
+                measured[index, :, start : start + size] = values
                 bar.update()
     bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
     return [_row(entry, bootstrap.estimate(values)) for entry, values in zip(entries, measured, strict=True)]

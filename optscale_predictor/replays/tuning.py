@@ -8,8 +8,8 @@ from optscale_predictor.replays.replaying import ReplayRow
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A policy's settings, and what they did on either split.
+class TunedSettings:
+    """A policy's settings that were chosen on one split, and what they did on either.
 
     Attributes:
         chosen_on: The row on whose account the settings were chosen.
@@ -20,7 +20,7 @@ class Choice:
     reported: ReplayRow
 
 
-def choose(chosen_on: Sequence[ReplayRow], reported: Sequence[ReplayRow], reference: str) -> list[Choice]:
+def tune_settings(chosen_on: Sequence[ReplayRow], reported: Sequence[ReplayRow], reference: str) -> list[TunedSettings]:
     """Of each label the settings that are cheapest at the reference's accuracy, in the labels' order.
 
     Args:
@@ -32,17 +32,21 @@ def choose(chosen_on: Sequence[ReplayRow], reported: Sequence[ReplayRow], refere
         InputError: The reference or a chosen row is missing.
     """
     goal = _row(chosen_on, reference)
-    choices = []
+    tuned = []
     for label in dict.fromkeys(row.label for row in chosen_on):
         best = cheapest_at_par([row for row in chosen_on if row.label == label], goal)
-        choices.append(Choice(best, _row(reported, best.policy, label)))
-    return choices
+        tuned.append(TunedSettings(best, _row(reported, best.policy, label)))
+    return tuned
 
 
 def cheapest_at_par(rows: Sequence[ReplayRow], reference: ReplayRow) -> ReplayRow:
     """The row with fewest tokens among those no less accurate than ``reference`` by more than its standard error.
 
     Where none is that accurate, the most accurate one.
+
+    Args:
+        rows: Replays of one policy's settings.
+        reference: The policy whose accuracy is to be kept.
 
     Raises:
         InputError: There are no rows.
