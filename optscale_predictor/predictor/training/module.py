@@ -68,8 +68,7 @@ class PredictorModule(pl.LightningModule):
         layers: ``last``, or ``all``.
         max_length: Tokens of a question that are read, > 0.
         head: ``linear`` or ``gaussian_process``.
-        labels: What a Gaussian-process head is told of a question besides its text, where it is known: ``subject``,
-            ``level``.
+        labels: What a Gaussian-process head is told besides a question's text: ``subject`` or ``level``, where known.
         family: Of the scores' distribution: ``truncated_normal`` or ``beta``.
         lora: The LoRA updates.
         loss: A loss's name, or one with settings of its own.
