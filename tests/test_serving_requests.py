@@ -217,6 +217,7 @@ def test_a_body_full_of_mistakes_makes_one_error_of_each_kind():
         ({"user": 3}, "user: must be a string; got 3"),
         ({"n": True}, "n: one answer is chosen among many samples, so n can only be 1; got true"),
         ({"top_k": 3}, "top_k: this server does not know this field"),
+        ({"a\nb": 3}, "a\\nb: this server does not know this field"),
         ({"stop": ["x"] * 17}, 'stop: must have at most 16 items; got ["x", "x", "x", "x", "x", "x", "x", "x",...'),
         ({"optscale": [1]}, "optscale: must be an object; got [1]"),
         ({"optscale": {"policy": "x" * 501}}, "optscale.policy: must have at most 500 characters; got"),

@@ -268,5 +268,6 @@ def _message(kind: str, context: dict[str, Any], otherwise: str) -> str:
 def _param(location: tuple[int | str, ...]) -> str:
     """A field's name as clients know it: ``messages[0].content``."""
     steps = [step for step in location if step not in (_TEXT, _LIST)]
-    names = [f"[{step}]" if isinstance(step, int) else f".{step[:_MAX_NAME]}" for step in steps]
+    # An unknown field's name is the client's text: as JSON writes it, it has no line breaks.
+    names = [f"[{step}]" if isinstance(step, int) else f".{json.dumps(step)[1:-1][:_MAX_NAME]}" for step in steps]
     return "".join(names).removeprefix(".") or "body"
