@@ -8,6 +8,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import Phase, settings
 
+if os.environ.get("CHECK_SHAPES"):
+    # `CHECK_SHAPES=1 pytest`: calls are held against the shapes that the statistics state. It takes about twice the
+    # time of tests that call them much. The hook must stand before the first import of what it checks.
+    from jaxtyping import install_import_hook
+
+    install_import_hook("optscale_predictor.stats", "shape_checking.checked")
+
 # Deadlines time the machine, not the code.
 settings.register_profile("tier", deadline=None, max_examples=50)
 # `make mutants`: a mutant that fails needs no smallest example.
