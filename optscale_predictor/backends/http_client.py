@@ -23,7 +23,7 @@ from optscale_predictor.errors import InputError, MissingExtraError, RequestRefu
 
 T = TypeVar("T")
 
-_AGAIN = (408, 409, 425, 429)  # and every 5xx
+_RETRIED_STATUSES = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
 
@@ -48,7 +48,7 @@ class JsonService:
         timeout: Seconds that one try may take, > 0.
         max_retries: How often a request is sent again, >= 0.
         concurrency: Most requests under way at once, >= 1, over all servers together; one that waits to be sent again
-            leaves its place to another.
+            is not under way.
         longest_wait: Seconds between two tries at most, > 0.
 
     Attributes:
@@ -75,7 +75,7 @@ class JsonService:
         self._under_way = dict.fromkeys(self._urls, 0)
         self._rests_until = dict.fromkeys(self._urls, 0.0)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
-        self._places = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(concurrency)
         self._session: Any = None
         self.retries = self.cancelled = 0
 
@@ -94,7 +94,12 @@ class JsonService:
         await self._session.close()
 
     async def ask(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
-        """Posts ``payload`` (gets, where it is None) and returns what ``read`` makes of the reply.
+        """Asks for something and returns what ``read`` makes of the reply.
+
+        Args:
+            path: Below the base URLs.
+            payload: What is posted, as JSON; None: nothing is, the path is got.
+            read: Called with the parsed reply; one that it cannot read is asked for again.
 
         Raises:
             RequestRefusedError: The server refuses this request for good (400, 404, 422 and so on).
@@ -112,8 +117,10 @@ class JsonService:
         try:
             async for attempt in tries:
                 with attempt:
-                    async with self._places:
-                        url = self._idlest()
+                    # A slot is held for one try, not for the wait before the next: a server that is down would else
+                    # keep requests from those that answer.
+                    async with self._slots:
+                        url = self._idlest()  # chosen anew for every try: the last one's server rests
                         reply = await self._once(url, path, payload)
                     return read_or_retry(read, reply, shown(url))
         except _TransientError as error:
@@ -123,7 +130,10 @@ class JsonService:
         raise ServiceError(f"{shown(url)}: was not asked")
 
     def _idlest(self) -> str:
-        """The URL with the fewest requests under way, of those that do not rest (of all, where all do)."""
+        """The URL with the fewest requests under way, of those that do not rest (of all, where all do).
+
+        A server that refuses at once always has the fewest under way: without its rest it would draw every request.
+        """
         now = time.monotonic()
         awake = [url for url in self._urls if self._rests_until[url] <= now]
         return min(awake or self._urls, key=lambda one: self._under_way[one])
@@ -138,6 +148,7 @@ class JsonService:
             self._require_answer(url, within, f"{status} with an error", body, payload, retry_after)
             return reply
         except _TransientError as error:
+            # As long as the server asks for (Retry-After), so that what it asks of one request holds for all.
             self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
             raise
 
@@ -176,12 +187,16 @@ class JsonService:
         message = f"the server answered {shown_status}{said(body, self._key)}"
         if status in (401, 403):
             raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
-        if status in _AGAIN or status >= 500:
+        if status in _RETRIED_STATUSES or status >= 500:
             raise _TransientError(message, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0)
         raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(body, payload or ()))
 
     def _wait(self, state: Any) -> float:
-        """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so."""
+        """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so.
+
+        Jittered, because requests that failed together would else come back together. A server's word is heeded up to
+        ``LONGEST_WAIT``: one that asks for an hour would stop a run without a message.
+        """
         backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=self._longest_wait)(state)
         asked = getattr(state.outcome.exception(), "retry_after", 0.0)
         return float(max(backed_off, min(asked, LONGEST_WAIT)))
@@ -192,6 +207,11 @@ class JsonService:
 
 def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
     """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on.
+
+    Args:
+        read: Reads it.
+        reply: As it was parsed from JSON.
+        server: What errors call the server.
 
     Raises:
         ServiceError: ``read`` says that no other reply is worth asking for; names the server.

@@ -74,7 +74,7 @@ def load_pretrained(
         InputError: There is no such model, its files cannot be read, or they are not all of it. Weights are read from
             safetensors only.
     """
-    place = resolve_model(name)
+    path = resolve_model(name)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if device is not None:
         import torch
@@ -83,7 +83,7 @@ def load_pretrained(
         options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
     try:
         load = _load_complete if complete else _load
-        loaded = load(kind, name, place, options)
+        loaded = load(kind, name, path, options)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, InputError):
             raise
@@ -110,6 +110,10 @@ def read_config(name: str) -> dict[str, Any]:
 def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
     """The tensors of a model's safetensors files whose names start with ``prefix``, in one file or many.
 
+    Args:
+        name: As :func:`resolve_model` reads it.
+        prefix: What the tensors' names start with.
+
     Raises:
         InputError: The model has no safetensors, or they cannot be read.
     """
@@ -127,24 +131,24 @@ def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
     return found
 
 
-def _tensor_files(place: str, prefix: str) -> list[str]:
-    """Paths of the safetensors files that hold such tensors; fetched where ``place`` is a hub id."""
+def _tensor_files(path: str, prefix: str) -> list[str]:
+    """Paths of the safetensors files that hold such tensors; fetched where ``path`` is a hub id."""
     from transformers.utils.hub import cached_file
 
-    index = cached_file(place, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
+    index = cached_file(path, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
     if index is None:
-        return [str(cached_file(place, "model.safetensors"))]
+        return [str(cached_file(path, "model.safetensors"))]
     held = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]
-    return [str(cached_file(place, file)) for file in sorted({held[key] for key in held if key.startswith(prefix)})]
+    return [str(cached_file(path, file)) for file in sorted({held[key] for key in held if key.startswith(prefix)})]
 
 
-def _load(kind: Any, name: str, place: str, options: dict[str, Any]) -> Any:
-    return kind.from_pretrained(place, **options)
+def _load(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
+    return kind.from_pretrained(path, **options)
 
 
-def _load_complete(kind: Any, name: str, place: str, options: dict[str, Any]) -> Any:
+def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
     with _quiet():  # it would warn of what is checked here, and of what belongs to a head that is read elsewhere
-        loaded, report = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+        loaded, report = kind.from_pretrained(path, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     lacking = [str(key) for key in sorted(report["missing_keys"])]
     lacking += [f"{key} {list(needed)} ({list(held)})" for key, held, needed in sorted(report["mismatched_keys"])]
     if lacking:

@@ -116,7 +116,7 @@ def _answer_into(
     with (
         explain_write_errors(path),
         path.open("a", encoding="utf-8"),
-    ):  # a place that takes nothing is found before anything is drawn
+    ):  # a file that cannot be written is found before anything is drawn
         pass
     answers = scaler.stream(left, limits=limits, pool=pool)
     bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")

@@ -63,7 +63,18 @@ def prior_of(
     source: str | None = None,
     allow_source_mismatch: bool = False,
 ) -> "Prior | None":
-    """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing."""
+    """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing.
+
+    Args:
+        pool: Whose questions.
+        predictor: Checkpoint of a predictor, where there is one.
+        prior_pool: Where there is no predictor: a scored pool whose mean score distribution is the constant prior.
+        source: Which of the predictor's sources; by default the one that made the pool.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+
+    Raises:
+        InputError: The predictor has learnt from other sources than made the pool, and that is not allowed.
+    """
     from optscale_predictor.pools import Pool
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.replays.recorded_samples import RecordedSamples

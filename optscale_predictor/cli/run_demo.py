@@ -111,9 +111,9 @@ def _fill_pools(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> dict[
     pools = {}
     for split, number, step in (("train", sizes.train_questions, 1), ("test", sizes.test_questions, 2)):
         say(f"\n[{step}/5] {DEPTH} samples of each of {number} {split} questions, scored")
-        place = folder / f"{split}_pool"
-        generate_pool(place, make_questions(number, 0, split), generator, DEPTH)
-        pools[split] = score_pool(place, verifier)
+        path = folder / f"{split}_pool"
+        generate_pool(path, make_questions(number, 0, split), generator, DEPTH)
+        pools[split] = score_pool(path, verifier)
     return pools
 
 

@@ -117,7 +117,12 @@ def serve(
 
 
 def within_requests(generator: GeneratorOptions, timeout: float) -> GeneratorOptions:
-    """The same; where no time of a try is named, one may take as long as a request."""
+    """The same generator; where no time of a try is given, one may take as long as a request.
+
+    Args:
+        generator: As the flags say.
+        timeout: Seconds that a request may take, > 0.
+    """
     if generator.server.timeout is not None:
         return generator
     return replace(generator, server=replace(generator.server, timeout=timeout))

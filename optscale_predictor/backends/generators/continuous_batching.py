@@ -1,4 +1,4 @@
-"""transformers with continuous batching: a sample's place in the batch goes to the next one the moment it ends.
+"""transformers with continuous batching: a sample's slot in the batch goes to the next one the moment it ends.
 
 For a GPU. The cache is paged, so nothing is padded and nothing is held for samples that might have been longer; a
 prompt is read once and forked for all its samples. It needs flash attention to be fast: without it every row attends,
@@ -86,19 +86,25 @@ class ContinuousBatchingGenerator(Generator):
         self._engine = _Engine(loaded, batch_size, memory_share)
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`."""
+        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
     def takes_conversations(self) -> bool:
-        """See :class:`Generator`."""
+        """Whether the model has a chat template for a request's ``messages``."""
         return self._transcriber.has_template
 
     def check(self, request: Request) -> None:
-        """See :class:`Generator`."""
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
         self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`. Leaving the iterator stops the engine.
+        """Draws independent samples for each request; yields each request once, as it finishes.
+
+        Leaving the iterator stops the engine.
 
         Raises:
             EngineError: The engine failed.
@@ -208,7 +214,14 @@ class _Engine:
 
     @contextmanager
     def session(self, sampling: SamplingParams, ends: list[int], span: int, seed: int) -> Iterator[Any]:
-        """The engine's manager, ready to take requests and be started; random numbers are put back afterwards."""
+        """The engine's manager, ready to take requests and be started; random numbers are put back afterwards.
+
+        Args:
+            sampling: How samples are drawn.
+            ends: The tokens that end a sample.
+            span: Most tokens of a prompt with its sample, > 0.
+            seed: Of the random numbers, in [0, 2**31).
+        """
         if self._busy:
             raise InputError("this generator is drawing already; end that iteration first")
         self._busy = True

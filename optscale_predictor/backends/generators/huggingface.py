@@ -113,19 +113,25 @@ class HuggingFaceGenerator(Generator):
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`."""
+        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
     def takes_conversations(self) -> bool:
-        """See :class:`Generator`."""
+        """Whether the model has a chat template for a request's ``messages``."""
         return self._transcriber.has_template
 
     def check(self, request: Request) -> None:
-        """See :class:`Generator`."""
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
         self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`. Batches hold samples of neighbouring prompt lengths.
+        """Draws independent samples for each request; yields each request once, as it finishes.
+
+        Batches hold samples of neighbouring prompt lengths.
 
         Raises:
             EngineError: It was interrupted.
@@ -184,7 +190,7 @@ class HuggingFaceGenerator(Generator):
         raise EngineError(f"model {self._transcriber.model!r}: interrupted")
 
     def interrupt(self) -> None:
-        """See :class:`Generator`: the batch under way ends at its next token."""
+        """Ends a :meth:`generate` that is under way on another thread: the batch under way ends at its next token."""
         self._interrupted.set()
 
     def _read(self, batch: _Batch) -> torch.Tensor:

@@ -82,16 +82,21 @@ class OpenAIServerGenerator(Generator):
         self._facts = ServerFacts(TOKEN_IDS if owners == {"vllm"} else LOGPROBS)
 
     def session(self) -> DrawSession:
-        """See :class:`Generator`: every request is sent as it comes."""
+        """Every request is sent as it comes."""
         return _ServerSession(self)
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`. URLs are left out: where a model is served changes nothing about its samples."""
+        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets.
+
+        URLs are left out: where a model is served changes nothing about its samples.
+        """
         extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
         return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **asdict(self.sampling)}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
-        """See :class:`Generator`. Leaving the iterator cancels what is under way.
+        """Draws independent samples for each request; yields each request once, as it finishes.
+
+        Leaving the iterator cancels what is under way.
 
         Raises:
             RequestRefusedError: The server refused some requests for good; raised when all others are done.
@@ -137,7 +142,16 @@ class OpenAIServerGenerator(Generator):
             raise
 
     async def samples(self, service: JsonService, request: Request) -> list[Sample]:
-        """One request's samples; see :meth:`generate`."""
+        """One request's samples.
+
+        Args:
+            service: The way to the servers, open.
+            request: What to draw.
+
+        Raises:
+            RequestRefusedError: The servers refuse it for good.
+            ServiceError: Every try failed.
+        """
         seed = request_seed(self.sampling.seed, request)
         if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
             return copies(await self._one(service, request, seed), request.num_samples)
@@ -233,7 +247,7 @@ class _ServerSession(DrawSession):
 
     def __init__(self, generator: OpenAIServerGenerator) -> None:
         self._generator = generator
-        # Twice as many as may ask at once: while one waits to ask again, or reads, another has its place.
+        # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
         self.at_once = 2 * generator.concurrency
         self._service = generator.service()
 

@@ -113,11 +113,21 @@ class Transcriber:
         return Prompt(request, tokens, opened_thinking(text))
 
     def room(self, prompt: Prompt, sampling: SamplingParams) -> int:
-        """Most tokens that a sample of this prompt may have, >= 1: its limit, or what the context has left."""
+        """Most tokens that a sample may have, >= 1: its limit, or what the context has left.
+
+        Args:
+            prompt: What it goes on from.
+            sampling: Its limit.
+        """
         return min(sampling.max_tokens, self.context - len(prompt.tokens))
 
     def has_stop(self, tokens: Sequence[int], sampling: SamplingParams) -> bool:
-        """Whether the last token completed a stop string."""
+        """Whether the last token completed a stop string.
+
+        Args:
+            tokens: Of a sample, so far.
+            sampling: The stop strings.
+        """
         if not sampling.stop:
             return False
         # A stop string has at most as many tokens as bytes; only the tail can have completed one just now.

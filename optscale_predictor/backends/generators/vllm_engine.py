@@ -38,7 +38,7 @@ _AHEAD = 2  # samples waiting or running at the engine, for each that it can run
 class VLLMGenerator(Generator):
     """Samples with vLLM in this process.
 
-    Every sample has a seed of its own (its request's, plus its place in the request). The engine's numbers depend a
+    Every sample has a seed of its own (its request's, plus its index in the request). The engine's numbers depend a
     little on what it runs side by side, so equal seeds give equal samples for the most part, and not for certain.
 
     Args:
@@ -73,11 +73,13 @@ class VLLMGenerator(Generator):
         self._finished: dict[str, Any] = {}
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`."""
+        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_vllm(self._transcriber.model, self._transcriber.chat, self._options, self.sampling)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`. Leaving the iterator aborts what is under way.
+        """Draws independent samples for each request; yields each request once, as it finishes.
+
+        Leaving the iterator aborts what is under way.
 
         Raises:
             EngineError: vLLM's engine died.
@@ -105,15 +107,19 @@ class VLLMGenerator(Generator):
         refusals.tell()
 
     def session(self) -> DrawSession:
-        """See :class:`Generator`: the engine takes requests while it runs."""
+        """A session that hands the engine requests while it runs."""
         return SteppedSession(self)
 
     def takes_conversations(self) -> bool:
-        """See :class:`Generator`."""
+        """Whether the model has a chat template for a request's ``messages``."""
         return self._transcriber.has_template
 
     def check(self, request: Request) -> None:
-        """See :class:`Generator`."""
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
         self.prompt(request)
 
     def prompt(self, request: Request) -> Prompt:
@@ -157,7 +163,12 @@ class VLLMGenerator(Generator):
         return name in self._finished
 
     def collect(self, name: str, prompt: Prompt) -> list[Sample]:
-        """The samples of a request that is done."""
+        """The samples of a request that is done.
+
+        Args:
+            name: As :meth:`submit` gave it.
+            prompt: The one that was submitted.
+        """
         output = self._finished.pop(name)
         self.usage.prompt_tokens += len(output.prompt_token_ids)
         samples = self._samples(prompt, output)
@@ -224,14 +235,21 @@ class VLLMGenerator(Generator):
 
 
 def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: SamplingParams) -> Mapping[str, object]:
-    """What a manifest records; options that change no sample are left out."""
+    """What a manifest records; options that change no sample are left out.
+
+    Args:
+        model: As the user names it.
+        chat: Whether prompts are put into its chat template.
+        options: Of the engine.
+        sampling: How samples are drawn.
+    """
     shaping = {"dtype": options.dtype, "max_model_len": options.max_model_len}
     return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **asdict(sampling)}
 
 
 def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
     """The engine; unless the environment says otherwise, it logs warnings alone, and not between what we print."""
-    place = resolve_model(model)
+    path = resolve_model(model)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     try:
@@ -244,7 +262,7 @@ def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
         # The CPU build dies where it splits a seeded prompt over two steps: room for whole prompts.
         arguments.setdefault("max_num_batched_tokens", 32768)
     try:
-        return LLM(place, trust_remote_code=trust_remote_code, **arguments).llm_engine
+        return LLM(path, trust_remote_code=trust_remote_code, **arguments).llm_engine
     except Exception as error:
         raise InputError(f"model {model!r}: vLLM cannot start: {_first_line(error)}") from error
 

@@ -67,15 +67,20 @@ class JudgeVerifier(Verifier):
         self.samples_at_once = 64 * concurrency  # the servers run dry at the end of each call
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`. URLs are left out: where a judge is served changes nothing about its scores."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets.
+
+        URLs are left out: where a judge is served changes nothing about its scores.
+        """
         return {"adapter": "judge", "model": self._model, "rubric": asdict(self._rubric)}
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`."""
+        """Scores of samples, in their order; where there is none, the reason."""
         return Scores.joined(self.stream(items), len(items))
 
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
-        """See :class:`Verifier`. What the judge has said by the time a server fails for good is yielded before that.
+        """The scores in parts as they come, each with the indices of its items.
+
+        What the judge has said by the time a server fails for good is yielded before that.
 
         Raises:
             ServiceError: A server failed for good.
@@ -106,7 +111,10 @@ class JudgeVerifier(Verifier):
             await run_workers(range(len(items)), work, 2 * self._concurrency)
 
     def blank_score(self, item: Answered) -> float | None:
-        """See :class:`Verifier`; where the rubric shows a gold answer and there is none, any sample is refused."""
+        """The score, in [0, 1], of a sample whose text is blank; None where the judge is to be asked anyway.
+
+        Where the rubric shows a gold answer and there is none, any sample is refused.
+        """
         return None if self._rubric.needs_gold and item.question.gold is None else 0.0
 
     async def _judge(self, service: JsonService, item: Answered) -> _Verdict:
@@ -155,5 +163,5 @@ def _average(votes: Sequence[_Verdict]) -> _Verdict:
 
 def _part(verdicts: Mapping[int, _Verdict]) -> tuple[list[int], Scores]:
     values = [float("nan") if isinstance(one.score, str) else one.score for one in verdicts.values()]
-    refusals = {place: one.score for place, one in enumerate(verdicts.values()) if isinstance(one.score, str)}
+    refusals = {index: one.score for index, one in enumerate(verdicts.values()) if isinstance(one.score, str)}
     return list(verdicts), Scores.of(values, [one.tokens for one in verdicts.values()], refusals)

@@ -13,17 +13,16 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float
 from scipy.special import expit
 
+from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
 from optscale_predictor.backends.verifiers.length_batches import by_length, too_long
 from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import fit_logistic
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class ScoreMap:
     lowest: float = 1.0
     total: float = 0.0
 
-    def __call__(self, features: Floats) -> Floats:
-        """Scores of features [samples, 2], in [0, 1]."""
+    def __call__(self, features: Float[Floats, "samples 2"]) -> Float[Floats, "samples"]:
+        """Scores, in [0, 1], of least and total log-probabilities."""
         return np.asarray(expit(self.intercept + features @ np.array([self.lowest, self.total])))
 
     def save(self, folder: Path) -> None:
@@ -59,8 +58,13 @@ class ScoreMap:
         return loaded
 
 
-def fit_score_map(features: Floats, correct: NDArray[np.bool_]) -> ScoreMap:
-    """Logistic regression of ``correct`` [samples] on features [samples, 2]; more likely never scores lower."""
+def fit_score_map(features: Float[Floats, "samples 2"], correct: Bool[Bools, "samples"]) -> ScoreMap:
+    """Logistic regression of right and wrong on how a sample was read; more likely never scores lower.
+
+    Args:
+        features: Least and total log-probability of each sample's tokens.
+        correct: Whether each is right.
+    """
     # Neither slope may be negative: a map that rewards unlikely text would score long nonsense near 1.
     intercept, slopes = fit_logistic(features, correct.astype(np.float64), ridge=1e-4, start=(1.0, 0.0))
     return ScoreMap(intercept, *slopes)
@@ -93,18 +97,21 @@ class LikelihoodVerifier(Verifier):
         self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return {"adapter": "likelihood", "model": self._name, "score": asdict(self._map)}
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`. Batches hold texts of neighbouring lengths."""
+        """Scores of samples, in their order; where there is none, the reason.
+
+        Batches hold texts of neighbouring lengths.
+        """
         asked, written = self._tokens(items)
         lengths = [len(question) + len(sample) for question, sample in zip(asked, written, strict=True)]
         refusals = too_long(lengths, self._context)
         return Scores.of(self._map(self._features(asked, written, lengths, refusals)), lengths, refusals)
 
-    def features(self, items: Sequence[Answered]) -> Floats:
-        """Least and total log-probability of each sample's tokens, its end included, [samples, 2]."""
+    def features(self, items: Sequence[Answered]) -> Float[Floats, "samples 2"]:
+        """Least and total log-probability of each sample's tokens, its end included."""
         asked, written = self._tokens(items)
         return self._features(
             asked, written, [len(one) + len(two) for one, two in zip(asked, written, strict=True)], {}

@@ -28,7 +28,7 @@ class GoldVerifier(Verifier):
     reads_tokens = False
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`."""
+        """Scores of samples, in their order; where there is none, the reason."""
         known = {index: item.question.gold for index, item in enumerate(items) if item.question.gold is not None}
         refusals = {index: "its question has no gold answer" for index in range(len(items)) if index not in known}
         answers = (extract_answer(items[index].written, items[index].ended) for index in known)
@@ -37,10 +37,10 @@ class GoldVerifier(Verifier):
         return Scores.of(values, refusals=refusals)
 
     def blank_score(self, item: Answered) -> None:
-        """See :class:`Verifier`: without a gold answer even a blank sample is refused."""
+        """None: without a gold answer even a blank sample is refused."""
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return {"adapter": "math_verify"}
 
 
@@ -71,7 +71,7 @@ class FunctionVerifier(Verifier):
         self._failures = InitialFailures(f"verifier 'python:{name}'")
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`.
+        """Scores of samples, in their order; where there is none, the reason.
 
         Raises:
             InputError: The function has failed at everything since the start.
@@ -79,7 +79,7 @@ class FunctionVerifier(Verifier):
         return Scores.joined(self.stream(items), len(items))
 
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
-        """See :meth:`score`; a part is a batch."""
+        """The scores in parts as they come, each with the indices of its items. A part is a batch."""
         for start in range(0, len(items), self._batch_size):
             batch = items[start : start + self._batch_size]
             given = self._of_lists(batch) if self._takes_lists else [self._of_one(item) for item in batch]
@@ -89,11 +89,14 @@ class FunctionVerifier(Verifier):
             yield range(start, start + len(batch)), Scores.of(values, refusals=refusals)
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return {"adapter": "function", "function": self._name}
 
     def blank_score(self, item: Answered) -> float | None:
-        """See :class:`Verifier`; one that takes the gold answer decides for itself where there is none."""
+        """The score, in [0, 1], of a sample whose text is blank; None where the function is to be asked anyway.
+
+        One that takes the gold answer decides for itself where there is none.
+        """
         return None if self._takes_gold and item.question.gold is None else 0.0
 
     def _of_one(self, item: Answered) -> float | str:

@@ -67,7 +67,10 @@ class ProcessRewardModel(ProcessVerifier):
         self._context = self._reader.context
 
     def read_rows(self, rows: Mapping[int, StepRow]) -> Iterator[dict[int, RowRead]]:
-        """See :class:`ProcessVerifier`. A part is a batch of rows of neighbouring lengths."""
+        """What the model makes of every row, by the row's index, in parts as they come.
+
+        A part is a batch of rows of neighbouring lengths.
+        """
         order = list(rows)
         lengths = [len(row.tokens) for row in rows.values()]
         for batch in by_length(lengths, self._batch_size, max_tokens=BATCH_TOKENS):

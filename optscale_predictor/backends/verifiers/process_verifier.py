@@ -54,7 +54,12 @@ class StepSettings:
 
 
 def split_steps(text: str, separator: str) -> list[str]:
-    """The steps of a sample's text, without blanks around them; none of them is empty, and blank text has none."""
+    """The steps of a sample's text, without blanks around them; none of them is empty, and blank text has none.
+
+    Args:
+        text: The sample's.
+        separator: What stands between two steps; two line breaks stand for blank lines.
+    """
     parts = re.split(r"\n\s*\n", text) if separator == BLANK_LINE else text.split(separator)
     return [step for part in parts if (step := part.strip())]
 
@@ -92,11 +97,14 @@ class ProcessVerifier(Verifier):
         """What the model makes of every row, by the row's index, in parts as they come."""
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`. A sample without steps, or longer than the model's context, is refused."""
+        """Scores of samples, in their order; where there is none, the reason.
+
+        A sample without steps, or longer than the model's context, is refused.
+        """
         return Scores.joined(self.stream(items), len(items))
 
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
-        """See :class:`Verifier`."""
+        """The scores in parts as they come, each with the indices of its items."""
         rows, refusals = self._rows(items)
         if refusals:
             yield list(refusals), _scores([RowRead(reason, 0) for reason in refusals.values()], [])
@@ -116,7 +124,7 @@ class ProcessVerifier(Verifier):
         return self._steps(rows[0], read)
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return {
             "adapter": "process_reward_model",
             "model": self._name,

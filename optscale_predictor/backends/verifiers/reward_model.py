@@ -59,12 +59,15 @@ class RewardModel(RewardVerifier):
         self._context = int(getattr(self._model.config, "max_position_embeddings", 1 << 30))
 
     def describe_model(self) -> Mapping[str, object]:
-        """See :class:`RewardVerifier`."""
+        """What a pool's manifest records, without the map."""
         return {"adapter": "reward_model", "model": self._name}
 
     @torch.inference_mode()
     def rewards(self, items: Sequence[Answered]) -> tuple[Floats, Ints, dict[int, str]]:
-        """See :class:`RewardVerifier`. Batches hold texts of neighbouring lengths."""
+        """Raw rewards [items] (NaN where refused), tokens read [items], and refusals by index.
+
+        Batches hold texts of neighbouring lengths.
+        """
         tokens = [read_as_conversation(self._tokenizer, item) for item in items]
         lengths = [len(one) for one in tokens]
         refusals = too_long(lengths, self._context)
@@ -78,7 +81,12 @@ class RewardModel(RewardVerifier):
 
 
 def read_as_conversation(tokenizer: Any, item: Answered) -> list[int]:
-    """Tokens of a question and its sample: by the chat template where there is one, else one text after the other."""
+    """Tokens of a question and its sample: by the chat template where there is one, else one text after the other.
+
+    Args:
+        tokenizer: The model's.
+        item: Question and sample.
+    """
     if not tokenizer.chat_template:
         return list(tokenizer(item.question.text + item.text)["input_ids"])
     messages = [{"role": "user", "content": item.question.text}, {"role": "assistant", "content": item.text}]

@@ -85,14 +85,14 @@ class Rubric:
         Raises:
             InputError: The file cannot be read, or is not what this module describes.
         """
-        place = Path(path or DEFAULT)
+        file = Path(path or DEFAULT)
         try:
-            front, text = _split(place.read_text(encoding="utf-8"))
+            front, text = _split(file.read_text(encoding="utf-8"))
             return cls(text, **{**_settings(front), **settings})
         except (OSError, UnicodeDecodeError, TypeError) as error:
-            raise InputError(f"{place}: cannot read the rubric: {' '.join(str(error).split())}") from error
+            raise InputError(f"{file}: cannot read the rubric: {' '.join(str(error).split())}") from error
         except InputError as error:
-            raise InputError(f"{place}: {error}") from error
+            raise InputError(f"{file}: {error}") from error
 
     @property
     def needs_gold(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
@@ -44,13 +45,17 @@ class LogisticMap:
         if not (np.isfinite(self.location) and 0 < self.scale < np.inf):
             raise InputError(f"a score map needs a finite location and a scale > 0, got {self.location}, {self.scale}")
 
-    def __call__(self, rewards: Floats) -> Floats:
+    def __call__(self, rewards: Float[Floats, "*shape"]) -> Float[Floats, "*shape"]:
         """Scores in [0, 1] of rewards; NaN stays NaN."""
         return np.asarray(expit((rewards - self.location) / self.scale))
 
     @classmethod
-    def fit(cls, rewards: Floats, correct: Sequence[bool | None]) -> "LogisticMap":
-        """The map for these rewards [samples]; rewards that are not finite are left out.
+    def fit(cls, rewards: Float[Floats, "samples"], correct: Sequence[bool | None]) -> "LogisticMap":
+        """The map for these rewards; those that are not finite are left out.
+
+        Args:
+            rewards: Of samples of one pool.
+            correct: Whether each sample is right; None where it is not known.
 
         Raises:
             InputError: There are no two different rewards to fit it on.
@@ -90,24 +95,29 @@ class RewardVerifier(Verifier):
     score_map: LogisticMap | None = None
 
     @abstractmethod
-    def rewards(self, items: Sequence[Answered]) -> tuple[Floats, Ints, dict[int, str]]:
-        """Raw rewards [items] (NaN where refused), tokens read [items], and refusals by index."""
+    def rewards(self, items: Sequence[Answered]) -> tuple[Float[Floats, "items"], Int[Ints, "items"], dict[int, str]]:
+        """Raw rewards (NaN where refused), tokens read, and refusals by index."""
 
     @abstractmethod
     def describe_model(self) -> Mapping[str, object]:
         """As :meth:`describe`, without the map."""
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`."""
+        """Scores of samples, in their order; where there is none, the reason."""
         rewards, tokens, refusals = self.rewards(items)
         return Scores.of((self.score_map or LogisticMap())(rewards), tokens, refusals)
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return {**self.describe_model(), "score_map": asdict(self.score_map or LogisticMap())}
 
     def fit_map(self, items: Sequence[Answered], correct: Sequence[bool | None]) -> None:
-        """Fits the map on samples of a pool; ``correct`` is None where it is not known."""
+        """Fits the map on samples of a pool.
+
+        Args:
+            items: The samples with their questions.
+            correct: Whether each is right; None where it is not known.
+        """
         self.score_map = LogisticMap.fit(self.rewards(items)[0], correct)
 
     def adopt_map(self, described: Mapping[str, Any]) -> None:

@@ -70,11 +70,11 @@ class ServedRewardModel(RewardVerifier):
         self._probe()
 
     def describe_model(self) -> Mapping[str, object]:
-        """See :class:`RewardVerifier`."""
+        """What a pool's manifest records, without the map."""
         return {"adapter": "served_reward_model", "model": self._name, "served_model": self._served.name}
 
     def rewards(self, items: Sequence[Answered]) -> tuple[Floats, Ints, dict[int, str]]:
-        """See :class:`RewardVerifier`."""
+        """Raw rewards [items] (NaN where refused), tokens read [items], and refusals by index."""
         tokens = [self._read(item) for item in items]
         refusals = too_long([len(one) for one in tokens], self._served.context)
         rewards, read = np.full(len(items), np.nan), np.zeros(len(items), np.int64)
@@ -149,11 +149,16 @@ class ServedProcessRewardModel(ProcessVerifier):
         self._probe()
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`. URLs are left out: where a model is served changes nothing about its scores."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets.
+
+        URLs are left out: where a model is served changes nothing about its scores.
+        """
         return {**super().describe(), "adapter": "served_process_reward_model", "served_model": self._served.name}
 
     def read_rows(self, rows: Mapping[int, StepRow]) -> Iterator[dict[int, RowRead]]:
-        """See :class:`ProcessVerifier`. Rows are asked for side by side.
+        """What the model makes of every row, by the row's index, in parts as they come.
+
+        Rows are asked for side by side.
 
         Raises:
             ServiceError: A server failed for good; what was read before that is yielded first.

@@ -86,7 +86,7 @@ class Layout(ABC):
     def step_scores(self, outputs: Float[Floats, "steps labels"]) -> Float[Floats, "steps"]:
         """Scores, in [0, 1], of raw outputs.
 
-        A softmax over two logits is the sigmoid of their difference: one that underflows is exactly 0.0, in its place.
+        A softmax over two logits is the sigmoid of their difference: one that underflows is exactly 0.0.
         """
         if self.labels == 1:
             return np.asarray(expit(outputs[:, 0]))

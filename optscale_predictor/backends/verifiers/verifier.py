@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import strip_thinking
 from optscale_predictor.questions.question import Question
@@ -42,13 +44,13 @@ class Scores:
     """What a verifier says of some samples.
 
     Attributes:
-        values: [items], in [0, 1]; NaN where the sample was refused.
-        tokens: [items], tokens that the verifier read and wrote for each; 0 where it has no tokens.
+        values: In [0, 1]; NaN where the sample was refused.
+        tokens: Tokens that the verifier read and wrote for each; 0 where it has no tokens.
         refusals: Why there is no score, by the item's index.
     """
 
-    values: NDArray[np.float64]
-    tokens: NDArray[np.int64]
+    values: Float[Floats, "items"]
+    tokens: Int[Ints, "items"]
     refusals: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
@@ -69,8 +71,8 @@ class Scores:
         given[list(refused)] = np.nan
         return cls(given, np.broadcast_to(np.asarray(tokens, np.int64), given.shape), dict(sorted(refused.items())))
 
-    def take(self, items: NDArray[np.int64]) -> "Scores":
-        """Those of some of the items, by their distinct indices [chosen]."""
+    def take(self, items: Int[Ints, "chosen"]) -> "Scores":
+        """Those of some of the items, by their distinct indices."""
         refusals = {index: self.refusals[item] for index, item in enumerate(items.tolist()) if item in self.refusals}
         return Scores(self.values[items], self.tokens[items], refusals)
 
@@ -165,8 +167,12 @@ class InitialFailures:
             raise InputError(f"{self._name} failed {self._count} times and never worked; {self._first}")
 
 
-def require_scores(scores: Scores, items: Sequence[Answered]) -> NDArray[np.float64]:
-    """The values, one an item, where none was refused.
+def require_scores(scores: Scores, items: Sequence[Answered]) -> Float[Floats, "items"]:
+    """The values [items], where none was refused.
+
+    Args:
+        scores: Of the items.
+        items: What was scored.
 
     Raises:
         InputError: The first refusal, with its question's id; or there is not one score an item.
@@ -179,7 +185,11 @@ def require_scores(scores: Scores, items: Sequence[Answered]) -> NDArray[np.floa
 
 
 def score_samples(verifier: Verifier, items: Sequence[Answered]) -> Scores:
-    """The verifier's scores of ``items``, in their order, blank samples scored without it.
+    """A verifier's scores of samples, in their order; blank samples are scored without it.
+
+    Args:
+        verifier: Scores them.
+        items: Questions with their samples.
 
     Raises:
         InputError: It returned not one score a sample.
@@ -195,7 +205,13 @@ def score_samples(verifier: Verifier, items: Sequence[Answered]) -> Scores:
 
 
 def stream_samples(verifier: Verifier, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
-    """As :func:`score_samples`, in parts as they come, each with the indices of its items.
+    """A verifier's scores of samples in parts as they come, each with the indices of its items.
+
+    Blank samples are scored without the verifier, and come first.
+
+    Args:
+        verifier: Scores them.
+        items: Questions with their samples.
 
     Raises:
         InputError: It returned not one score a sample.

@@ -127,8 +127,8 @@ class ServedModel:
                 return await service.ask("/v1/models", None, _entries)
 
         entries = run_async(ask)
-        place = resolve_model(model)
-        names = {model, place, str(Path(place).resolve())}
+        path = resolve_model(model)
+        names = {model, path, str(Path(path).resolve())}
         meant = [entry for entry in entries if entry["id"] in names or entry.get("root") in names]
         meant = meant or (entries if len(entries) == 1 else [])  # under a name of its own, there is no other
         if not meant:
@@ -138,7 +138,13 @@ class ServedModel:
 
 
 def pooling_request(task: str, tokens: list[int], use_activation: bool = False) -> dict[str, object]:
-    """One input's request; ``task`` is ``token_classify`` or ``classify``."""
+    """The request for one input's numbers.
+
+    Args:
+        task: ``token_classify`` or ``classify``.
+        tokens: The input.
+        use_activation: Whether the server is to squash them.
+    """
     return {
         "task": task,
         "input": [tokens],
@@ -150,7 +156,16 @@ def pooling_request(task: str, tokens: list[int], use_activation: bool = False) 
 
 
 def read_pooled_steps(row: StepRow, labels: int, reply: Any) -> RowRead:
-    """The numbers at a row's positions, of a server that gives those of every token, or of its own step markers."""
+    """The numbers at a row's positions, of a server that gives those of every token, or of its own step markers.
+
+    Args:
+        row: What was sent.
+        labels: Numbers at a position, >= 1.
+        reply: As it was parsed from JSON.
+
+    Raises:
+        UnreadableReplyError: There are more or fewer numbers.
+    """
     (entry,) = reply["data"]
     numbers = _numbers(entry["data"])
     _require_read(reply, len(row.tokens))
@@ -165,7 +180,15 @@ def read_pooled_steps(row: StepRow, labels: int, reply: Any) -> RowRead:
 
 
 def read_pooled_reward(tokens: list[int], reply: Any) -> float:
-    """The one number of a whole input."""
+    """The one number of a whole input.
+
+    Args:
+        tokens: What was sent.
+        reply: As it was parsed from JSON.
+
+    Raises:
+        UnreadableReplyError: It is not one number.
+    """
     (entry,) = reply["data"]
     numbers = _numbers(entry["data"])
     _require_read(reply, len(tokens))
@@ -184,6 +207,12 @@ def _require_read(reply: Any, tokens: int) -> None:
 def require_raw(served: ServedModel, model: str, task: str, tokens: list[int]) -> None:
     """Refuses a server that squashes its numbers whatever it is asked: its scores would be squashed twice.
 
+    Args:
+        served: The server's model.
+        model: Folder or hub id of the same model, for its config.
+        task: ``token_classify`` or ``classify``.
+        tokens: An input to try it with.
+
     Raises:
         ServiceError: With and without activation it gives the same, and they look like probabilities.
     """
@@ -198,7 +227,12 @@ def require_raw(served: ServedModel, model: str, task: str, tokens: list[int]) -
 
 
 def completion_request(row: StepRow, candidates: tuple[int, int]) -> dict[str, object]:
-    """One token after each step's prefix; sampling settings that leave log-probabilities as the model gives them."""
+    """The request for one token after each step's prefix, its log-probabilities as the model gives them.
+
+    Args:
+        row: The sample, with its steps' positions.
+        candidates: The two tokens whose log-probabilities are wanted.
+    """
     return {
         "prompt": [row.tokens[: position + 1] for position in row.positions],
         "max_tokens": 1,
@@ -214,7 +248,16 @@ def completion_request(row: StepRow, candidates: tuple[int, int]) -> dict[str, o
 
 
 def read_completed_steps(row: StepRow, candidates: tuple[int, int], reply: Any) -> RowRead:
-    """Log-probabilities [steps, 2], and tokens read anew and written."""
+    """Log-probabilities [steps, 2], and tokens read anew and written.
+
+    Args:
+        row: What was sent.
+        candidates: The two tokens that were asked for.
+        reply: As it was parsed from JSON.
+
+    Raises:
+        UnreadableReplyError: It lacks a step or a token, or holds what is no log-probability.
+    """
     choices = {choice["index"]: choice for choice in reply["choices"]}
     if len(reply["choices"]) != len(row.positions) or choices.keys() != set(range(len(row.positions))):
         raise UnreadableReplyError(f"it gave {len(reply['choices'])} answers for {len(row.positions)} steps")

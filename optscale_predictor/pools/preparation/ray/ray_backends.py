@@ -55,15 +55,20 @@ class RayGenerator(Generator):
         self._questions = {question.id: question for question in questions} if verifier else {}
 
     def with_sampling(self, sampling: SamplingParams) -> "RayGenerator":
-        """See :class:`Generator`."""
+        """Not possible: the actors' engines are built with their sampling."""
         raise NotImplementedError("a RayGenerator draws as its options say; make another")
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Generator`: that of the actors' generators, so a pool may be filled with Ray and without."""
+        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets.
+
+        That of the actors' generators, so a pool may be filled with Ray and without.
+        """
         return self._described
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
-        """See :class:`Generator`. Leaving the iterator stops the actors.
+        """Draws independent samples for each request; yields each request once, as it finishes.
+
+        Leaving the iterator stops the actors.
 
         Raises:
             InputError: What an actor's engine raised.
@@ -111,18 +116,24 @@ class RayVerifier(Verifier):
         return self._engine
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`: that of the actors' verifiers, so a pool may be scored with Ray and without."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets.
+
+        That of the actors' verifiers, so a pool may be scored with Ray and without.
+        """
         return self._described
 
     def score(self, items: Sequence[Answered]) -> Scores:
-        """See :class:`Verifier`."""
+        """Scores of samples, in their order; where there is none, the reason."""
         return Scores.joined(self.stream(items), len(items))
 
     def blank_score(self, item: Answered) -> None:
-        """See :class:`Verifier`: the actors' verifiers decide."""
+        """The score, in [0, 1], of a sample whose text is blank: the actors' verifiers decide."""
 
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
-        """See :class:`Verifier`. Leaving the iterator stops the actors."""
+        """The scores in parts as they come, each with the indices of its items.
+
+        Leaving the iterator stops the actors.
+        """
         rows = [
             {"question_id": one.question.id, "first_index": index, "question": one.question.text}
             | {"gold": one.question.gold, "text": [one.written], "finish_reason": ["stop" if one.ended else "length"]}
@@ -145,19 +156,24 @@ class RayRewardVerifier(RayVerifier, RewardVerifier):
         return replace(self._engine, score_map=asdict(self.score_map or LogisticMap()))
 
     def describe_model(self) -> Mapping[str, object]:
-        """See :class:`RewardVerifier`."""
+        """What a pool's manifest records, without the map."""
         return self._described
 
     def describe(self) -> Mapping[str, object]:
-        """See :class:`Verifier`."""
+        """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
         return RewardVerifier.describe(self)
 
     def rewards(self, items: Sequence[Answered]) -> tuple[NDArray[np.float64], NDArray[np.int64], dict[int, str]]:
-        """See :class:`RewardVerifier`."""
+        """Raw rewards [items] (NaN where refused), tokens read [items], and refusals by index."""
         raise NotImplementedError("rewards stay with the actors; their scores come back")
 
     def fit_map(self, items: Sequence[Answered], correct: Sequence[bool | None]) -> None:
-        """See :class:`RewardVerifier`; one worker reads the samples."""
+        """Fits the map to [0, 1] on samples of a pool, which one worker reads.
+
+        Args:
+            items: The samples with their questions.
+            correct: Whether each is right; None where it is not known.
+        """
         self.score_map = LogisticMap(**_remotely(fit_map, self._options, self._engine, list(items), list(correct)))
 
 

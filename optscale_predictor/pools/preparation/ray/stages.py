@@ -174,7 +174,13 @@ def probe_verifier(scoring: ScoringEngine) -> dict[str, Any]:
 
 
 def fit_map(scoring: ScoringEngine, items: Sequence[Answered], correct: Sequence[bool | None]) -> dict[str, Any]:
-    """On a worker: the map of an unbounded verifier, fitted on samples; ``error`` where it cannot be."""
+    """On a worker: the map of an unbounded verifier, fitted on samples; ``error`` where it cannot be.
+
+    Args:
+        scoring: The verifier.
+        items: The samples with their questions.
+        correct: Whether each is right; None where it is not known.
+    """
     verifier = scoring.build()
     if not isinstance(verifier, RewardVerifier):
         return {"error": f"verifier {scoring.options.model!r}: its scores need no map"}
@@ -186,7 +192,12 @@ def fit_map(scoring: ScoringEngine, items: Sequence[Answered], correct: Sequence
 
 
 def read_samples(row: Mapping[str, Any], column: str | None) -> list[Sample]:
-    """The samples in a row that came out of the pipeline, with their scores under ``column`` where it has them."""
+    """The samples in a row that came out of the pipeline.
+
+    Args:
+        row: Of the last stage.
+        column: Where their scores go; None where they were not scored.
+    """
     samples = zip(row["text"], row["num_tokens"], row["finish_reason"], row["seed"], strict=True)
     if column is None:
         return [Sample(*one) for one in samples]
