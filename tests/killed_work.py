@@ -9,6 +9,9 @@ killed).
 
 import os
 import sys
+import threading
+
+from tqdm import tqdm
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -21,6 +24,8 @@ QUESTIONS, SHARD = 150, 100
 
 def main(folder: str) -> None:
     """Does what standard input says."""
+    # By default forks share tqdm's lock: one that is killed while it holds it would leave all later ones waiting.
+    tqdm.set_lock(threading.RLock())
     generator = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160), batch_size=64, device="cpu")
     verifier = LikelihoodVerifier("embedded:verifier", device="cpu")
     questions = make_questions(QUESTIONS, 0, "train")

@@ -19,7 +19,8 @@ from optscale_predictor.questions.arithmetic import make_questions
 
 KILLS = 25  # of each stage
 SAMPLES = 32  # a question; as many more after each time that all were drawn before the kill came
-#: Longest time before a kill, seconds. Whether it falls before, in or after the work changes nothing in what must hold.
+#: Longest time from the start, or from a commit, to a kill, seconds. Whether that is before, in or after the work
+#: changes nothing in what must hold.
 LONGEST = {"generate": 0.5, "score": 0.2}
 
 
@@ -27,7 +28,7 @@ class Worker:
     """A process that forks workers (``killed_work.py``)."""
 
     def __init__(self, folder: Path) -> None:
-        script = Path(__file__).with_name("killed_work.py")
+        script, self._journal = Path(__file__).with_name("killed_work.py"), folder / "journal.jsonl"
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, str(script), str(folder)],
@@ -38,16 +39,26 @@ class Worker:
             env=environment,
         )
 
-    def run(self, stage: str, what: object, kill_after: float | None = None) -> int:
-        """Runs a stage; its exit code, -9 where it was killed before it was done."""
+    def run(self, stage: str, what: object, kill_after: float | None = None, commits: int = 0) -> int:
+        """Runs a stage; its exit code, -9 where it was killed before it was done.
+
+        The kill comes ``kill_after`` seconds after so many commits: on a machine of any speed some fall into the work.
+        """
+        before = self._lines()
         self._process.stdin.write(f"{stage} {what}\n")
         self._process.stdin.flush()
         worker = int(self._process.stdout.readline())
         if kill_after is not None:
-            time.sleep(kill_after)
             with suppress(ProcessLookupError):  # it was done before
+                while self._lines() < before + commits:
+                    os.kill(worker, 0)
+                    time.sleep(0.01)
+                time.sleep(kill_after)
                 os.kill(worker, signal.SIGKILL)
         return int(self._process.stdout.readline())
+
+    def _lines(self) -> int:
+        return self._journal.read_bytes().count(b"\n") if self._journal.exists() else 0
 
     def close(self) -> None:
         self._process.stdin.close()
@@ -90,7 +101,8 @@ def kill_again_and_again(worker: Worker, folder: Path, stage: str, moments: rand
     while True:
         what = SAMPLES * (1 + extra) if stage == "generate" else "score" if not extra else f"score_{extra}"
         last = kills == KILLS
-        code = worker.run(stage, what, None if last else moments.uniform(0, LONGEST[stage]))
+        moment, commits = moments.uniform(0, LONGEST[stage]), moments.randrange(2)
+        code = worker.run(stage, what, None if last else moment, commits)
         assert code in ((0,) if last else (0, -signal.SIGKILL))
         now = rows_of(folder)
         require_kept(committed, now)
