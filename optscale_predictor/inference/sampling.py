@@ -116,7 +116,16 @@ class SampleScorer:
         self._worker = BatchWorker(self._score, parallel)
 
     async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
-        """The samples of one question, scored, in their order."""
+        """The samples of one question, scored, in their order.
+
+        Args:
+            question: Whose they are.
+            samples: New samples of it, at least one.
+
+        Raises:
+            RequestRefusedError: The verifier refuses the question for good.
+            ServiceError: The verifier failed.
+        """
         return await self._worker.do((question, samples))
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
@@ -117,13 +117,13 @@ class Decision:
 
     Attributes:
         total: Samples that the question should have in total before it is asked about again; may exceed the cap.
-        reason: [questions], a :class:`StopReason`'s value, or ``CONTINUE``. A stopped question's total is ignored.
+        reason: A :class:`StopReason`'s value, or ``CONTINUE``. A stopped question's total is ignored.
         needed: The policy's present estimate of the samples needed (N*), >= 1; NaN where it makes none, or where
             nobody reads it.
     """
 
     total: Int[Ints, " questions"]
-    reason: NDArray[np.str_]
+    reason: Shaped[NDArray[np.str_], " questions"]
     needed: Float[Floats, " questions"]
 
 

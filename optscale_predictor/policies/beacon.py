@@ -57,7 +57,7 @@ def expected_improvement(z: ArrayLike, freedom: float) -> Float[Floats, "..."]:
 
 
 @lru_cache(maxsize=16)
-def h_index(horizon: int, nu0: float, alpha0: float) -> Float[Floats, "horizon+1 grid"]:
+def h_index(horizon: int, nu0: float, alpha0: float) -> Float[Floats, "samples grid"]:
     """The index h_k on ``Z_GRID``: row k after k samples; 0 (stop) at the horizon.
 
     Args:

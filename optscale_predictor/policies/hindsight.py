@@ -35,7 +35,11 @@ class Clairvoyant(Policy):
         require_cap(self.max_samples)
 
     def decide(self, draws: Draws) -> Decision:
-        """Goes on to the first sample that reaches the target."""
+        """Goes on to the first sample that reaches the target.
+
+        Raises:
+            InputError: The run is a live one, whose samples nobody knows beforehand.
+        """
         if draws.hindsight is None:
             raise InputError("policy 'clairvoyant' can only be replayed: nobody knows live samples beforehand")
         reached = draws.hindsight[:, : self.max_samples] >= self.score_min

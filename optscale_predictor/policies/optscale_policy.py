@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
@@ -75,7 +76,7 @@ class OptScalePolicy(Policy):
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
         return Decision(self._next_total(draws.count, needed), reason, needed)
 
-    def _give_up(self, chances: Misses, count: Ints) -> NDArray[np.str_]:
+    def _give_up(self, chances: Misses, count: Ints) -> Shaped[NDArray[np.str_], " questions"]:
         """The reason to stop, or ``CONTINUE``, of questions whose target is not reached."""
         confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
         # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.

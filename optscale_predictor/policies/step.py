@@ -9,7 +9,7 @@ the same decisions in both, and a replayed result is what a live run over the sa
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
@@ -22,13 +22,13 @@ class Step:
 
     Attributes:
         total: Samples that the question should have before the next step; its present count where it draws none.
-        reason: [questions], why it stops, a :class:`StopReason`'s value; ``CONTINUE`` where it does not.
+        reason: Why it stops, a :class:`StopReason`'s value; ``CONTINUE`` where it does not.
         needed: The policy's estimate of the samples needed, >= 1; NaN where it makes none.
         wanted: Whether it draws. With a common budget a question that does not may still go on: it waits.
     """
 
     total: Int[Ints, " questions"]
-    reason: NDArray[np.str_]
+    reason: Shaped[NDArray[np.str_], " questions"]
     needed: Float[Floats, " questions"]
     wanted: Bool[Bools, " questions"]
 
@@ -101,5 +101,5 @@ def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
     )
 
 
-def _stopped(reason: NDArray[np.str_]) -> NDArray[np.str_]:
+def _stopped(reason: Shaped[NDArray[np.str_], " questions"]) -> Shaped[NDArray[np.str_], " questions"]:
     return np.where(reason == CONTINUE, StopReason.BUDGET.value, reason)

@@ -8,7 +8,7 @@ recorded.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
@@ -26,7 +26,7 @@ class Outcomes:
     Attributes:
         count: Samples drawn, >= 1.
         tokens: Tokens generated for them.
-        reason: [questions], why it stopped, a ``policies.StopReason``'s value.
+        reason: Why it stopped, a ``policies.StopReason``'s value.
         needed: The policy's last estimate of the samples needed; NaN where it makes none.
         chosen: Index of the sample that is returned.
         best: The best score of a usable sample, in [0, 1]; -inf where there is none.
@@ -36,7 +36,7 @@ class Outcomes:
 
     count: Int[Ints, " questions"]
     tokens: Float[Floats, " questions"]
-    reason: NDArray[np.str_]
+    reason: Shaped[NDArray[np.str_], " questions"]
     needed: Float[Floats, " questions"]
     chosen: Int[Ints, " questions"]
     best: Float[Floats, " questions"]
@@ -66,25 +66,14 @@ def run_policy(
     Raises:
         InputError: The policy lacks the prior that it needs, or the selection is unknown.
     """
-    number, width = recorded.scores.shape
+    number = recorded.num_questions
     if policy.joint and memo is None:  # it asks about every question again whenever one got a sample
         memo = PrefixMemo(number, policy.max_samples)
-    everything = Draws(
-        scores=recorded.scores,
-        answer_source=lambda: recorded.answers,
-        tokens=recorded.tokens,
-        count=np.zeros(number, np.int64),
-        prior=prior,
-        traced=traced,
-        memo=memo,
-        rows=np.arange(number),
-        hindsight=recorded.hindsight,
-        usable=recorded.usable,
-    )
+    everything = _nothing_drawn(recorded, prior, traced, memo)
     progress = _Progress(number, traced)
     active = np.arange(number)
     while active.size:
-        step = take_step(policy, replace(everything, count=progress.count), active, width)
+        step = take_step(policy, replace(everything, count=progress.count), active, recorded.depth)
         progress.note(active, step)
         active = active[step.going]
     drawn = visible(replace(everything, count=progress.count))
@@ -97,6 +86,22 @@ def run_policy(
         drawn.best_score(),
         drawn.scores,
         progress.trace,
+    )
+
+
+def _nothing_drawn(recorded: RecordedSamples, prior: Prior | None, traced: bool, memo: PrefixMemo | None) -> Draws:
+    """All recorded samples, of which a step shows those that are drawn: at first none."""
+    return Draws(
+        scores=recorded.scores,
+        answer_source=lambda: recorded.answers,
+        tokens=recorded.tokens,
+        count=np.zeros(recorded.num_questions, np.int64),
+        prior=prior,
+        traced=traced,
+        memo=memo,
+        rows=np.arange(recorded.num_questions),
+        hindsight=recorded.hindsight,
+        usable=recorded.usable,
     )
 
 
