@@ -69,7 +69,7 @@ def brute_force(count, mean, std, size=161):
     ],
 )
 def test_integral_agrees_with_brute_force(count, mean, std, error):
-    found = integrate_conjugate(ScoreStatistics(*map(np.array, (count, mean, std**2)))).log_value
+    found = integrate_conjugate(ScoreStatistics(*map(np.array, (float(count), mean, std**2)))).log_value
     assert float(found[0]) == pytest.approx(brute_force(count, mean, std), abs=error)
 
 
@@ -78,7 +78,7 @@ def test_integral_agrees_with_brute_force(count, mean, std, error):
     ("count", "mean", "std"), [(8, 0.99, 0.05), (50, 0.99, 0.05), (20, 0.98, 0.02), (4, 0.99, 0.09)]
 )
 def test_integral_agrees_with_brute_force_where_it_has_a_cliff(count, mean, std):
-    found = integrate_conjugate(ScoreStatistics(*map(np.array, (count, mean, std**2)))).log_value
+    found = integrate_conjugate(ScoreStatistics(*map(np.array, (float(count), mean, std**2)))).log_value
     assert float(found[0]) == pytest.approx(brute_force(count, mean, std, 801), abs=0.02)
 
 
@@ -108,7 +108,7 @@ def test_evidence_is_that_of_brute_force_integrals():
         blended = (strength * mu + count * mean) / total
         second = (strength * (mu**2 + sigma**2) + count * (mean**2 + std**2)) / total
         expected = brute_force(total, blended, np.sqrt(second - blended**2)) - brute_force(strength, mu, sigma)
-        found = log_evidence(Prior(*prior), ScoreStatistics(*map(np.array, (count, mean, std**2))))
+        found = log_evidence(Prior(*prior), ScoreStatistics(*map(np.array, (float(count), mean, std**2))))
         assert float(found[0]) == pytest.approx(expected, abs=2e-3)
 
 

@@ -18,11 +18,13 @@ _AHEAD = 64  # results that work may be ahead of whoever takes them
 
 
 def iterate_emitted(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, None, None]:
-    """Yields what ``work`` emits, as it does; its failure is raised after everything that it emitted before.
+    """Yields what some work emits, as it does. Leaving the iterator cancels the work.
 
     Args:
         work: Called with the function that emits, which waits where the results are not taken as fast as they come.
-            Leaving the iterator cancels it.
+
+    Raises:
+        BaseException: What ``work`` raised, after everything that it emitted before was yielded.
     """
     results: queue.Queue[tuple[T] | BaseException | None] = queue.Queue()
     room = asyncio.Semaphore(_AHEAD)
@@ -35,6 +37,7 @@ def iterate_emitted(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, 
     async def run() -> None:
         await work(emit)
 
+    # Made here and not on the thread, so that it can be cancelled from the first moment on.
     task = loop.create_task(run())
     thread = threading.Thread(target=_turn, args=(loop, task, results), daemon=True)
     thread.start()
@@ -55,7 +58,7 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
 
 
 def run_async(work: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``work``, awaited on an event loop of its own."""
+    """The result of ``work``, awaited on an event loop of its own, also where one is running already."""
 
     async def once(emit: Emit[T]) -> None:
         await emit(await work())

@@ -1,8 +1,7 @@
 """Charts as plain geometry: what to draw where, in units of the drawing; a template turns it into SVG.
 
-Every chart carries the table of numbers that it shows, and a sentence that says it in words.
-
-Scales: round numbers along axes, and what bins are called.
+Every chart carries the table of numbers that it shows and a sentence that says it in words, for readers who do not see
+it. Axes have round numbers, and bins are called by their ends.
 """
 
 import math
@@ -10,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from optscale_predictor._support.arrays import Floats, Ints
 
 WIDTH, HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 12, 46
@@ -175,7 +173,7 @@ class Chart:
         return bool(self.dots)
 
 
-def whole_number_edges(values: NDArray[np.int64], most_bins: int = 24) -> Floats:
+def whole_number_edges(values: Ints, most_bins: int = 24) -> Floats:
     """Edges of bins of a round width, no more than ``most_bins``, that hold these whole numbers; five bins at least."""
     low, high = int(values.min()), int(values.max())
     low, high = (low, high) if high - low >= 4 else (max(0, low - 2), max(0, low - 2) + 4)
