@@ -207,7 +207,7 @@ def test_throughput_counts_the_questions_own_tokens(monkeypatch):
     rates = Throughput.rates
 
     def watched(self):
-        counted.append((self._tokens, self._questions, self._places))
+        counted.append((self._tokens, self._questions, self._padded_tokens))
         return rates(self)
 
     monkeypatch.setattr(Throughput, "rates", watched)
