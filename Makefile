@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Torch first, pinned: as another package's dependency it would come as its largest build.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-full lint clean
+.PHONY: demo test test-full mutants lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/optscale demo --output demo
@@ -15,6 +15,13 @@ test: lint
 
 test-full: $(VENV)/installed
 	$(BIN)/python -m pytest -m "full or not full"
+
+# Changes that no test notices, in all modules that pyproject.toml lists, or in those that MUTANTS names:
+# make mutants MUTANTS='optscale_predictor.stats.bound*'
+mutants: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[mutation]'
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/python benchmarks/mutation_table.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -180,3 +180,14 @@ def test_targets_outside_of_their_range_are_refused(score_min, alpha):
     require_target(1.0, 0.5)
     with pytest.raises(InputError, match="must lie in"):
         require_target(score_min, alpha)
+
+
+def test_a_posterior_of_members_that_always_or_never_hit_is_counted_and_says_nothing():
+    """Chances below the least float, beside members of log F = -inf and 0; warnings are errors here."""
+    target = float(np.log(0.05))
+    log_below = np.array([[-np.inf] * 3, [-0.5, -1e-310, -1e-310], [-0.25, -2.0, 0.0]])
+    log_weight = np.log(np.full((3, 3), 1 / 3))
+    found = fewest_samples(log_below, log_weight, target)
+    by_hand = next(number for number in range(1, 99) if (np.exp(-0.5 * number) + np.exp(-0.25 * number)) / 3 <= 0.05)
+    assert found[0] == by_hand and np.isinf(found[1:]).all()
+    assert np.isinf(fewest_samples(np.full((2, 1), -1e-310), np.log([[0.5], [0.5]]), target)).all()

@@ -242,6 +242,29 @@ def test_where_all_rest_they_are_asked_all_the_same(clock, waits):
     assert [len(server.asked) for server in servers] == [2, 1]
 
 
+async def until(condition):
+    """Waits for it, turn by turn; far longer than any machine takes, and not for ever."""
+    for _ in range(20_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it never came to this")
+
+
+def test_as_many_requests_are_under_way_as_allowed():
+    """More than a client of aiohttp has connections where nobody says otherwise."""
+
+    async def use(service):
+        asking = [asyncio.ensure_future(service.ask("/x", {}, lambda reply: reply["x"])) for _ in range(130)]
+        await until(lambda: server.under_way == 130)
+        release.set()
+        return await asyncio.gather(*asking)
+
+    release = asyncio.Event()
+    server = Server(holding(release))
+    assert run([server], use)[0] == [7] * 130
+
+
 def holding(release):
     async def reply(_):
         await release.wait()
@@ -253,8 +276,7 @@ def holding(release):
 def test_the_least_busy_server_is_asked_and_no_more_at_once_than_allowed():
     async def use(service):
         asking = [asyncio.ensure_future(service.ask("/x", {}, lambda reply: reply["x"])) for _ in range(7)]
-        while sum(server.under_way for server in servers) < 4:
-            await asyncio.sleep(0)
+        await until(lambda: sum(server.under_way for server in servers) == 4)
         for _ in range(20):
             await asyncio.sleep(0)
         shares = [server.under_way for server in servers]
@@ -402,8 +424,7 @@ def test_a_url_with_a_password_keeps_its_own_and_is_not_shown(monkeypatch):
 def test_a_caller_that_leaves_is_counted_and_its_request_is_no_longer_under_way():
     async def use(service):
         asking = asyncio.ensure_future(service.ask("/x", {}, lambda reply: reply["x"]))
-        while not servers[0].under_way:
-            await asyncio.sleep(0)
+        await until(lambda: servers[0].under_way)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

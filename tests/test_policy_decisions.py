@@ -468,6 +468,49 @@ def test_what_needs_a_prior_says_so(name):
         parse_policy(name).decide(drawn([0.5] * 5, prior=None))
 
 
+def one_sample_each(best, tokens):
+    scores, cost = np.array(best, float)[:, None], np.array(tokens, float)[:, None]
+    shape = scores.shape
+    return Draws(scores, np.zeros(shape, np.int64), cost, np.ones(shape[0], np.int64), KNOWN.broadcast_to(shape[0]))
+
+
+KNOWN = Prior(0.5, np.sqrt(1 / 12), 1e9)  # scores are uniform for sure: a sample adds (1 - best)^2 / 2
+
+
+def test_a_shared_budget_buys_what_adds_most_per_token():
+    """0.125 for 100 tokens is less than 0.02 for 10; and a sample of no tokens is taken for one of a single token."""
+    policy = parse_policy("shared_budget:tokens=1000,share=0.3")
+    draws = one_sample_each([0.5, 0.8, 0.99], [100, 10, 100])
+    assert policy.decide(draws).total.tolist() == [1, 2, 1]
+    assert policy.decide(one_sample_each([0.5, 0.8, 0.99], [10, 10, 10])).total.tolist() == [2, 1, 1]
+    assert policy.decide(one_sample_each([0.5, 0.8, 0.0], [0.5, 0.01, 1.0])).total.tolist() == [1, 1, 2]
+
+
+def test_a_shared_budget_is_shared_out_in_rounds_of_its_share():
+    draws = one_sample_each([0.1, 0.4, 0.2, 0.3], [10, 10, 10, 10])
+    for share, total in ((0.01, [2, 1, 1, 1]), (0.5, [2, 1, 2, 1]), (0.75, [2, 1, 2, 2]), (1, [2, 2, 2, 2])):
+        assert parse_policy(f"shared_budget:tokens=1000,share={share}").decide(draws).total.tolist() == total
+
+
+def test_a_shared_budget_buys_to_the_last_token_and_no_more():
+    """Four questions spent 40 tokens; 15 a question leave 20: two more samples, and of 12.5 a question one."""
+    draws = one_sample_each([0.1, 0.4, 0.2, 0.3], [10, 10, 10, 10])
+    for tokens, total in ((15, [2, 1, 2, 1]), (14.99, [2, 1, 1, 1]), (12.5, [2, 1, 1, 1]), (12.4, [1, 1, 1, 1])):
+        decision = parse_policy(f"shared_budget:tokens={tokens},share=1").decide(draws)
+        assert decision.total.tolist() == total
+        assert (decision.reason == "budget").all() == (total == [1] * 4)
+        assert np.isnan(decision.needed).all()
+
+
+def test_a_shared_budget_first_looks_at_every_question_and_then_leaves_full_ones_alone():
+    draws = one_sample_each([0.1, 0.4], [10, 10])
+    fresh = Draws(draws.scores, draws.answers, draws.tokens, np.array([1, 0]), draws.prior)
+    decision = parse_policy("shared_budget:tokens=1000").decide(fresh)
+    assert decision.total.tolist() == [1, 1] and not (decision.reason == "budget").any()
+    full = parse_policy("shared_budget:tokens=1000,max_samples=1").decide(draws)
+    assert full.total.tolist() == [1, 1] and (full.reason == "budget").all()
+
+
 def test_the_uniform_is_known():
     """What the tests above lean on: this prior's distribution is the uniform."""
     known = Prior(0.5, np.sqrt(1 / 12), 1e9).distribution()

@@ -108,12 +108,14 @@ def fewest_samples(
     count = np.ones(log_below.shape[1:])
     # E[F^N] is log-convex and falls in N, so Newton's steps from the left never overshoot.
     for _ in range(_SEARCH):
-        total, share = scaled_sum(log_weight + count * log_below)
-        open_ = (total > log_miss) & ~never
-        if not open_.any():
-            break
-        slope = (share * log_below).sum(0) / share.sum(0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # A chance below the least float takes more samples than the greatest: inf, without a warning.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            total, share = scaled_sum(log_weight + count * log_below)
+            open_ = (total > log_miss) & ~never
+            if not open_.any():
+                break
+            # A member that never misses has log F = -inf and no share, and must not make their product NaN.
+            slope = np.where(share > 0, share * log_below, 0.0).sum(0) / share.sum(0)
             step = np.maximum((log_miss - total) / slope, 1e-9 * count)
         count = np.where(open_, count + step, count)
     # Newton's last step may have ended a rounding error beyond a whole number, which the inequality then decides.
@@ -125,7 +127,7 @@ def fewest_samples(
 
 def _power(log_below: Floats, count: Floats) -> Floats:
     """Count * log_below with 0 * -inf = 0: no sample has missed nothing."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.where(count == 0, 0.0, count * log_below)
 
 

@@ -1,0 +1,188 @@
+"""Recorded samples and their replays, counted out by hand: what is drawn, measured, reordered, and read from a pool."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from answering import graded_pool
+
+from optscale_predictor import Prior
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import PrefixMemo, parse_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples, usable_rows
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.stats.bootstrap import Estimate
+
+SCORES = np.array([[0.2, 0.9, 0.3, 0.4], [0.5, 0.1, 0.95, 0.6], [0.1, 0.2, 0.3, 0.4]])
+ANSWERS = np.array([[1, 0, 1, 1], [2, 2, 0, 2], [0, -1, 1, 1]])
+TOKENS = np.array([[10.0, 20, 30, 40], [1, 2, 3, 4], [100, 200, 300, 400]])
+CORRECT = np.array([[0.0, 1, 0, 0], [1, 1, 0, 1], [np.nan, 0, 1, 1]])
+
+
+def recording(usable=None):
+    more = () if usable is None else (usable,)
+    return RecordedSamples(SCORES, lambda: ANSWERS, TOKENS, CORRECT, *more)
+
+
+def test_a_run_draws_in_order_and_counts_what_it_drew():
+    outcomes = run_policy(parse_policy("optscale:score_min=0.9,floor=0,alpha=0.9999"), recording())
+    assert outcomes.count.tolist() == [2, 3, 4] and outcomes.reason.tolist() == ["reached", "reached", "budget"]
+    assert outcomes.tokens.tolist() == [30, 6, 1000] and outcomes.chosen.tolist() == [1, 2, 3]
+    assert outcomes.best.tolist() == [0.9, 0.95, 0.4]
+    shown = np.where(np.arange(4) < outcomes.count[:, None], SCORES, np.nan)
+    assert np.array_equal(outcomes.scores, shown, equal_nan=True)
+    assert [[count for count, _ in trace] for trace in outcomes.trace] == [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
+    last = [trace[-1][1] for trace in outcomes.trace]
+    assert np.array_equal(outcomes.needed, last, equal_nan=True)
+    quiet = run_policy(parse_policy("optscale:score_min=0.9,floor=0,alpha=0.9999"), recording(), traced=False)
+    assert quiet.trace == [[], [], []] and quiet.count.tolist() == [2, 3, 4]
+
+
+def test_answers_are_chosen_by_the_policys_rule_or_the_one_that_is_asked_for():
+    assert run_policy(parse_policy("best_of_n:max_samples=4"), recording()).chosen.tolist() == [1, 2, 3]
+    assert run_policy(parse_policy("self_consistency:max_samples=4"), recording()).chosen.tolist() == [3, 3, 3]
+    asked = run_policy(parse_policy("best_of_n:max_samples=4"), recording(), selection="majority")
+    assert asked.chosen.tolist() == [3, 3, 3]
+    with pytest.raises(InputError, match="unknown selection"):
+        run_policy(parse_policy("best_of_n"), recording(), selection="other")
+
+
+def test_priors_and_memos_reach_the_policy():
+    prior, memo = Prior([0.9, 0.5, 0.2], 0.05, 1.0), PrefixMemo(3, 4)
+    oracle = parse_policy("oracle:score_min=0.8,floor=0.1,max_samples=4")
+    outcomes = run_policy(oracle, recording(), prior, memo=memo)
+    assert outcomes.reason.tolist() == ["confident", "unreachable", "unreachable"]
+    with pytest.raises(InputError, match="needs a prior"):
+        run_policy(oracle, recording())
+    ours = parse_policy("optscale:score_min=0.9,floor=0")
+    assert (
+        run_policy(ours, recording(), prior, memo=memo).count.tolist()
+        == run_policy(ours, recording(), prior).count.tolist()
+    )
+
+
+def test_hindsight_and_best_scores_leave_out_what_may_not_be_returned():
+    usable = np.array([[True, False, True, True]] * 3)
+    recorded = recording(usable)
+    assert recorded.hindsight[:, 1].tolist() == [-np.inf] * 3 and recorded.hindsight[:, 0].tolist() == [0.2, 0.5, 0.1]
+    bound = run_policy(parse_policy("clairvoyant:score_min=0.9"), recorded)
+    assert bound.count.tolist() == [1, 3, 1] and bound.reason.tolist() == ["unreachable", "reached", "unreachable"]
+    every = run_policy(parse_policy("best_of_n:max_samples=4"), recorded)
+    assert every.best.tolist() == [0.4, 0.95, 0.4] and every.chosen.tolist() == [3, 2, 3]
+    assert recording().usable.shape == (3, 4) and recording().usable.all()
+
+
+def same(one, other):
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name != "answers")
+        for name in ("scores", "answers", "tokens", "correct", "usable")
+    )
+
+
+def test_parts_are_taken_put_together_and_reordered_sample_by_sample():
+    usable = np.arange(12).reshape(3, 4) % 5 > 0
+    recorded = recording(usable)
+    assert (recorded.num_questions, recorded.depth) == (3, 4)
+    parts = [recorded.take(np.array([1])), recorded.take(np.array([0, 2]))]
+    assert same(RecordedSamples.concatenate(parts), recorded.take(np.array([1, 0, 2])))
+    mixed = recorded.reorder(np.random.default_rng(0))
+    orders = set()
+    for row in range(3):
+        order = [SCORES[row].tolist().index(score) for score in mixed.scores[row]]
+        orders.add(tuple(order))
+        assert sorted(order) == [0, 1, 2, 3]
+        for name in ("answers", "tokens", "correct", "usable"):
+            wanted = getattr(recorded, name)[row, order]
+            assert np.array_equal(getattr(mixed, name)[row], wanted, equal_nan=name == "correct")
+    assert len(orders) > 1  # each question's own
+    assert same(recorded.reorder(np.random.default_rng(0)), mixed)
+    firsts = [recorded.reorder(np.random.default_rng(seed)).scores[0, 0] for seed in range(200)]
+    assert {np.mean([first == score for first in firsts]) > 0.15 for score in SCORES[0]} == {True}
+
+
+def test_a_replay_measures_the_returned_sample_and_all_that_was_drawn():
+    entries = [
+        ReplayEntry(parse_policy("best_of_n:max_samples=4"), "all"),
+        ReplayEntry(parse_policy("best_of_n:max_samples=4"), "votes", selection="majority"),
+        ReplayEntry(parse_policy("clairvoyant:score_min=0.95"), "bound"),
+    ]
+    known = RecordedSamples(SCORES, lambda: ANSWERS, TOKENS, np.nan_to_num(CORRECT))
+    every, votes, bound = replay(entries, known, num_orders=5, score_min=0.9)
+    assert (every.policy, every.label) == ("best_of_n:max_samples=4", "all")
+    assert every.accuracy.mean == pytest.approx(2 / 3) and votes.accuracy.mean == pytest.approx(2 / 3)
+    assert every.score.mean == pytest.approx((0.9 + 0.95 + 0.4) / 3)
+    assert votes.score.mean == pytest.approx((0.4 + 0.6 + 0.4) / 3)
+    assert every.hit.mean == pytest.approx(2 / 3) and bound.hit.mean == pytest.approx(1 / 3)
+    assert every.samples.mean == 4 and every.tokens.mean == pytest.approx(1110 / 3)
+    assert np.isnan(replay(entries[:1], known, num_orders=2)[0].hit.mean)
+    assert np.isnan(replay(entries[:1], recording(), num_orders=9)[0].accuracy.mean) == np.isnan(CORRECT[2, 3])
+
+
+def test_orders_differ_and_a_seed_says_which():
+    entry = [ReplayEntry(parse_policy("best_of_n:max_samples=1"), "x")]
+    known = RecordedSamples(SCORES, lambda: ANSWERS, TOKENS, np.nan_to_num(CORRECT))
+    first, again, other = (replay(entry, known, num_orders=3, seed=seed)[0] for seed in (0, 0, 1))
+    assert repr(first) == repr(again) != repr(other)
+    many = replay(entry, known, num_orders=4000)[0]
+    assert many.score.mean == pytest.approx(SCORES.mean(), abs=0.02)
+    assert many.tokens.mean == pytest.approx(TOKENS.mean(), rel=0.05)
+
+
+def test_each_entry_gets_its_own_prior_and_a_common_budget_stays_within_its_order():
+    easy, hard = Prior(0.9, 0.05, 1e6), Prior(0.2, 0.05, 1e6)
+    policy = parse_policy("oracle:score_min=0.99,alpha=0.5,floor=0.05,max_samples=4")
+    rows = replay([ReplayEntry(policy, "x", prior) for prior in (easy, hard, easy)], recording(), num_orders=4)
+    assert rows[0].samples == rows[2].samples and rows[1].samples.mean == 1 < rows[0].samples.mean
+    each = Prior([0.9, 0.2, 0.2], 0.05, 1e6)
+    mixed = replay([ReplayEntry(policy, "x", each)], recording(), num_orders=4)[0]
+    assert mixed.samples.mean == pytest.approx((rows[0].samples.mean + 2) / 3)
+    shared = ReplayEntry(parse_policy("shared_budget:tokens=250,share=0.4"), "x", Prior(0.5, 0.2, 2.0))
+    spent = replay([shared], recording(), num_orders=6)[0]
+    assert 0.3 * 250 < spent.tokens.mean <= 250 + 400 / 3
+
+
+def test_progress_is_shown_where_it_is_asked_for(capsys):
+    entries = [ReplayEntry(parse_policy("best_of_n:max_samples=1"), "x")] * 2
+    replay(entries, recording(), num_orders=2)
+    assert capsys.readouterr().err == ""
+    replay(entries, recording(), num_orders=2, progress=True)
+    shown = capsys.readouterr().err
+    assert "replay" in shown and "2/2" in shown and "run" in shown
+
+
+def test_a_row_is_written_as_numbers_by_name():
+    one, unknown = Estimate(0.5, 0.1, 0.3, 0.7), Estimate(*[float("nan")] * 4)
+    row = ReplayRow("p", "l", one, one, unknown, one, one).as_dict()
+    assert list(row) == [
+        *("policy", "label"),
+        *(
+            name + end
+            for name in ("accuracy", "score", "hit", "samples", "tokens")
+            for end in ("", "_error", "_low", "_high")
+        ),
+    ]
+    assert (row["policy"], row["label"], row["tokens"], row["tokens_error"]) == ("p", "l", 0.5, 0.1)
+    assert (row["accuracy_low"], row["accuracy_high"]) == (0.3, 0.7)
+    assert [row["hit" + end] for end in ("", "_error", "_low", "_high")] == [None] * 4
+
+
+def test_a_pool_is_read_as_it_lies(tmp_path):
+    pool = graded_pool(tmp_path / "pool", questions=5, depth=6, untidy=True)
+    rows, recorded = pool.read().to_pylist(), RecordedSamples.from_pool(pool)
+    assert (recorded.num_questions, recorded.depth) == (5, 6)
+    for number, question in enumerate(pool.questions):
+        own = [row for row in rows if row["question_id"] == question.id]
+        assert recorded.scores[number].tolist() == [row["score"] for row in own]
+        assert recorded.tokens[number].tolist() == [row["num_tokens"] for row in own]
+        wanted = [row["answer"] is not None or row["finish_reason"] != "length" for row in own]
+        assert recorded.usable[number].tolist() == wanted
+        same_answer = [row["answer"] is not None for row in own]
+        assert (recorded.answers[number] >= 0).tolist() == same_answer
+        known = [np.nan if row["correct"] is None else float(row["correct"]) for row in own]
+        assert np.array_equal(recorded.correct[number], known, equal_nan=True)
+    assert recorded.scores.dtype == recorded.tokens.dtype == recorded.correct.dtype == np.float64
+
+
+def test_what_may_be_returned_ended_or_has_an_answer():
+    rows = pa.table({"answer": ["7", None, None, "7"], "finish_reason": ["length", "length", "stop", "stop"]})
+    assert usable_rows(rows).tolist() == [True, False, True, True] and usable_rows(rows).dtype == np.bool_
