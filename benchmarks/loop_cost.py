@@ -4,7 +4,7 @@
 
 Answers the embedded world's questions with ``optscale`` through a vLLM server on the CPU. Every stage's processor time
 is taken on the threads that spend it: deciding; reading answers and scoring; the event loop with everything that runs
-on it (the questions' coroutines, stations, bookkeeping, and the HTTP client, whose share is told apart); keeping
+on it (the questions' coroutines, workers, bookkeeping, and the HTTP client, whose share is told apart); keeping
 samples in a pool. The verifier is a function that costs nothing, for a real one is a model of its own.
 
 The server's samples take as long as they take on this machine; a 7B model's are put beside them by arithmetic: its

@@ -46,12 +46,23 @@ class FlagParser(ArgumentParser):
             InputError: There is no such flag, or a value is not of its type or out of its range.
         """
         try:
-            parsed = self.parse_object(dict(given)) if isinstance(given, Mapping) else self.parse_args(list(given))
+            if isinstance(given, Mapping):
+                self._require_values(given)
+                parsed = self.parse_object(dict(given))
+            else:
+                parsed = self.parse_args(list(given))
             return dict(vars(self.instantiate(parsed)))
         except InputError:
             raise
         except (TypeError, ValueError, KeyError) as error:
             raise _mistake(str(error), error) from error
+
+    def _require_values(self, given: Mapping[str, Any]) -> None:
+        """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given."""
+        defaults = self.get_defaults()
+        for flag, value in given.items():
+            if value is None and defaults.get(flag) is not None:
+                raise InputError(f"--{flag} may not be null; its default is {defaults[flag]!r}")
 
     def add_options(self, options: GeneratorOptions | VerifierOptions) -> None:
         """Adds the flags of a generator's or verifier's options.

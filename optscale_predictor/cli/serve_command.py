@@ -14,7 +14,6 @@ from optscale_predictor.cli.answer_command import given_settings
 
 if TYPE_CHECKING:
     from optscale_predictor.backends.generators import Generator
-    from optscale_predictor.policies import Policy
     from optscale_predictor.serving import ServeSettings
 
 _KEY = "OPTSCALE_SERVE_API_KEY"
@@ -103,16 +102,16 @@ def serve(
         scaler = OptScale(
             drawing, scoring, learnt, rule, prompt=prompt, source=source, allow_source_mismatch=allow_source_mismatch
         )
-        settings = replace(
-            settings,
-            name=served_model_name or _name_of(drawing),
-            conversations=drawing.takes_conversations() if generator.chat is None else generator.chat,
-            prompts=not generator.chat,
-        )
+        settings = _fitting(settings, served_model_name, drawing, generator.chat)
         if not settings.api_key and not is_loopback(host):
             print(f"optscale: anybody who reaches {host}:{port} is served; {_KEY} sets a key", file=sys.stderr)
         with warning_at_end(drawing):
-            serve_at(scaler, settings, bound, lambda url: print(_says(url, settings, rule), flush=True))
+            serve_at(
+                scaler,
+                settings,
+                bound,
+                lambda url: print(f"serving {settings.name} at {url}/v1 with {rule}; Ctrl-C ends it", flush=True),
+            )
     _leave()
 
 
@@ -128,8 +127,10 @@ def within_requests(generator: GeneratorOptions, timeout: float) -> GeneratorOpt
     return replace(generator, server=replace(generator.server, timeout=timeout))
 
 
-def _says(url: str, settings: "ServeSettings", rule: "Policy") -> str:
-    return f"serving {settings.name} at {url}/v1 with {rule}; Ctrl-C ends it"
+def _fitting(settings: "ServeSettings", name: str | None, generator: "Generator", chat: bool | None) -> "ServeSettings":
+    """The settings, with what only the loaded generator can tell."""
+    conversations = generator.takes_conversations() if chat is None else chat
+    return replace(settings, name=name or _name_of(generator), conversations=conversations, prompts=not chat)
 
 
 def _leave() -> None:
