@@ -190,8 +190,17 @@ def test_an_error_within_a_200_may_say_when_too(waits):
     busy = {"error": {"message": "slow down", "code": 429}}
     run([Server((200, busy, {"Retry-After": "9"}), OK)], ask({}))
     assert waits == [9]
-    with pytest.raises(ServiceError, match=r"the server answered 200 with an error: slow down \(1 tries\)|slow down$"):
+    with pytest.raises(
+        ServiceError, match=r"^http://127\.0\.0\.1:\d+/v1: the server answered 200 with an error: slow down$"
+    ):
         run([Server(busy)], ask({}), max_retries=0)
+
+
+def test_a_refusal_within_a_200_names_its_server():
+    refused = {"error": {"message": "no such model", "code": 404}}
+    says = r"^http://127\.0\.0\.1:\d+/v1: the server answered 200 with an error: no such model"
+    with pytest.raises(RequestRefusedError, match=says):
+        run([Server(refused)], ask({}))
 
 
 def one_after_another(number, after=lambda index: None):
@@ -428,6 +437,10 @@ def test_a_caller_that_leaves_is_counted_and_its_request_is_no_longer_under_way(
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+        again = asyncio.ensure_future(service.ask("/x", {}, lambda reply: reply["x"]))
+        await until(lambda: len(servers[0].asked) == 2)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
         release.set()
         return await service.ask("/x", {}, lambda reply: reply["x"])
 
@@ -435,8 +448,8 @@ def test_a_caller_that_leaves_is_counted_and_its_request_is_no_longer_under_way(
     servers = [Server(holding(release)), Server(OK)]
     found, service = run(servers, use)
     # Counted as under way still, the first server would be passed over for the second.
-    assert found == 7 and service.cancelled == 1 and service.retries == 0
-    assert [len(server.asked) for server in servers] == [2, 0]
+    assert found == 7 and service.cancelled == 2 and service.retries == 0
+    assert [len(server.asked) for server in servers] == [3, 0]
 
 
 def test_connections_are_closed_at_the_end(recwarn):

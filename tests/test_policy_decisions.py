@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle, num_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import CONTINUE, POLICIES, Draws, PrefixMemo, parse_policy
+from optscale_predictor.policies import CONTINUE, POLICIES, Draws, PrefixMemo, StopReason, parse_policy
 from optscale_predictor.policies._policy import decide_by_need
 from optscale_predictor.policies._registry import make_policy
 from optscale_predictor.policies.beacon import Z_GRID, first_index, h_index
@@ -52,9 +52,10 @@ def test_a_rule_says_itself_that_its_cap_is_reached(name):
     draws = drawn([], low(5), low(6), hindsight=hindsight)
     decision = decided(f"{name}:max_samples=6", draws)
     assert decision.reason[0] == CONTINUE and decision.reason[2] != CONTINUE
+    assert set(decision.reason) <= {CONTINUE, *StopReason}
     assert 1 <= decision.total[0] <= 6
     full = drawn(low(6), [0.3] * 6, hindsight=hindsight[:2])
-    assert (decided(f"{name}:max_samples=6", full).reason != CONTINUE).all()
+    assert set(decided(f"{name}:max_samples=6", full).reason) <= set(StopReason)
     none = decided(f"{name}:max_samples=6", drawn([], [], hindsight=hindsight[:2]))
     assert (none.reason == CONTINUE).all() and ((none.total >= 1) & (none.total <= 6)).all()
 
@@ -238,8 +239,11 @@ def test_cost_aware_compares_the_gain_with_the_cost_of_this_question():
     assert decided("cost_aware:price=1.24", draws).reason.tolist() == [CONTINUE, "confident", "confident", CONTINUE]
     assert decided("cost_aware:price=1.26", draws).reason.tolist() == ["confident", "confident", "confident", CONTINUE]
     assert decided("cost_aware:price=0.41", draws).reason.tolist()[:2] == [CONTINUE, CONTINUE]
+    # 0.125 for 100 tokens is worth it below a price of 1.25 for 1,000.
+    assert decided("cost_aware:price=1.2499", draws).reason[0] == CONTINUE
+    assert decided("cost_aware:price=1.2501", draws).reason[0] == "confident"
     free = decided("cost_aware:price=0", draws)
-    assert free.reason.tolist()[:2] == [CONTINUE] * 2 and free.total.tolist() == [3, 2, 2, 1]
+    assert free.reason.tolist() == [CONTINUE, CONTINUE, "confident", CONTINUE] and free.total.tolist() == [3, 2, 2, 1]
 
 
 def test_a_gain_in_probability_is_the_integral_over_the_calibrations_steps(tmp_path):
@@ -432,6 +436,32 @@ def test_draws_of_some_questions_are_those_of_the_questions():
 def test_mean_tokens_are_those_of_the_samples_that_were_drawn():
     draws = drawn([0.4, 0.9], [0.3], [], tokens=np.array([[10.0, 20.0], [6.0, 99.0], [1.0, 1.0]]))
     assert draws.mean_tokens().tolist() == [15, 6, 0]
+
+
+@pytest.mark.parametrize("estimate", ["posterior", "plugin"])
+def test_gains_are_those_of_the_belief_that_is_asked_for_and_are_remembered_apart(estimate, tmp_path):
+    path = str(tmp_path / "map.json")
+    Calibration("isotonic", np.array([0.0, 1.0]), np.array([0.0, 0.5])).save(path)
+    draws = replace(drawn([0.4, 0.6], [0.9, 0.5, 0.7]), memo=PrefixMemo(2, 8), rows=np.arange(2))
+    gain = belief(draws, estimate).expected_excess(np.array([0.6, 0.9]))
+    for _ in range(2):
+        for other in ("posterior", "plugin"):
+            expected_gain(draws, other, "")
+        assert expected_gain(draws, estimate, "") == pytest.approx(gain, rel=1e-6)
+        assert expected_gain(draws, estimate, path) == pytest.approx(gain / 2, rel=0.01)
+    decision = [
+        decided(f"cost_aware:price={price},estimate={estimate}", drawn([0.4, 0.6], tokens=1000.0)).reason[0]
+        for price in (0.999 * gain[0], 1.001 * gain[0])
+    ]
+    assert decision == [CONTINUE, "confident"]
+    halved = f"cost_aware:price={0.6 * gain[0]},estimate={estimate},calibration={path}"
+    assert decided(halved, drawn([0.4, 0.6], tokens=1000.0)).reason[0] == "confident"
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_written_as_it_is_read(name):
+    policy = parse_policy(f"{name}:max_samples=7")
+    assert parse_policy(str(policy)) == policy and str(policy).startswith(f"{name}:") and "max_samples=7" in str(policy)
 
 
 def test_settings_are_read_whatever_stands_around_them():

@@ -41,7 +41,7 @@ class Script:
 
     def sample(self, index):
         _, tokens, answer = self.samples[index]
-        reason = "length" if answer == "cut" else "stop"
+        reason = "length" if answer.startswith("cut") else "stop"
         text = f"text {index}"
         return Sample(text, tokens, reason, index, prompt_tokens=self.prompt_tokens + index, discarded_tokens=index % 2)
 
@@ -86,7 +86,9 @@ def run(script, *policies, traced=True, keep=False, deadline=None, prior=None, s
             parts = Workers(script, script, decisions, script if keep or script.stored_samples else None)
             ends = None if deadline is None else since + deadline
             request = QuestionRequest(QUESTION, "prompt", (("user", "hi"),), SAMPLING, 5, prior, policies, since, ends)
-            return await QuestionRun(request, parts, traced).run()
+            answer = await QuestionRun(request, parts, traced).run()
+            assert 0 <= answer.seconds <= loop.time() - since
+            return answer
 
     return asyncio.run(main())
 
@@ -124,6 +126,8 @@ def test_a_prior_and_a_target_reach_the_policy():
 def test_a_cut_off_sample_that_scores_the_target_is_no_hit():
     answer = run(Script([(0.9, 5, "cut"), (0.3, 5, "a")]), parse_policy("optscale:score_min=0.8,floor=0,max_samples=2"))
     assert (answer.hit, answer.text, answer.finish_reason, answer.samples) == (False, "text 1", "stop", 2)
+    ended = run(Script([(0.9, 5, "cut, and 7")]), parse_policy("optscale:score_min=0.8,floor=0,max_samples=2"))
+    assert (ended.hit, ended.samples, ended.answer, ended.finish_reason) == (True, 1, "cut, and 7", "length")
     only = run(Script([(0.9, 5, "cut")]), parse_policy("optscale:score_min=0,max_samples=1"))
     assert (only.hit, only.text, only.answer, only.finish_reason) == (False, "text 0", None, "length")
 
