@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import t as student_t
 
 from optscale_predictor import Prior, TruncatedNormal, fit_mle, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, parse_policy
-from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, h_index
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration
@@ -236,31 +234,6 @@ def test_instance_adaptive_rule():
     prior = Prior([0.9, 0.5, 0.1], 0.1, 1.0)
     outcomes = run_policy(parse_policy("instance_adaptive:q=0.95"), simulated(3), prior)
     assert outcomes.count.tolist() == [2, 5, 29]
-
-
-def test_h_index_of_the_last_sample_is_the_expected_improvement():
-    table = h_index(8, 0.0, -0.5)
-    for place in (40, 50, 60):
-        freedom = 2 * -0.5 + 7
-        by_quadrature = quad(lambda u: (u - Z_GRID[place]) * student_t.pdf(u, freedom), Z_GRID[place], np.inf)[0]  # noqa: B023
-        assert table[7, place] == pytest.approx(by_quadrature, rel=1e-3)
-
-
-def test_h_index_two_samples_from_the_end_is_the_nested_integral():
-    """H_k(z, c) = E[(u - z)+] + E[max(0, s H_{k+1}(z') - c)] at its own root, by SciPy's adaptive quadrature."""
-    horizon, drawn, nu0 = 6, 4, 0.0
-    freedom, pull = 2 * -0.5 + drawn, 1 / (nu0 + drawn + 1)
-    z = float(Z_GRID[48])
-    cost = h_index(horizon, nu0, -0.5)[drawn, 48]
-
-    def ahead(u):
-        scale = np.sqrt((1 - pull**2) * (freedom + u**2) / (freedom + 1))
-        best = (max(z, u) - u * pull) / scale
-        gain = scale * float(expected_improvement(best, freedom + 1)) - cost
-        return max(gain, 0.0) * student_t.pdf(u, freedom)
-
-    later = sum(quad(ahead, *ends, limit=200)[0] for ends in ((-200, -5), (-5, 0), (0, 5), (5, 200)))
-    assert float(expected_improvement(z, freedom)) + later == pytest.approx(cost, rel=0.02)
 
 
 def test_beacon_predicts_with_the_jeffreys_posterior():

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from drawn_samples import PRIOR, decided, drawn, low
 from scipy.integrate import quad
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle, num_samples
@@ -12,37 +13,10 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import CONTINUE, POLICIES, Draws, PrefixMemo, StopReason, parse_policy
 from optscale_predictor.policies._policy import decide_by_need
 from optscale_predictor.policies._registry import make_policy
-from optscale_predictor.policies.beacon import Z_GRID, first_index, h_index
 from optscale_predictor.policies.belief import VAGUE, belief, expected_gain, misses
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.calibration import Calibration
-from optscale_predictor.stats.estimators import ScoreStatistics, fit_map_gaussian, fit_posterior
-
-PRIOR = Prior(0.6, 0.2, 3.0)
-
-
-def drawn(*rows, answers=None, tokens=10.0, prior=PRIOR, width=None, **more):
-    """Draws of questions with these scores, each as many as it has."""
-    width = width or max(1, *(len(row) for row in rows))
-    scores = np.full((len(rows), width), np.nan)
-    groups = np.full((len(rows), width), -1)
-    for number, row in enumerate(rows):
-        scores[number, : len(row)] = row
-        groups[number, : len(row)] = range(len(row)) if answers is None else answers[number]
-    count = np.array([len(row) for row in rows])
-    cost = np.where(np.isnan(scores), np.nan, tokens)
-    return Draws(scores, groups, cost, count, prior and prior.broadcast_to(len(rows)), **more)
-
-
-def decided(text, draws):
-    decision = parse_policy(text).decide(draws)
-    assert decision.needed.dtype == np.float64 and np.issubdtype(decision.total.dtype, np.integer)
-    return decision
-
-
-def low(count):
-    """Scores that reach no target and tell little: spread out between 0.1 and 0.5."""
-    return np.linspace(0.1, 0.5, count).tolist()
+from optscale_predictor.stats.estimators import fit_map_gaussian, fit_posterior
 
 
 @pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.joint])
@@ -347,41 +321,6 @@ def test_enough_is_exactly_what_is_needed():
     decision = decide_by_need(draws, np.array([9, 1, 3, 9]), np.array([3.0, 3.1, np.inf, np.inf]), 4)
     assert decision.reason.tolist() == ["confident", CONTINUE, CONTINUE, "budget"]
     assert decision.total.tolist() == [4, 4, 4, 4]
-
-
-def one_after_another(scores, nu, mu, alpha, beta):
-    """Normal-inverse-gamma updates, one score at a time (Murphy 2007, eqs. 85 to 89)."""
-    for score in scores:
-        beta += nu * (score - mu) ** 2 / (2 * (nu + 1))
-        mu, nu, alpha = (nu * mu + score) / (nu + 1), nu + 1, alpha + 0.5
-    return mu, np.sqrt(beta * (nu + 1) / (alpha * nu))
-
-
-@pytest.mark.parametrize(
-    ("nu0", "mu0", "alpha0", "beta0"), [(0, 0, -0.5, 0), (2.0, 0.3, 1.5, 0.1), (0.5, 0.9, 0.0, 0.02)]
-)
-def test_beacon_predicts_as_one_update_after_another(nu0, mu0, alpha0, beta0):
-    rows = ([0.2, 0.5, 0.8], [0.9, 0.1, 0.4, 0.45, 0.7])
-    policy = parse_policy(f"beacon:nu0={nu0},mu0={mu0},alpha0={alpha0},beta0={beta0}")
-    for row in rows:
-        found = policy.predictive(ScoreStatistics.from_scores(row))
-        assert [float(part) for part in found] == pytest.approx(one_after_another(row, nu0, mu0, alpha0, beta0))
-
-
-def test_beacon_goes_on_while_the_index_exceeds_the_standardised_cost():
-    rows = [[0.2, 0.5, 0.8], [0.5, 0.52, 0.51, 0.5], [0.3, 0.3, 0.9, 0.1, 0.2], [0.1, 0.2], [], [0.4, 0.4, 0.4]]
-    policy = parse_policy("beacon:max_samples=7")
-    draws = drawn(*rows)
-    for question, row in enumerate(rows[:3]):
-        location, scale = (float(part) for part in policy.predictive(ScoreStatistics.from_scores(row)))
-        index = float(np.interp((max(row) - location) / scale, Z_GRID, h_index(7, 0.0, -0.5)[len(row)]))
-        for factor, reason in ((0.99, CONTINUE), (1.01, "confident")):
-            decision = replace(policy, cost=factor * index * scale).decide(draws)
-            assert decision.reason[question] == reason
-            assert decision.total.tolist() == [4, 5, 6, 3, 3, 4]
-            assert decision.reason.tolist()[3:] == [CONTINUE, CONTINUE, "confident"]  # equal scores promise nothing
-    assert [first_index(alpha0) for alpha0 in (-0.5, 0.0, 0.4, 0.5, 5.0)] == [3, 2, 1, 1, 1]
-    assert decided("beacon:max_samples=2", drawn([])).total.tolist() == [2]
 
 
 def test_a_memo_computes_each_prefix_once():

@@ -1,0 +1,98 @@
+"""BEACON: its predictive distribution one update at a time, its index by SciPy's quadrature, its decisions by both."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn_samples import decided, drawn
+from scipy.integrate import quad
+from scipy.stats import t as student_t
+
+from optscale_predictor.policies import CONTINUE, parse_policy
+from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, first_index, h_index
+from optscale_predictor.stats.estimators import ScoreStatistics
+
+
+@pytest.fixture(autouse=True)
+def computed_anew():
+    """The index is kept from call to call; here it is what the code computes now."""
+    h_index.cache_clear()
+
+
+@pytest.mark.parametrize("freedom", [1.5, 2.0, 6.0, 40.0])
+def test_expected_improvement_is_its_integral(freedom):
+    for z in (-4.0, -0.5, 0.0, 1.0, 6.0):
+        wanted = quad(lambda u: (u - z) * student_t.pdf(u, freedom), z, np.inf, limit=200)[0]  # noqa: B023
+        assert float(expected_improvement(z, freedom)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(("horizon", "alpha0"), [(8, -0.5), (5, 1.0)])
+def test_the_index_before_the_last_sample_is_the_expected_improvement(horizon, alpha0):
+    table = h_index(horizon, 0.0, alpha0)
+    freedom = 2 * alpha0 + horizon - 1
+    for place in (36, 40, 50, 60):
+        wanted = float(expected_improvement(Z_GRID[place], freedom))
+        assert table[horizon - 1, place] == pytest.approx(wanted, rel=2e-2)
+    assert table.shape == (horizon + 1, len(Z_GRID)) and not table[horizon].any()
+    assert not table[: first_index(alpha0)].any() and (table[first_index(alpha0) : horizon, 40] > 0).all()
+
+
+@pytest.mark.parametrize(("horizon", "nu0", "alpha0"), [(6, 0.0, -0.5), (5, 2.0, 1.0)])
+@pytest.mark.parametrize("place", [34, 40, 48, 60])
+def test_the_index_two_samples_from_the_end_is_the_nested_integral(horizon, nu0, alpha0, place):
+    """H_k(z, c) = E[(u - z)+] + E[max(0, s H_{k+1}(z') - c)] at its own root, by SciPy's adaptive quadrature."""
+    after = horizon - 2
+    freedom, pull = 2 * alpha0 + after, 1 / (nu0 + after + 1)
+    z = float(Z_GRID[place])
+    cost = h_index(horizon, nu0, alpha0)[after, place]
+
+    def ahead(u):
+        scale = np.sqrt((1 - pull**2) * (freedom + u**2) / (freedom + 1))
+        best = (max(z, u) - u * pull) / scale
+        gain = scale * float(expected_improvement(best, freedom + 1)) - cost
+        return max(gain, 0.0) * student_t.pdf(u, freedom)
+
+    later = sum(quad(ahead, *ends, limit=200)[0] for ends in ((-200, -5), (-5, 0), (0, 5), (5, 200)))
+    assert float(expected_improvement(z, freedom)) + later == pytest.approx(cost, rel=0.02)
+
+
+def test_the_index_falls_with_what_is_in_hand_and_rises_with_what_is_left():
+    table = h_index(9, 0.0, -0.5)
+    assert np.all(np.diff(table[3:9], axis=1) <= 1e-12) and np.all(np.diff(table[3:9, 10:70], axis=1) < 0)
+    longer = h_index(12, 0.0, -0.5)
+    assert np.all(longer[3:8, 20:60] >= table[3:8, 20:60] * (1 - 1e-9))
+
+
+def one_after_another(scores, nu, mu, alpha, beta):
+    """Normal-inverse-gamma updates, one score at a time (Murphy 2007, eqs. 85 to 89)."""
+    for score in scores:
+        beta += nu * (score - mu) ** 2 / (2 * (nu + 1))
+        mu, nu, alpha = (nu * mu + score) / (nu + 1), nu + 1, alpha + 0.5
+    return mu, np.sqrt(beta * (nu + 1) / (alpha * nu))
+
+
+@pytest.mark.parametrize(
+    ("nu0", "mu0", "alpha0", "beta0"), [(0, 0, -0.5, 0), (2.0, 0.3, 1.5, 0.1), (0.5, 0.9, 0.0, 0.02)]
+)
+def test_beacon_predicts_as_one_update_after_another(nu0, mu0, alpha0, beta0):
+    rows = ([0.2, 0.5, 0.8], [0.9, 0.1, 0.4, 0.45, 0.7])
+    policy = parse_policy(f"beacon:nu0={nu0},mu0={mu0},alpha0={alpha0},beta0={beta0}")
+    for row in rows:
+        found = policy.predictive(ScoreStatistics.from_scores(row))
+        assert [float(part) for part in found] == pytest.approx(one_after_another(row, nu0, mu0, alpha0, beta0))
+
+
+def test_beacon_goes_on_while_the_index_exceeds_the_standardised_cost():
+    rows = [[0.2, 0.5, 0.8], [0.5, 0.52, 0.51, 0.5], [0.3, 0.3, 0.9, 0.1, 0.2], [0.1, 0.2], [], [0.4, 0.4, 0.4]]
+    policy = parse_policy("beacon:max_samples=7")
+    draws = drawn(*rows)
+    for question, row in enumerate(rows[:3]):
+        location, scale = (float(part) for part in policy.predictive(ScoreStatistics.from_scores(row)))
+        index = float(np.interp((max(row) - location) / scale, Z_GRID, h_index(7, 0.0, -0.5)[len(row)]))
+        for factor, reason in ((0.99, CONTINUE), (1.01, "confident")):
+            decision = replace(policy, cost=factor * index * scale).decide(draws)
+            assert decision.reason[question] == reason
+            assert decision.total.tolist() == [4, 5, 6, 3, 3, 4]
+            assert decision.reason.tolist()[3:] == [CONTINUE, CONTINUE, "confident"]  # equal scores promise nothing
+    assert [first_index(alpha0) for alpha0 in (-0.5, 0.0, 0.4, 0.5, 5.0)] == [3, 2, 1, 1, 1]
+    assert decided("beacon:max_samples=2", drawn([])).total.tolist() == [2]
