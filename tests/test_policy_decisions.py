@@ -254,23 +254,35 @@ def test_a_belief_is_the_posterior_or_the_fit_with_or_without_a_memo(prior):
     assert (float(VAGUE.mean), float(VAGUE.std), float(VAGUE.strength)) == pytest.approx((0.5, 12**-0.5, 1))
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.9])
 @pytest.mark.parametrize("estimate", ["posterior", "plugin"])
-def test_optscale_decides_by_the_bound_of_its_belief(estimate):
+def test_optscale_decides_by_the_bound_of_its_belief(estimate, alpha):
     rows = [low(count) for count in (1, 4, 9, 12)]
     draws = drawn(*rows)
     found = belief(draws, estimate)
-    needed = num_samples(found, 0.6, 0.9)
-    left = [reach_probability(found.take(np.array([q])), 0.6, 15 - len(row))[0] for q, row in enumerate(rows)]
-    enough = [reach_probability(found.take(np.array([q])), 0.6, len(row))[0] >= 0.9 for q, row in enumerate(rows)]
+    needed = num_samples(found, 0.52, alpha)
+    alone = [found.take(np.array([question])) for question in range(len(rows))]
+    left = [reach_probability(one, 0.52, 15 - len(row))[0] for one, row in zip(alone, rows, strict=True)]
+    sure = [reach_probability(one, 0.52, len(row))[0] >= alpha for one, row in zip(alone, rows, strict=True)]
+    assert alpha == 0.9 or True in sure
     for floor in (0.0, *(end * factor for end in left for factor in (0.999, 1.001))):
-        text = f"optscale:score_min=0.6,alpha=0.9,max_samples=15,floor={floor},estimate={estimate}"
-        decision = decided(text, draws)
+        hopeless = [hope < floor for hope in left]
         wanted = [
-            "confident" if sure else "unreachable" if hope < floor else CONTINUE
-            for sure, hope in zip(enough, left, strict=True)
+            "confident" if one else "unreachable" if two else CONTINUE for one, two in zip(sure, hopeless, strict=True)
         ]
+        text = f"optscale:score_min=0.52,alpha={alpha},max_samples=15,floor={floor},estimate={estimate}"
+        decision = decided(text, draws)
         assert decision.reason.tolist() == wanted
         assert decision.needed == pytest.approx(needed) and decision.total.tolist() == [2, 5, 10, 13]
+        quiet = decided(text, replace(draws, traced=False))
+        assert quiet.reason.tolist() == wanted and np.isnan(quiet.needed).all()
+
+
+def test_a_floor_of_0_gives_nothing_up_whatever_rounding_makes_of_a_certain_miss():
+    rng = np.random.default_rng(0)
+    draws = drawn(*[rng.uniform(0, 0.9, count).tolist() for count in rng.integers(1, 6, 400)])
+    decision = decided("optscale:score_min=1,floor=0,max_samples=6", draws)
+    assert set(decision.reason) == {CONTINUE}
 
 
 def test_optscale_steps_by_one_doubled_or_to_the_bound():
