@@ -265,7 +265,7 @@ def test_optscale_decides_by_the_bound_of_its_belief(estimate, alpha):
     left = [reach_probability(one, 0.52, 15 - len(row))[0] for one, row in zip(alone, rows, strict=True)]
     sure = [reach_probability(one, 0.52, len(row))[0] >= alpha for one, row in zip(alone, rows, strict=True)]
     assert alpha == 0.9 or True in sure
-    for floor in (0.0, *(end * factor for end in left for factor in (0.999, 1.001))):
+    for floor in (0.0, *(end * factor for end in left for factor in (0.999, 1.001) if end * factor < 1)):
         hopeless = [hope < floor for hope in left]
         wanted = [
             "confident" if one else "unreachable" if two else CONTINUE for one, two in zip(sure, hopeless, strict=True)

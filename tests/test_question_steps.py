@@ -1,6 +1,7 @@
 """A question's run over parts that are written out: what is drawn, shown, counted and returned, turn by turn."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -65,6 +66,7 @@ class Script:
         return [self.scored(sample.seed) for sample in samples]
 
     def stored(self, question_id):
+        assert question_id == "q"
         return [self.scored(index) for index in self.stored_samples]
 
     async def keep(self, question_id, first, scored):
@@ -398,3 +400,46 @@ def test_an_engine_that_works_in_rounds_is_asked_when_all_wait():
 
     engine = asyncio.run(main())
     assert engine.order == ["late", "other", "early"] and engine.most == 3
+
+
+def test_a_policy_with_a_common_budget_sees_all_questions_in_the_order_of_asking():
+    """Whoever comes first waits for the others, and the policy sees them by rank, on the threads it was given."""
+    seen = []
+
+    @dataclass(frozen=True)
+    class Looks(Waits):
+        joint: ClassVar[bool] = True
+
+        def decide(self, draws):
+            seen.append((draws.scores[:, 0].tolist(), threading.current_thread().name))
+            return super().decide(draws)
+
+    async def main():
+        rounds = Rounds()
+        with ThreadPoolExecutor(1, "given") as threads:
+            worker = DecisionWorker(Looks(), None, True, rounds.barrier(), threads)
+
+            async def one(rank, turns):
+                with rounds.under_way():
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    return await worker.step(observation(rank, [rank / 10], ["a"], 1))
+
+            steps = await asyncio.gather(one(2, 0), one(0, 5), one(1, 9))
+            chosen = await worker.choose(observation(0, [0.1, 0.4], ["a", "b"], 2))
+            await worker.close()
+        return steps, chosen
+
+    steps, chosen = asyncio.run(main())
+    assert [(step.total, step.reason) for step in steps] == [(2, "")] * 3 and chosen == 0
+    ((scores, thread),) = seen
+    assert scores == [0.0, 0.1, 0.2] and thread.startswith("given")
+
+
+def test_votes_are_looked_at_by_one_thread_at_a_time():
+    """Policies on several threads share a question's answers: each is numbered once and in order."""
+    votes = AnswerVotes()
+    votes.answers += [str(number) for number in range(60)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda count: list(votes.first(count)), [60, 30, 60, 10, 60, 45, 60, 60]))
+    assert all(one == list(range(len(one))) for one in found)
