@@ -496,3 +496,45 @@ def test_the_uniform_is_known():
     """What the tests above lean on: this prior's distribution is the uniform."""
     known = Prior(0.5, np.sqrt(1 / 12), 1e9).distribution()
     assert known.cdf(0.3) == pytest.approx(0.3, abs=1e-9) == TruncatedNormal.from_natural(0.0, 0.0).cdf(0.3)
+
+
+def test_rules_that_share_a_memo_decide_as_if_alone():
+    rng = np.random.default_rng(2)
+    draws = drawn(*[rng.beta(3, 2, count).tolist() for count in (3, 5, 9)])
+    shared = replace(draws, memo=PrefixMemo(3, 16), rows=np.arange(3))
+    texts = [
+        *(f"{name}:score_min=0.8{form}" for name in ("optscale_0", "optscale_t") for form in ("", ",form=jump,peek=3")),
+        *(f"optscale:score_min={target},estimate={kind}" for target in (0.8, 0.9) for kind in ("posterior", "plugin")),
+    ]
+    for text in (*texts, *texts):
+        mine, alone = parse_policy(text).decide(shared), parse_policy(text).decide(draws)
+        assert mine.needed == pytest.approx(alone.needed, nan_ok=True) and mine.reason.tolist() == alone.reason.tolist()
+        assert mine.total.tolist() == alone.total.tolist()
+
+
+def test_a_published_rule_estimates_as_soon_as_it_has_peeked():
+    row = [0.7, 0.75, 0.8]
+    decision = decided("optscale_0:score_min=0.78,alpha=0.5,peek=3,max_samples=20", drawn(row))
+    assert decision.needed == pytest.approx(np.ravel(num_samples(fit_mle(row), 0.78, 0.5)))
+    assert np.isfinite(decision.needed[0])
+
+
+def test_a_shared_budget_values_samples_as_it_is_told_to_and_takes_the_first_of_equals(tmp_path):
+    """By scores the question at 0.2 gains more; by a map that is flat below 0.85 the one at 0.8 does."""
+    path = tmp_path / "map.json"
+    Calibration("isotonic", np.array([0.85, 0.86]), np.array([0.0, 1.0])).save(path)
+    draws = one_sample_each([0.9, 0.2, 0.8], [10, 10, 10])
+    assert parse_policy("shared_budget:tokens=1000,share=0.3").decide(draws).total.tolist() == [1, 2, 1]
+    apart = one_sample_each([0.9, 0.2, 0.8], [10, 20, 10])
+    mapped = parse_policy(f"shared_budget:tokens=1000,share=0.3,calibration={path}").decide(apart)
+    assert mapped.total.tolist() == [1, 1, 2]
+    equal = one_sample_each([0.5] * 40, [10] * 40)
+    assert parse_policy("shared_budget:tokens=1000,share=0.25").decide(equal).total.tolist() == [2] * 10 + [1] * 30
+    # 1.5 tokens are not taken for two.
+    cheap = one_sample_each([0.5, 0.47], [1.5, 1.9])
+    assert parse_policy("shared_budget:tokens=1000,share=0.5").decide(cheap).total.tolist() == [2, 1]
+    weak = replace(drawn([0.6, 0.7], [0.3]), prior=Prior([0.5, 0.5], 0.2, 1.0))
+    for estimate in ("posterior", "plugin"):
+        gain = expected_gain(weak, estimate, "")
+        chosen = parse_policy(f"shared_budget:tokens=1000,share=0.5,estimate={estimate}").decide(weak)
+        assert int(chosen.total.argmax()) == int(np.argmax(gain)) or chosen.total.tolist() == [2, 2]

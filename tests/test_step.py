@@ -1,6 +1,6 @@
 """One step: what a policy sees, the caps, why questions stop and what they draw, for replays and live runs alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -103,3 +103,12 @@ def test_a_common_budget_over_a_pool_of_few_samples_is_spent_and_ends_with_a_rea
     recorded = RecordedSamples(scores, np.zeros((6, 3), np.int64), np.full((6, 3), 10.0), np.zeros((6, 3)))
     outcomes = run_policy(parse_policy("shared_budget:tokens=1000,share=0.2"), recorded, Prior(0.4, 0.2, 2.0))
     assert outcomes.count.tolist() == [3] * 6 and outcomes.reason.tolist() == ["budget"] * 6
+
+
+def test_rows_and_hindsight_are_those_of_the_questions_and_nobodys_where_there_are_none():
+    hindsight = np.arange(30.0).reshape(3, 10)
+    seen = visible(replace(draws([1, 0, 2]), hindsight=hindsight, rows=np.array([7, 8, 9])), np.array([2, 0]))
+    assert seen.rows.tolist() == [9, 7] and np.array_equal(seen.hindsight, hindsight[[2, 0]])
+    none = visible(replace(draws([1, 0]), rows=None, prior=None), np.array([1]))
+    assert none.rows is None and none.hindsight is None and none.prior is None
+    assert visible(draws([1, 0]), np.array([], np.int64)).scores.shape == (0, 1)
