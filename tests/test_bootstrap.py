@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from optscale_predictor.stats.bootstrap import Bootstrap
+from optscale_predictor.stats.bootstrap import Bootstrap, Estimate, Resampled, Resamples
 
 
 @pytest.mark.parametrize(("questions", "right"), [(10, 2), (13, 1), (25, 10), (40, 38), (7, 3)])
@@ -86,3 +86,51 @@ def test_far_from_zero_small_differences_are_kept():
     values = 1e6 + np.array([0.0, 1.0] * 20).reshape(1, 1, 40)
     found = Bootstrap(1, 40, resamples=4000).estimate(values)[0]
     assert found.mean == 1e6 + 0.5 and found.error == pytest.approx(0.5 / np.sqrt(40), rel=0.05)
+
+
+def test_an_estimate_is_read_off_the_draws_that_are_known():
+    draws = np.array([*np.linspace(0, 1, 201), np.nan, np.inf, -np.inf])
+    found = Estimate.from_draws(0.4, draws)
+    known = np.linspace(0, 1, 201)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.4, 0.025, 0.975))
+    assert found.error == pytest.approx(known.std())
+    for point, values in ((np.nan, known), (np.inf, known), (0.4, np.full(3, np.nan)), (0.4, np.empty(0))):
+        unknown = Estimate.from_draws(point, values)
+        assert unknown.mean == pytest.approx(point, nan_ok=True)
+        assert np.isnan([unknown.error, unknown.low, unknown.high]).all()
+    assert Resampled(0.4, draws).estimate == found
+
+
+def test_differences_and_savings_are_paired_resample_by_resample():
+    first, second = Resampled(6.0, np.array([6.0, 5.0, 0.0, 4.0])), Resampled(8.0, np.array([8.0, 4.0, 0.0, 0.0]))
+    less = first - second
+    assert less.point == -2 and less.draws.tolist() == [-2, 1, 0, 4]
+    saved = first.saved(second)
+    assert saved.point == 0.25 and saved.draws[:2].tolist() == [0.25, -0.25]
+    assert np.isnan(saved.draws[2]) and saved.draws[3] == -np.inf
+    assert first.saved(Resampled(0.0, second.draws)).point == -np.inf
+
+
+def test_a_question_is_drawn_with_all_its_cases():
+    """Three questions with 1, 3 and 2 cases, one of them unknown: each resample's mean is over the cases it holds."""
+    question, values = np.array([1, 0, 1, 2, 1, 2]), np.array([0.5, 1.0, 0.25, np.nan, 0.75, 0.0])
+    resamples = Resamples(3, seed=4)
+    found = resamples.mean(question, values)
+    assert found.point == pytest.approx(2.5 / 5) and resamples.num_questions == 3
+    totals, counts = np.array([1.0, 1.5, 0.0]), np.array([1.0, 3.0, 1.0])
+    drawn = np.rint(resamples.weights * 3)
+    assert found.draws == pytest.approx((drawn @ totals) / (drawn @ counts))
+    assert np.array_equal(resamples.weights, Bootstrap(1, 3, seed=4).weights)
+    assert np.array_equal(Resamples(3).weights, Bootstrap(1, 3, seed=0).weights)
+    nothing = resamples.mean(question, np.full(6, np.nan))
+    assert np.isnan(nothing.point) and nothing.draws.shape == found.draws.shape and np.isnan(nothing.draws).all()
+    sparse = resamples.mean(np.array([2]), np.array([0.5]))
+    assert np.array_equal(np.isnan(sparse.draws), drawn[:, 2] == 0) and sparse.point == 0.5
+
+
+def test_means_of_columns_are_those_of_the_questions_drawn():
+    values = np.array([[0.0, 1.0], [2.0, 3.0], [7.0, 5.0]])
+    resamples = Resamples(3)
+    mean, draws = resamples.means(values)
+    assert mean.tolist() == [3, 3] and draws == pytest.approx(resamples.weights @ values)
+    assert draws.shape == (len(resamples.weights), 2)
