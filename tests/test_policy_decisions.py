@@ -436,6 +436,7 @@ def test_settings_are_read_whatever_stands_around_them():
         ("best_of_n:max_samples", None, "expected key=value, got 'max_samples'"),
         ("best_of_n", {"other": 1}, "has no setting 'other'; it has: max_samples"),
         ("", None, "unknown policy ''"),
+        ("cost_aware:calibration=a=b.json", None, "calibration a=b.json: No such file"),
         ("best_of_n:max_samples=x", None, "max_samples must be a whole number, got 'x'"),
         ("cost_aware:price=x", None, "price must be a number, got 'x'"),
     ):

@@ -6,8 +6,11 @@ import pytest
 from answering import graded_pool
 
 from optscale_predictor import Prior
+from optscale_predictor.backends.generators import Sample
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import PrefixMemo, parse_policy
+from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.questions.question import Question
 from optscale_predictor.replays.recorded_samples import RecordedSamples, usable_rows
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
 from optscale_predictor.replays.run_policy import run_policy
@@ -186,3 +189,19 @@ def test_a_pool_is_read_as_it_lies(tmp_path):
 def test_what_may_be_returned_ended_or_has_an_answer():
     rows = pa.table({"answer": ["7", None, None, "7"], "finish_reason": ["length", "length", "stop", "stop"]})
     assert usable_rows(rows).tolist() == [True, False, True, True] and usable_rows(rows).dtype == np.bool_
+
+
+def test_pools_of_one_sample_of_unknown_answers_and_of_questions_without_any(tmp_path):
+    one = RecordedSamples.from_pool(graded_pool(tmp_path / "one", questions=3, depth=1))
+    assert one.scores.shape == (3, 1)
+    sample = Sample("#### 7", 5, "stop", 0, columns=(("score", 0.5), ("refusal", None), ("verifier_tokens", 0)))
+    asked = [Question("known", "3+4=", "7"), Question("unknown", "5+5=", None), Question("last", "1+1=", "2")]
+    with PoolWriter(tmp_path / "some", asked, {"generator": {}}, scores={"score": {"adapter": "made up"}}) as writer:
+        writer.append("known", 0, [sample])
+        writer.append("unknown", 0, [sample])
+    with pytest.raises(InputError, match="question 'last' has no samples"):
+        RecordedSamples.from_pool(Pool(tmp_path / "some"))
+    with PoolWriter(tmp_path / "some", asked, {"generator": {}}, scores={"score": {"adapter": "made up"}}) as writer:
+        writer.append("last", 0, [sample])
+    found = RecordedSamples.from_pool(Pool(tmp_path / "some"))
+    assert np.array_equal(found.correct, [[1.0], [np.nan], [0.0]], equal_nan=True)
