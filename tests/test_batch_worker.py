@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +16,7 @@ def test_what_comes_while_it_works_is_the_next_batch():
 
     def work(items):
         batches.append(list(items))
-        go.wait(5)
+        go.wait(60)
         return [2 * item for item in items]
 
     async def run():
@@ -39,6 +38,7 @@ def test_what_comes_while_it_works_is_the_next_batch():
 @pytest.mark.parametrize(("parallel", "most", "want"), [(1, 2, 1), (3, 2, 3), (3, 1 << 30, 1)])
 def test_no_more_batches_at_once_and_none_larger_than_asked_for(parallel, most, want):
     lock, now, peak, sizes = threading.Lock(), 0, 0, []
+    meeting = threading.Barrier(want, timeout=60)  # nobody goes on before as many are at work as should be
 
     def work(items):
         nonlocal now, peak
@@ -46,7 +46,7 @@ def test_no_more_batches_at_once_and_none_larger_than_asked_for(parallel, most, 
             now += 1
             peak = max(peak, now)
             sizes.append(len(items))
-        time.sleep(0.03)
+        meeting.wait()
         with lock:
             now -= 1
         return items
@@ -83,7 +83,7 @@ def test_a_failure_is_everybodys_and_the_worker_goes_on(work, kind):
     async def run():
         nonlocal good
         worker = BatchWorker(lambda items: items if good else work(items))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             failed = await asyncio.gather(*map(worker.do, range(3)), return_exceptions=True)
             good = True
             found = await worker.do(7)
@@ -95,15 +95,20 @@ def test_a_failure_is_everybodys_and_the_worker_goes_on(work, kind):
 
 
 def test_a_closed_worker_lets_nobody_wait():
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
+
+    def work(items):
+        begun.set()
+        go.wait(60)
+        return items
 
     async def run():
-        worker = BatchWorker(lambda items: go.wait(5) and items, batch_size=1)
+        worker = BatchWorker(work, batch_size=1)
         tasks = [asyncio.create_task(worker.do(item)) for item in range(3)]
-        await asyncio.sleep(0.02)
+        assert await asyncio.to_thread(begun.wait, 60)
         await worker.close()
         go.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             found = await asyncio.gather(*tasks, return_exceptions=True)
         # A task that outlives its loop is a warning with a traceback, at whatever moment it is collected.
         return found, asyncio.all_tasks() - {asyncio.current_task()}
@@ -134,7 +139,7 @@ def test_everybody_gets_their_own_result_or_leaves(items, parallel, most):
         for task, (_, leaves) in zip(tasks, items, strict=True):
             if leaves:
                 task.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             found = await asyncio.gather(*tasks, return_exceptions=True)
             while worker._tasks:  # one may be at work on what nobody waits for any more
                 await asyncio.sleep(0.001)
