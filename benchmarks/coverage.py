@@ -1,10 +1,10 @@
-"""Is a promised alpha kept? Realised hit rates of N* plugged in, and averaged over the posterior.
+"""Is a guaranteed alpha kept? Realised hit rates of N* plugged in, and averaged over the posterior.
 
     python benchmarks/coverage.py --moments train.jsonl.gz [--aime POOL.jsonl.gz] [--math3 POOL.jsonl.gz]
 
-After ``seen`` samples of a question, N* further ones are promised to reach the target with probability alpha. On
-simulated pools (the truncated normals of real MATH questions) the promise is checked against the true distribution; on
-recorded ones against the question's other samples, drawn without replacement, where N* is no more than they are. A
+After ``seen`` samples of a question, N* further ones are guaranteed to reach the target with probability alpha. On
+simulated pools (the truncated normals of real MATH questions) the guarantee is checked against the true distribution;
+on recorded ones against the question's other samples, drawn without replacement, where N* is no more than they are. A
 prior is that of other questions. The data does not ship with the project.
 """
 

@@ -28,7 +28,7 @@ def world(request):
 
 
 @pytest.mark.parametrize("count", [1, 4, 64])
-def test_intervals_cover_what_they_promise(world, count):
+def test_intervals_cover_their_nominal_share(world, count):
     """Within four standard errors of 1,200 draws; `test_coverage_to_a_point` has more of them."""
     prior, _, scores = world
     # A cdf at many points of one prior is smooth: read it off a table, to save time.
@@ -78,10 +78,10 @@ def test_priors_too_sure_or_off_are_found_out():
         for prior in (Prior(0.6, 0.2, 2.0), Prior(0.6, 0.2, 40.0), Prior(0.8, 0.2, 2.0))
     )
     assert right.uniformity > 0.01 > sure.uniformity and off.uniformity < 1e-4
-    for promised, held, error in zip(LEVELS, right.coverage, right.coverage_error, strict=True):
-        assert error == pytest.approx(np.sqrt(promised * (1 - promised) / 150))
-        assert held == pytest.approx(promised, abs=4 * error)
-    assert all(held < promised - 0.1 for promised, held in zip(LEVELS[:2], sure.coverage, strict=False))
+    for nominal, held, error in zip(LEVELS, right.coverage, right.coverage_error, strict=True):
+        assert error == pytest.approx(np.sqrt(nominal * (1 - nominal) / 150))
+        assert held == pytest.approx(nominal, abs=4 * error)
+    assert all(held < nominal - 0.1 for nominal, held in zip(LEVELS[:2], sure.coverage, strict=False))
     assert sum(right.histogram) == 150 and right.histogram_error[0] == pytest.approx(np.sqrt(150 * 0.1 * 0.9))
     assert off.histogram[0] > 2 * off.histogram[-1]
 

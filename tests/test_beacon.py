@@ -93,6 +93,6 @@ def test_beacon_goes_on_while_the_index_exceeds_the_standardised_cost():
             decision = replace(policy, cost=factor * index * scale).decide(draws)
             assert decision.reason[question] == reason
             assert decision.total.tolist() == [4, 5, 6, 3, 3, 4]
-            assert decision.reason.tolist()[3:] == [CONTINUE, CONTINUE, "confident"]  # equal scores promise nothing
+            assert decision.reason.tolist()[3:] == [CONTINUE, CONTINUE, "confident"]  # equal scores guarantee nothing
     assert [first_index(alpha0) for alpha0 in (-0.5, 0.0, 0.4, 0.5, 5.0)] == [3, 2, 1, 1, 1]
     assert decided("beacon:max_samples=2", drawn([])).total.tolist() == [2]

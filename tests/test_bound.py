@@ -22,7 +22,7 @@ from optscale_predictor.stats.distributions import ParameterMixture
     score_min=st.floats(0.01, 0.999),
     alpha=st.floats(0.01, 0.999),
 )
-def test_fewest_samples_that_keep_the_promise(mu, log_sigma, score_min, alpha):
+def test_fewest_samples_that_keep_the_guarantee(mu, log_sigma, score_min, alpha):
     family = TruncatedNormal(mu, 10**log_sigma)
     count = float(num_samples(family, score_min, alpha))
     if not np.isfinite(count):

@@ -1,4 +1,4 @@
-"""Policies: promises kept on simulated scores, the published rules step by step, and what may never change."""
+"""Policies: guarantees kept on simulated scores, the published rules step by step, and what may never change."""
 
 from itertools import pairwise
 

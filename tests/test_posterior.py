@@ -71,7 +71,7 @@ def test_degenerate_scores_have_a_posterior():
     score_min=st.floats(0.3, 0.97),
     alpha=st.floats(0.05, 0.99),
 )
-def test_fewest_samples_of_a_posterior_keep_the_promise(scores, score_min, alpha):
+def test_fewest_samples_of_a_posterior_keep_the_guarantee(scores, score_min, alpha):
     posterior = fit_posterior(scores, Prior(0.6, 0.2, 2.0))
     count = float(num_samples(posterior, score_min, alpha))
     if not np.isfinite(count) or count > 1e9:

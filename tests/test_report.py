@@ -88,7 +88,7 @@ def test_difficulty_is_the_share_of_wrong_samples(comparison, pools, folders):
 def test_coverage_of_the_guarantee_is_counted(comparison, folders):
     (kept,) = guarantee_coverages(comparison)
     rows = [one for one in outcomes_of(folders[:3], OURS) if one["stop_reason"] in ("reached", "confident")]
-    assert (kept.promised, kept.kept) == (len(rows), sum(one["hit"] for one in rows))
+    assert (kept.guaranteed, kept.kept) == (len(rows), sum(one["hit"] for one in rows))
     assert kept.confident == sum(one["stop_reason"] == "confident" for one in rows)
     share, number = kept.share, len({one["question_id"] for one in rows})
     z = 1.959963984540054

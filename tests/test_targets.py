@@ -1,4 +1,4 @@
-"""Targets against numpy and scipy, their errors against simulation, and splits by what they promise."""
+"""Targets against numpy and scipy, their errors against simulation, and splits by what they guarantee."""
 
 import json
 from collections import Counter

@@ -3,8 +3,8 @@
 After every draw the posterior of the scores' distribution is taken from the scores and the prior's pseudo-observations,
 and a question stops when
 
-- ``reached``: a usable sample (one that may be returned) scored >= score_min; the bound's promise is already kept, so
-  no rule need wait for N*;
+- ``reached``: a usable sample (one that may be returned) scored >= score_min; the target is met, so the rule does
+  not wait for N*;
 - ``unreachable``: even the samples left to the cap would reach score_min with a probability below ``floor``;
 - ``confident``: as many samples are drawn as the bound asks for;
 - ``budget``: the cap.

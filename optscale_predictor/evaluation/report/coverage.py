@@ -24,10 +24,10 @@ class GuaranteeCoverage:
         label: The policy.
         alpha: Guaranteed share, in (0, 1).
         score_min: The target, in [0, 1].
-        promised: Cases that stopped as ``reached`` or ``confident``: those that the guarantee is about.
+        guaranteed: Cases that stopped as ``reached`` or ``confident``: those that the guarantee is about.
         confident: Those of them that stopped as ``confident``.
         kept: Those of them that reached the target.
-        share: ``kept / promised``, in [0, 1].
+        share: ``kept / guaranteed``, in [0, 1].
         low: Lower end of its 95% Wilson interval, which counts every question once, however many runs it is in.
         high: Upper end.
     """
@@ -35,7 +35,7 @@ class GuaranteeCoverage:
     label: str
     alpha: float
     score_min: float
-    promised: int
+    guaranteed: int
     confident: int
     kept: int
     share: float
@@ -53,10 +53,12 @@ def _coverage(result: Result) -> GuaranteeCoverage | None:
     about = np.isin(result.cases.reason, _ABOUT) & ~np.isnan(result.cases.hit)
     if alpha is None or score_min is None or not about.any():
         return None
-    promised, kept = int(about.sum()), int(result.cases.hit[about].sum())
+    guaranteed, kept = int(about.sum()), int(result.cases.hit[about].sum())
     confident = int((result.cases.reason[about] == StopReason.CONFIDENT.value).sum())
     # Cases of one question are not independent, so the interval counts questions: as narrow as they allow, no narrower.
     questions = np.unique(result.question[about]).size
-    share = kept / promised
+    share = kept / guaranteed
     low, high = wilson(np.array(share), np.array(questions))
-    return GuaranteeCoverage(result.label, alpha, score_min, promised, confident, kept, share, float(low), float(high))
+    return GuaranteeCoverage(
+        result.label, alpha, score_min, guaranteed, confident, kept, share, float(low), float(high)
+    )

@@ -93,7 +93,7 @@ def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object
         "reference": None if reference is None else {"policy": reference.policy, **_figures(reference.means)},
         "policies": [_policy(result, comparison) for result in comparison.results],
         "best_of_k": None if curve is None else _curve(comparison, curve),
-        "promises": [asdict(kept) for kept in guarantee_coverages(comparison)],
+        "guarantee_coverage": [asdict(kept) for kept in guarantee_coverages(comparison)],
         "runs": [asdict(one) for one in run_times(comparison)],
     }
 

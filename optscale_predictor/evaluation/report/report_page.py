@@ -52,7 +52,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Meter:
-    """A share with its interval and what was promised, each in per cent of the meter's width."""
+    """A share with its interval and what was guaranteed, each in per cent of the meter's width."""
 
     point: float
     low: float
@@ -103,7 +103,7 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
         "difficulty": None if spread is None else by_difficulty(comparison, spread),
         "reference": "" if comparison.reference is None else comparison.reference.label,
         "reliability": scores_against_answers(comparison),
-        "promises": list(zip(_coverage_rows(kept), map(_meter, kept), strict=True)),
+        "guarantees": list(zip(_coverage_rows(kept), map(_meter, kept), strict=True)),
         "run_times": run_times_table(times),
         "speed_ups": speed_ups(times),
         "runs": runs_table(comparison),
@@ -152,7 +152,7 @@ def _coverage_rows(kept: list[GuaranteeCoverage]) -> list[list[str]]:
             one.label,
             f"{one.score_min:g}",
             percent(one.alpha),
-            f"{one.promised:,}",
+            f"{one.guaranteed:,}",
             f"{one.confident:,}",
             percent(one.share),
             f"{percent(max(one.low, 0))} to {percent(min(one.high, 1))}",
