@@ -73,3 +73,9 @@ def test_usable_is_what_ended_or_has_an_answer():
 def test_an_unknown_rule_is_named():
     with pytest.raises(InputError, match="unknown selection 'best'; known: best_score, majority, weighted_majority"):
         select("best", draws_of([(0, 0.5, "e")]))
+
+
+def test_each_question_of_a_batch_has_usable_samples_of_its_own_or_none():
+    scores, usable = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[False, True], [False, False]])
+    draws = Draws(scores, np.zeros((2, 2), np.int64), np.ones((2, 2)), np.array([2, 2]), None, usable=usable)
+    assert select("best_score", draws).tolist() == [1, 1]
