@@ -1,6 +1,9 @@
 """``optscale report``: its files, and its errors in one line."""
 
+import html
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -57,9 +60,23 @@ def test_the_same_runs_make_the_same_files(folders, tmp_path):
 
 def test_the_command_over_a_pool(pools, tmp_path, capsys):
     policies = "optscale:max_samples=8,score_min=0.8 best_of_n:max_samples=8"
-    main(["report", str(pools[0].folder), "--output", str(tmp_path / "out"), "--policies", policies, "--orders", "3"])
+    main(
+        ["report", str(pools[0].folder), "--output", str(tmp_path / "out"), "--policies", policies, "--num_orders", "3"]
+    )
     assert "of_n (max_samples=8)" in capsys.readouterr().out
     assert len(json.loads((tmp_path / "out" / "table.json").read_text())["policies"]) == 2
+
+
+def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
+    """With every flag that a pool takes: as the page shows it, from where its folders lie."""
+    monkeypatch.chdir(pools[0].folder.parent)
+    given = ["--policies", "optscale:max_samples=4 best_of_n:max_samples=4", "--prior_pool", pools[1].folder.name]
+    main(["report", pools[0].folder.name, "--output", str(tmp_path / "a"), "--num_orders", "2", *given])
+    page = (tmp_path / "a" / "report.html").read_text()
+    shown = html.unescape(re.search(r"optscale report [^<]+", page)[0]).strip()
+    assert "--prior_pool" in shown
+    main([*shlex.split(shown)[1:], "--output", str(tmp_path / "b")])
+    assert (tmp_path / "b" / "table.json").read_bytes() == (tmp_path / "a" / "table.json").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +86,7 @@ def test_the_command_over_a_pool(pools, tmp_path, capsys):
         (["{run}", "--reference", "best"], "no run has the reference 'best'"),
         (["{pool}", "--policies", "best"], "unknown policy 'best'"),
         (["{pool}", "--policies", " "], "no policies named"),
-        (["{pool}", "--orders", "0"], "orders must be >= 1"),
+        (["{pool}", "--num_orders", "0"], "orders must be >= 1"),
         (["{pool}", "--policies", "oracle"], "needs a prior"),
         (["{broken}"], "outcomes.jsonl:1: not JSON"),
         (["{empty}"], "no question was finished under"),

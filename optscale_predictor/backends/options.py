@@ -2,7 +2,8 @@
 
 The verbs ``generate``, ``score``, ``answer`` and ``serve``, lm-eval's ``--model_args`` and Ray's actors all take these
 two classes (:mod:`~optscale_predictor.backends.option_flags` spells them as flags), so a setting has one name, one
-default, one check and one help text. They are plain data: nothing is loaded until :meth:`GeneratorOptions.build`.
+check and one help text; a verb may have other defaults, as ``serve`` has for requests in flight and retries. They are
+plain data: nothing is loaded until :meth:`GeneratorOptions.build`.
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ def report(
     policies: str = "optscale best_of_n self_consistency",
     predictor: str | None = None,
     prior_pool: str | None = None,
-    orders: int = 20,
+    source: str | None = None,
+    allow_source_mismatch: bool = False,
+    num_orders: int = 20,
     seed: int = 0,
 ) -> None:
     """Report on runs: one HTML page that needs nothing else, pictures, and tables in Markdown, LaTeX and JSON.
@@ -30,15 +33,18 @@ def report(
     Args:
         runs: Folders of run records, or of scored pools.
         output: Folder for report.html, curve.png, tokens.png (both also .svg), table.md, table.tex and table.json.
-        title: Of the page; by default what was asked.
+        title: Of the page; by default the name of the task.
         reference: Policy that savings are measured against, for example "best_of_n:max_samples=32"; by default the
             Best-of-N with the most samples.
         policies: For pools: policies separated by spaces, the first one primary.
         predictor: For pools: checkpoint whose priors the policies get.
         prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
             there is no predictor.
-        orders: For pools: orders of the samples to replay, >= 1.
-        seed: Of those orders, and of the bootstrap.
+        source: For pools: which of the predictor's sources; by default the one that made the pool.
+        allow_source_mismatch: For pools: whether the predictor may have learnt from another generator, verifier or
+            setting.
+        num_orders: For pools: orders of the samples to replay, >= 1.
+        seed: Seed of those orders and of the bootstrap.
     """
     from optscale_predictor.evaluation.report import compare, write_report
     from optscale_predictor.evaluation.report.formatting import (
@@ -48,16 +54,20 @@ def report(
 
     if not runs:
         raise InputError("name a run's folder, or several")
-    found = [_read(name, policies, predictor, prior_pool, orders, seed) for name in runs]
+    prior = PriorChoice(predictor, prior_pool, source, allow_source_mismatch)
+    found = [_read(name, policies, prior, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
     named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
+    replayed = any(run.facts is None for run in found)
     given = {
         "title": title,
         "reference": reference,
-        "policies": policies if any(run.facts is None for run in found) else None,
+        "policies": policies if replayed else None,
         "predictor": predictor,
-        "prior-pool": prior_pool,
-        "orders": orders if any(run.facts is None for run in found) else None,
+        "prior_pool": prior_pool,
+        "source": source,
+        "allow_source_mismatch": "true" if allow_source_mismatch else None,
+        "num_orders": num_orders if replayed else None,
         "seed": seed,
     }
     written = write_report(comparison, output, named, _command(runs, given))
@@ -69,14 +79,27 @@ def _command(runs: list[str], given: Mapping[str, object]) -> str:
     """What was typed, with folders by their names: a page need not say where on a machine they lie."""
     from optscale_predictor.evaluation.report.read_runs import short_names
 
-    places = {name: Path(str(given[name])).name for name in ("predictor", "prior-pool") if given[name] is not None}
+    folders = {name: Path(str(given[name])).name for name in ("predictor", "prior_pool") if given[name] is not None}
     options = [
-        piece for name, value in {**given, **places}.items() if value is not None for piece in (f"--{name}", str(value))
+        piece
+        for name, value in {**given, **folders}.items()
+        if value is not None
+        for piece in (f"--{name}", str(value))
     ]
     return shlex.join(["optscale", "report", *short_names(runs), *options])
 
 
-def _read(name: str, policies: str, predictor: str | None, prior_pool: str | None, orders: int, seed: int) -> "Run":
+@dataclass(frozen=True)
+class PriorChoice:
+    """Where the priors of replayed policies come from; the flags of the same names."""
+
+    predictor: str | None
+    prior_pool: str | None
+    source: str | None
+    allow_source_mismatch: bool
+
+
+def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: int) -> "Run":
     from optscale_predictor.cli.replay_command import prior_of
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
@@ -92,5 +115,5 @@ def _read(name: str, policies: str, predictor: str | None, prior_pool: str | Non
     if not rules:
         raise InputError("no policies named")
     pool = Pool(name)
-    prior = prior_of(pool, predictor, prior_pool)
-    return replay_pool(pool, rules, orders, seed, prior, predictor or prior_pool)
+    prior = prior_of(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
+    return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool)
