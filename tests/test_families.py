@@ -9,7 +9,8 @@ from scipy import stats
 
 from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.stats.distributions import BestOf, ParameterMixture
+from optscale_predictor.stats.bound import reach_probability
+from optscale_predictor.stats.distributions import ParameterMixture, ScoreDistribution
 from optscale_predictor.stats.distributions.beta import Beta, fit_beta, likelihood_gradient
 from optscale_predictor.stats.distributions.empirical_tail import EmpiricalTail, fit_empirical_tail
 from optscale_predictor.stats.distributions.family_choice import choose_family
@@ -151,25 +152,10 @@ def test_empirical_tail_of_few_or_equal_scores_is_defined():
     assert equal.cdf(0.499) < 0.1 and equal.cdf(0.501) > 0.8
 
 
-@pytest.mark.parametrize(
-    "family", [Beta(2.0, 3.0), TruncatedNormal(0.9, 0.2), fit_empirical_tail([0.1, 0.4, 0.5, 0.9])]
-)
-def test_best_of_n_is_the_maximum_of_n_samples(family):
-    drawn = family.sample(60_000, np.random.default_rng(3)).reshape(-1, 6).max(-1)
-    best = family.best_of(6)
-    assert float(best.mean()) == pytest.approx(drawn.mean(), abs=0.01)
-    assert float(best.std()) == pytest.approx(drawn.std(), abs=0.01)
-    assert float(best.cdf(0.7)) == pytest.approx((drawn <= 0.7).mean(), abs=0.02)
-    assert float(best.quantile(0.3)) == pytest.approx(np.quantile(drawn, 0.3), abs=0.02)
-    middle = float(best.quantile(0.5))
-    slope = (best.cdf(middle + 1e-5) - best.cdf(middle - 1e-5)) / 2e-5
-    assert np.exp(best.log_prob(middle)) == pytest.approx(slope, rel=1e-3)
-
-
 @given(mu=st.floats(-1, 2), log_sigma=st.floats(-5, 1), x=st.floats(0, 1))
 def test_expected_excess_agrees_with_the_integral_of_the_survival_function(mu, log_sigma, x):
     family = TruncatedNormal(mu, 10**log_sigma)
-    by_quadrature = float(BestOf(family, 1).expected_excess(x))
+    by_quadrature = float(ScoreDistribution.expected_excess(family, x))
     assert float(family.expected_excess(x)) == pytest.approx(by_quadrature, rel=1e-5, abs=1e-14)
 
 
@@ -188,7 +174,7 @@ def test_a_parameter_mixture_raises_before_it_averages():
     members = Beta(np.array([[1.0], [8.0]]), np.array([[8.0], [1.0]]))
     family = ParameterMixture(members, np.log([[0.25], [0.75]]))
     each = stats.beta([1, 8], [8, 1]).cdf(0.6)
-    assert np.exp(family.best_of(5).log_below(0.6)) == pytest.approx(0.25 * each[0] ** 5 + 0.75 * each[1] ** 5)
+    assert 1 - reach_probability(family, 0.6, 5) == pytest.approx(0.25 * each[0] ** 5 + 0.75 * each[1] ** 5)
     assert family.cdf(0.6) == pytest.approx(0.25 * each[0] + 0.75 * each[1])
     drawn = np.concatenate(
         [stats.beta(1, 8).rvs(50_000, random_state=1), stats.beta(8, 1).rvs(150_000, random_state=2)]
@@ -242,7 +228,6 @@ def test_the_family_that_made_the_scores_is_chosen(kind):
         (lambda: Beta(0.0, 1.0), "a must be > 0 and finite, got 0.0"),
         (lambda: Beta(1.0, np.inf), "b must be > 0"),
         (lambda: PointMassMixture(0.7, 0.7, Beta(1.0, 1.0)), "point masses"),
-        (lambda: BestOf(Beta(1.0, 1.0), 0), "count must be >= 1, got 0"),
         (lambda: fit_empirical_tail([0.5, 1.5]), "scores must lie in"),
         (lambda: fit_empirical_tail([0.5], tail_share=1.0), "tail_share"),
         (lambda: fit_beta([-0.1]), "scores must lie in"),

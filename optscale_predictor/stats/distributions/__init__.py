@@ -3,8 +3,8 @@
 Vectorised over questions and exact in log space. Imports the quadrature and ``_support`` only.
 """
 
-from optscale_predictor.stats.distributions._distribution import BestOf, ScoreDistribution
+from optscale_predictor.stats.distributions._distribution import ScoreDistribution
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.stats.distributions.truncated_normal import TruncatedNormal
 
-__all__ = ["BestOf", "ParameterMixture", "ScoreDistribution", "TruncatedNormal"]
+__all__ = ["ParameterMixture", "ScoreDistribution", "TruncatedNormal"]

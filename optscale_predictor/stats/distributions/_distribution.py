@@ -1,8 +1,7 @@
-"""What every family of score distributions offers, and the distribution of the best of n scores.
+"""What every family of score distributions offers, and what follows from a cdf alone.
 
 Probabilities are kept in log space and vectorised over questions: a target may be missed with a probability within
-rounding of 0 or of 1. The best of n independent scores has the cdf F^n (arXiv 2506.22376, eq. 2), whatever F is, so it
-is a score distribution like any other and needs no code in a family.
+rounding of 0 or of 1. Quantiles, samples and the worth of one more sample need no code in a family.
 """
 
 from abc import ABC, abstractmethod
@@ -21,6 +20,12 @@ from optscale_predictor.errors import InputError
 Indices = NDArray[np.intp] | tuple[NDArray[np.intp], ...]
 
 _BISECTIONS = 60  # halvings after which a quantile is known to rounding
+
+# Panels of a quadrature of the survival function end at these quantiles: between two of them it is smooth, whether the
+# scores spread over [0, 1] or over 1e-6.
+_LEVELS = np.array([1e-12, 1e-6, 1e-2, 0.15, 0.5, 0.85, 0.99, 1 - 1e-6, 1 - 1e-12])
+_NODES, _WEIGHTS = (array / 2 for array in leggauss(12))
+_NODES = _NODES + 0.5
 
 
 class ScoreDistribution(ABC):
@@ -85,20 +90,27 @@ class ScoreDistribution(ABC):
         Raises:
             InputError: ``p`` lies outside [0, 1].
         """
-        p = require_share(p)
-        shape = np.broadcast_shapes(p.shape, self.shape)
-        low, high = np.zeros(shape), np.ones(shape)
-        with np.errstate(divide="ignore"):
-            log_p, log_rest = np.log(p), np.log1p(-p)
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            below = np.where(p < 0.5, self.logcdf(middle) < log_p, self.logsf(middle) > log_rest)
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.asarray(np.broadcast_to(np.where(p == 0, 0.0, high), shape))
+        return _bisected(require_share(p), self.shape, self.logcdf, self.logsf)
 
     def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(score - x)+]: what one more sample is expected to add to a best score of ``x`` in [0, 1]."""
-        return BestOf(self, 1).expected_excess(x)
+        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        low = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape))
+
+        def log_above(point: ArrayLike) -> Floats:
+            # From the cdf: the integral is of the probability itself, so its log needs no digits of its own near 0.
+            with np.errstate(divide="ignore"):
+                return np.log(-np.expm1(self.logcdf(point)))
+
+        # The integral of P(score > point) from x to 1, panel by panel.
+        levels = _LEVELS.reshape(-1, *(1,) * low.ndim)
+        edges = np.clip(_bisected(levels, self.shape, self.logcdf, log_above), low, 1.0)
+        edges = np.concatenate([low[None], edges, np.ones((1, *low.shape))])
+        total = np.zeros(low.shape)
+        for start, end in pairwise(edges):
+            points = start + (end - start) * _NODES.reshape(-1, *(1,) * low.ndim)
+            total += (end - start) * np.tensordot(_WEIGHTS, np.exp(log_above(points)), 1)
+        return total
 
     def sample(self, num_samples: int, rng: np.random.Generator) -> Float[Floats, "*questions samples"]:
         """Independent scores by inversion.
@@ -109,10 +121,6 @@ class ScoreDistribution(ABC):
         """
         columns = self.quantile(rng.random((num_samples, *self.shape)))
         return np.moveaxis(columns, 0, -1)
-
-    def best_of(self, count: ArrayLike) -> "ScoreDistribution":
-        """The distribution of the best of ``count`` samples, >= 1; it broadcasts against the questions."""
-        return BestOf(self, count)
 
 
 def require_share(p: ArrayLike) -> Float[Floats, "..."]:
@@ -138,86 +146,17 @@ def log_tail(log_this: Float[Floats, "..."], log_other: Float[Floats, "..."]) ->
         return np.where(log_other < log_this, np.log1p(-np.exp(np.minimum(log_other, 0.0))), log_this)
 
 
-# Panels of a quadrature of the survival function end at these quantiles of the best score: between two of them it is
-# smooth, whether the scores spread over [0, 1] or over 1e-6.
-_LEVELS = np.array([1e-12, 1e-6, 1e-2, 0.15, 0.5, 0.85, 0.99, 1 - 1e-6, 1 - 1e-12])
-_NODES, _WEIGHTS = (array / 2 for array in leggauss(12))
-_NODES = _NODES + 0.5
-
-
-class BestOf(ScoreDistribution):
-    """The best of ``count`` independent samples from ``base``.
-
-    Args:
-        base: The distribution of one score.
-        count: Samples, >= 1; broadcasts against ``base.shape``.
-
-    Raises:
-        InputError: ``count`` is below 1.
-    """
-
-    def __init__(self, base: ScoreDistribution, count: ArrayLike) -> None:
-        self.base, self.count = base, np.asarray(count, np.float64)
-        if not np.all(self.count >= 1):
-            raise InputError(f"count must be >= 1, got {self.count[~(self.count >= 1)].ravel()[0]}")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
-        return np.broadcast_shapes(self.base.shape, self.count.shape)
-
-    def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
-        count = np.broadcast_to(self.count, self.shape)[indices]
-        return type(self)(self.base.take(indices), count)
-
-    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
-        """Log density (log mass at a point mass of the base)."""
-        below, upto = self.base.log_below(x), self.base.logcdf(x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            others = np.where(self.count > 1, (self.count - 1) * upto, 0.0)
-            density = np.where(others == -np.inf, -np.inf, np.log(self.count) + others + self.base.log_prob(x))
-            mass = self.count * upto + np.log(-np.expm1(np.minimum(self.count * (below - upto), 0.0)))
-        return np.where(below < upto, mass, density)
-
-    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
-        """See :class:`ScoreDistribution`."""
-        return np.asarray(self.count * self.base.logcdf(x))
-
-    def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
-        """See :class:`ScoreDistribution`."""
-        return np.asarray(self.count * self.base.log_below(x))
-
-    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
-        """See :class:`ScoreDistribution`."""
-        with np.errstate(divide="ignore"):
-            return np.log(-np.expm1(self.logcdf(x)))
-
-    def mean(self) -> Float[Floats, "*questions"]:
-        """E[best score]."""
-        return self.expected_excess(0.0)
-
-    def std(self) -> Float[Floats, "*questions"]:
-        """Standard deviation of the best score."""
-        mean = self.mean()
-        # Var = 2 (integral above the mean of (x - mean) P(best > x), and below it of (mean - x) P(best <= x)): two
-        # positive terms, so that a spread of 1e-6 loses no digits.
-        above = self._integral(mean, np.ones(self.shape), lambda x: (x - mean) * np.exp(self.logsf(x)))
-        below = self._integral(np.zeros(self.shape), mean, lambda x: (mean - x) * self.cdf(x))
-        return np.sqrt(2 * (above + below))
-
-    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
-        """E[(best - x)+]: what ``count`` further samples are expected to add to a best score of ``x`` in [0, 1]."""
-        x = np.clip(np.asarray(x, np.float64), 0, 1)
-        low = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape))
-        return self._integral(low, np.ones(low.shape), lambda point: np.exp(self.logsf(point)))
-
-    def _integral(self, low: Floats, high: Floats, integrand: Callable[[Floats], Floats]) -> Floats:
-        """The integral of a function of scores from ``low`` to ``high``, panel by panel."""
-        edges = np.clip(self.quantile(_LEVELS.reshape(-1, *(1,) * low.ndim)), low, high)
-        edges = np.concatenate([low[None], edges, high[None]])
-        total = np.zeros(low.shape)
-        for start, end in pairwise(edges):
-            nodes = start + (end - start) * _NODES.reshape(-1, *(1,) * low.ndim)
-            total += (end - start) * np.tensordot(_WEIGHTS, integrand(nodes), 1)
-        return total
+def _bisected(
+    p: Floats, shape: tuple[int, ...], logcdf: Callable[[Floats], Floats], logsf: Callable[[Floats], Floats]
+) -> Floats:
+    """The least points in [0, 1] whose cdf is at least ``p``."""
+    shape = np.broadcast_shapes(p.shape, shape)
+    low, high = np.zeros(shape), np.ones(shape)
+    with np.errstate(divide="ignore"):
+        log_p, log_rest = np.log(p), np.log1p(-p)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        # Each half is compared in the tail that keeps its digits.
+        below = np.where(p < 0.5, logcdf(middle) < log_p, logsf(middle) > log_rest)
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray(np.broadcast_to(np.where(p == 0, 0.0, high), shape))

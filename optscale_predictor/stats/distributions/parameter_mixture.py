@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
-from optscale_predictor.stats.distributions._distribution import BestOf, Indices, ScoreDistribution
+from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution
 
 Member = TypeVar("Member", bound=ScoreDistribution)
 
@@ -43,10 +43,6 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
         axes = indices if isinstance(indices, tuple) else (indices,)
         every = (np.arange(len(self.log_weight)).reshape(-1, *(1,) * axes[0].ndim), *axes)
         return type(self)(self.members.take(every), self.log_weight[every])
-
-    def best_of(self, count: ArrayLike) -> "ParameterMixture[BestOf]":
-        """The best of ``count`` samples of one question: E[F^count]."""
-        return ParameterMixture(BestOf(self.members, count), self.log_weight)
 
     def log_prob(self, x: ArrayLike) -> Floats:
         """See :class:`ScoreDistribution`."""
