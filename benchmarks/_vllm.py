@@ -31,7 +31,7 @@ def serving(
     Args:
         python: The interpreter.
         folder: Where the server's log goes.
-        model: Folder of the model, or a name that ``models.resolve_model`` knows.
+        model: Folder of the model, or a name that ``backends.model_loading.resolve_model`` knows.
         flags: Further flags.
 
     Yields:

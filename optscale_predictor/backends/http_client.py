@@ -37,7 +37,7 @@ class _TransientError(Exception):
 
 
 class _NoConnectionError(_TransientError):
-    """Nobody answers."""
+    """The server could not be reached."""
 
 
 class JsonService:

@@ -61,7 +61,7 @@ def answer(
         limit_tokens: Generated tokens of all questions together at most, >= 1.
         limit_seconds: Wall time of all questions together at most, > 0.
         question_seconds: Wall time of one question at most, > 0.
-        source: Which of the predictor's sources; by default the one that generator and verifier are.
+        source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
     from optscale_predictor.backends.generators import warning_at_end

@@ -46,7 +46,7 @@ def generate(
         shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
         generator: What draws the samples.
         verifier: What scores the samples as they are drawn, over Ray alone; none by default.
-        column: Where its scores go: `score`, or `score_NAME`.
+        column: Column of the pool that the verifier's scores are written to: `score`, or `score_NAME`.
         ray: Run on a Ray cluster (the one at RAY_ADDRESS, else this machine alone), with these actors.
     """
     from optscale_predictor.pools.preparation import generate_pool

@@ -70,7 +70,7 @@ def serve(
         timeout: Seconds that a request may take, > 0; clients may ask for less.
         grace: Seconds, >= 0, for what is under way when the server is told to stop.
         max_body: Bytes that a request's body may have, >= 1.
-        source: Which of the predictor's sources; by default the one that generator and verifier are.
+        source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
     from optscale_predictor.backends.generators import warning_at_end
@@ -134,7 +134,7 @@ def _fitting(settings: "ServeSettings", name: str | None, generator: "Generator"
 
 
 def _leave() -> None:
-    """Leaves, also where a thread still waits for a verifier that nobody waits for."""
+    """Ends the process at once where a thread still waits for a verifier; its result is no longer needed."""
     sys.stdout.flush()
     sys.stderr.flush()
     if any(thread.name.startswith("optscale-batch-worker") for thread in threading.enumerate()):
@@ -142,6 +142,6 @@ def _leave() -> None:
 
 
 def _name_of(generator: "Generator") -> str:
-    """A generator's name; of a folder on this machine its last part, for the rest is nobody's business."""
+    """The generator's model name; of a local folder its last part, as clients must not learn paths of the server."""
     name = str(generator.describe()["model"])
     return Path(name).name if Path(name).is_dir() else name

@@ -18,7 +18,7 @@ def targets(
         pool: Folder of the pool.
         output: Parquet file to write; README.md (the card) and histograms.html (the page) go beside it.
         validation_share: Share of questions kept for validation, in [0, 1).
-        seed: Which ones.
+        seed: Seed of the split: which questions are kept for validation.
         column: The score, where a pool has several.
         near_duplicates: Similarity from which questions stay on one side of the split, in (0, 1]; 1 is for equal ones.
         same_numbers: Whether questions that differ in their numbers alone may be split.

@@ -1,6 +1,6 @@
 """OptScale inference: questions in, answers out, no more samples than each question needs.
 
-``optscale`` is the entrance for questions that are all known, ``session`` for those that come one by one. Every
+``optscale`` answers questions that are all known, ``session`` those that come one by one. Every
 question under way is a coroutine of its own (``question_run``): it asks its policies (``deciding``), has samples drawn
 and scored (``sampling``), and asks again. Engine, verifier and policies are workers that all questions share
 (``batch_worker``), so they work at the same time and none waits for the slowest question; ``admission`` says who draws

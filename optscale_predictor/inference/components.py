@@ -27,7 +27,7 @@ class Components:
         prior: A constant prior, used where there is no predictor.
         prompt: The prompt around a question.
         selection: How the answer is chosen among the samples; each policy's own rule by default.
-        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
 
     Raises:

@@ -68,7 +68,7 @@ class OptScale(Components):
         prompt: The prompt around a question.
         prior: A constant prior, used where there is no predictor.
         selection: How the answer is chosen among the samples; each policy's own rule by default.
-        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         in_flight: Questions under way at once, >= 1; a policy with one budget for all has all of them.
 

@@ -1,8 +1,9 @@
 """One question's run: decide, draw, score, decide again, until every policy has stopped.
 
-Several policies may share a question's samples. Each is asked as if it were alone and sees the first ones, as many as
-it has drawn; a sample is drawn when the first of them wants it, and never twice. What is asked for at a time is the
-most that any of them wants, so which samples there are does not depend on which policy is faster.
+Several policies may share a question's samples. Each decides from the samples that it would have drawn by itself, which
+are the first ones, and knows nothing of the others. A sample is drawn when the first policy asks for it, and never
+twice. Each draw takes the largest number that any policy asks for, so the samples do not depend on which policy is
+faster.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 A pool is a folder:
 
 - ``manifest.json``: what made it (generator, sampling, prompt; a verifier for each score) and its fingerprint;
-- ``questions.jsonl``: the questions, as ``questions.read_questions`` reads them;
+- ``questions.jsonl``: the questions, as ``questions.question.read_questions`` reads them;
 - ``samples-000000.parquet`` and so on, the shards: one row a sample, columns as in :mod:`schema`;
 - ``journal.jsonl``: rows and checksum of each shard and of the questions; ``runs.jsonl``: what each run did and cost.
 
@@ -14,8 +14,8 @@ process writes at a time. The ``datasets`` library and pandas read the shards as
 :mod:`pool` reads and :mod:`writer` adds; both use :mod:`journal`, :mod:`shards`, :mod:`manifest` and the lock. What
 is done with whole pools lies in modules named after it: :mod:`info`, :mod:`validation`, :mod:`repair`,
 :mod:`merging`, :mod:`exporting`, :mod:`publishing`, and the folders ``importing`` (samples that others drew) and
-``preparation`` (drawing and scoring). May import ``backends``, ``questions``, ``stats`` and what those may; nothing
-of ``targets`` or above.
+``preparation`` (drawing and scoring). May import ``backends``, ``pages``, ``questions``, ``stats`` and what those
+may; nothing of ``targets`` or above.
 """
 
 from optscale_predictor.pools._lock import lock_pool

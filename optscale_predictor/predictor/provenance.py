@@ -166,7 +166,7 @@ def _source(name: str, settings: Mapping[str, Any], scored: Mapping[str, Any]) -
 
 
 def _verifier(scored: Mapping[str, Any]) -> str | None:
-    """The verifier by the name that ``engines.make_verifier`` knows it by."""
+    """The verifier by the name that ``VerifierOptions.model`` takes."""
     adapter, model = scored.get("adapter"), scored.get("model", scored.get("verifier"))
     if adapter == "function":
         return f"python:{scored.get('function')}"

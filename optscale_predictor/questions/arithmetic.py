@@ -29,7 +29,7 @@ def make_questions(num: int, seed: int, split: str) -> list[Question]:
 
     Args:
         num: How many, >= 1.
-        seed: Which ones.
+        seed: Seed of the random questions.
         split: ``train`` or ``test``.
 
     Raises:

@@ -90,7 +90,7 @@ def replay(
         entries: The policies.
         recorded: The samples.
         num_orders: Orders, >= 1.
-        seed: Which ones.
+        seed: Seed of the random orders, >= 0.
         progress: Whether to show a progress bar.
         score_min: Target score for the hit rate of policies that have none of their own.
 

@@ -4,7 +4,7 @@ A predictor learns from these rows; a pool of a million samples becomes a table 
 once (:mod:`pool_scores`), its numbers become one row a question (:mod:`target_table`, :mod:`question_scores`) on one
 side of a split (:mod:`splitting`). Beside the Parquet file stand a dataset card and a page of histograms
 (:mod:`histogram_page`), put there by :mod:`target_dataset`. May import ``pools``, ``pages``, ``questions``, ``stats``
-and what those may; nothing of ``replay``, ``predictor`` or above.
+and what those may; nothing of ``replays``, ``predictor`` or above.
 """
 
 from optscale_predictor.targets.pool_scores import PoolScores, read_pool_scores

@@ -1,8 +1,8 @@
 """Scores of many questions, of different numbers each, as one flat array; their moments, quantiles and standard errors.
 
 A standard error lets a target of few samples weigh less than one of many. None is given where the samples cannot tell:
-from one, or from equal ones, an estimate of zero would claim certainty. The constant prior is one belief for every
-question, which any predictor has to beat.
+from one, or from equal ones, an estimate of zero would claim certainty. The constant prior is one prior for all
+questions, fitted to the scores of many; any predictor has to beat it.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ class SplitRule:
     Attributes:
         validation_share: Share of questions that go to validation, in [0, 1). Of n questions that resemble no other the
             realised share has a standard deviation of sqrt(share (1 - share) / n).
-        seed: Which ones.
+        seed: Seed of the split: which questions go to validation.
         near_duplicates: Similarity from which two questions stand on one side (Jaccard, of character 5-grams), in
             (0, 1].
         same_numbers: Whether questions with other numbers are different questions. By default they are not: what a

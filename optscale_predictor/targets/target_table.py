@@ -89,7 +89,7 @@ def make_targets(
         pool: Every question has samples, and every sample a score or a refusal; a question whose samples were all
             refused has no row.
         validation_share: Share of questions whose split is ``validation``, in [0, 1).
-        seed: Which ones.
+        seed: Seed of the split: which questions are kept for validation.
         column: The score.
         near_duplicates: Similarity from which two questions are kept on one side of the split, in (0, 1].
         same_numbers: Whether questions that differ in numbers alone are different questions, which the split may put on

@@ -1,4 +1,7 @@
-"""Generators: adapters that draw samples, one provider a file."""
+"""Generators: adapters that draw samples, one provider a file.
+
+May import the rest of ``backends`` except ``verifiers``, and ``questions``, ``_support`` and ``errors``.
+"""
 
 from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
 from optscale_predictor.backends.generators.generator import (

@@ -2,9 +2,7 @@
 
 Every figure is a function of weights on the questions: equal weights give its value, the weights of a resample its
 value there. So one set of resamples serves all predictions, and differences between two of them are paired.
-
-*Reliability* of predicted means asks something else: do questions that are predicted alike have the mean score that is
-predicted?
+Reliability compares within bins: whether questions of about equal predicted means have that mean score on average.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
-"""What a question's scores can be predicted from without training a language model: the baselines of an assessment.
+"""Baselines of an assessment: predictions of a question's scores without training a language model.
 
-Every baseline is fitted on the training questions alone. Its settings are chosen on predictions of training questions
-by fits to the others (out of fold), near-duplicates in one fold: what a fit knows of a question's near-duplicate it
-would not know of a new question. The same out-of-fold predictions tell how much each baseline is to be trusted.
-
-Some of them stand on frozen embeddings: what a base model makes of a question before anybody tunes it.
+They are the training mean, the mean of a question's level and subject, and ridge regressions on TF-IDF features or on
+the frozen embeddings of a base model. Every baseline is fitted on the training questions alone. Its settings are chosen
+by out-of-fold predictions of the training questions. Near-duplicates share a fold, because a fit that has seen a
+question's near-duplicate knows more than it would know of a new question. The same out-of-fold predictions tell how
+much each baseline is to be trusted.
 """
 
 from collections.abc import Callable, Sequence

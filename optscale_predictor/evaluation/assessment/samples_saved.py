@@ -1,10 +1,9 @@
-"""What counts in the end: the samples that ``optscale`` draws with a prior and without one, at an equal hit rate.
+"""Samples saved by a prior: those that ``optscale`` draws with a prior and without one, at an equal hit rate.
 
-Who knows a question's scores beforehand gives up sooner on what is out of reach, and later on what is not. A prior that
-only gives up sooner draws fewer samples and reaches the target less often, which is no saving. So every prior is given
-the settings (alpha and floor) that serve it best at one hit rate, a share of what all samples would reach.
-
-The learned strength is held against fixed ones in the same way: by the samples that it saves.
+With a good prior the policy gives up sooner on questions whose target is out of reach, and later on the others. A prior
+that only gives up sooner draws fewer samples and reaches the target less often, which is no saving. So every prior is
+compared at the settings (alpha and floor) that draw the fewest samples at one hit rate, a share of what all samples
+would reach. A learned strength of the prior is compared with fixed strengths in the same way.
 """
 
 from collections.abc import Mapping, Sequence

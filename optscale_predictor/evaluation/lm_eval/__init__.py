@@ -4,5 +4,5 @@
 answers (``chosen_text``) carry their cost to ``task_metrics``, and ``recording`` writes them into the run's record.
 ``process_ranks`` is for runs of several processes, and ``tasks`` holds the YAML files.
 
-Imports ``evaluation.run_record``, ``inference``, ``replay`` and what lies below them.
+Imports ``evaluation.run_record``, ``inference``, ``replays`` and what lies below them.
 """

@@ -1,4 +1,4 @@
-"""``--model_args``: what of an evaluation is ours to say, checked and turned into generator, verifier and policies.
+"""lm-eval's ``--model_args`` for the ``optscale`` model: checked, and turned into generator, verifier and policies.
 
 The generator's and the verifier's arguments are the flags of ``optscale answer`` by the same names; all that is no
 argument is a setting of the primary policy (``score_min``, ``alpha``, ``max_samples`` and so on).
@@ -32,7 +32,7 @@ class EvaluationOptions:
         policy: The stopping rule; its settings (`score_min`, `alpha` and so on) are arguments too.
         policies: Further policies, separated by spaces, that share the samples; settings parted by `;` or `,`.
         predictor: Predictor checkpoint; without one a vague prior.
-        source: Which of the sources that the predictor has learnt; by default the one that generator and verifier are.
+        source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         pool: A scored pool whose samples are served in place of a generator's; no generator or verifier is loaded.
         in_flight: Questions under way at once, >= 1.
@@ -153,7 +153,7 @@ class Arguments:
 
 
 def _without_small_batch(given: Mapping[str, Any]) -> dict[str, Any]:
-    """lm-eval's ``--batch_size``, whose own default of 1 would be a slow joke for sampling, only where it is larger."""
+    """The arguments without lm-eval's ``--batch_size`` unless it is > 1: its default of 1 would draw one by one."""
     size = str(given.get("batch_size"))
     rest = {name: value for name, value in given.items() if name != "batch_size"}
     return {**rest, "batch_size": int(size)} if size.isdigit() and int(size) > 1 else rest

@@ -8,7 +8,7 @@ of them, ``policy_series`` groups policies that differ in one number, and ``form
 ``report_charts``, ``report_tables``, ``question_details`` and ``pictures`` are what ``report_page`` and
 ``report_files`` put together.
 
-Imports ``evaluation.run_record``, ``pages``, ``replay`` and what lies below them.
+Imports ``evaluation.run_record``, ``pages``, ``replays`` and what lies below them.
 """
 
 from optscale_predictor.evaluation.report.comparison import Comparison, compare

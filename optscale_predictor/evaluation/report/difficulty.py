@@ -1,6 +1,7 @@
-"""Difficulty of questions, the share of their samples that are wrong: what policies spend by it, and example selection.
+"""Difficulty of questions: the share of their samples that are wrong.
 
-A page shows some of thousands of questions: those on which policies differ first, then others spread over difficulty.
+A report uses it twice: to show the samples and the accuracy of each policy by difficulty, and to select the questions
+that a page shows. Those on which policies differ come first, then others spread over difficulty.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Where runs come from: runs' records, parts of one run that several processes recorded, and scored pools.
 
-A harness started as several processes writes one record for each, ``NAME-rank0``, ``NAME-rank1`` and so on; together
+An lm-eval run of several processes writes one record for each, ``NAME-rank0``, ``NAME-rank1`` and so on; together
 they are one run. Over a pool policies are replayed, in many orders of its samples.
 """
 

@@ -12,7 +12,7 @@ from optscale_predictor.questions.question import Question, parse_questions, req
 
 
 def read_question_file(path: str | Path) -> list[Question]:
-    """Questions of a file: as ``questions.read_questions`` reads them, or as one JSON array.
+    """Questions of a file: as ``questions.question.read_questions`` reads them, or as one JSON array.
 
     ``problem`` stands for ``question`` too, as in the paper's files of prompts.
 

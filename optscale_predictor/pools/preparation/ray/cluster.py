@@ -1,6 +1,6 @@
-"""What each stage may use of the cluster; plain data for the command line.
+"""The Ray cluster: what each stage may use of it, as options for the command line, and the connection to it.
 
-A connection to Ray: the cluster that is there, or one of this machine alone, stopped when its work is done.
+A session joins the cluster that is there. Where there is none it starts one on this machine and stops it at the end.
 """
 
 import logging
