@@ -23,7 +23,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources, ray_session
 from optscale_predictor.pools.preparation.ray.ray_backends import RayGenerator
-from optscale_predictor.pools.preparation.ray.run_over_ray import generate_pool_over_ray, score_pool_over_ray
+from optscale_predictor.pools.preparation.ray.ray_preparation import generate_pool_with_ray, score_pool_with_ray
 from optscale_predictor.pools.validation import validate_pool
 from optscale_predictor.questions.arithmetic import make_questions
 
@@ -78,7 +78,7 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 def scored(ray: object, tmp_path_factory: pytest.TempPathFactory) -> Pool:
     """A pool generated and scored in one pipeline."""
     folder = tmp_path_factory.mktemp("ray") / "pool"
-    return generate_pool_over_ray(folder, QUESTIONS, SPEC, 24, SMALL, JUDGE, progress=False, shard_samples=100)
+    return generate_pool_with_ray(folder, QUESTIONS, SPEC, 24, SMALL, JUDGE, progress=False, shard_samples=100)
 
 
 def actors(stage: str) -> list[psutil.Process]:
@@ -126,7 +126,7 @@ def test_pass_rates_and_scores_are_those_of_one_process(scored: Pool, tmp_path: 
 
 def test_a_rerun_draws_what_is_missing_and_changes_no_row(scored: Pool, ray: object, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in scored.shards()}
-    more = generate_pool_over_ray(scored.folder, QUESTIONS, SPEC, 32, SMALL, JUDGE, progress=False)
+    more = generate_pool_with_ray(scored.folder, QUESTIONS, SPEC, 32, SMALL, JUDGE, progress=False)
     assert {path.name: path.read_bytes() for path in more.shards() if path.name in before} == before
     assert keys(more) == [(question.id, index) for question in QUESTIONS for index in range(32)]
     assert more.unscored() == 0
@@ -134,7 +134,7 @@ def test_a_rerun_draws_what_is_missing_and_changes_no_row(scored: Pool, ray: obj
 
 def test_scoring_alone_gives_the_scores_of_one_process(ray: object, tmp_path: Path) -> None:
     made = generate_pool(tmp_path / "pool", QUESTIONS, SPEC.build(), 16, progress=False, shard_samples=100)
-    score_pool_over_ray(made.folder, JUDGE, SMALL, column="score_ray", progress=False)
+    score_pool_with_ray(made.folder, JUDGE, SMALL, column="score_ray", progress=False)
     both = score_pool(made.folder, JUDGE.build(), "score_alone", progress=False)
     rows = both.read(["score_ray", "score_alone", "verifier_tokens_ray", "verifier_tokens_alone"])
     # Padding differs with the batch, and with it the last digits.
@@ -146,7 +146,7 @@ def test_scoring_alone_gives_the_scores_of_one_process(ray: object, tmp_path: Pa
 
 def test_refusals_come_back_with_their_samples(ray: object, tmp_path: Path) -> None:
     made = generate_pool(tmp_path / "pool", QUESTIONS, SPEC.build(), 4, progress=False)
-    scored = score_pool_over_ray(
+    scored = score_pool_with_ray(
         made.folder, VerifierOptions("python:judges_of_tests:of_lengths"), SMALL, progress=False
     )
     rows = scored.read(["text", "score", "refusal"]).to_pylist()
@@ -186,11 +186,11 @@ def test_a_map_of_unbounded_rewards_is_fitted_once_and_kept(ray: object, tmp_pat
     """An empty pool: samples are drawn first, the map is fitted on them, and what follows is scored with it."""
     judge = VerifierOptions(make_reward_model(tmp_path / "model"))
     some = QUESTIONS[:8]
-    made = generate_pool_over_ray(tmp_path / "pool", some, SPEC, 4, SMALL, judge, progress=False)
+    made = generate_pool_with_ray(tmp_path / "pool", some, SPEC, 4, SMALL, judge, progress=False)
     assert made.unscored() == 0
     fitted = made.scores["score"]["score_map"]
     assert fitted["fitted"] in ("labels", "quartiles") and fitted["samples"] == 32
-    more = generate_pool_over_ray(made.folder, some, SPEC, 8, SMALL, judge, progress=False)
+    more = generate_pool_with_ray(made.folder, some, SPEC, 8, SMALL, judge, progress=False)
     assert more.unscored() == 0 and more.scores["score"]["score_map"] == fitted
     alone = score_pool(more.folder, judge.build(), "score_alone", progress=False)
     assert alone.counts() == {question.id: 8 for question in some}
@@ -223,7 +223,7 @@ def test_an_actor_that_dies_again_and_again_ends_the_run_in_one_line(ray: object
     before = made.read()
     options = RayOptions(SMALL.generation, SMALL.scoring, restarts=1)
     with pytest.raises(EngineError, match="died more than 1 times") as raised:
-        score_pool_over_ray(made.folder, VerifierOptions("python:judges_of_tests:deadly"), options, progress=False)
+        score_pool_with_ray(made.folder, VerifierOptions("python:judges_of_tests:deadly"), options, progress=False)
     assert "\n" not in str(raised.value)
     assert Pool(made.folder).read().equals(before)
 
@@ -231,13 +231,13 @@ def test_an_actor_that_dies_again_and_again_ends_the_run_in_one_line(ray: object
 def test_what_cannot_be_used_is_one_line(ray: object, tmp_path: Path) -> None:
     missing = GeneratorOptions("embedded:nothing", SPEC.sampling, engine="transformers")
     with pytest.raises(InputError, match=r"model 'embedded:nothing': no config\.json") as raised:
-        generate_pool_over_ray(tmp_path / "one", QUESTIONS, missing, 2, SMALL, progress=False)
+        generate_pool_with_ray(tmp_path / "one", QUESTIONS, missing, 2, SMALL, progress=False)
     assert "\n" not in str(raised.value)
     long = [*QUESTIONS[:1], QUESTIONS[1].__class__("long", "1+" * 300)]
     with pytest.raises(InputError, match="question 'long': its prompt has 600 tokens"):
-        generate_pool_over_ray(tmp_path / "two", long, SPEC, 2, SMALL, progress=False)
+        generate_pool_with_ray(tmp_path / "two", long, SPEC, 2, SMALL, progress=False)
     with pytest.raises(InputError, match="embedded:none"):
-        score_pool_over_ray(tmp_path / "two", VerifierOptions("embedded:none"), SMALL, progress=False)
+        score_pool_with_ray(tmp_path / "two", VerifierOptions("embedded:none"), SMALL, progress=False)
 
 
 def test_samples_are_to_the_letter_those_of_the_same_batches_in_process(ray: object) -> None:

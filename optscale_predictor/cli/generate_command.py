@@ -65,8 +65,8 @@ def generate(
     if ray is None:
         made = generate_pool(pool, asked, generator.build(), num_samples, **settings)
     else:
-        from optscale_predictor.pools.preparation.ray.run_over_ray import generate_pool_over_ray
+        from optscale_predictor.pools.preparation.ray.ray_preparation import generate_pool_with_ray
 
         judge = verifier if verifier.wanted else None
-        made = generate_pool_over_ray(pool, asked, generator, num_samples, ray, judge, column, **settings)
+        made = generate_pool_with_ray(pool, asked, generator, num_samples, ray, judge, column, **settings)
     print(f"{pool}: {sum(made.counts().values())} samples of {len(made.questions)} questions")

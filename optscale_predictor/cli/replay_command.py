@@ -31,8 +31,9 @@ def replay(
             no predictor.
         output: Folder for table.md, table.json and curve.png.
         num_orders: Random orders of the samples to average over, >= 1.
-        seed: Which ones.
-        source: Which of the predictor's sources; by default the one that made the pool.
+        seed: Seed of the random orders, >= 0.
+        source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
+            verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
@@ -49,27 +50,28 @@ def replay(
         raise InputError("no policies named")
     opened = Pool(pool)
     recorded = RecordedSamples.from_pool(opened)
-    prior = prior_of(opened, predictor, prior_pool, source, allow_source_mismatch)
+    prior = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
     rows = run([ReplayEntry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
         write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")
 
 
-def prior_of(
+def make_prior(
     pool: "Pool",
     predictor: str | None,
     prior_pool: str | None,
     source: str | None = None,
     allow_source_mismatch: bool = False,
 ) -> "Prior | None":
-    """What policies are told beforehand: a predictor's priors, a constant one of another pool's scores, or nothing.
+    """The priors that policies get: a predictor's, a constant one from another pool's scores, or none.
 
     Args:
         pool: Whose questions.
         predictor: Checkpoint of a predictor, where there is one.
         prior_pool: Where there is no predictor: a scored pool whose mean score distribution is the constant prior.
-        source: Which of the predictor's sources; by default the one that made the pool.
+        source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
+            verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
 
     Raises:

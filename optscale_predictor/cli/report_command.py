@@ -33,14 +33,14 @@ def report(
     Args:
         runs: Folders of run records, or of scored pools.
         output: Folder for report.html, curve.png, tokens.png (both also .svg), table.md, table.tex and table.json.
-        title: Of the page; by default the name of the task.
+        title: Heading of the page; by default it is made from the name of the task.
         reference: Policy that savings are measured against, for example "best_of_n:max_samples=32"; by default the
             Best-of-N with the most samples.
         policies: For pools: policies separated by spaces, the first one primary.
         predictor: For pools: checkpoint whose priors the policies get.
         prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
             there is no predictor.
-        source: For pools: which of the predictor's sources; by default the one that made the pool.
+        source: For pools: name of one of the predictor's score sources; by default the one that matches the pool.
         allow_source_mismatch: For pools: whether the predictor may have learnt from another generator, verifier or
             setting.
         num_orders: For pools: orders of the samples to replay, >= 1.
@@ -100,7 +100,7 @@ class PriorChoice:
 
 
 def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: int) -> "Run":
-    from optscale_predictor.cli.replay_command import prior_of
+    from optscale_predictor.cli.replay_command import make_prior
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
@@ -115,5 +115,5 @@ def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: 
     if not rules:
         raise InputError("no policies named")
     pool = Pool(name)
-    prior = prior_of(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
+    prior = make_prior(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
     return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool)

@@ -32,9 +32,9 @@ def score(
     if ray is None:
         scored = score_pool(pool, verifier.build(), column, retry_refused)
     else:
-        from optscale_predictor.pools.preparation.ray.run_over_ray import score_pool_over_ray
+        from optscale_predictor.pools.preparation.ray.ray_preparation import score_pool_with_ray
 
-        scored = score_pool_over_ray(pool, verifier, ray, column=column, retry_refused=retry_refused)
+        scored = score_pool_with_ray(pool, verifier, ray, column=column, retry_refused=retry_refused)
     info = pool_info(scored).scores[column]
     refused = f", {info.refused} refused, the first because {first_refusal(scored, column)}" if info.refused else ""
     print(f"{pool}: {info.scored} samples scored{refused}")

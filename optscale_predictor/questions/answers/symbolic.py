@@ -98,8 +98,8 @@ class Worker:
             self._process = None
 
 
-class Workers:
-    """Several workers; each question takes an idle one, the one used last first."""
+class WorkerProcesses:
+    """Several worker processes; each comparison takes an idle one, the one used last first."""
 
     def __init__(self, count: int) -> None:
         self._all = [Worker() for _ in range(count)]
@@ -122,7 +122,7 @@ class Workers:
             worker.stop()
 
 
-_workers = Workers(WORKERS)
+_workers = WorkerProcesses(WORKERS)
 
 
 def _serve() -> None:

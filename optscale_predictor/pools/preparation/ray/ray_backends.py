@@ -19,7 +19,7 @@ from optscale_predictor.pools.preparation.ray.stages import (
     GenerationStage,
     ScoringEngine,
     ScoringStage,
-    fit_map,
+    fit_score_map,
     probe_verifier,
     read_samples,
 )
@@ -174,7 +174,9 @@ class RayRewardVerifier(RayVerifier, RewardVerifier):
             items: The samples with their questions.
             correct: Whether each is right; None where it is not known.
         """
-        self.score_map = LogisticMap(**_remotely(fit_map, self._options, self._engine, list(items), list(correct)))
+        self.score_map = LogisticMap(
+            **_remotely(fit_score_map, self._options, self._engine, list(items), list(correct))
+        )
 
 
 def make_ray_verifier(verifier: VerifierOptions, options: RayOptions) -> RayVerifier:

@@ -173,7 +173,7 @@ def probe_verifier(scoring: ScoringEngine) -> dict[str, Any]:
     }
 
 
-def fit_map(scoring: ScoringEngine, items: Sequence[Answered], correct: Sequence[bool | None]) -> dict[str, Any]:
+def fit_score_map(scoring: ScoringEngine, items: Sequence[Answered], correct: Sequence[bool | None]) -> dict[str, Any]:
     """On a worker: the map of an unbounded verifier, fitted on samples; ``error`` where it cannot be.
 
     Args:

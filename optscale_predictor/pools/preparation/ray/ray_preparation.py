@@ -1,4 +1,4 @@
-"""Filling and scoring pools over Ray."""
+"""Pools filled and scored by actors on a Ray cluster; this process alone writes to the pool."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -16,7 +16,7 @@ from optscale_predictor.questions.question import Question
 _MAP_SAMPLES = 1024  # samples that are drawn before a map is fitted on them
 
 
-def generate_pool_over_ray(
+def generate_pool_with_ray(
     folder: str | Path,
     questions: Sequence[Question],
     generator: GeneratorOptions,
@@ -39,7 +39,7 @@ def generate_pool_over_ray(
         num_samples: Samples a question, >= 1.
         options: The stages' resources.
         verifier: What each actor of a second stage builds; None to draw alone.
-        column: Where its scores go.
+        column: Column of the pool that its scores are written to.
         **settings: Further arguments of ``generate_pool``.
 
     Raises:
@@ -62,7 +62,7 @@ def generate_pool_over_ray(
         return generate_pool(folder, questions, drawing, num_samples, **settings)
 
 
-def score_pool_over_ray(
+def score_pool_with_ray(
     folder: str | Path, verifier: VerifierOptions, options: RayOptions | None = None, **settings: Any
 ) -> Pool:
     """As :func:`~optscale_predictor.pools.preparation.score_pool`, by actors; this process reads and writes the pool.
