@@ -1,9 +1,9 @@
 """Baselines of an assessment: predictions of a question's scores without training a language model.
 
 They are the training mean, least squares on a question's level and subject, and ridge regressions on TF-IDF features or
-on the frozen embeddings of a base model. Every baseline is fitted on the training questions alone. Its settings are chosen
-by out-of-fold predictions of the training questions. Near-duplicates share a fold, because a fit that has seen a
-question's near-duplicate knows more than it would know of a new question. The same out-of-fold predictions tell how
+on the frozen embeddings of a base model. Every baseline is fitted on the training questions alone. Its settings are
+chosen by out-of-fold predictions of the training questions. Near-duplicates share a fold, because a fit that has seen
+a question's near-duplicate knows more than it would know of a new question. The same out-of-fold predictions tell how
 much each baseline is to be trusted.
 """
 
