@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from served_optscale import plain, served
+from stopped_clock import StoppedClock
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -132,7 +133,10 @@ def test_questions_that_keep_coming_do_not_keep_a_round_from_going(fresh):
 
 
 def test_rounds_stay_together_while_scoring_is_quick(fresh):
+    """All twenty reach the engine before any time has passed."""
+
     async def walk():
+        StoppedClock()
         async with scaler(fresh, 1).session(idle_timeout=0.5) as session:
             return await asyncio.gather(*(session.answer(question(f"{number:02d}")) for number in range(20)))
 

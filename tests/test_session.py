@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-import time
 
 import numpy as np
 import pytest
 from answering import WrittenScores, WrittenServer, connect, graded_pool, questions_of, recorded, said, serving
+from stopped_clock import FOR_EVER, HUNG, StoppedClock, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -70,17 +70,16 @@ def test_questions_bring_policies_and_sampling_of_their_own():
 
 def test_a_cancelled_question_leaves_nothing_behind():
     questions = questions_of(40)
-    server = WrittenServer(lambda prompt: 30, text=lambda *_: "0.1 #### 1")
+    server = WrittenServer(lambda prompt: FOR_EVER, text=lambda *_: "0.1 #### 1")
 
     async def run(url):
         scaler = OptScale(connect(url, concurrency=8), WrittenScores())
         async with scaler.session(Limits(max_tokens=10_000)) as session:
             tasks = [asyncio.create_task(session.answer(question)) for question in questions]
-            while server.now < 8:
-                await asyncio.sleep(0.01)
+            await until(lambda: server.now == 8)
             for task in tasks[::2]:
                 task.cancel()
-            await asyncio.sleep(0.05)
+            await asyncio.gather(*tasks[::2], return_exceptions=True)
             assert session._rounds._live == 20
             for task in tasks:
                 task.cancel()
@@ -88,12 +87,10 @@ def test_a_cancelled_question_leaves_nothing_behind():
             assert all(task.cancelled() for task in tasks)
             require_nothing_left(session)
             assert session.budget.cancelled_samples >= 8
-            until = time.monotonic() + 5
-            while server.now and time.monotonic() < until:
-                await asyncio.sleep(0.01)
-            assert server.now == 0
+            await until(lambda: server.now == 0)
+            assert not server.finished
             server.wait = lambda prompt: 0
-            answer = await asyncio.wait_for(session.answer(questions[0], policies=[BestOfN(3)]), 10)
+            answer = await asyncio.wait_for(session.answer(questions[0], policies=[BestOfN(3)]), HUNG)
             assert answer.samples == 3
             require_nothing_left(session)
 
@@ -115,7 +112,7 @@ def test_cancelled_questions_do_not_hold_up_the_rounds_of_a_batch_engine():
             for turn, task in enumerate(tasks[:5]):
                 await asyncio.sleep(0.02 * turn)
                 task.cancel()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HUNG):
                 found = await asyncio.gather(*tasks, return_exceptions=True)
             require_nothing_left(session)
         return found
@@ -125,32 +122,38 @@ def test_cancelled_questions_do_not_hold_up_the_rounds_of_a_batch_engine():
 
 
 def test_a_session_that_closes_leaves_no_question_waiting():
-    server = WrittenServer(lambda prompt: 30)
+    server = WrittenServer(lambda prompt: FOR_EVER)
 
     async def run(url):
         scaler = OptScale(connect(url, concurrency=2), WrittenScores())
         async with scaler.session() as session:
             tasks = [asyncio.create_task(session.answer(question)) for question in questions_of(6)]
-            while server.now < 2:
-                await asyncio.sleep(0.01)
+            await until(lambda: server.now == 2)
         with pytest.raises(InputError, match="the session is not open"):
             await session.answer(questions_of(1)[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG):
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     with serving(server.app()) as url:
         found = asyncio.run(run(url))
     assert all(isinstance(one, ServiceError) and "the session was closed" in str(one) for one in found)
+    assert not server.finished
 
 
 def test_one_questions_time_is_its_own():
     questions = questions_of(2)
-    server = WrittenServer(lambda prompt: 30 if prompt == questions[0].text else 0.0)
+    server = WrittenServer(lambda prompt: FOR_EVER if prompt == questions[0].text else 0.0)
 
     async def run(url):
+        clock = StoppedClock()
         async with OptScale(connect(url), WrittenScores(), policy=BestOfN(4)).session() as session:
-            hurried = session.answer(questions[0], seconds=0.3)
-            found = await asyncio.wait_for(asyncio.gather(hurried, session.answer(questions[1])), 10)
+            hurried = asyncio.create_task(session.answer(questions[0], seconds=100))
+            await until(lambda: server.now == 1)
+            clock.seconds += 99
+            other = await session.answer(questions[1])
+            assert not hurried.done()
+            clock.seconds += 1
+            found = await hurried, other
             require_nothing_left(session)
         return found
 
@@ -194,7 +197,7 @@ def test_priors_are_read_in_batches_and_each_question_gets_its_own(pool, monkeyp
     monkeypatch.setattr(scaler, "predictor", object())
 
     async def run():
-        async with scaler.session() as session, asyncio.timeout(10):
+        async with scaler.session() as session, asyncio.timeout(HUNG):
             many = [question for _ in range(15) for question in pool.questions]
             return await asyncio.gather(*map(session._prior, many), return_exceptions=True)
 
@@ -212,7 +215,4 @@ def test_priors_are_read_in_batches_and_each_question_gets_its_own(pool, monkeyp
 def test_no_thread_outlives_its_session(pool):
     scaler = OptScale(*recorded(pool.folder), score_min=0.8)
     scaler.answer(pool.questions)
-    until = time.monotonic() + 5
-    while time.monotonic() < until and any(one.name.startswith("optscale") for one in threading.enumerate()):
-        time.sleep(0.01)
-    assert not [one.name for one in threading.enumerate() if one.name.startswith("optscale")]
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("optscale")])
