@@ -20,6 +20,7 @@ from answering import (
     said,
     serving,
 )
+from stopped_clock import FOR_EVER, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -276,44 +277,39 @@ def optscale_threads():
 
 def require_no_threads():
     """Threads end by themselves soon after what they worked on."""
-    until = time.monotonic() + 5
-    while optscale_threads() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not optscale_threads()
+    wait_until(lambda: not optscale_threads())
 
 
 def test_leaving_a_stream_early_leaves_nothing_behind():
     questions = questions_of(200)
-    server = WrittenServer(wait=lambda prompt: 0.0 if prompt == questions[0].text else 30)
+    server = WrittenServer(wait=lambda prompt: 0.0 if prompt == questions[0].text else FOR_EVER)
     with serving(server.app()) as url:
         scaler = OptScale(connect(url, concurrency=16), WrittenScores(), score_min=0.0)
         found = scaler.stream(questions)
         assert next(found).question_id == questions[0].id
-        started = time.monotonic()
+        wait_until(lambda: server.now == 16)
         found.close()
-        assert time.monotonic() - started < 2
         require_no_threads()
-        until = time.monotonic() + 5
-        while server.now and time.monotonic() < until:
-            time.sleep(0.01)
-        assert server.now == 0 and server.gone >= 1
+        wait_until(lambda: server.now == 0)
+        assert server.finished == [questions[0].text] and server.gone == 16
 
 
 def test_leaving_an_asynchronous_stream_early_leaves_nothing_behind():
     questions = questions_of(200)
-    server = WrittenServer(wait=lambda prompt: 0.0 if prompt == questions[0].text else 30)
+    server = WrittenServer(wait=lambda prompt: 0.0 if prompt == questions[0].text else FOR_EVER)
 
     async def leave(url):
         scaler = OptScale(connect(url, concurrency=16), WrittenScores(), score_min=0.0)
         found = scaler.astream(questions)
         assert (await anext(found)).question_id == questions[0].id
+        await until(lambda: server.now == 16)
         await found.aclose()
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     with serving(server.app()) as url:
-        started = time.monotonic()
         assert asyncio.run(leave(url)) == []
-        assert time.monotonic() - started < 3
+        wait_until(lambda: server.now == 0)
+        assert server.finished == [questions[0].text] and server.gone == 16
     require_no_threads()
 
 

@@ -1,12 +1,12 @@
 """Limits hold whatever the samples turn out to be, and a question that meets one says ``budget``."""
 
 import asyncio
-import time
 
 import pytest
 from answering import WrittenScores, WrittenServer, connect, graded_pool, questions_of, recorded, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stopped_clock import FOR_EVER, HUNG, StoppedClock, until
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.errors import InputError
@@ -65,7 +65,7 @@ def test_tokens_set_aside_and_spent_are_never_more_than_the_limit(most, work):
         for task, (*_, leaves) in zip(tasks, work, strict=True):
             if leaves:
                 task.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG):
             await asyncio.gather(*tasks, return_exceptions=True)
         assert budget.tokens <= most and budget._reserved == 0
         assert all(task.cancelled() or task.exception() is None for task in tasks)
@@ -95,22 +95,42 @@ def test_a_run_never_spends_more_than_its_limit(pool, most, in_flight, name):
             assert (answer.text, answer.tokens, answer.answer) == ("", 0, None)
 
 
+def stopped_run(scaler, server, questions, limits, answered, waiting):
+    """Answers by question, found while the clock stands still, which moves past a limit of 100 seconds on the way.
+
+    It moves when ``answered`` questions are answered and ``waiting`` requests are under way, first to just before the
+    limit, which must end nothing.
+    """
+
+    async def run():
+        clock = StoppedClock()
+        stream = scaler.astream(questions, limits=limits)
+        found = [await anext(stream) for _ in range(answered)]
+        await until(lambda: server.now == waiting)
+        after = asyncio.ensure_future(anext(stream))
+        clock.seconds += 99
+        await until(lambda: True)  # the loop looks at its timers
+        assert not after.done()
+        clock.seconds += 1
+        found += [await after, *[answer async for answer in stream]]
+        await until(lambda: server.now == 0)
+        return sorted(found, key=lambda answer: answer.question_id)
+
+    return asyncio.run(run())
+
+
 def test_the_whole_runs_time_is_kept_and_what_is_under_way_is_cancelled():
     questions = questions_of(30)
     slow = {question.text for question in questions[5:]}
-    server = WrittenServer(lambda prompt: 60 if prompt in slow else 0, text=lambda *_: "0.9 #### 1")
+    server = WrittenServer(lambda prompt: FOR_EVER if prompt in slow else 0, text=lambda *_: "0.9 #### 1")
     with serving(server.app()) as url:
         scaler = OptScale(connect(url, concurrency=8), WrittenScores(), score_min=0.5)
-        started = time.monotonic()
-        answers = scaler.answer(questions, limits=Limits(max_seconds=1.5))
-        assert time.monotonic() - started < 4
-        until = time.monotonic() + 5
-        while server.now and time.monotonic() < until:
-            time.sleep(0.01)
-        assert server.now == 0
+        answers = stopped_run(scaler, server, questions, Limits(max_seconds=100), answered=5, waiting=8)
+    assert slow.isdisjoint(server.finished) and server.gone == 8
     assert [answer.stop_reason for answer in answers] == ["reached"] * 5 + ["budget"] * 25
     assert sum(answer.cancelled_samples for answer in answers) >= 8
     assert all(answer.samples == 0 and answer.text == "" for answer in answers[5:])
+    assert [answer.seconds for answer in answers] == pytest.approx([0] * 5 + [100] * 25)
 
 
 def test_a_question_out_of_time_keeps_what_it_has():
@@ -118,14 +138,14 @@ def test_a_question_out_of_time_keeps_what_it_has():
     questions = questions_of(6)
     hangs = questions[2].text
     server = WrittenServer(text=lambda *_: "0.2 #### 1")
-    server.wait = lambda prompt: 60 if prompt == hangs and server.asked()[hangs] > 3 else 0
+    server.wait = lambda prompt: FOR_EVER if prompt == hangs and server.asked()[hangs] > 3 else 0
     with serving(server.app()) as url:
         scaler = OptScale(connect(url), WrittenScores(), policy=parse_policy("optscale:floor=0,max_samples=6"))
-        answers = scaler.answer(questions, limits=Limits(question_seconds=2.5))
+        answers = stopped_run(scaler, server, questions, Limits(question_seconds=100), answered=5, waiting=1)
     assert [answer.samples for answer in answers] == [6, 6, 3, 6, 6, 6]
     assert {answer.stop_reason for answer in answers} == {"budget"}
     assert [answer.cancelled_samples for answer in answers] == [0, 0, 1, 0, 0, 0]
-    assert 2.4 < answers[2].seconds < 5 and all(answer.seconds < 2.5 for answer in answers if answer.samples == 6)
+    assert [answer.seconds for answer in answers] == pytest.approx([0, 0, 100, 0, 0, 0])
 
 
 def test_a_time_limit_of_somebody_else_is_no_limit_of_ours(pool):
