@@ -13,15 +13,14 @@ from collections.abc import Callable
 
 import numpy as np
 from _data import read_rows
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from optscale_predictor import Prior, fit_map, fit_mle, num_samples
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions import ScoreDistribution
 from optscale_predictor.stats.estimators import fit_moments, fit_posterior
 from optscale_predictor.targets import constant_prior
 
-Floats = NDArray[np.float64]
 ALPHAS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 SEEN = (1, 3, 5, 10)
 CAP = 1_000_000

@@ -12,15 +12,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
 from optscale_predictor import TruncatedNormal, fit_mle
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions.truncated_normal_fit import fitted_moments, standard_gradient
 from optscale_predictor.stats.estimators import ScoreStatistics
 
-Floats = NDArray[np.float64]
 SHORT = 1e-6  # nats a score by which a fit counts as worse
 
 

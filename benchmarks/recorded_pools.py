@@ -32,7 +32,6 @@ from optscale_predictor.stats.calibration import fit_isotonic
 from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets import constant_prior
 
-Floats = NDArray[np.float64]
 ORDERS = 4
 
 

@@ -17,12 +17,12 @@ from _data import read_rows
 from numpy.typing import NDArray
 
 from optscale_predictor import Prior
+from optscale_predictor._support.arrays import Floats
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
 from optscale_predictor.stats.estimators import fit_moments
 
-Floats = NDArray[np.float64]
 DEPTH = 64
 TARGETS = (0.90, 0.95, 0.98)
 CAP = f"max_samples={DEPTH}"

@@ -33,39 +33,39 @@ def prepare(path: str, variant: str | None, check: bool = False) -> None:
         InputError: The file is not what this script describes.
     """
     runs = list(_runs(path, variant))
-    for number, (place, verb, flags) in enumerate(runs, start=1):
-        step = place.rpartition(": ")[2]
+    for number, (location, verb, flags) in enumerate(runs, start=1):
+        step = location.rpartition(": ")[2]
         print(f"prepare: step {number} of {len(runs)}: {step} {flags['pool']}", flush=True)
         if not check:
             verb(**flags)
 
 
 def _runs(path: str, variant: str | None) -> Iterator[tuple[str, Callable[..., None], dict[str, Any]]]:
-    """Every run of a verb that the file asks for, its flags checked, and its place in the file."""
+    """Every run of a verb that the file asks for, its flags checked, and its location in the file."""
     content = _mapping(_read(path), path)
-    place = path
+    location = path
     if not content.keys() & set(STEPS):
         if variant is None or variant not in content:
             named = f"no variant {variant!r}" if variant else "name a variant"
             raise InputError(f"{path}: {named}; it has {', '.join(map(str, content))} (steps are {', '.join(STEPS)})")
-        place = f"{path}: {variant}"
-        content = _mapping(content[variant], place)
+        location = f"{path}: {variant}"
+        content = _mapping(content[variant], location)
     elif variant is not None:
         raise InputError(f"{path}: it has steps and no variants, so no {variant!r}")
     if unknown := [str(key) for key in content if key not in STEPS]:
-        raise InputError(f"{place}: no such step: {', '.join(unknown)}; steps are {', '.join(STEPS)}")
+        raise InputError(f"{location}: no such step: {', '.join(unknown)}; steps are {', '.join(STEPS)}")
     for step in STEPS:
         given = content.get(step, [])
         for flags in given if isinstance(given, list) else [given]:
-            yield f"{place}: {step}", VERBS[step].load(), _checked(step, flags, f"{place}: {step}")
+            yield f"{location}: {step}", VERBS[step].load(), _checked(step, flags, f"{location}: {step}")
 
 
-def _checked(step: str, flags: Any, place: str) -> dict[str, Any]:
+def _checked(step: str, flags: Any, location: str) -> dict[str, Any]:
     """A verb's arguments, each of its type."""
     try:
-        return verb_arguments(VERBS[step].load(), f"optscale {step}", _mapping(flags, place))
+        return verb_arguments(VERBS[step].load(), f"optscale {step}", _mapping(flags, location))
     except InputError as error:
-        raise InputError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from error
+        raise InputError(f"{location}: {str(error).removeprefix(f'{location}: ')}") from error
 
 
 def _read(path: str) -> Any:
@@ -76,9 +76,9 @@ def _read(path: str) -> Any:
         raise InputError(f"{path}: cannot read it: {' '.join(str(error).split())}") from error
 
 
-def _mapping(content: Any, place: str) -> dict[str, Any]:
+def _mapping(content: Any, location: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not content:
-        raise InputError(f"{place}: expected names with values, got {content!r:.60}")
+        raise InputError(f"{location}: expected names with values, got {content!r:.60}")
     return content
 
 

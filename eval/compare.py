@@ -16,9 +16,9 @@ from optscale_predictor.cli.main import main
 def compare(tasks: str, policies: str, seeds: int, output: Path, rest: list[str]) -> None:
     """Runs every seed, then makes one report a task."""
     for seed in range(seeds):
-        place = str(output / f"seed_{seed}")
+        folder = str(output / f"seed_{seed}")
         seeded = ["--model_args", f"seed={seed}", *_without_flag(rest)]
-        main(["eval", "--tasks", tasks, "--policies", policies, "--output_path", place, *seeded])
+        main(["eval", "--tasks", tasks, "--policies", policies, "--output_path", folder, *seeded])
     for task in tasks.split(","):
         records = [str(record) for record in sorted(output.glob(f"seed_*/records/{task}*"))]
         main(["report", *records, "--output", str(output / "report" / task)])
@@ -26,8 +26,8 @@ def compare(tasks: str, policies: str, seeds: int, output: Path, rest: list[str]
 
 def _without_flag(rest: list[str]) -> list[str]:
     """lm-eval takes model arguments several at a time: the seed and the user's own stand behind one flag."""
-    place = rest.index("--model_args") if "--model_args" in rest else None
-    return rest if place is None else [*rest[place + 1 :], *rest[:place]]
+    index = rest.index("--model_args") if "--model_args" in rest else None
+    return rest if index is None else [*rest[index + 1 :], *rest[:index]]
 
 
 if __name__ == "__main__":

@@ -58,7 +58,12 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
 
 
 def run_async(work: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``work``, awaited on an event loop of its own, also where one is running already."""
+    """The result of ``work``, awaited on an event loop of its own, also where one is running already.
+
+    Raises:
+        BaseException: What ``work`` raised.
+        RuntimeError: It was cancelled, and so has no result.
+    """
 
     async def once(emit: Emit[T]) -> None:
         await emit(await work())

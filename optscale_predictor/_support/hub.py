@@ -87,7 +87,11 @@ def push(
 
 @contextmanager
 def telling(name: str) -> Iterator[None]:
-    """Turns whatever the hub library raises into one line, without the token."""
+    """Turns whatever the hub library raises into one line, without the token.
+
+    Raises:
+        InputError: What is done inside failed.
+    """
     from huggingface_hub import get_token
 
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Floats, Ints
 
@@ -47,6 +48,10 @@ class Frame:
     Attributes:
         x: Least and greatest value from left to right; both above 0 where the axis is logarithmic.
         y: From bottom to top.
+        left: Left edge, in units of the drawing, as are the other three.
+        right: Right edge, > ``left``.
+        top: Upper edge, >= 0; the drawing's own is 0.
+        bottom: Lower edge, > ``top``.
         log: Whether equal distances along x are equal ratios.
     """
 
@@ -73,13 +78,26 @@ class Frame:
     def bar(
         self, x: tuple[float, float], y: tuple[float, float], text: str, kind: str = "one", opacity: float = 1.0
     ) -> "Bar":
-        """A rectangle between two values of each axis."""
+        """A rectangle between two values of each axis.
+
+        Args:
+            x: Its left and right end, in units of the data.
+            y: Its lower and upper end, likewise.
+            text: What it says when pointed at.
+            kind: The series that it belongs to.
+            opacity: In [0, 1].
+        """
         left, right, low, high = self.across(x[0]), self.across(x[1]), self.up(y[0]), self.up(y[1])
         gap = min(1.0, (right - left) / 5)
         return Bar(left, high, round(right - left - gap, 2), round(low - high, 2), text, kind, opacity)
 
-    def path(self, x: Floats, y: Floats) -> str:
-        """Points of a line."""
+    def path(self, x: Float[Floats, " points"], y: Float[Floats, " points"]) -> str:
+        """Points of a line, as SVG writes them.
+
+        Args:
+            x: Values along x, in the data's unit.
+            y: Values along y, likewise; beyond the frame they are drawn at its edge.
+        """
         return " ".join(
             f"{self.across(one)},{self.up(other)}" for one, other in zip(x.tolist(), y.tolist(), strict=True)
         )
@@ -129,9 +147,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Tick:
-    """A number on an axis and where it stands."""
+    """A number on an axis, and its position along that axis in units of the drawing."""
 
-    place: float
+    position: float
     text: str
 
 
@@ -143,9 +161,17 @@ class Chart:
         id: Unique on its page; letters, digits and hyphens.
         title: What it shows.
         text: The same in a sentence, with its main number, for those who do not see it.
+        frame: Where its data are drawn.
+        x_label: What is shown from left to right.
+        y_label: What is shown from bottom to top.
+        x_ticks: Numbers below the frame.
+        y_ticks: Numbers at its left.
         note: What to make of it; may be empty.
         header: Of the table of its numbers.
         rows: Of that table.
+        bars: Rectangles to draw; may be empty, as may the next two.
+        dots: Points with intervals.
+        lines: Solid or dashed, by their kind.
         legend: Kind and name of each series, where there are several.
         reference: Points of a dashed line to compare with.
     """
@@ -169,12 +195,17 @@ class Chart:
 
     @property
     def marked(self) -> bool:
-        """Whether its legend shows shapes: those of points; bars are told apart by their colour and place."""
+        """Whether its legend shows shapes: those of points; bars are told apart by their colour and position."""
         return bool(self.dots)
 
 
-def whole_number_edges(values: Ints, most_bins: int = 24) -> Floats:
-    """Edges of bins of a round width, no more than ``most_bins``, that hold these whole numbers; five bins at least."""
+def whole_number_edges(values: Int[Ints, "..."], most_bins: int = 24) -> Float[Floats, " edges"]:
+    """Edges of bins of a round width that hold these whole numbers, increasing; five bins at least.
+
+    Args:
+        values: At least one.
+        most_bins: About how many bins there are at most, >= 5.
+    """
     low, high = int(values.min()), int(values.max())
     low, high = (low, high) if high - low >= 4 else (max(0, low - 2), max(0, low - 2) + 4)
     width = max(1, round(nice_step((high + 1 - low) / most_bins)))
@@ -188,7 +219,7 @@ def nice_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def bin_names(edges: Floats) -> list[str]:
+def bin_names(edges: Float[Floats, " edges"]) -> list[str]:
     """How bins are called: their ends, or the one whole number in each."""
     pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
     if all(high - low == 1 and low % 1 == 0.5 for low, high in pairs):
@@ -205,19 +236,31 @@ def ticks(frame: Frame) -> tuple[list[Tick], list[Tick]]:
 
 
 def axis_ticks(
-    ends: tuple[float, float], place: Callable[[float], float], most: int, whole: bool = False
+    ends: tuple[float, float], scale: Callable[[float], float], most: int, whole: bool = False
 ) -> list[Tick]:
-    """At most about ``most`` round numbers between two ends; ``place`` says where each is drawn."""
+    """Round numbers between two ends.
+
+    Args:
+        ends: Least and greatest value of the axis, in units of the data.
+        scale: Takes a value to where it is drawn.
+        most: About how many there are at most, >= 1.
+        whole: Whether only whole numbers are wanted.
+    """
     step = nice_step((ends[1] - ends[0]) / most)
     if whole:
         step = max(1.0, step)
     digits = max(0, -math.floor(math.log10(step)))
     first, last = math.ceil(ends[0] / step - 1e-9), math.floor(ends[1] / step + 1e-9)
-    return [Tick(place(index * step), _short(index * step, digits)) for index in range(first, last + 1)]
+    return [Tick(scale(index * step), _short(index * step, digits)) for index in range(first, last + 1)]
 
 
 def ratio_ticks(frame: Frame, base: int) -> list[Tick]:
-    """Round numbers along a logarithmic axis: powers of two (``base`` 2), or 1, 2 and 5 times powers of ten (10)."""
+    """Round numbers along the logarithmic x axis of a frame.
+
+    Args:
+        frame: The frame.
+        base: 2 for powers of two, 10 for 1, 2 and 5 times powers of ten.
+    """
     low, high = frame.x
     powers = range(math.floor(math.log(low, base)) - 1, math.ceil(math.log(high, base)) + 1)
     steps = (1.0,) if base == 2 else (1.0, 2.0, 5.0)

@@ -26,13 +26,13 @@ def histogram(
     """Bars over bins, several series on top of one another.
 
     Args:
-        id: See :class:`Chart`.
-        title: See :class:`Chart`.
+        id: Unique on its page; letters, digits and hyphens.
+        title: What the chart shows.
         edges: Of the bins, [bins + 1], increasing.
         series: Counts [bins] by name; the first stands at the bottom.
         x_label: What is counted by.
         y_label: What is counted.
-        note: See :class:`Chart`.
+        note: What to make of it; may be empty.
         whole: Whether the bins hold whole numbers.
     """
     ends = np.asarray(edges, np.float64)

@@ -40,7 +40,12 @@ def environment(*folders: Path) -> "Environment":
 
 
 def embedded(style: str, script: str) -> dict[str, object]:
-    """What a page's template needs to carry a style sheet and a script: both as they are, and their fingerprints."""
+    """What a page's template needs to carry a style sheet and a script: both as they are, and their fingerprints.
+
+    Args:
+        style: CSS; it is not escaped, so it must hold nothing that a user wrote.
+        script: JavaScript; likewise.
+    """
     from markupsafe import Markup
 
     return {

@@ -23,11 +23,11 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import t as student_t
 
-from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.stats.estimators import ScoreStatistics
@@ -147,7 +147,7 @@ class Beacon(Policy):
         reason = np.select([spent, ~worth], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
-    def _worth_another(self, draws: Draws) -> NDArray[np.bool_]:
+    def _worth_another(self, draws: Draws) -> Bools:
         if not draws.count.size:
             return np.zeros(0, np.bool_)
         location, scale = self.predictive(ScoreStatistics.from_scores(draws.scores))

@@ -14,9 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 
@@ -68,7 +67,7 @@ class Pandora(Policy):
         reason = np.select([spent, stop], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
-    def _best_is_enough(self, draws: Draws) -> NDArray[np.bool_]:
+    def _best_is_enough(self, draws: Draws) -> Bools:
         worth = np.sort(_odds(draws.scores), -1)  # NaN last
         median, spread = _upper_half(worth, draws.count)
         width = np.sqrt(np.log(draws.count) * np.log(1 / self.delta) / draws.count)
@@ -83,7 +82,7 @@ def _odds(scores: Floats) -> Floats:
     return score / (1 - score)
 
 
-def _upper_half(worth: Floats, count: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _upper_half(worth: Floats, count: Ints) -> tuple[Floats, Floats]:
     """Median (the lowest of the upper half) and mean distance above it, of sorted rows; both [questions]."""
     start = count // 2
     column = np.arange(worth.shape[1])

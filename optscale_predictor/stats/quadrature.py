@@ -41,7 +41,12 @@ _AT_TOP = np.zeros(2)
 
 
 def mode(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
-    """Where exp(a x + b x^2) is largest on [0, 1]."""
+    """Where exp(a x + b x^2) is largest on [0, 1].
+
+    Args:
+        a: Any finite value.
+        b: Any finite value, of either sign.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.minimum(np.maximum(-a / (2 * b), 0.0), 1.0)
     return np.asarray(np.where(b < 0, inside, a + b > 0))
@@ -49,8 +54,7 @@ def mode(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Floa
 
 def _peak(a: Floats, b: Floats, low: Floats, high: Floats) -> Floats:
     """Where exp(a x + b x^2) is largest on [low, high]."""
-    rising = a + b * (low + high) > 0
-    end = np.where(rising, high, low)
+    end = np.where(a + b * (low + high) > 0, high, low)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.minimum(np.maximum(-a / (2 * b), low), high)
     return np.where(b < 0, inside, end)
@@ -192,8 +196,7 @@ def expectation(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) 
         b: Any finite value, of either sign.
     """
     mean, second, third, spread = central_moments(a, b)
-    covariance = np.stack([np.stack([second, third], -1), np.stack([third, spread], -1)], -2)
-    return Moments(mean, covariance)
+    return Moments(mean, np.stack([np.stack([second, third], -1), np.stack([third, spread], -1)], -2))
 
 
 def central_moments(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> CentralMoments:

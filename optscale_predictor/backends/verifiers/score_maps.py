@@ -121,7 +121,11 @@ class RewardVerifier(Verifier):
         self.score_map = LogisticMap.fit(self.rewards(items)[0], correct)
 
     def adopt_map(self, described: Mapping[str, Any]) -> None:
-        """Takes the map of a manifest's description of a score."""
+        """Takes the map of a manifest's description of a score.
+
+        Raises:
+            InputError: The description holds none.
+        """
         try:
             self.score_map = LogisticMap(**described["score_map"])
         except (KeyError, TypeError) as error:

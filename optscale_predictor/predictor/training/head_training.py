@@ -102,7 +102,12 @@ class LinearTraining(HeadTraining):
             head.start_at(middle, min(within, middle * (1 - middle)) ** 0.5, strength, source)
 
     def predict(self, features: Features, batch: Batch) -> Predicted:
-        """The prior of training questions: a linear head of few weights is judged as it is."""
+        """The prior of training questions: a linear head of few weights is judged as it is.
+
+        Args:
+            features: Of the questions.
+            batch: Says which questions they are.
+        """
         return cast(Predicted, self._head(features, batch["source"]))
 
     def _log_strength(self) -> Tensor:
@@ -129,7 +134,12 @@ class GaussianProcessTraining(HeadTraining):
         self._fit = solve_head(self._head, pooled_states(), *parts, asked.labels.to(self._head.labels.device))
 
     def predict(self, features: Features, batch: Batch) -> Predicted:
-        """The prior of training questions, each from coefficients that were solved without its fold."""
+        """The prior of training questions, each from coefficients that were solved without its fold.
+
+        Args:
+            features: Of the questions.
+            batch: Says which questions they are.
+        """
         assert self._fit is not None
         fold = self._fit.fold[batch["rows"].to(self._fit.fold.device)]
         return cast(Predicted, self._head(features, batch["source"], self._fit.coefficients[fold]))

@@ -55,7 +55,12 @@ class Worker:
         self._asked = 0
 
     def ask(self, answer: str, target: str) -> bool:
-        """The verdict; False where the process dies or takes too long over it."""
+        """Whether two answers are equal; False where the process dies or takes too long over it.
+
+        Args:
+            answer: A formula, as LaTeX or plain text.
+            target: The formula that it is compared with.
+        """
         process = self._started()
         verdict = self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS)
         if not verdict:  # it is ended for good, so that the next question does not go to what is left of it
@@ -109,7 +114,12 @@ class WorkerProcesses:
         atexit.register(self.stop)
 
     def ask(self, answer: str, target: str) -> bool:
-        """An idle process's verdict; waits while all are busy. False where it dies or takes too long."""
+        """Whether an idle process finds two answers equal; waits while all are busy. False where it dies or is late.
+
+        Args:
+            answer: A formula, as LaTeX or plain text.
+            target: The formula that it is compared with.
+        """
         worker = self._idle.get()
         try:
             return worker.ask(answer, target)

@@ -52,44 +52,53 @@ class Beta(ScoreDistribution):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
+        """Shape of the parameters: () for one question, [questions] for many."""
         return self.a.shape
 
     def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
+        """The distributions of the questions at ``indices``, in that order."""
         return type(self)(self.a[indices], self.b[indices])
 
-    def log_prob(self, x: ArrayLike) -> Floats:
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density; inf at an end towards which it grows without bound, -inf outside [0, 1]."""
         x = np.asarray(x, np.float64)
         inside = np.clip(x, 0, 1)
         density = xlogy(self.a - 1, inside) + xlog1py(self.b - 1, -inside) - betaln(self.a, self.b)
         return np.where((x >= 0) & (x <= 1), density, -np.inf)
 
-    def logcdf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
         x = np.clip(np.asarray(x, np.float64), 0, 1)
         return log_tail(_log_lower(self.a, self.b, x, 1 - x), _log_lower(self.b, self.a, 1 - x, x))
 
-    def logsf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
         x = np.clip(np.asarray(x, np.float64), 0, 1)
         return log_tail(_log_lower(self.b, self.a, 1 - x, x), _log_lower(self.a, self.b, x, 1 - x))
 
-    def quantile(self, p: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def quantile(self, p: ArrayLike) -> Float[Floats, "..."]:
+        """The least score that a share ``p`` of samples does not exceed; ``p`` broadcasts against the questions.
+
+        Raises:
+            InputError: ``p`` lies outside [0, 1].
+        """
         return np.asarray(betaincinv(self.a, self.b, require_share(p)))
 
-    def sample(self, num_samples: int, rng: np.random.Generator) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def sample(self, num_samples: int, rng: np.random.Generator) -> Float[Floats, "*questions samples"]:
+        """Independent scores of each question.
+
+        Args:
+            num_samples: Of each question, >= 0.
+            rng: Where chance comes from.
+        """
         return rng.beta(self.a[..., None], self.b[..., None], (*self.shape, num_samples))
 
-    def mean(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def mean(self) -> Float[Floats, "*questions"]:
+        """Mean score of each question, in [0, 1]."""
         return np.asarray(self.a / (self.a + self.b))
 
-    def std(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def std(self) -> Float[Floats, "*questions"]:
+        """Standard deviation of each question's scores, in [0, 0.5]."""
         total = self.a + self.b
         return np.asarray(np.sqrt(self.a * self.b / (total + 1)) / total)
 

@@ -40,11 +40,11 @@ class EmpiricalTail(ScoreDistribution):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
+        """Shape of the parameters: () for one question, [questions] for many."""
         return self.kappa.shape
 
     def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
+        """The distributions of the questions at ``indices``, in that order."""
         return type(self)(self.knots[indices], self.levels[indices], self.kappa[indices])
 
     @property
@@ -52,8 +52,8 @@ class EmpiricalTail(ScoreDistribution):
         """Where the tail begins, in [0, 1)."""
         return np.asarray(self.knots[..., -1])
 
-    def log_prob(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log density at ``x``, in the shape that ``x`` and the questions broadcast to; -inf outside [0, 1]."""
         x = np.asarray(x, np.float64)
         _, _, slope = self._segment(x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,22 +61,26 @@ class EmpiricalTail(ScoreDistribution):
             body = np.log(slope)
         return np.where((x < 0) | (x > 1), -np.inf, np.where(x >= self.threshold, tail, body))
 
-    def logcdf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
         x = np.asarray(x, np.float64)
         with np.errstate(divide="ignore"):
             body, tail = np.log(self._below(x)), np.log1p(-np.exp(self._log_tail(x)))
         return np.where(x >= self.threshold, tail, body)
 
-    def logsf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
         x = np.asarray(x, np.float64)
         with np.errstate(divide="ignore"):
             body = np.log1p(-self._below(x))
         return np.where(x >= self.threshold, self._log_tail(x), body)
 
-    def quantile(self, p: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def quantile(self, p: ArrayLike) -> Float[Floats, "..."]:
+        """The least score that a share ``p`` of samples does not exceed; ``p`` broadcasts against the questions.
+
+        Raises:
+            InputError: ``p`` lies outside [0, 1].
+        """
         p = require_share(p)
         top = self.levels[..., -1]
         above = np.clip((1 - p) / (1 - top), 0, 1)
@@ -87,12 +91,12 @@ class EmpiricalTail(ScoreDistribution):
         share = np.where(high > low, (p - low) / np.where(high > low, high - low, 1.0), 0.0)
         return np.where(p >= top, tail, left + np.clip(share, 0, 1) * (right - left))
 
-    def mean(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def mean(self) -> Float[Floats, "*questions"]:
+        """Mean score of each question, in [0, 1]."""
         return self._moment(1)
 
-    def std(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def std(self) -> Float[Floats, "*questions"]:
+        """Standard deviation of each question's scores, in [0, 0.5]."""
         return np.sqrt(np.maximum(self._moment(2) - self._moment(1) ** 2, 0.0))
 
     def _moment(self, order: int) -> Floats:

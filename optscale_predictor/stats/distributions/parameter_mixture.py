@@ -35,42 +35,42 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
+        """Shape of the parameters: () for one question, [questions] for many."""
         return tuple(self.log_weight.shape[1:])
 
     def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
+        """The distributions of the questions at ``indices``, in that order."""
         axes = indices if isinstance(indices, tuple) else (indices,)
         every = (np.arange(len(self.log_weight)).reshape(-1, *(1,) * axes[0].ndim), *axes)
         return type(self)(self.members.take(every), self.log_weight[every])
 
-    def log_prob(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log density at ``x``, in the shape that ``x`` and the questions broadcast to; -inf outside [0, 1]."""
         return self._average_log(self.members.log_prob, x)
 
-    def logcdf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
         return self._average_log(self.members.logcdf, x)
 
-    def log_below(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score < x), in the shape that ``x`` and the questions broadcast to."""
         return self._average_log(self.members.log_below, x)
 
-    def logsf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
         return self._average_log(self.members.logsf, x)
 
-    def mean(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def mean(self) -> Float[Floats, "*questions"]:
+        """Mean score of each question, in [0, 1]."""
         return self._average(self.members.mean())
 
-    def std(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def std(self) -> Float[Floats, "*questions"]:
+        """Standard deviation of each question's scores, in [0, 0.5]."""
         means = self.members.mean()
         return np.sqrt(self._average(self.members.std() ** 2 + (means - self._average(means)) ** 2))
 
-    def expected_excess(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """E[(score - x)+] for a best score of ``x`` in [0, 1], in the shape that it and the questions broadcast to."""
         return self._average(self.members.expected_excess(x))
 
     def _average(self, values: Floats) -> Floats:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
@@ -40,14 +41,14 @@ class PointMassMixture(ScoreDistribution):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
+        """Shape of the parameters: () for one question, [questions] for many."""
         return self.inside.shape
 
     def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
+        """The distributions of the questions at ``indices``, in that order."""
         return type(self)(self.zero[indices], self.one[indices], self.inside.take(indices))
 
-    def log_prob(self, x: ArrayLike) -> Floats:
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log mass at 0 and 1 where there is one, log density elsewhere."""
         x = np.asarray(x, np.float64)
         with np.errstate(divide="ignore"):
@@ -55,8 +56,8 @@ class PointMassMixture(ScoreDistribution):
             at_end = np.log(np.where(x == 0, self.zero, self.one))
         return np.where(((x == 0) & (self.zero > 0)) | ((x == 1) & (self.one > 0)), at_end, density)
 
-    def logcdf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
         x = np.asarray(x, np.float64)
         upto = _log_sum(self.zero, self.rest, self.inside.logcdf(x))
         # Just below 1 it is the upper tail that keeps the digits.
@@ -64,39 +65,43 @@ class PointMassMixture(ScoreDistribution):
             from_above = np.log1p(-np.minimum(np.exp(self.logsf(x)), 1.0))
         return np.where(x < 0, -np.inf, np.where(x >= 1, 0.0, np.where(upto > -0.5, from_above, upto)))
 
-    def logsf(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
         x = np.asarray(x, np.float64)
         above = _log_sum(self.one, self.rest, self.inside.logsf(x))
         return np.where(x < 0, 0.0, np.where(x >= 1, -np.inf, above))
 
-    def log_below(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """Log P(score < x), in the shape that ``x`` and the questions broadcast to."""
         x = np.asarray(x, np.float64)
         with np.errstate(divide="ignore"):
             below_one = np.log1p(-self.one)
         return np.where(x <= 0, -np.inf, np.where(x == 1, below_one, self.logcdf(x)))
 
-    def quantile(self, p: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def quantile(self, p: ArrayLike) -> Float[Floats, "..."]:
+        """The least score that a share ``p`` of samples does not exceed; ``p`` broadcasts against the questions.
+
+        Raises:
+            InputError: ``p`` lies outside [0, 1].
+        """
         p = require_share(p)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.clip((p - self.zero) / self.rest, 0, 1)
         inside = self.inside.quantile(np.where(np.isfinite(share), share, 0.0))
         return np.where(p <= self.zero, 0.0, np.where(p > 1 - self.one, 1.0, inside))
 
-    def mean(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def mean(self) -> Float[Floats, "*questions"]:
+        """Mean score of each question, in [0, 1]."""
         return np.asarray(self.one + self.rest * self.inside.mean())
 
-    def std(self) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def std(self) -> Float[Floats, "*questions"]:
+        """Standard deviation of each question's scores, in [0, 0.5]."""
         mean, inside = self.mean(), self.inside.mean()
         variance = self.zero * mean**2 + self.one * (1 - mean) ** 2
         return np.asarray(np.sqrt(variance + self.rest * (self.inside.std() ** 2 + (inside - mean) ** 2)))
 
-    def expected_excess(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`."""
+    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """E[(score - x)+] for a best score of ``x`` in [0, 1], in the shape that it and the questions broadcast to."""
         low = np.clip(np.asarray(x, np.float64), 0, 1)
         return np.asarray(self.one * (1 - low) + self.rest * self.inside.expected_excess(low))
 

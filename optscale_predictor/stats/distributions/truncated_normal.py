@@ -61,11 +61,11 @@ class TruncatedNormal(ScoreDistribution):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See :class:`ScoreDistribution`."""
+        """Shape of the parameters: () for one question, [questions] for many."""
         return self.a.shape
 
     def take(self, indices: Indices) -> Self:
-        """See :class:`ScoreDistribution`."""
+        """The distributions of the questions at ``indices``, in that order."""
         return self.from_natural(self.a[indices], self.b[indices])
 
     @property
@@ -78,17 +78,17 @@ class TruncatedNormal(ScoreDistribution):
         """Scale before truncation; NaN where the density is not that of a normal (b >= 0)."""
         return np.sqrt(-0.5 / np.where(self.b < 0, self.b, np.nan))
 
-    def log_prob(self, x: ArrayLike) -> Floats:
+    def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density at ``x``; -inf outside [0, 1]."""
         x = np.asarray(x, np.float64)
         inside = exponent_drop(self.a, self.b, np.clip(x, 0, 1), self._mode) - self._log_normaliser
         return np.where((x >= 0) & (x <= 1), inside, -np.inf)
 
-    def logcdf(self, x: ArrayLike) -> Floats:
+    def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score <= x), exact also where the probability is within rounding of 0 or of 1."""
         return log_tail(*self._log_tails(x))
 
-    def logsf(self, x: ArrayLike) -> Floats:
+    def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score > x), exact at both ends likewise."""
         return log_tail(*self._log_tails(x)[::-1])
 
@@ -101,16 +101,16 @@ class TruncatedNormal(ScoreDistribution):
             low, high = low.reshape(axes), high.reshape(axes)
         return log_mass(self.a, self.b, low, high, self._mode) - self._log_normaliser
 
-    def mean(self) -> Floats:
+    def mean(self) -> Float[Floats, "*questions"]:
         """Mean score, in (0, 1)."""
         return mean(self.a, self.b)
 
-    def std(self) -> Floats:
+    def std(self) -> Float[Floats, "*questions"]:
         """Standard deviation of the scores, in (0, 0.5)."""
         return np.sqrt(expectation(self.a, self.b).covariance[..., 0, 0])
 
-    def expected_excess(self, x: ArrayLike) -> Floats:
-        """See :class:`ScoreDistribution`; exact, for what lies above ``x`` is a truncated normal again."""
+    def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
+        """E[(score - x)+] for ``x`` in [0, 1], exact: what lies above ``x`` is a truncated normal again."""
         low = np.clip(np.asarray(x, np.float64), 0, 1)
         room = 1 - low
         rest = mean(*np.broadcast_arrays((self.a + 2 * self.b * low) * room, self.b * room**2))

@@ -55,7 +55,11 @@ class RayGenerator(Generator):
         self._questions = {question.id: question for question in questions} if verifier else {}
 
     def with_sampling(self, sampling: SamplingParams) -> "RayGenerator":
-        """Not possible: the actors' engines are built with their sampling."""
+        """Not possible: the actors' engines are built with their sampling.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError("a RayGenerator draws as its options say; make another")
 
     def describe(self) -> Mapping[str, object]:
@@ -164,7 +168,11 @@ class RayRewardVerifier(RayVerifier, RewardVerifier):
         return RewardVerifier.describe(self)
 
     def rewards(self, items: Sequence[Answered]) -> tuple[NDArray[np.float64], NDArray[np.int64], dict[int, str]]:
-        """Raw rewards [items] (NaN where refused), tokens read [items], and refusals by index."""
+        """Not possible: raw rewards stay with the actors, and their scores come back.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError("rewards stay with the actors; their scores come back")
 
     def fit_map(self, items: Sequence[Answered], correct: Sequence[bool | None]) -> None:

@@ -63,7 +63,11 @@ class Based:
 
     @property
     def value(self) -> int:
-        """The number; raises ``UnreadableError`` where a digit is none of the base."""
+        """The number.
+
+        Raises:
+            UnreadableError: A digit is none of the base.
+        """
         try:
             return int(self.digits, self.base)
         except ValueError:
