@@ -1,24 +1,20 @@
 """Drawing for questions that come one by one: a generator held open on an event loop.
 
-There are three kinds. :class:`SteppedSession` is for an engine in this process that takes requests between two of its
-steps. :class:`RoundSession` is for one that works through a batch before it takes the next: its samples depend on what
-shares their batch, so it is asked for everything that waits, whenever it is free. :class:`ImmediateSession` is for
-samples that are recorded. A generator behind a server brings a session of its own.
+There are two kinds here. :class:`RoundSession` is for an engine that works through a batch before it takes the next:
+its samples depend on what shares their batch, so it is asked for everything that waits, whenever it is free.
+:class:`ImmediateSession` is for samples that are recorded. An engine in this process that takes requests between two of
+its steps has a :class:`SteppedSession`, and a generator behind a server brings a session of its own.
 """
 
 import asyncio
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
 
 from optscale_predictor.backends.generators.generator import DrawSession, Generator, Request, Sample, SamplingParams
-from optscale_predictor.backends.generators.transcription import Prompt
-from optscale_predictor.errors import EngineError, RequestRefusedError
+from optscale_predictor.backends.generators.stepped_session import settle
+from optscale_predictor.errors import EngineError
 
 
 def open_session(generator: Generator) -> DrawSession:
@@ -66,6 +62,10 @@ class RoundSession(DrawSession):
     async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
         """Samples of one request, in the next round; a round is cut short when nobody awaits its samples any more.
 
+        Args:
+            request: What to draw.
+            sampling: How to draw it, in place of the generator's own.
+
         Raises:
             RequestRefusedError: Of this request alone.
             ServiceError: The engine failed for good.
@@ -100,7 +100,7 @@ class RoundSession(DrawSession):
 
         def hand_over(index: int, samples: list[Sample]) -> None:
             # From the engine's thread, as soon as a request is done: its question goes on while the round does.
-            loop.call_soon_threadsafe(_settle, pending[index].future, samples, None)
+            loop.call_soon_threadsafe(settle, pending[index].future, samples, None)
 
         self._in_round = pending
         try:
@@ -111,7 +111,7 @@ class RoundSession(DrawSession):
         finally:
             self._in_round = []
         for one in pending:  # those that got their samples are done
-            _settle(one.future, None, failure)
+            settle(one.future, None, failure)
 
     def _generate(self, pending: Sequence[_PendingDraw], hand_over: Callable[[int, list[Sample]], None]) -> None:
         """On the engine's thread: one call of the engine for each way of sampling among the requests."""
@@ -137,143 +137,13 @@ class ImmediateSession(DrawSession):
         self._generator = generator
 
     async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
-        """The recorded samples of one request, however they were sampled."""
-        return next(iter(self._generator.generate([request])))[1]
+        """The recorded samples of one request, however they were sampled.
 
-
-class SteppedEngine(Protocol):
-    """An engine in this process that takes and gives up requests between two steps; one thread may use it at a time."""
-
-    most_waiting: int
-
-    def with_sampling(self, sampling: SamplingParams) -> Self:
-        """The same engine, sampling otherwise."""
-
-    def prompt(self, request: Request) -> Prompt:
-        """A request's prompt; raises ``RequestRefusedError`` where it cannot be drawn for. Any thread may ask."""
-
-    def submit(self, prompt: Prompt) -> str:
-        """Hands a request to the engine; its name there."""
-
-    def step(self) -> None:
-        """Draws a token of every request that runs."""
-
-    def has_finished(self, name: str) -> bool:
-        """Whether a request is done."""
-
-    def collect(self, name: str, prompt: Prompt) -> list[Sample]:
-        """The samples of a request that is done."""
-
-    def abort(self, names: Sequence[str]) -> None:
-        """Gives requests up."""
-
-
-@dataclass(eq=False)
-class _Submission:
-    """A request on its way through the engine."""
-
-    engine: SteppedEngine
-    prompt: Prompt
-    future: "asyncio.Future[list[Sample]]"
-
-
-class SteppedSession(DrawSession):
-    """Draws with an engine that is stepped by a thread of its own.
-
-    The event loop and the thread share an inbox and nothing else: requests go in, and their futures are settled on the
-    loop. Between two steps the thread first gives up what was cancelled, then admits what waits, then steps, then
-    hands over what is done. Cancelled requests go first, so that their room is free for those that are admitted.
-
-    Args:
-        engine: The engine; nobody else may use it meanwhile.
-    """
-
-    def __init__(self, engine: SteppedEngine) -> None:
-        self._engine, self.at_once = engine, engine.most_waiting
-        self._inbox: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()  # None: the session ends
-        self._failure: BaseException | None = None
-
-    async def __aenter__(self) -> Self:
-        """Starts the thread."""
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="optscale-engine", daemon=True)
-        self._thread.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Gives up what is under way, and waits until the thread has stopped."""
-        self._inbox.put(None)
-        await asyncio.to_thread(self._thread.join)
-
-    async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
-        """Samples of one request; cancelling it gives the request up at the engine's next step.
-
-        Raises:
-            RequestRefusedError: Of this request alone.
-            ServiceError: The engine failed for good.
+        Args:
+            request: Which samples of which question.
+            sampling: Not used: what is recorded stays as it is.
         """
-        if self._failure is not None:
-            raise self._failure
-        engine = self._engine.with_sampling(sampling)
-        submission = _Submission(engine, engine.prompt(request), self._loop.create_future())
-        self._inbox.put(submission)
-        # Looked at again now that the request is in: a thread that failed meanwhile may have emptied the inbox before.
-        if self._failure is not None:
-            _settle(submission.future, None, self._failure)
-        return await submission.future
-
-    def _run(self) -> None:
-        running: dict[str, _Submission] = {}
-        try:
-            while self._admit(running):
-                if running:
-                    self._engine.step()
-                    self._hand_over(running)
-        except BaseException as error:
-            # First the failure, then the inbox: a request that comes in after it was emptied sees the failure itself.
-            self._failure = error
-            for submission in (*running.values(), *self._emptied_inbox()):
-                self._settle(submission, None, error)
-            running = {}
-        finally:
-            self._engine.abort(list(running))
-
-    def _admit(self, running: dict[str, _Submission]) -> bool:
-        """Takes requests out of the inbox, waiting for one where the engine is idle; False when the session ends."""
-        cancelled = [name for name, submission in running.items() if submission.future.cancelled()]
-        self._engine.abort(cancelled)
-        for name in cancelled:
-            del running[name]
-        with suppress(queue.Empty):
-            while True:
-                submission = self._inbox.get(block=not running)
-                if submission is None:
-                    return False
-                try:
-                    running[submission.engine.submit(submission.prompt)] = submission
-                except Exception as error:
-                    self._settle(submission, None, error)
-                    if not isinstance(error, RequestRefusedError):  # a refusal is this request's own
-                        raise
-        return True
-
-    def _hand_over(self, running: dict[str, _Submission]) -> None:
-        for name in [name for name in running if self._engine.has_finished(name)]:
-            submission = running.pop(name)
-            self._settle(submission, submission.engine.collect(name, submission.prompt), None)
-
-    def _emptied_inbox(self) -> list[_Submission]:
-        left = []
-        with suppress(queue.Empty):
-            while (submission := self._inbox.get_nowait()) is not None:
-                left.append(submission)
-        return left
-
-    def _settle(self, submission: _Submission, samples: list[Sample] | None, error: BaseException | None) -> None:
-        with suppress(RuntimeError):  # the event loop has closed: nobody awaits it
-            self._loop.call_soon_threadsafe(_settle, submission.future, samples, error)
+        return next(iter(self._generator.generate([request])))[1]
 
 
 def _drawn(
@@ -285,13 +155,3 @@ def _drawn(
         waiting.setdefault(request, []).append(index)
     for request, samples in generator.generate(requests):
         yield waiting[request].pop(0), samples
-
-
-def _settle(future: "asyncio.Future[list[Sample]]", samples: list[Sample] | None, error: BaseException | None) -> None:
-    """Gives a future its samples or its error, unless whoever awaited it has gone."""
-    if future.done():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(samples or [])

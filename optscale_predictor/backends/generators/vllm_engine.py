@@ -26,7 +26,7 @@ from optscale_predictor.backends.generators.generator import (
     copies,
     request_seed,
 )
-from optscale_predictor.backends.generators.sessions import SteppedSession
+from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
