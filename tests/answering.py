@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 from served_world import serving
+from stopped_clock import HUNG
 
 from optscale_predictor.backends.generators import Sample, SamplingParams, ServerOptions
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
@@ -112,6 +113,7 @@ class WrittenServer:
 
     Attributes:
         wait: Seconds that a request with this prompt takes.
+        holds: Whether a request with this prompt is held back still; looked at again and again.
         reply: Status with which a prompt is answered; 200 by default.
         text: A sample's text, of its prompt, its request's seed and its place.
         bodies: Every request's body, in the order in which they came.
@@ -122,6 +124,7 @@ class WrittenServer:
     """
 
     wait: Callable[[str], float] = lambda prompt: 0.0
+    holds: Callable[[str], bool] = lambda prompt: False
     reply: Callable[[str], int] = lambda prompt: 200
     text: Callable[[str, int, int], str] = lambda prompt, seed, place: written(prompt, seed, place)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -129,7 +132,6 @@ class WrittenServer:
     now: int = 0
     most: int = 0
     gone: int = 0
-    looks: list[int] = field(default_factory=list)
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -148,13 +150,15 @@ class WrittenServer:
         prompt = body["prompt"]
         try:
             await asyncio.sleep(self.wait(prompt))
+            async with asyncio.timeout(HUNG):
+                while self.holds(prompt):
+                    await asyncio.sleep(0.002)
+            self.finished.append(prompt)
         except asyncio.CancelledError:
             self.gone += 1
             raise
         finally:
             self.now -= 1
-        self.finished.append(prompt)
-        self.looks.append(self.now)
         if (status := self.reply(prompt)) != 200:
             return web.json_response({"error": {"message": "no"}}, status=status)
         texts = [self.text(prompt, body["seed"], place) for place in range(body["n"])]
