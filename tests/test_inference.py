@@ -201,7 +201,12 @@ def test_the_slow_question_holds_up_no_other():
 def test_who_has_drawn_most_goes_first_or_who_was_asked_first(together):
     """With one place at the server, questions finish one after the other, not all at the end."""
     questions = questions_of(9)
-    server = WrittenServer(lambda prompt: 0.03, text=lambda *_: "0.1 #### 1")
+    scores = WrittenScores()
+    server = WrittenServer(
+        lambda prompt: 0.03,
+        holds=lambda prompt: sum(scores.batches) < len(server.finished),  # scoring keeps up, however slow it is
+        text=lambda *_: "0.1 #### 1",
+    )
 
     async def one_by_one(scaler):
         async with scaler.session() as session:
@@ -209,7 +214,7 @@ def test_who_has_drawn_most_goes_first_or_who_was_asked_first(together):
 
     with serving(server.app()) as url:
         every = parse_policy("optscale:floor=0,max_samples=4")
-        scaler = OptScale(connect(url, concurrency=1), WrittenScores(), policy=every)
+        scaler = OptScale(connect(url, concurrency=1), scores, policy=every)
         found = scaler.answer(questions) if together else asyncio.run(one_by_one(scaler))
     assert [answer.samples for answer in found] == [4] * 9
     begun = server.finished
