@@ -13,7 +13,10 @@ if os.environ.get("CHECK_SHAPES"):
     # time of tests that call them much. The hook must stand before the first import of what it checks.
     from jaxtyping import install_import_hook
 
-    install_import_hook("optscale_predictor.stats", "shape_checking.checked")
+    install_import_hook(
+        ["optscale_predictor.stats", "optscale_predictor.policies", "optscale_predictor.replays"],
+        "shape_checking.checked",
+    )
 
 # Deadlines time the machine, not the code.
 settings.register_profile("tier", deadline=None, max_examples=50)
