@@ -9,14 +9,12 @@ import pytest
 from hypothesis import Phase, settings
 
 if os.environ.get("CHECK_SHAPES"):
-    # `CHECK_SHAPES=1 pytest`: calls are held against the shapes that the statistics state. It takes about twice the
-    # time of tests that call them much. The hook must stand before the first import of what it checks.
+    # `CHECK_SHAPES=1 pytest`: calls are compared with the shapes that signatures state; `test_shapes.py` does so in
+    # every run. It doubles the time of some tests. The hook must stand before the first import of what it checks.
     from jaxtyping import install_import_hook
 
-    install_import_hook(
-        ["optscale_predictor.stats", "optscale_predictor.policies", "optscale_predictor.replays"],
-        "shape_checking.checked",
-    )
+    numeric = [f"optscale_predictor.{folder}" for folder in ("stats", "policies", "replays")]
+    install_import_hook(numeric, "shape_checking.checked")
 
 # Deadlines time the machine, not the code.
 settings.register_profile("tier", deadline=None, max_examples=50)
