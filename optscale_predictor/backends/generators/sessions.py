@@ -106,7 +106,7 @@ class RoundSession(DrawSession):
         try:
             await loop.run_in_executor(self._thread, self._generate, pending, hand_over)
             failure: BaseException = EngineError("the engine ended a round without all of its samples")
-        except Exception as error:
+        except Exception as error:  # whatever the engine stumbled on is told to each request that waits for it
             failure = error
         finally:
             self._in_round = []

@@ -142,7 +142,7 @@ class SteppedSession(DrawSession):
                     return False
                 try:
                     running[submission.engine.submit(submission.prompt)] = submission
-                except Exception as error:
+                except Exception as error:  # told to the request that it is about; only then may it end the engine
                     self._settle(submission, None, error)
                     if not isinstance(error, RequestRefusedError):  # a refusal is this request's own
                         raise

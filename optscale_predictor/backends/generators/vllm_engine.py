@@ -154,7 +154,7 @@ class VLLMGenerator(Generator):
         """
         try:
             outputs = self._engine.step()
-        except Exception as error:
+        except Exception as error:  # no kind of error leaves an engine that could take another step
             raise self._died(error) from error
         self._finished |= {output.request_id: output for output in outputs if output.finished}
 
@@ -263,7 +263,7 @@ def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
         arguments.setdefault("max_num_batched_tokens", 32768)
     try:
         return LLM(path, trust_remote_code=trust_remote_code, **arguments).llm_engine
-    except Exception as error:
+    except Exception as error:  # its processes hand on whatever failed while they started
         raise InputError(f"model {model!r}: vLLM cannot start: {_first_line(error)}") from error
 
 
