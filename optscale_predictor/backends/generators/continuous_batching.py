@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from optscale_predictor.backends.generators.generator import (
-    Generator,
     Request,
     Sample,
     SamplingParams,
@@ -24,7 +23,7 @@ from optscale_predictor.backends.generators.generator import (
     session_seed,
 )
 from optscale_predictor.backends.generators.huggingface import describe_transformers, end_tokens, load_causal_model
-from optscale_predictor.backends.generators.transcription import Prompt
+from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator
 from optscale_predictor.errors import EngineError, InputError
 
 MASKED_ROWS = 64  # samples at once where attention goes over all of them
@@ -42,7 +41,7 @@ class _Row:
     extra: int = 0
 
 
-class ContinuousBatchingGenerator(Generator):
+class ContinuousBatchingGenerator(TokenGenerator):
     """Samples with a transformers model in this process, continuously batched.
 
     What is reproducible: the engine draws all samples of one call of :meth:`generate` from one stream of random
@@ -88,18 +87,6 @@ class ContinuousBatchingGenerator(Generator):
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
-
-    def takes_conversations(self) -> bool:
-        """Whether the model has a chat template for a request's ``messages``."""
-        return self._transcriber.has_template
-
-    def check(self, request: Request) -> None:
-        """Sees, before anything is drawn, whether this request can be drawn for.
-
-        Raises:
-            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
-        """
-        self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """Draws independent samples for each request; yields each request once, as it finishes.

@@ -14,14 +14,13 @@ from typing import Any
 import torch
 
 from optscale_predictor.backends.generators.generator import (
-    Generator,
     Request,
     Sample,
     SamplingParams,
     Usage,
     request_seed,
 )
-from optscale_predictor.backends.generators.transcription import Prompt, Transcriber
+from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import EngineError, InputError
 
@@ -77,7 +76,7 @@ class _Batch:
         self.mask = torch.cat([self.mask, torch.ones_like(new)[:, None]], -1)
 
 
-class HuggingFaceGenerator(Generator):
+class HuggingFaceGenerator(TokenGenerator):
     """Samples with a transformers model in this process.
 
     The same requests, in the same order and batches, give the same samples on the same machine.
@@ -115,18 +114,6 @@ class HuggingFaceGenerator(Generator):
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
-
-    def takes_conversations(self) -> bool:
-        """Whether the model has a chat template for a request's ``messages``."""
-        return self._transcriber.has_template
-
-    def check(self, request: Request) -> None:
-        """Sees, before anything is drawn, whether this request can be drawn for.
-
-        Raises:
-            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
-        """
-        self._transcriber.prompt(request)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """Draws independent samples for each request; yields each request once, as it finishes.

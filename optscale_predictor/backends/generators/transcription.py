@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.generator import Generator, Request, Sample, SamplingParams
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import opened_thinking, reopen_thinking
 
@@ -169,3 +169,21 @@ class Transcriber:
             raise RequestRefusedError(f"{name}: its chat template fails: {error}") from error
         # Templates write the special tokens themselves.
         return text, list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+class TokenGenerator(Generator):
+    """A generator whose model runs in this process: what it can take is known before it draws."""
+
+    _transcriber: Transcriber
+
+    def takes_conversations(self) -> bool:
+        """Whether the model has a chat template for a request's ``messages``."""
+        return self._transcriber.has_template
+
+    def check(self, request: Request) -> None:
+        """Sees, before anything is drawn, whether this request can be drawn for.
+
+        Raises:
+            InputError: Its prompt is empty or too long, or it holds a conversation and there is no chat template.
+        """
+        self._transcriber.prompt(request)

@@ -18,7 +18,6 @@ from typing import Any
 from optscale_predictor.backends.generators.engine_options import VLLMOptions
 from optscale_predictor.backends.generators.generator import (
     DrawSession,
-    Generator,
     Request,
     Sample,
     SamplingParams,
@@ -27,7 +26,7 @@ from optscale_predictor.backends.generators.generator import (
     request_seed,
 )
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
-from optscale_predictor.backends.generators.transcription import Prompt, Transcriber
+from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.questions.answers import reopen_thinking
@@ -35,7 +34,7 @@ from optscale_predictor.questions.answers import reopen_thinking
 _AHEAD = 2  # samples waiting or running at the engine, for each that it can run at once
 
 
-class VLLMGenerator(Generator):
+class VLLMGenerator(TokenGenerator):
     """Samples with vLLM in this process.
 
     Every sample has a seed of its own (its request's, plus its index in the request). The engine's numbers depend a
@@ -109,10 +108,6 @@ class VLLMGenerator(Generator):
     def session(self) -> DrawSession:
         """A session that hands the engine requests while it runs."""
         return SteppedSession(self)
-
-    def takes_conversations(self) -> bool:
-        """Whether the model has a chat template for a request's ``messages``."""
-        return self._transcriber.has_template
 
     def check(self, request: Request) -> None:
         """Sees, before anything is drawn, whether this request can be drawn for.
