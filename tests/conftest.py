@@ -44,3 +44,20 @@ def lm_eval_tasks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_index.TaskIndex, "build", staticmethod(once))
         yield
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory):
+    """Three pools of the same sums, drawn with other seeds, for tests of reports."""
+    from recorded_runs import sums_pool
+
+    folder = tmp_path_factory.mktemp("pools")
+    return [sums_pool(folder / f"pool{seed}", seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folders(pools, tmp_path_factory):
+    """Records of runs over those pools."""
+    from recorded_runs import policy_runs
+
+    return policy_runs(tmp_path_factory.mktemp("runs"), pools)

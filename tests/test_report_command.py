@@ -7,24 +7,13 @@ import shlex
 
 import numpy as np
 import pytest
-from recorded_runs import OURS, outcomes_of, policy_runs, sums_pool
+from recorded_runs import OURS, outcomes_of
 
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import FILES, read_record
 from optscale_predictor.evaluation.report.report_tables import latex_text
 from optscale_predictor.pools import Pool
-
-
-@pytest.fixture(scope="module")
-def pools(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pools")
-    return [sums_pool(folder / f"pool{seed}", seed=seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module")
-def folders(pools, tmp_path_factory):
-    return policy_runs(tmp_path_factory.mktemp("runs"), pools)
 
 
 def test_latex_says_what_it_was_given():

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, policy_runs, record_run, sums_pool
+from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, record_run
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import compare, read_record
@@ -22,17 +22,6 @@ from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, replay
-
-
-@pytest.fixture(scope="module")
-def pools(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pools")
-    return [sums_pool(folder / f"pool{seed}", seed=seed) for seed in range(3)]
-
-
-@pytest.fixture(scope="module")
-def folders(pools, tmp_path_factory):
-    return policy_runs(tmp_path_factory.mktemp("runs"), pools)
 
 
 @pytest.fixture(scope="module")
