@@ -86,6 +86,10 @@ def test_far_from_zero_small_differences_are_kept():
     values = 1e6 + np.array([0.0, 1.0] * 20).reshape(1, 1, 40)
     found = Bootstrap(1, 40, resamples=4000).estimate(values)[0]
     assert found.mean == 1e6 + 0.5 and found.error == pytest.approx(0.5 / np.sqrt(40), rel=0.05)
+    single = np.array([2.0**24, 2.0**24 + 2], np.float32).reshape(
+        1, 1, 2
+    )  # whose mean is no number of single precision
+    assert Bootstrap(1, 2, resamples=200).estimate(single)[0].mean == 2**24 + 1
 
 
 def test_an_estimate_is_read_off_the_draws_that_are_known():
@@ -124,8 +128,9 @@ def test_a_question_is_drawn_with_all_its_cases():
     assert np.array_equal(Resamples(3).weights, Bootstrap(1, 3, seed=0).weights)
     nothing = resamples.mean(question, np.full(6, np.nan))
     assert np.isnan(nothing.point) and nothing.draws.shape == found.draws.shape and np.isnan(nothing.draws).all()
-    sparse = resamples.mean(np.array([2]), np.array([0.5]))
-    assert np.array_equal(np.isnan(sparse.draws), drawn[:, 2] == 0) and sparse.point == 0.5
+    for only in range(3):  # the cases of one question alone, be it the first or the last
+        sparse = resamples.mean(np.array([only]), np.array([0.5]))
+        assert np.array_equal(np.isnan(sparse.draws), drawn[:, only] == 0) and sparse.point == 0.5
 
 
 def test_means_of_columns_are_those_of_the_questions_drawn():

@@ -10,6 +10,7 @@ from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.bound import (
     fewest_samples,
+    log_misses,
     reach_probability,
     require_target,
 )
@@ -189,3 +190,26 @@ def test_a_posterior_of_members_that_always_or_never_hit_is_counted_and_says_not
     by_hand = next(number for number in range(1, 99) if (np.exp(-0.5 * number) + np.exp(-0.25 * number)) / 3 <= 0.05)
     assert found[0] == by_hand and np.isinf(found[1:]).all()
     assert np.isinf(fewest_samples(np.full((2, 1), -1e-310), np.log([[0.5], [0.5]]), target)).all()
+
+
+def test_what_always_misses_may_make_up_all_that_is_allowed_to_miss():
+    """A fifth of the belief never hits and the rest always does: P(miss) is 0.2 of any number of samples."""
+    log_below, log_weight = np.array([[0.0], [-np.inf]]), np.log([[0.2], [0.8]])
+    allowed = float(log_weight[0, 0])
+    assert fewest_samples(log_below, log_weight, allowed).tolist() == [1]
+    assert fewest_samples(log_below, log_weight, float(np.nextafter(allowed, -np.inf))).tolist() == [np.inf]
+
+
+def test_one_sample_is_the_fewest_whatever_is_asked_for():
+    """Also where the weights sum to a hair less than 1 and the target is a hair above no chance at all."""
+    log_weight = np.log([[0.5], [0.5 - 1e-15]])
+    assert fewest_samples(np.full((2, 1), -1.0), log_weight, -1e-17).tolist() == [1]
+    assert num_samples(TruncatedNormal(0.5, 0.1), 0.5, alpha=1e-17) == 1
+
+
+def test_no_sample_misses_nothing_and_a_great_many_hit_for_certain():
+    """Exponents beyond the greatest float; warnings are errors here."""
+    log_below, log_weight = np.array([[-np.inf, -0.5], [-2.0, 0.0]]), np.log([[0.25, 0.5], [0.75, 0.5]])
+    assert log_misses(log_below, log_weight, 0) == pytest.approx([0, 0], abs=1e-15)
+    assert log_misses(log_below, log_weight, [3, 2]) == pytest.approx([np.log(0.75) - 6, np.log((1 + np.exp(-1)) / 2)])
+    assert reach_probability(TruncatedNormal(0.9, 1e-6), 0.1, 1e300) == 1

@@ -92,3 +92,20 @@ def test_a_prior_keeps_its_own_numbers():
     prior = Prior(mean, 0.1, 1.0)
     mean[:] = 0.9
     assert prior.mean.tolist() == [0.2, 0.5]
+
+
+def test_numbers_of_every_kind_are_kept_as_doubles():
+    """Single precision and whole numbers, as models and users bring them."""
+    single = np.float32(0.3), np.float32(0.1), np.float32(3)
+    for make in (Prior, Prior.expecting):
+        prior, same = make(*single), make(*map(float, single))
+        assert parts(prior) == parts(same)
+        whole = make(0.5, 0.1, 4)
+        assert {part.dtype for part in (prior.mean, prior.std, prior.strength, whole.strength)} == {np.dtype("f8")}
+
+
+@pytest.mark.parametrize("mean", [-0.2, 1.5])
+def test_an_expected_mean_that_cannot_be_is_named(mean):
+    """And its impossible variance says nothing before: warnings are errors here."""
+    with pytest.raises(InputError, match=f"prior mean must lie in .* got {mean}"):
+        Prior.expecting(mean, 0.1, 1.0)

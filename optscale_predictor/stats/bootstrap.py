@@ -62,7 +62,7 @@ class Bootstrap:
 
     def __init__(self, num_orders: int, num_questions: int, resamples: int = 1000, seed: int = 0) -> None:
         cells = num_orders * num_questions
-        resamples = int(np.clip(_WEIGHTS_HELD // cells, _FEWEST, resamples))
+        resamples = int(np.clip(_WEIGHTS_HELD / cells, _FEWEST, resamples))
         rng = np.random.default_rng(seed)
         times = rng.multinomial(num_questions, np.full(num_questions, 1 / num_questions), size=resamples)
         orders = rng.multinomial(times * num_orders, np.full(num_orders, 1 / num_orders))
@@ -78,14 +78,13 @@ class Bootstrap:
 
     def estimate(self, values: Float[NDArray[np.floating], "metrics orders questions"]) -> list[Estimate]:
         """Estimates of the means of several metrics; a metric with NaN in it is not known."""
-        flat = np.asarray(values).reshape(len(values), -1)
+        flat = np.asarray(values).reshape(len(values), len(self._weights))
         # Centred, so that single precision costs nothing.
-        centre = flat.mean(-1, dtype=np.float64)
+        centre = flat.mean(1, dtype=np.float64)
         spread = (flat - centre[:, None]).astype(np.float32) @ self._weights
         means = centre[:, None] + spread
-        low, high = np.percentile(means, [2.5, 97.5], axis=-1)
-        figures = zip(centre, means.std(-1), low, high, strict=True)
-        return [Estimate(*(float(figure) for figure in row)) for row in figures]
+        figures = np.array([centre, means.std(1), *np.percentile(means, [2.5, 97.5], axis=1)])
+        return [Estimate(*row) for row in figures.T.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,12 +135,12 @@ class Resamples:
         """
         known = ~np.isnan(values)
         total = np.bincount(question[known], values[known], self.num_questions)
-        count = np.bincount(question[known], minlength=self.num_questions).astype(np.float64)
+        count = np.bincount(question[known], minlength=self.num_questions)
         if not known.any():
             return Resampled(np.nan, np.full(len(self.weights), np.nan))
         # A question is drawn with all its cases or not at all, and sums are divided after resampling: a resample's mean
         # is over the cases that it holds, so a question with many runs counts as one draw and not as many.
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             draws = (self.weights @ total) / (self.weights @ count)
         return Resampled(float(total.sum() / count.sum()), draws)
 

@@ -57,7 +57,6 @@ def reach_probability(distribution: ScoreDistribution, score_min: ArrayLike, cou
         score_min: Target score, in [0, 1]; broadcasts against the questions.
         count: Further samples, >= 0; likewise. None of them reach nothing.
     """
-    count = np.asarray(count, np.float64)
     if isinstance(distribution, ParameterMixture):
         log_miss = log_misses(distribution.members.log_below(score_min), distribution.log_weight, count)
     else:
@@ -91,7 +90,7 @@ def log_misses(
         log_weight: Their log weights, which sum to 1 over a question's members.
         count: Samples, >= 0; broadcasts against the questions.
     """
-    return log_sum(log_weight + _power(log_below, np.asarray(count, np.float64)))
+    return log_sum(log_weight + _power(log_below, count))
 
 
 def fewest_samples(
@@ -104,8 +103,8 @@ def fewest_samples(
         log_weight: Their log weights, which sum to 1 over a question's members.
         log_miss: Log of the probability to miss the target that is allowed, < 0.
     """
-    never = log_misses(np.where(log_below < 0, -np.inf, 0.0), log_weight, 1) > log_miss
-    count = np.ones(log_below.shape[1:])
+    never = log_sum(log_weight + np.where(log_below < 0, -np.inf, 0.0)) > log_miss
+    count = np.asarray(1.0)
     # E[F^N] is log-convex and falls in N, so Newton's steps from the left never overshoot.
     for _ in range(_SEARCH):
         # A chance below the least float takes more samples than the greatest: inf, without a warning.
@@ -125,18 +124,17 @@ def fewest_samples(
     return np.where(never, np.inf, np.where(fewer_do, count - 1, np.where(too_few, count + 1, count)))
 
 
-def _power(log_below: Floats, count: Floats) -> Floats:
+def _power(log_below: Floats, count: ArrayLike) -> Floats:
     """Count * log_below with 0 * -inf = 0: no sample has missed nothing."""
+    count = np.asarray(count)
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(count == 0, 0.0, count * log_below)
 
 
 def _whole(log_miss: float, log_below: Floats) -> Floats:
     """Least whole N >= 1 with N * log_below <= log_miss; the ratio's rounding is put right by the inequality itself."""
-    with np.errstate(divide="ignore", over="ignore"):
-        guess = np.maximum(np.ceil(log_miss / np.minimum(log_below, 0.0)), 1.0)
-    guess = np.where(log_below < 0, guess, np.inf)
-    with np.errstate(invalid="ignore"):
-        fewer_do = (guess > 1) & np.isfinite(guess) & ((guess - 1) * log_below <= log_miss)
-        too_few = np.isfinite(guess) & (guess * log_below > log_miss)
-    return np.where(fewer_do, guess - 1, np.where(too_few, guess + 1, guess))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        guess = np.where(log_below < 0, np.ceil(log_miss / log_below), np.inf)
+        fewer_do = (guess - 1) * log_below <= log_miss
+        too_few = guess * log_below > log_miss
+    return np.maximum(np.where(fewer_do, guess - 1, np.where(too_few, guess + 1, guess)), 1.0)

@@ -44,8 +44,9 @@ class Prior:
     def __init__(self, mean: ArrayLike, std: ArrayLike, strength: ArrayLike) -> None:
         """Broadcasts the three against each other, and checks every range."""
         parts = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in (mean, std, strength)))
-        for name, part in zip(("mean", "std", "strength"), parts, strict=True):
-            object.__setattr__(self, name, np.array(part))
+        object.__setattr__(self, "mean", np.array(parts[0]))
+        object.__setattr__(self, "std", np.array(parts[1]))
+        object.__setattr__(self, "strength", np.array(parts[2]))
         self._require((self.mean > 0) & (self.mean < 1), "mean", "lie in (0, 1)")
         most = np.sqrt(self.mean * (1 - self.mean))
         self._require((self.std > 0) & (self.std <= most), "std", "lie in (0, sqrt(mean (1 - mean))]")
