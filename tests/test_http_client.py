@@ -85,7 +85,7 @@ def run(servers, use, urls=None, **options):
             await started[-1].start_server()
         found = [str(one.make_url("/v1")) for one in started]
         try:
-            async with JsonService(urls(found) if urls else found, **options) as service:
+            async with JsonService(urls(found) if urls else found, **{"timeout": 600.0, **options}) as service:
                 return await use(service), service
         finally:
             for one in started:
@@ -105,7 +105,9 @@ def test_it_posts_a_payload_and_gets_where_there_is_none():
     server = Server(OK)
     assert run([server], ask({"n": 1}), lambda found: [found[0] + "/"])[0] == 7
     assert run([server], ask())[0] == 7
-    post, get = server.asked
+    assert run([server], ask(), lambda found: [found[0] + "X//"])[0] == 7  # slashes alone are taken off
+    post, get, named = server.asked
+    assert named.path == "/v1X/things"
     assert (post.method, post.path, json.loads(post.body)) == ("POST", "/v1/things", {"n": 1})
     assert (get.method, get.path, get.body) == ("GET", "/v1/things", b"")
     assert post.headers["Content-Type"] == "application/json"
@@ -232,6 +234,15 @@ def test_a_server_rests_as_long_as_it_says(clock, waits):
         clock.seconds += (4.9, 0.2, 0.0)[index]
 
     assert run([bad, good], one_after_another(3, after))[0] == ["good", "good", "bad"]
+
+
+def test_a_rest_is_over_when_its_second_is(clock, waits):
+    bad, good = Server(fail(500), {"x": "bad"}), Server({"x": "good"})
+
+    def after(_):
+        clock.seconds += 1.0
+
+    assert run([bad, good], one_after_another(2, after))[0] == ["good", "bad"]
 
 
 def test_a_server_that_refused_does_not_rest(clock):
@@ -379,7 +390,7 @@ def test_what_is_no_url_is_said_at_once(waits):
 @pytest.mark.parametrize("text", ["<html>hello</html>", "", '{"x": '])
 def test_what_is_not_json_is_asked_again(text, waits):
     found, service = run([Server((200, text, {}), OK)], ask({}))
-    assert found == 7 and service.retries == 1
+    assert found == 7 and service.retries == 1 and waits == [0.5]
     with pytest.raises(ServiceError, match="its reply is not JSON; is this an OpenAI-compatible server"):
         run([Server((200, text, {}))], ask({}), max_retries=0)
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -59,7 +60,7 @@ class JsonService:
     def __init__(
         self,
         urls: Sequence[str],
-        timeout: float = 600.0,
+        timeout: float,
         max_retries: int = 8,
         concurrency: int = 1024,
         longest_wait: float = LONGEST_WAIT,
@@ -72,11 +73,11 @@ class JsonService:
         self._aiohttp, self._tenacity = aiohttp, tenacity
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout, self._max_retries, self._longest_wait = timeout, max_retries, longest_wait
-        self._under_way = dict.fromkeys(self._urls, 0)
-        self._rests_until = dict.fromkeys(self._urls, 0.0)
+        self._under_way: Counter[str] = Counter()
+        self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
         self._slots = asyncio.Semaphore(concurrency)
-        self._session: Any = None
+        self._session: Any
         self.retries = self.cancelled = 0
 
     async def __aenter__(self) -> Self:
@@ -113,7 +114,6 @@ class JsonService:
             before_sleep=self._count,
             reraise=True,
         )
-        url = self._urls[0]
         try:
             async for attempt in tries:
                 with attempt:
@@ -127,7 +127,7 @@ class JsonService:
             times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
             kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
             raise kind(f"{shown(url)}: {error}{times}") from error
-        raise ServiceError(f"{shown(url)}: was not asked")
+        raise ServiceError(f"{path}: was not asked")
 
     def _idlest(self) -> str:
         """The URL with the fewest requests under way, of those that do not rest (of all, where all do).
@@ -156,11 +156,10 @@ class JsonService:
         """One try's status, body and ``Retry-After``."""
         self._under_way[url] += 1
         try:
-            method = "GET" if payload is None else "POST"
-            async with self._session.request(
-                method, f"{url}{path}", json=payload, headers=self._headers(url)
-            ) as response:
-                return response.status, await response.read(), response.headers.get("Retry-After", "")
+            send = self._session.get if payload is None else self._session.post
+            async with send(f"{url}{path}", json=payload, headers=self._headers(url)) as response:
+                told = response.headers.get(self._aiohttp.hdrs.RETRY_AFTER, "")
+                return response.status, await response.read(), told
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -177,7 +176,9 @@ class JsonService:
 
     def _headers(self, url: str) -> dict[str, str]:
         """The key, unless the URL brings a user's name and password of its own."""
-        return {"Authorization": f"Bearer {self._key}"} if self._key and shown(url) == url else {}
+        if not self._key or shown(url) != url:
+            return {}
+        return {self._aiohttp.hdrs.AUTHORIZATION: f"Bearer {self._key}"}
 
     def _require_answer(
         self, url: str, status: int, shown_status: str, body: bytes, payload: Mapping[str, object] | None, wait: str
@@ -198,8 +199,7 @@ class JsonService:
         ``LONGEST_WAIT``: one that asks for an hour would stop a run without a message.
         """
         backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=self._longest_wait)(state)
-        asked = getattr(state.outcome.exception(), "retry_after", 0.0)
-        return float(max(backed_off, min(asked, LONGEST_WAIT)))
+        return float(max(backed_off, min(state.outcome.exception().retry_after, LONGEST_WAIT)))
 
     def _count(self, _: Any) -> None:
         self.retries += 1
