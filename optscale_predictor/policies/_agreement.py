@@ -24,13 +24,13 @@ def vote_counts(answers: Int[Ints, "questions samples"]) -> Int[Ints, "questions
         answers: Equal numbers in a row are equal answers, -1 = none: it does not vote.
     """
     questions, samples = answers.shape
-    order = np.sort(answers, -1)
+    order = np.sort(answers)
     starts = np.ones(order.shape, np.bool_)
     starts[:, 1:] = order[:, 1:] != order[:, :-1]
-    group = np.cumsum(starts, -1) - 1
+    group = np.cumsum(starts, 1) - 1
     flat = (group + samples * np.arange(questions)[:, None])[order >= 0]
     counts = np.bincount(flat, minlength=questions * samples).reshape(questions, samples)
-    return -np.sort(-counts, -1)
+    return -np.sort(-counts)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Policies by name: ``optscale``, or with settings, ``optscale:score_min=0.9,alpha=0.95``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from typing import Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Policy
@@ -61,18 +62,17 @@ def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
     """
     if name not in POLICIES:
         raise InputError(f"unknown policy {name!r}; known: {', '.join(POLICIES)}")
-    types = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
+    types: dict[str, Any] = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
     converted = {}
     for key, value in settings.items():
         if key not in types:
             raise InputError(f"policy {name!r} has no setting {key!r}; it has: {', '.join(types)}")
-        converted[key] = _convert(value, str(getattr(types[key], "__name__", types[key])), key)
+        converted[key] = _convert(value, types[key], key)
     return POLICIES[name](**converted)
 
 
-def _convert(value: object, kind: str, key: str) -> object:
-    readers = {"int": int, "float": float, "str": str}
+def _convert(value: object, kind: Callable[[str], object], key: str) -> object:
     try:
-        return readers[kind](str(value))
+        return kind(str(value))
     except ValueError:
-        raise InputError(f"{key} must be {'a whole number' if kind == 'int' else 'a number'}, got {value!r}") from None
+        raise InputError(f"{key} must be {'a whole number' if kind is int else 'a number'}, got {value!r}") from None

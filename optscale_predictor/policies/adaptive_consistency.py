@@ -55,7 +55,7 @@ class AscDirichlet(ConsistencyRule):
         padded = np.zeros((len(votes), ANSWERS), np.int64)
         padded[:, : votes.shape[1]] = votes[:, :ANSWERS]
         tables, table_of = np.unique(padded, axis=0, return_inverse=True)
-        return largest_share(tables)[table_of.reshape(-1)]
+        return largest_share(tables)[table_of.ravel()]
 
 
 def largest_share(votes: Int[Ints, "tables answers"]) -> Float[Floats, " tables"]:

@@ -41,7 +41,7 @@ def belief(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]:
     """
     if draws.memo is None:
         return _posterior(draws, estimate)
-    a, b, log_weight = np.moveaxis(draws.remember(("belief", estimate), lambda new: _members(new, estimate)), 0, -1)
+    a, b, log_weight = np.moveaxis(draws.remember((belief, estimate), lambda new: _members(new, estimate)), 0, -1)
     return ParameterMixture(TruncatedNormal.from_natural(a, b), log_weight)
 
 
@@ -58,7 +58,7 @@ def misses(draws: Draws, score_min: float, estimate: str) -> Misses:
         found = belief(new, estimate)
         return np.moveaxis(np.stack([found.members.log_below(score_min), found.log_weight]), -1, 0)
 
-    return Misses(*np.moveaxis(draws.remember(("misses", score_min, estimate), compute), 0, -1))
+    return Misses(*np.moveaxis(draws.remember((misses, score_min, estimate), compute), 0, -1))
 
 
 def require_estimate(estimate: str) -> None:
@@ -96,7 +96,7 @@ def expected_gain(draws: Draws, estimate: str, calibration: str) -> Float[Floats
     Raises:
         InputError: There is no calibration in the file.
     """
-    return draws.remember(("gain", estimate, calibration), lambda new: _gain(new, estimate, calibration))
+    return draws.remember((expected_gain, estimate, calibration), lambda new: _gain(new, estimate, calibration))
 
 
 @lru_cache(maxsize=8)

@@ -32,11 +32,11 @@ class Esc(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to the end of a window, and stops where all of it agrees."""
-        full = (draws.count > 0) & (draws.count % self.window == 0)
-        start = np.maximum(draws.count - self.window, 0)
-        column = np.minimum(start[:, None] + np.arange(self.window), draws.answers.shape[1] - 1)
-        last = np.take_along_axis(draws.answers, column, -1)
-        agree = full & (last == last[:, :1]).all(-1) & (last[:, 0] >= 0)
+        full = draws.count % self.window == 0
+        column = np.maximum(draws.count[:, None] - 1 - np.arange(self.window), 0)
+        last = draws.answers[np.arange(len(column))[:, None], column]
+        lowest, highest = last.min(1), last.max(1)
+        agree = full & (lowest == highest) & (lowest >= 0)
         spent = draws.count >= self.max_samples
         reason = np.select([agree, spent], [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
         total = np.minimum((draws.count // self.window + 1) * self.window, self.max_samples)

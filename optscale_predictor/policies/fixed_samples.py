@@ -30,7 +30,7 @@ class FixedSamples(Policy):
         """Goes on to N, and stops there with ``budget``."""
         total = np.full_like(draws.count, self.max_samples)
         reason = np.where(draws.count >= total, StopReason.BUDGET.value, CONTINUE)
-        return Decision(total, reason, total.astype(np.float64))
+        return Decision(total, reason, np.asarray(total, np.float64))
 
 
 @dataclass(frozen=True)

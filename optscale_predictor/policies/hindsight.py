@@ -43,9 +43,9 @@ class Clairvoyant(Policy):
         if draws.hindsight is None:
             raise InputError("policy 'clairvoyant' can only be replayed: nobody knows live samples beforehand")
         reached = draws.hindsight[:, : self.max_samples] >= self.score_min
-        total = np.where(reached.any(-1), reached.argmax(-1) + 1, 1)
-        ended = np.where(reached.any(-1), StopReason.REACHED.value, StopReason.UNREACHABLE.value)
-        return Decision(total, np.where(draws.count >= total, ended, CONTINUE), total.astype(np.float64))
+        total = reached.argmax(1) + 1  # where none reaches it, that of the first
+        ended = np.where(reached.any(1), StopReason.REACHED.value, StopReason.UNREACHABLE.value)
+        return Decision(total, np.where(draws.count >= total, ended, CONTINUE), np.asarray(total, np.float64))
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Oracle(Policy):
         conditions = [
             (draws.best_score() >= self.score_min, StopReason.REACHED),
             (draws.count >= self.max_samples, StopReason.BUDGET),
-            ((draws.count > 0) & (draws.count >= needed), StopReason.CONFIDENT),
+            (draws.count >= needed, StopReason.CONFIDENT),
             ((draws.count > 0) & (hope < self.floor), StopReason.UNREACHABLE),
         ]
         reason = np.select([met for met, _ in conditions], [reason.value for _, reason in conditions], CONTINUE)

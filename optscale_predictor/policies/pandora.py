@@ -60,18 +60,18 @@ class Pandora(Policy):
         """Draws ``min_samples``, then goes on one sample at a time."""
         first = min(self.min_samples, self.max_samples)
         stop = np.zeros(draws.count.shape, np.bool_)
-        ready = np.flatnonzero((draws.count >= self.min_samples) & (draws.count < self.max_samples))
+        spent = draws.count >= self.max_samples
+        ready = np.flatnonzero(~spent & (draws.count >= self.min_samples))
         if ready.size:
             stop[ready] = self._best_is_enough(draws.take(ready))
-        spent = draws.count >= self.max_samples
         reason = np.select([spent, stop], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
     def _best_is_enough(self, draws: Draws) -> Bools:
-        worth = np.sort(_odds(draws.scores), -1)  # NaN last
+        worth = np.sort(_odds(draws.scores))  # NaN last
         median, spread = _upper_half(worth, draws.count)
         width = np.sqrt(np.log(draws.count) * np.log(1 / self.delta) / draws.count)
-        maximum = median + np.log(max(self.max_samples / 3, 1.0)) * spread * np.maximum(1 - width, 0.0)
+        maximum = median + np.log(self.max_samples / 3) * spread * np.maximum(1 - width, 0.0)
         best = _odds(draws.best_score())
         # The best exceeds the fair cap where what lies above it is worth no more than the cost.
         return np.asarray(_excess(median, spread * (1 + width), maximum, best) <= self.cost)
@@ -87,8 +87,8 @@ def _upper_half(worth: Floats, count: Ints) -> tuple[Floats, Floats]:
     start = count // 2
     column = np.arange(worth.shape[1])
     upper = (column >= start[:, None]) & (column < count[:, None])
-    median = np.take_along_axis(worth, start[:, None], -1)[:, 0]
-    mean = np.where(upper, worth, 0.0).sum(-1) / upper.sum(-1) - median
+    median = worth[np.arange(len(worth)), start]
+    mean = np.where(upper, worth, 0.0).sum(1) / upper.sum(1) - median
     return median, np.maximum(mean, _LEAST_SPREAD)
 
 
@@ -96,5 +96,5 @@ def _excess(median: Floats, spread: Floats, maximum: Floats, best: Floats) -> Fl
     """E[(v - v_best)+] for a shifted exponential worth, [questions]."""
     worth = median[:, None] + spread[:, None] * _QUANTILES
     rate = np.minimum(worth / (worth + maximum[:, None]), 0.5)
-    own = np.minimum(best / (best + maximum), 0.5)
+    own = best / (best + maximum)
     return np.asarray(np.maximum(rate - own[:, None], 0.0) @ _WEIGHTS)

@@ -67,7 +67,7 @@ class PublishedRule(Policy):
             estimate = self._samples_needed(draws, peek if self.form == "jump" else None)
             needed = np.where(seen, estimate, np.inf)
         jump = np.minimum(needed, self.max_samples).astype(np.int64)
-        total = np.where(seen, jump if self.form == "jump" else draws.count + 1, peek)
+        total = np.where(seen, jump if self.form == "jump" else draws.count, peek)
         return decide_by_need(draws, total, needed, self.max_samples)
 
 
@@ -80,13 +80,13 @@ class _TruncatedNormalRule(PublishedRule):
         """The estimate from scores [questions, samples]."""
 
     def _samples_needed(self, draws: Draws, looked_at: int | None) -> Floats:
-        a, b = draws.remember(("fit", self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
+        a, b = draws.remember((self.name, looked_at), lambda new: self._parameters(new, looked_at)).T
         return num_samples(TruncatedNormal.from_natural(a, b), self.score_min, self.alpha)
 
     def _parameters(self, draws: Draws, looked_at: int | None) -> Floats:
         """Natural parameters of the estimate, [questions, 2], from the first ``looked_at`` scores or from all."""
         fit = self._fit(draws.scores[:, :looked_at], draws)
-        return np.stack([fit.a, fit.b], -1)
+        return np.column_stack([fit.a, fit.b])
 
 
 @dataclass(frozen=True)

@@ -46,24 +46,25 @@ def select(rule: str, draws: Draws) -> Int[Ints, " questions"]:
     if rule != "best_score":
         weight = np.where(drawn, 1.0 if rule == "majority" else draws.scores, 0.0)
         votes = np.where(drawn & (draws.answers >= 0), _votes(weight, draws.answers), -np.inf)
-        winning = (votes == votes.max(-1, keepdims=True)) & (votes >= 0)
+        winning = (votes == votes.max(1, keepdims=True)) & (votes >= 0)
         candidates = _where_any(winning, candidates)
-    return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), -1))
+    return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), 1))
 
 
 def _where_any(preferred: Bools, otherwise: Bools) -> Bools:
     """``preferred`` in the rows that have any, else ``otherwise``."""
-    return np.where(preferred.any(-1, keepdims=True), preferred, otherwise)
+    return np.where(preferred.any(1, keepdims=True), preferred, otherwise)
 
 
 def _votes(weight: Floats, answers: Ints) -> Floats:
     """The total weight of the answer that each sample gives, [questions, samples]."""
-    order = np.argsort(answers, -1, kind="stable")
-    sorted_answers = np.take_along_axis(answers, order, -1)
+    order = np.argsort(answers, kind="stable")
+    row = np.arange(len(answers))[:, None]
+    sorted_answers = answers[row, order]
     starts = np.ones(answers.shape, np.bool_)
     starts[:, 1:] = sorted_answers[:, 1:] != sorted_answers[:, :-1]
-    group = np.cumsum(starts.ravel()) - 1
-    totals = np.bincount(group, np.take_along_axis(weight, order, -1).ravel())
+    group = np.cumsum(starts)  # through all rows, from 1
+    totals = np.bincount(group, weight[row, order].ravel())
     votes = np.empty(weight.shape)
-    np.put_along_axis(votes, order, totals[group].reshape(weight.shape), -1)
+    votes[row, order] = totals[group].reshape(weight.shape)
     return votes

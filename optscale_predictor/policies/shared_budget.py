@@ -54,18 +54,18 @@ class SharedBudget(Policy):
         """Gives the next sample to the questions that gain most per token, while the budget lasts."""
         nothing = np.full(draws.count.shape, np.nan)
         if not draws.count.all():
-            return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, CONTINUE, "U16"), nothing)
+            return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, CONTINUE), nothing)
         chosen = self._affordable(draws)
         reason = CONTINUE if chosen.size else StopReason.BUDGET.value
         total = draws.count.copy()
         total[chosen] += 1
-        return Decision(total, np.full(draws.count.shape, reason, "U16"), nothing)
+        return Decision(total, np.full(draws.count.shape, reason), nothing)
 
     def _affordable(self, draws: Draws) -> Ints:
         """The questions whose next sample adds most per token, as many as the round and the budget allow."""
         cost = draws.mean_tokens()
-        per_token = expected_gain(draws, self.estimate, self.calibration) / np.maximum(cost, 1.0)
-        per_token[draws.count >= self.max_samples] = 0.0
+        gain = np.where(draws.count < self.max_samples, expected_gain(draws, self.estimate, self.calibration), 0.0)
+        per_token = gain / np.maximum(cost, 1.0)
         order = np.argsort(-per_token, kind="stable")[: max(int(self.share * len(cost)), 1)]
         order = order[per_token[order] > 0]
         left = self.tokens * len(cost) - float(np.nansum(draws.tokens))
