@@ -1,7 +1,9 @@
 """What a report's runs are: parts put together, names that do not give places away, and how it was measured."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from parsed_page import Page
 from recorded_runs import OURS, REFERENCE, VOTES, record_run, split_run, sums_pool
@@ -48,6 +50,21 @@ def test_parts_of_a_run_are_the_run(whole, parts):
     assert (run.facts.seconds, run.facts.samples) == (20.0, 40 * 8)
     assert run.facts.tokens == read_record(whole).facts.tokens
     assert "40 questions" in render_page(merged, "Sums")
+
+
+def test_intervals_do_not_depend_on_the_order_in_which_answers_came(whole):
+    run = read_record(whole)
+    order = np.random.default_rng(0).permutation(40)
+    mixed = {policy: cases.take(order) for policy, cases in run.cases.items()}
+    one, other = compare([run]), compare([replace(run, cases=mixed, shown=mixed)])
+    assert other.questions == one.questions and len(other.results) == 3
+    for mine, its in zip(other.results, one.results, strict=True):
+        for metric in ("correct", "samples", "tokens", "score"):
+            assert mine.means[metric].estimate == its.means[metric].estimate
+        for name in ("difference", "samples", "tokens"):
+            mine_saved, its_saved = other.reference_saving(mine), one.reference_saving(its)
+            assert getattr(mine_saved, name).estimate == getattr(its_saved, name).estimate
+        assert other.equal_best_of_k(mine).number.estimate == one.equal_best_of_k(its).number.estimate
 
 
 def test_parts_stand_beside_other_runs(parts, tmp_path, pool):

@@ -104,7 +104,7 @@ class Comparison:
 
     Attributes:
         runs: As given, parts of one run put together.
-        questions: Ids of the questions compared.
+        questions: Ids of the questions compared, sorted.
         left_out: Questions that some run has and that are not compared.
         quality: What policies are compared by: ``correct``, or ``score`` where no gold answers are known.
         results: One a policy and predictor; the first is the primary one.
@@ -230,8 +230,8 @@ def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
     if quality == "score" and any(np.isnan(cases.score).any() for cases in every):
         raise InputError("neither gold answers nor scores are known: there is nothing to compare policies by")
     kept = common - unknown if quality == "correct" else common
-    # In the order of the first run, so that a report does not depend on how sets are laid out.
-    ordered = list(dict.fromkeys(one for one in every[0].question.tolist() if one in kept))
+    # Sorted, so that what is resampled depends on the outcomes and not on the order in which answers came.
+    ordered = sorted(kept)
     return ordered, quality, len(set.union(*sets)) - len(ordered)
 
 
