@@ -173,3 +173,57 @@ def test_a_round_is_the_same_in_every_run(orders, waits):
         return found
 
     assert asyncio.run(run()) == [(number, rank) for number in range(2) for rank in range(6)]
+
+
+def test_a_barrier_that_stands_idle_opens_by_itself():
+    """Again and again, although one question is under way that never comes to it."""
+
+    async def run():
+        rounds = Rounds()
+        barrier, patient, passed = rounds.barrier(0.0), rounds.barrier(), []
+
+        async def one(rank, of):
+            with rounds.under_way():
+                for _ in range(3):
+                    async with of.round(rank):
+                        passed.append(rank)
+
+        with rounds.under_way():
+            never = asyncio.create_task(one(7, patient))
+            async with asyncio.timeout(60):
+                await one(1, barrier)
+            assert passed == [1, 1, 1] and not never.done()
+        async with asyncio.timeout(60):
+            await never
+
+    asyncio.run(run())
+
+
+def test_no_barrier_opens_by_itself_while_a_round_is_under_way():
+    """Neither where one comes during the round, nor where the time of one who came before it is over then."""
+
+    async def run():
+        rounds, passed, ends = Rounds(), [], asyncio.Event()
+        barrier = rounds.barrier(0.01)
+
+        async def one(rank):
+            with rounds.under_way():
+                async with barrier.round(rank):
+                    passed.append(rank)
+                    await ends.wait()
+
+        with rounds.under_way():
+            first = asyncio.create_task(one(1))
+            await asyncio.sleep(0)  # it waits, and its time runs
+        while not passed:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(one(2))
+        with rounds.under_way():
+            await asyncio.sleep(0.05)
+            assert passed == [1]
+            ends.set()
+            async with asyncio.timeout(60):
+                await asyncio.gather(first, second)
+        assert passed == [1, 2]
+
+    asyncio.run(run())

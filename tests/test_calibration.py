@@ -1,5 +1,7 @@
 """Calibration and reliability against scikit-learn and SciPy."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +15,15 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.score_charts import draw_reliability
 from optscale_predictor.policies import parse_policy
-from optscale_predictor.stats.calibration import Calibration, fit_isotonic, fit_platt, platt_parameters
-from optscale_predictor.stats.reliability import reliability, wilson
+from optscale_predictor.stats.calibration import (
+    Calibration,
+    fit_isotonic,
+    fit_logistic,
+    fit_platt,
+    platt_parameters,
+)
+from optscale_predictor.stats.calibration import labelled as known_samples
+from optscale_predictor.stats.reliability import equal_count_bins, reliability, wilson
 
 
 def labelled(seed=0, size=600):
@@ -179,3 +188,161 @@ def test_bins_hold_about_as_many_samples_each():
     found = reliability(np.random.default_rng(0).permutation(predicted), np.ones(95))
     assert len(found.count) == 10 and set(found.count) <= {9, 10}
     assert np.all(np.diff(found.predicted) > 0)
+
+
+def test_bins_hold_neighbours_and_equal_values_in_the_order_given():
+    values = np.random.default_rng(0).integers(0, 12, 500) / 10
+    found = np.concatenate(equal_count_bins(values, 10))
+    assert found.tolist() == sorted(range(500), key=lambda index: values[index])  # Python's sort is stable
+
+
+ENDS = np.array([0.1, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores", "probabilities", "says"),
+    [
+        ("magic", ENDS, ENDS, "kind must be 'isotonic' or 'platt', got 'magic'"),
+        ("platt", ENDS, ENDS[:1], "as many probabilities as scores, one at least"),
+        ("platt", ENDS[None], ENDS[None], "as many probabilities as scores"),
+        ("platt", np.float64(0.5), np.float64(0.5), "as many probabilities as scores"),
+        ("platt", ENDS[:0], ENDS[:0], "as many probabilities as scores"),
+        ("platt", np.array([-0.01, 0.9]), ENDS, r"calibration scores must lie in \[0, 1\]"),
+        ("platt", np.array([0.1, 1.01]), ENDS, r"calibration scores must lie in \[0, 1\]"),
+        ("platt", ENDS, np.array([-0.01, 0.9]), r"calibration probabilities must lie in \[0, 1\]"),
+        ("platt", ENDS, np.array([0.1, 1.01]), r"calibration probabilities must lie in \[0, 1\]"),
+        ("platt", ENDS, np.array([0.1, np.nan]), r"calibration probabilities must lie in \[0, 1\]"),
+        ("platt", np.array([0.5, 0.5]), ENDS, "scores must increase, and probabilities never fall"),
+        ("platt", ENDS, ENDS[::-1], "scores must increase, and probabilities never fall"),
+    ],
+)
+def test_what_is_no_map_is_refused(kind, scores, probabilities, says):
+    Calibration("platt", np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+    Calibration("isotonic", ENDS, np.array([0.5, 0.5]))
+    with pytest.raises(InputError, match=says):
+        Calibration(kind, scores, probabilities)
+
+
+def test_a_target_of_accuracy_is_the_least_score_that_has_it():
+    """Between (0.2, 0.25) and (0.6, 0.75) the map rises by 1.25 a unit of score."""
+    calibration = Calibration("isotonic", np.array([0.2, 0.6, 0.8]), np.array([0.25, 0.75, 0.75]))
+    wanted = {0.0: 0.0, 0.25: 0.0, 0.5: 0.4, 0.35: 0.28, 0.75: 0.6, 0.7500001: np.inf, 1.0: np.inf}
+    assert {p: calibration.score_for(p) for p in wanted} == pytest.approx(wanted, rel=1e-12)
+    for probability in np.random.default_rng(0).uniform(0.25, 0.75, 300).tolist():
+        score = calibration.score_for(probability)
+        assert calibration(score) >= probability > calibration(score - 1e-12)
+    for outside in (-0.001, 1.001, np.nan):
+        with pytest.raises(InputError, match=rf"probability must lie in \[0, 1\], got {outside}"):
+            calibration.score_for(outside)
+    assert calibration([[0.0, 1.0]]).tolist() == [[0.25, 0.75]]
+
+
+def test_a_map_is_written_whole_as_json_with_its_folders(tmp_path):
+    calibration, path = fit_isotonic([0.2, 0.8], [0, 1]), tmp_path / "new" / "folder" / "map.json"
+    calibration.save(path)
+    calibration.save(str(path))  # again, over itself
+    assert list(path.parent.iterdir()) == [path] and path.read_text().endswith("}\n")
+    assert json.loads(path.read_text()) == {"kind": "isotonic", "scores": [0.2, 0.8], "probabilities": [0.0, 1.0]}
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "inside").touch()
+    with pytest.raises(InputError, match=r"calibration .*taken: Is a directory"):
+        calibration.save(tmp_path / "taken")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["new", "taken"]
+    with pytest.raises(InputError, match=r"calibration .*missing\.json: No such file"):
+        Calibration.load(tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", r"not a calibration file \(JSONDecodeError: "),
+        ("[]", r"not a calibration file \(TypeError: "),
+        ('{"kind": "platt"}', r"not a calibration file \(KeyError: 'scores'\)"),
+        ('{"kind": "platt", "scores": [0.5], "probabilities": ["x"]}', r"not a calibration file \(ValueError: "),
+        ('{"kind": "x", "scores": [0.5], "probabilities": [1]}', "map.json: calibration kind must be .* got 'x'$"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, text, says):
+    path = tmp_path / "map.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        Calibration.load(path)
+    path.write_text('{"kind": "platt", "scores": [0, 1], "probabilities": [0, 1]}')
+    assert Calibration.load(str(path))(0.25) == 0.25  # whole numbers too
+
+
+@pytest.mark.parametrize(
+    ("scores", "correct", "says"),
+    [
+        ([0.5, 0.6], [1], r"scores and correct must have one shape, got \(2,\) and \(1,\)"),
+        ([np.nan, 0.5], [1, np.nan], "no sample has both a score and a label"),
+        ([0.5, -0.2, 1.5], [1, 1, 0], r"scores must lie in \[0, 1\], got -0.2"),
+        ([0.5, 1.5], [1, 0], r"scores must lie in \[0, 1\], got 1.5"),
+        ([0.5, 0.5], [1, 2], r"correct must be 0 or 1 \(NaN = not known\)"),
+        ([0.5, 0.5], [-1, 0], "correct must be 0 or 1"),
+    ],
+)
+def test_samples_and_labels_that_do_not_fit_are_named(scores, correct, says):
+    with pytest.raises(InputError, match=says):
+        known_samples(scores, correct)
+    found = known_samples([[0.0, np.nan, 0.5], [1.0, 0.25, 0.75]], [[0, 1, 1], [1, np.nan, 0]])
+    assert [part.tolist() for part in found] == [[0, 0.5, 1, 0.75], [0, 1, 1, 0]]
+
+
+def test_an_isotonic_fit_keeps_the_ends_of_its_blocks_alone():
+    """Labels 0, then a block of two in three, then 1: two knots each, whatever lies between them."""
+    scores = [0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    found = fit_isotonic(scores, [0, 0, 0, 1, 1, 0, 1, 1, 1, 1])
+    assert found.kind == "isotonic" and found.scores.tolist() == [0.1, 0.2, 0.3, 0.5, 0.6, 0.9]
+    assert found.probabilities == pytest.approx([0, 0, 2 / 3, 2 / 3, 1, 1])
+    weighted = fit_isotonic([0.2] * 3 + [0.4], [1, 1, 1, 0])  # equal scores count as often as they occur
+    assert weighted.probabilities == pytest.approx([0.75, 0.75])
+
+
+def test_a_platt_fit_of_one_class_is_a_constant_near_it():
+    for label, count in ((0, 2), (1, 3)):
+        chance = (label * count + 1) / (count + 2)
+        found = fit_platt([0.2, 0.8, 0.9][:count], [label] * count)
+        assert found.kind == "platt" and found([0.0, 0.3, 1.0]) == pytest.approx([chance] * 3)
+        assert platt_parameters([0.2, 0.8, 0.9][:count], [label] * count) == pytest.approx((0, logit(chance)))
+
+
+def test_a_platt_map_is_its_curve_from_end_to_end():
+    scores, correct = labelled(3)
+    slope, intercept = platt_parameters(scores, correct)
+    found = fit_platt(scores, correct)
+    grid = np.concatenate(
+        [10.0 ** np.arange(-6, -1), np.linspace(0.01, 0.99, 400), 1 - 10.0 ** np.arange(-2, -7, -1.0)]
+    )
+    assert found(grid) == pytest.approx(expit(slope * logit(grid) + intercept), abs=2e-4)
+    ends = expit(slope * np.array([-1, 1]) * logit(1 - 1e-6) + intercept)
+    assert found([0.0, 1.0]) == pytest.approx(ends, abs=1e-9) and found.scores[[0, -1]].tolist() == [0, 1]
+
+
+def test_a_score_that_tells_wrong_from_right_upside_down_has_no_slope():
+    scores, correct = labelled(4)
+    slope, intercept = platt_parameters(scores, 1 - correct)
+    positives = (1 - correct).sum()
+    high, low = (positives + 1) / (positives + 2), 1 / (len(scores) - positives + 2)
+    mean = (positives * high + (len(scores) - positives) * low) / len(scores)
+    assert (slope, intercept) == pytest.approx((0, logit(mean)), abs=1e-6)
+    assert fit_platt(scores, 1 - correct)([0.1, 0.9]) == pytest.approx([mean, mean])
+
+
+@pytest.mark.parametrize(("ridge", "start"), [(0.0, None), (0.05, None), (0.05, (0.0, 3.0, 0.5))])
+def test_logistic_regression_is_that_of_an_optimiser_without_gradients(ridge, start):
+    """Three features, the last of which speaks against what it should speak for, so that its slope is 0."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(0, 1, (300, 3))
+    target = expit(0.4 + features @ [1.5, 0.6, -1.0])
+
+    def cost(point):
+        chance = expit(point[0] + features[:, :2] @ point[1:])
+        entropy = -(target * np.log(chance) + (1 - target) * np.log(1 - chance)).mean()
+        return entropy + ridge * (point[1:] ** 2).sum()
+
+    wanted = minimize(cost, (0.0, 1.0, 1.0), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13}).x
+    intercept, slopes = fit_logistic(features, target, ridge, start)
+    assert [intercept, *slopes] == pytest.approx([*wanted, 0.0], abs=1e-5)
+    if not ridge:
+        assert fit_logistic(features, target) == (intercept, slopes)

@@ -116,6 +116,8 @@ def test_no_score_has_no_evidence():
     none = ScoreStatistics.from_scores([[np.nan, np.nan], [0.4, np.nan]])
     found = evidence_gradient(Prior(0.9, 0.1, 3.0), none)
     assert [float(part[0]) for part in found] == [0, 0, 0, 0]
+    value = log_evidence(Prior(0.9, 0.1, 3.0), none)
+    assert value[0] == 0 and value == pytest.approx(found.log_evidence, rel=1e-12)
     assert np.all(np.array([part[1] for part in found]) != 0)
 
 
@@ -169,3 +171,17 @@ def test_evidence_and_gradient_are_always_finite(mu, share, strength, count, mea
 def test_a_prior_for_another_number_of_questions_is_refused():
     with pytest.raises(InputError, match="prior has 3 questions, expected 1 or 2"):
         log_evidence(Prior([0.5, 0.5, 0.5], 0.1, 1.0), ScoreStatistics.from_scores([[0.1], [0.2]]))
+
+
+def test_a_strength_below_one_is_held_at_one():
+    """The evidence is that of a strength of 1, where it does not move; from 1 on it does."""
+    seen = ScoreStatistics.from_scores([[0.3, 0.6, 0.55]] * 4)
+    strengths = np.array([0.0, 0.5, 1.0, 1.0 + 1e-6])
+    found = evidence_gradient(Prior(0.9, 0.1, strengths), seen)
+    assert found.by_strength[:2].tolist() == [0, 0] and np.all(found.by_strength[2:] != 0)
+    for part in (found.log_evidence, found.by_mean, found.by_std):
+        assert part == pytest.approx(np.full(4, part[2]), rel=1e-4) and len(set(part[:3])) == 1
+    slope = np.diff(
+        log_evidence(Prior(0.9, 0.1, np.array([1.0, 1.001])), ScoreStatistics.from_scores([[0.3, 0.6, 0.55]] * 2))
+    )
+    assert found.by_strength[2] == pytest.approx(float(slope[0]) / 0.001, rel=1e-3)

@@ -274,3 +274,13 @@ def test_questions_that_a_writer_replaces_meanwhile_are_looked_at_twice(looks, t
         with pytest.raises(InputError, match="damaged"):
             read_pool_questions(tmp_path)
     assert not left
+
+
+@pytest.mark.parametrize("torn", [b"X", b" ", b"\t"])
+def test_what_was_begun_behind_the_last_line_is_taken_back_alone(tmp_path, torn):
+    (tmp_path / ONE).write_bytes(b"old")
+    written(tmp_path, OTHER, OLD)
+    before = content(tmp_path)
+    (tmp_path / JOURNAL_FILE).write_bytes(before + torn)
+    recover(tmp_path)
+    assert content(tmp_path) == before

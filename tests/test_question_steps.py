@@ -305,8 +305,11 @@ def test_a_budget_sets_aside_waits_and_refuses():
         budget.tokens += 40
         assert await waiting
         assert not await budget.reserve(51)  # 50 are spent and 50 set aside: they cannot leave enough
+        waiting = asyncio.ensure_future(budget.reserve(50))
+        await asyncio.sleep(0)
+        assert not waiting.done()  # 50 are just as many as there may be once those set aside are given back
         budget.release(50)
-        assert await budget.reserve(50) and not await TokenBudget(10).reserve(11)
+        assert await waiting and not await TokenBudget(10).reserve(11)
         free = TokenBudget()
         assert await free.reserve(10**12)
         free.release(5)
@@ -322,6 +325,7 @@ class Engine:
         self.most = self.now = 0
 
     async def draw(self, request, sampling):
+        assert sampling is SAMPLING
         self.order.append(request.question_id)
         self.now += 1
         self.most = max(self.most, self.now)
@@ -342,7 +346,7 @@ def asked(name, drawn, number=1):
 
 
 @pytest.mark.parametrize(
-    ("known", "order"), [(False, ["first", "a", "b", "c", "d"]), (True, ["first", "c", "a", "d", "b"])]
+    ("known", "order"), [(False, ["first", "a", "b", "c", "d", "e"]), (True, ["first", "c", "a", "d", "b", "e"])]
 )
 def test_who_goes_first_at_a_busy_engine(known, order):
     """In order of asking; of a known batch whoever has nothing yet, and then who has drawn most."""
@@ -350,9 +354,9 @@ def test_who_goes_first_at_a_busy_engine(known, order):
     async def main():
         engine = Engine()
         drawer = SampleDrawer(engine, TokenBudget(), Rounds().barrier(), known)
-        calls = [("first", 0, 0), ("a", 0, 2), ("d", 9, 5), ("b", 4, 3), ("c", 0, 4)]
+        calls = [("first", 0, 0), ("a", 0, 2), ("d", 9, 5), ("b", 4, 3), ("c", 0, 4), ("e", 1, 6)]
         if known:
-            calls = [("first", 0, 0), ("a", 0, 2), ("d", 9, 5), ("b", 4, 3), ("c", 0, 1)]
+            calls = [("first", 0, 0), ("a", 0, 2), ("d", 9, 5), ("b", 4, 3), ("c", 0, 1), ("e", 1, 0)]
         await asyncio.gather(*(drawer.draw(asked(name, drawn), SAMPLING, rank) for name, drawn, rank in calls))
         return engine
 
@@ -363,7 +367,7 @@ def test_who_goes_first_at_a_busy_engine(known, order):
 def test_what_is_drawn_is_counted_and_what_fails_gives_its_tokens_back():
     async def main():
         engine, budget = Engine(at_once=2), TokenBudget(150)
-        drawer = SampleDrawer(engine, budget, Rounds().barrier())
+        drawer = SampleDrawer(engine, budget, Rounds().barrier(), False)
         assert len(await drawer.draw(asked("q", 0, 3), SAMPLING, 0)) == 3
         assert (budget.samples, budget.tokens, budget.cancelled_samples) == (3, 30, 0)
         assert await drawer.draw(asked("q", 3, 3), SAMPLING, 0) is None  # 30 + 3 * 50 are more than 150
@@ -372,14 +376,16 @@ def test_what_is_drawn_is_counted_and_what_fails_gives_its_tokens_back():
             await drawer.draw(asked("q", 3, 2), SAMPLING, 0)
         assert (budget.samples, budget.tokens, budget.cancelled_samples) == (3, 30, 0)
         engine.error = None
-        drawing = asyncio.ensure_future(drawer.draw(asked("q", 3, 2), SAMPLING, 0))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        drawing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await drawing
-        assert budget.cancelled_samples == 2
-        assert len(await drawer.draw(asked("q", 3, 2), SAMPLING, 0)) == 2 and budget.tokens == 50
+        for cancelled in (2, 4):
+            drawing = asyncio.ensure_future(drawer.draw(asked("q", 3, 2), SAMPLING, 0))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            drawing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await drawing
+            assert budget.cancelled_samples == cancelled
+        assert len(await drawer.draw(asked("q", 3, 2), SAMPLING, 0)) == 2
+        assert (budget.samples, budget.tokens, budget.cancelled_samples) == (5, 50, 4)
 
     asyncio.run(main())
 
@@ -387,7 +393,7 @@ def test_what_is_drawn_is_counted_and_what_fails_gives_its_tokens_back():
 def test_an_engine_that_works_in_rounds_is_asked_when_all_wait():
     async def main():
         engine, rounds = Engine(at_once=9, in_rounds=True), Rounds()
-        drawer = SampleDrawer(engine, TokenBudget(), rounds.barrier())
+        drawer = SampleDrawer(engine, TokenBudget(), rounds.barrier(), False)
 
         async def one(name, rank, turns):
             with rounds.under_way():

@@ -11,7 +11,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import PrefixMemo, parse_policy
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replays.recorded_samples import RecordedSamples, usable_rows
+from optscale_predictor.replays.recorded_samples import RecordedSamples, scored_rows, usable_rows
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.bootstrap import Estimate
@@ -126,6 +126,7 @@ def test_orders_differ_and_a_seed_says_which():
     known = RecordedSamples(SCORES, lambda: ANSWERS, TOKENS, np.nan_to_num(CORRECT))
     first, again, other = (replay(entry, known, num_orders=3, seed=seed)[0] for seed in (0, 0, 1))
     assert repr(first) == repr(again) != repr(other)
+    assert repr(replay(entry, known)) == repr(replay(entry, known, num_orders=20, seed=0))
     many = replay(entry, known, num_orders=4000)[0]
     assert many.score.mean == pytest.approx(SCORES.mean(), abs=0.02)
     assert many.tokens.mean == pytest.approx(TOKENS.mean(), rel=0.05)
@@ -172,6 +173,8 @@ def test_a_row_is_written_as_numbers_by_name():
 def test_a_pool_is_read_as_it_lies(tmp_path):
     pool = graded_pool(tmp_path / "pool", questions=5, depth=6, untidy=True)
     rows, recorded = pool.read().to_pylist(), RecordedSamples.from_pool(pool)
+    read = set(scored_rows(pool, ["answer"]).column_names)
+    assert {"score", "answer", "question_id"} <= read and "text" not in read  # texts are long, and are not looked at
     assert (recorded.num_questions, recorded.depth) == (5, 6)
     for number, question in enumerate(pool.questions):
         own = [row for row in rows if row["question_id"] == question.id]
@@ -188,7 +191,8 @@ def test_a_pool_is_read_as_it_lies(tmp_path):
 
 def test_what_may_be_returned_ended_or_has_an_answer():
     rows = pa.table({"answer": ["7", None, None, "7"], "finish_reason": ["length", "length", "stop", "stop"]})
-    assert usable_rows(rows).tolist() == [True, False, True, True] and usable_rows(rows).dtype == np.bool_
+    assert usable_rows(rows).tolist() == [True, False, True, True]
+    assert usable_rows(rows).dtype == usable_rows(rows.slice(0, 0)).dtype == np.bool_
 
 
 def test_pools_of_one_sample_of_unknown_answers_and_of_questions_without_any(tmp_path):

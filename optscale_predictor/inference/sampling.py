@@ -56,9 +56,7 @@ class SampleDrawer:
             that were asked first go first.
     """
 
-    def __init__(
-        self, session: DrawSession, budget: TokenBudget, barrier: RoundBarrier, known_batch: bool = False
-    ) -> None:
+    def __init__(self, session: DrawSession, budget: TokenBudget, barrier: RoundBarrier, known_batch: bool) -> None:
         self._session, self._budget, self._barrier, self._known_batch = session, budget, barrier, known_batch
         self._slots = PrioritySemaphore(session.at_once)
 

@@ -137,7 +137,7 @@ def _recover_last_line(folder: Path, path: Path) -> None:
     """Completes and commits the last line where its file is in place; else takes it back."""
     content = path.read_bytes()
     start = content.rstrip(b"\n").rfind(b"\n") + 1
-    whole, last = content.endswith(b"\n"), _parse(content[start:].rstrip(b"\n"))
+    whole, last = content.endswith(b"\n"), _parse(content[start:])
     if last is not None:
         found, entry = Journal(folder).find(last.file)
         # A file that is neither the new nor the old one was damaged later: that is for `validate` to say.

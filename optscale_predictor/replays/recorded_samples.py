@@ -79,8 +79,9 @@ class RecordedSamples:
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         index = starts[:, None] + np.arange(depth)
         scores = rows["score"].to_numpy()[index]
-        answers = np.array(rows["answer"].to_pylist(), object)[index].tolist()
-        tokens = rows["num_tokens"].to_numpy().astype(np.float64)[index]
+        spelled = rows["answer"].to_pylist()
+        answers = [[spelled[number] for number in row] for row in index.tolist()]
+        tokens = np.asarray(rows["num_tokens"].to_numpy(), np.float64)[index]
         correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[index]
         return cls(scores, lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[index])
 
@@ -128,5 +129,4 @@ def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
 
 def usable_rows(rows: pa.Table) -> Bool[Bools, " rows"]:
     """Which of a pool's rows may be returned, by their columns ``answer`` and ``finish_reason``."""
-    pairs = zip(rows["answer"].to_pylist(), rows["finish_reason"].to_pylist(), strict=True)
-    return np.array([is_usable(answer, finish_reason) for answer, finish_reason in pairs], np.bool_)
+    return np.array(list(map(is_usable, rows["answer"].to_pylist(), rows["finish_reason"].to_pylist())), np.bool_)

@@ -73,7 +73,7 @@ class Calibration:
             raise InputError(f"probability must lie in [0, 1], got {probability}")
         high = int(np.searchsorted(self.probabilities, probability))
         if high == len(self.scores):
-            return float("inf")
+            return np.inf
         if high == 0:
             return 0.0
         (below, above), (left, right) = self.probabilities[high - 1 : high + 1], self.scores[high - 1 : high + 1]
@@ -232,7 +232,7 @@ def fit_logistic(
     def gradient(point: Floats) -> Floats:
         residual = expit(features @ point[:-1] + point[-1]) - target
         slopes = [
-            float((residual * column).mean()) + 2 * ridge * at for column, at in zip(features.T, point, strict=False)
+            float((residual * column).mean()) + 2 * ridge * point[index] for index, column in enumerate(features.T)
         ]
         return np.array([*slopes, float(residual.mean())])
 

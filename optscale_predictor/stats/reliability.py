@@ -71,7 +71,7 @@ def reliability(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) ->
 def equal_count_bins(values: Float[Floats, " values"], bins: int) -> list[Int[Ints, " members"]]:
     """Indices of neighbouring values, about as many in each bin, in rising order.
 
-    A bin ends where the value changes: equal values belong together, whatever their order.
+    A bin ends where the value changes: equal values belong together, in the order given.
 
     Args:
         values: Finite numbers, one at least.
@@ -100,6 +100,6 @@ def _auc(predicted: Floats, truth: Floats) -> float:
     positives = float(truth.sum())
     negatives = len(truth) - positives
     if not positives or not negatives:
-        return float("nan")
+        return np.nan
     ranks = rankdata(predicted)[truth == 1].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))

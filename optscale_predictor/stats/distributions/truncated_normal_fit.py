@@ -160,7 +160,7 @@ def standard_gradient(
         mean: Of each question's scores.
         variance: Likewise, the population variance.
     """
-    _, _, error = _newton_step(np.stack([fit.a, fit.b], -1), mean, variance)
+    _, _, error = _newton_step(np.stack([fit.a, fit.b], 1), mean, variance)
     return error
 
 
@@ -171,7 +171,7 @@ def _inside(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     """Natural parameters [questions, 2] with these moments; damped Newton, every step checked and halved if it errs."""
-    point = np.stack(_start(mean, variance), -1)
+    point = np.stack(_start(mean, variance), 1)
     step, decrement, error = _newton_step(point, mean, variance)
     active, caution = np.arange(mean.size), np.ones(mean.size)
     for _ in range(_ITERATIONS):
@@ -226,7 +226,7 @@ def _newton_step(point: Floats, mean: Floats, variance: Floats) -> tuple[Floats,
         slope, curvature = (r * u - q * w) / determinant, (w - q * u) / determinant
         decrement = np.sqrt(np.maximum(u * slope + w * curvature, 0.0))
         curvature_step = curvature / second
-        step = np.stack([slope / scale - 2 * centre * curvature_step, curvature_step], -1)
+        step = np.stack([slope / scale - 2 * centre * curvature_step, curvature_step], 1)
         error = np.maximum(np.abs(u), np.abs(w))
-    usable = np.isfinite(error) & np.isfinite(step).all(-1)
+    usable = np.isfinite(error) & np.isfinite(step).all(1)
     return step, decrement, np.where(usable, error, np.inf)
