@@ -16,6 +16,7 @@ from optscale_predictor.policies._registry import make_policy
 from optscale_predictor.policies.belief import VAGUE, belief, expected_gain, misses
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.calibration import Calibration
+from optscale_predictor.stats.distributions.family_choice import FAMILIES
 from optscale_predictor.stats.estimators import fit_map_gaussian, fit_posterior
 
 
@@ -206,6 +207,13 @@ def test_pandora_takes_scores_of_0_and_1_and_waits_for_its_first_samples():
     assert decided("pandora:min_samples=20,max_samples=8", drawn([])).total.tolist() == [8]
 
 
+def test_pandora_stops_at_once_where_its_bound_of_the_mean_is_0():
+    """The expected maximum is the median then, and the best of equal scores is as good, also of zeros."""
+    draws = drawn([0.0] * 5, [0.3] * 5, [1.0] * 5)
+    decision = decided("pandora:min_samples=5,max_samples=300,delta=0.001,cost=1e-9", draws)
+    assert decision.reason.tolist() == ["confident"] * 3
+
+
 def test_cost_aware_compares_the_gain_with_the_cost_of_this_question():
     """Of a known uniform the gain is (1 - best)^2 / 2; nothing is gained above a best of 1, not even for nothing."""
     known = Prior(0.5, np.sqrt(1 / 12), 1e9)
@@ -218,6 +226,13 @@ def test_cost_aware_compares_the_gain_with_the_cost_of_this_question():
     assert decided("cost_aware:price=1.2501", draws).reason[0] == "confident"
     free = decided("cost_aware:price=0", draws)
     assert free.reason.tolist() == [CONTINUE, CONTINUE, "confident", CONTINUE] and free.total.tolist() == [3, 2, 2, 1]
+
+
+def test_a_first_sample_is_drawn_even_where_nothing_can_be_gained(tmp_path):
+    """By a map that calls every answer wrong no sample is worth anything; but there is no answer without one."""
+    Calibration("isotonic", np.array([0.5]), np.array([0.0])).save(tmp_path / "map.json")
+    decision = decided(f"cost_aware:price=0,calibration={tmp_path / 'map.json'}", drawn([], [0.5]))
+    assert decision.reason.tolist() == [CONTINUE, "confident"]
 
 
 def test_a_gain_in_probability_is_the_integral_over_the_calibrations_steps(tmp_path):
@@ -328,6 +343,17 @@ def test_the_published_rules_decide_by_their_own_fit(name):
     assert decided(f"{name}:peek=9,max_samples=4", drawn([])).total.tolist() == [4]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_plug_in_needs_what_its_family_needs_of_each_target_though_they_share_a_memo(family):
+    rng = np.random.default_rng(4)
+    rows = [rng.beta(3, 2, count).tolist() for count in (3, 6)]
+    draws = replace(drawn(*rows), memo=PrefixMemo(2, 8), rows=np.arange(2))
+    for score_min, alpha in ((0.7, 0.9), (0.8, 0.9), (0.7, 0.6)):
+        needed = [num_samples(FAMILIES[family](np.array([row])), score_min, alpha)[0] for row in rows]
+        text = f"plug_in:family={family},score_min={score_min},alpha={alpha},max_samples=40"
+        assert decided(text, draws).needed == pytest.approx(needed)
+
+
 def test_enough_is_exactly_what_is_needed():
     draws = drawn(low(3), low(3), low(3), low(4))
     decision = decide_by_need(draws, np.array([9, 1, 3, 9]), np.array([3.0, 3.1, np.inf, np.inf]), 4)
@@ -360,6 +386,17 @@ def test_a_memo_computes_each_prefix_once():
     assert len(pairs) == len(set(pairs)) == 18 and asked[:3] == [([0, 2], [1, 5]), ([1], [0]), ([0, 1, 2], [2, 5, 1])]
     other = memo.lookup("other", np.array([1]), np.array([0]), lambda missing: np.array([7.0])[missing])
     assert other.tolist() == [7.0]
+
+
+def test_a_memo_that_grows_by_one_holds_less_than_twice_what_it_knows():
+    """Doubled, and only when full: so n values are copied about n times in all, and half the memory is used."""
+    memo, sizes = PrefixMemo(1, 200), set()
+    for count in range(200):
+        memo.lookup("key", np.array([0]), np.array([count]), lambda missing: np.ones(missing.size))
+        held = len(memo._values["key"])
+        assert count + 1 <= held < 2 * (count + 1)
+        sizes.add(held)
+    assert len(sizes) == 9
 
 
 def test_draws_of_some_questions_are_those_of_the_questions():

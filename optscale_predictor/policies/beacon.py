@@ -141,23 +141,23 @@ class Beacon(Policy):
         """Goes on one sample at a time while h_k(z) exceeds the standardised cost."""
         first = min(first_index(self.alpha0), self.max_samples)
         worth = np.ones(draws.count.shape, np.bool_)
-        ready = np.flatnonzero((draws.count >= first) & (draws.count < self.max_samples))
-        worth[ready] = self._worth_another(draws.take(ready))
         spent = draws.count >= self.max_samples
+        ready = np.flatnonzero(~spent & (draws.count >= first))
+        if ready.size:
+            worth[ready] = self._worth_another(draws.take(ready))
         reason = np.select([spent, ~worth], [StopReason.BUDGET.value, StopReason.CONFIDENT.value], CONTINUE)
         return Decision(np.maximum(draws.count + 1, first), reason, np.full(draws.count.shape, np.nan))
 
     def _worth_another(self, draws: Draws) -> Bools:
-        if not draws.count.size:
-            return np.zeros(0, np.bool_)
         location, scale = self.predictive(ScoreStatistics.from_scores(draws.scores))
         table = h_index(self.max_samples, self.nu0, self.alpha0)
+        # Equal scores under a prior that knows nothing have no scale: their cost is infinite, and they stop.
         with np.errstate(divide="ignore", invalid="ignore"):
-            best = np.clip((draws.best_score() - location) / scale, Z_GRID[0], Z_GRID[-1])
+            best = (draws.best_score() - location) / scale
             cost = self.cost / scale
-        index = np.zeros(len(best))
+        index = np.empty(len(best))
         for count in np.unique(draws.count):
-            rows = (draws.count == count) & (scale > 0)
+            rows = draws.count == count
             index[rows] = np.interp(best[rows], Z_GRID, table[count])
         return np.asarray(index > cost)
 

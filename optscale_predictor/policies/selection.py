@@ -44,8 +44,8 @@ def select(rule: str, draws: Draws) -> Int[Ints, " questions"]:
     drawn = ~np.isnan(draws.scores)
     candidates = _where_any(drawn & draws.usable, drawn)
     if rule != "best_score":
-        weight = np.where(drawn, 1.0 if rule == "majority" else draws.scores, 0.0)
-        votes = np.where(drawn & (draws.answers >= 0), _votes(weight, draws.answers), -np.inf)
+        weight = np.ones(draws.scores.shape) if rule == "majority" else draws.scores
+        votes = np.where(draws.answers >= 0, _votes(weight, draws.answers), -np.inf)
         winning = (votes == votes.max(1, keepdims=True)) & (votes >= 0)
         candidates = _where_any(winning, candidates)
     return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), 1))
