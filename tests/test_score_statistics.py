@@ -45,7 +45,17 @@ def test_scores_outside_are_named(scores):
     bad = bad[(bad < 0) | (bad > 1)][0]
     with pytest.raises(InputError, match=rf"scores must lie in \[0, 1\] \(NaN = not drawn\), got {bad}"):
         ScoreStatistics.from_scores(scores)
+    with pytest.raises(InputError, match=r"got 7\.0"):
+        ScoreStatistics.from_scores([0.0, 1.0, 7.0])
     assert three(ScoreStatistics.from_scores([0.0, 1.0])) == [2, 0.5, 0.25]
+
+
+def test_statistics_of_single_precision_are_doubles():
+    scores = np.array([[0.1, 0.7, 0.3]], np.float32)
+    found, wanted = ScoreStatistics.from_scores(scores), ScoreStatistics.from_scores(scores.astype(np.float64))
+    assert three(found) == three(wanted)
+    assert {part.dtype for part in vars(ScoreStatistics.from_scores([[0, 1]])).values()} == {np.dtype("f8")}
+    assert found.count.dtype == np.float64 and three(ScoreStatistics.from_scores([np.nan])) == [0, 0.5, 0]
 
 
 def statistics(count, mean, variance):

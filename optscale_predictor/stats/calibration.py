@@ -61,7 +61,7 @@ class Calibration:
 
     def __call__(self, scores: ArrayLike) -> Float[Floats, "..."]:
         """Probabilities of scores of any shape; NaN stays NaN."""
-        return np.asarray(np.interp(np.asarray(scores, np.float64), self.scores, self.probabilities))
+        return np.asarray(np.interp(np.asarray(scores), self.scores, self.probabilities))
 
     def score_for(self, probability: float) -> float:
         """The least score whose probability is at least this: a target stated as accuracy. inf where there is none.

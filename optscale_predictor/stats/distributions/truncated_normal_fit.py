@@ -47,10 +47,10 @@ class ScoreStatistics:
         """
         scores = np.asarray(scores, np.float64)
         drawn = ~np.isnan(scores)
-        if np.any(drawn & ~((scores >= 0) & (scores <= 1))):
-            bad = scores[drawn & ~((scores >= 0) & (scores <= 1))][0]
-            raise InputError(f"scores must lie in [0, 1] (NaN = not drawn), got {bad}")
-        count = drawn.sum(-1).astype(np.float64)
+        outside = drawn & ~((scores >= 0) & (scores <= 1))
+        if np.any(outside):
+            raise InputError(f"scores must lie in [0, 1] (NaN = not drawn), got {scores[outside][0]}")
+        count = np.asarray(drawn.sum(-1), np.float64)
         safe = np.maximum(count, 1.0)
         mean = np.where(count > 0, np.where(drawn, scores, 0.0).sum(-1) / safe, 0.5)
         variance = np.where(drawn, scores - mean[..., None], 0.0)
