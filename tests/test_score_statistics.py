@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.distributions import truncated_normal_fit
 from optscale_predictor.stats.distributions.truncated_normal_fit import (
     fit_moments,
     fit_statistics,
@@ -13,6 +14,7 @@ from optscale_predictor.stats.distributions.truncated_normal_fit import (
     standard_gradient,
 )
 from optscale_predictor.stats.estimators import ScoreStatistics
+from optscale_predictor.stats.quadrature import expectation
 
 score_lists = st.lists(st.floats(0, 1), max_size=9)
 
@@ -110,3 +112,53 @@ def test_fits_at_every_scale_and_place_have_their_moments(power):
     assert np.all(np.abs(fit.mean() - mean) <= 2e-9 * np.sqrt(variance) + 1e-14)
     assert fit.std() ** 2 == pytest.approx(variance, rel=1e-6)
     assert np.all(standard_gradient(fit, mean, variance) <= 1e-8)
+
+
+def moments_at(power, rng):
+    """Means near both ends and between them, and deviations about ten to this power."""
+    mean = np.concatenate([rng.uniform(0.01, 0.99, 300), 10.0 ** rng.uniform(-6, -1, 300)])
+    mean = np.concatenate([mean, 1 - mean[300:]])
+    greatest = mean * (1 - mean)
+    variance = np.minimum((10**power * rng.uniform(0.3, 3, 900)) ** 2, greatest * rng.uniform(0.1, 0.9999, 900))
+    return mean, np.clip(variance, 1e-12, 0.9999 * greatest)
+
+
+@pytest.mark.parametrize("power", [-6, -5, -4, -3, -2, -1, -0.5, 0])
+def test_a_fit_starts_close_and_takes_a_few_steps(power, monkeypatch):
+    """Within one deviation everywhere, and mostly within a hundredth: what makes thousands of fits quick."""
+    mean, variance = moments_at(power, np.random.default_rng(0))
+    start = np.stack(truncated_normal_fit._start(mean, variance), 1)
+    newton_step, points = truncated_normal_fit._newton_step, []
+
+    def counted(point, *moments):
+        points.append(len(point))
+        return newton_step(point, *moments)
+
+    monkeypatch.setattr(truncated_normal_fit, "_newton_step", counted)
+    _, decrement, error = newton_step(start, mean, variance)
+    assert decrement.max() < 0.7 and error.max() < 0.95 and np.median(decrement) < 0.01
+    mirrored = np.stack(truncated_normal_fit._start(1 - mean, variance), 1)
+    assert newton_step(mirrored, 1 - mean, variance)[1] == pytest.approx(decrement, abs=0.01)
+    fit_moments(mean, variance)
+    assert sum(points) < 3.5 * mean.size
+
+
+def test_a_newton_step_ends_where_the_quadratic_model_has_its_top():
+    """Against the natural parameters' own gradient and Hessian: step = Hessian^-1 gradient."""
+    a, b = np.array([0.0, 17.5, 3.0, -40.0, -8.0]), np.array([0.0, -12.5, 0.0, -2.0, 8.2])
+    mean, variance = np.array([0.45, 0.65, 0.7, 0.03, 0.5]), np.array([0.07, 0.03, 0.05, 0.0008, 0.1])
+    step, decrement, error = truncated_normal_fit._newton_step(np.stack([a, b], 1), mean, variance)
+    model = expectation(a, b)
+    centre, spread = model.mean, model.covariance[:, 0, 0]
+    second = variance + mean**2 - (spread + centre**2)
+    # The covariance is that of (x, (x - mean)^2): of (x, x^2) by x^2 = (x - m)^2 + 2 m x - m^2.
+    turn = np.stack([np.stack([np.ones(5), np.zeros(5)], -1), np.stack([2 * centre, np.ones(5)], -1)], -2)
+    hessian = turn @ model.covariance @ np.swapaxes(turn, -1, -2)
+    gradient = np.stack([mean - centre, second], -1)
+    wanted = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+    assert step == pytest.approx(wanted, rel=1e-6)
+    assert decrement == pytest.approx(np.sqrt((wanted * gradient).sum(-1)), rel=1e-6)
+    units = np.abs(mean - centre) / np.sqrt(spread), np.abs(variance + (mean - centre) ** 2 - spread) / spread
+    assert error == pytest.approx(np.maximum(*units), rel=1e-6)
+    _, _, lost = truncated_normal_fit._newton_step(np.array([[np.inf, 0.0], [0.0, np.nan]]), mean[:2], variance[:2])
+    assert np.isinf(lost).all()
