@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.estimators import ScoreStatistics, fit_map_gaussian, fit_moments
+from optscale_predictor.stats.estimators import posterior as posterior_module
 
 score_sets = st.lists(st.floats(0, 1), min_size=2, max_size=40)
 
@@ -121,3 +122,76 @@ def test_prior_distribution_has_the_prior_moments():
 def test_bad_input_is_named(call, says):
     with pytest.raises(InputError, match=says):
         call()
+
+
+def gaussian_map_cost(scores, prior, width):
+    """What the paper's MAP minimises, of one question's location and scale."""
+    drawn = np.array([score for score in scores if not np.isnan(score)])
+
+    def cost(point):
+        likelihood = TruncatedNormal(point[0], point[1]).log_prob(drawn).sum()
+        return -likelihood + ((point[0] - prior[0]) ** 2 + (point[1] - prior[1]) ** 2) / (2 * width**2)
+
+    return cost
+
+
+@pytest.mark.parametrize("width", [0.03, 0.1, 0.4])
+def test_gaussian_map_is_where_no_direction_goes_up(width):
+    """Of many questions at once, with a prior each and as few scores as none: the gradient is 0."""
+    rng = np.random.default_rng(7)
+    scores = np.where(rng.random((40, 8)) < 0.7, rng.beta(*rng.uniform(0.5, 4, (2, 40, 1)), (40, 8)), np.nan)
+    scores[0] = np.nan
+    mean = rng.uniform(0.1, 0.9, 40)
+    prior = Prior(mean, rng.uniform(0.1, 0.9, 40) * np.sqrt(mean * (1 - mean)), rng.uniform(0, 9, 40))
+    fit = fit_map_gaussian(scores, prior, width)
+    assert (fit.mu[0], fit.sigma[0]) == pytest.approx((mean[0], prior.std[0]), abs=1e-12)
+    for number in range(40):
+        cost = gaussian_map_cost(scores[number], (mean[number], prior.std[number]), width)
+        point = np.array([fit.mu[number], fit.sigma[number]])
+        slopes = [(cost(point + step) - cost(point - step)) / 2e-5 for step in 1e-5 * np.eye(2)]
+        assert slopes == pytest.approx([0, 0], abs=0.02)
+        assert cost(point) <= cost(np.array([mean[number], prior.std[number]])) + 1e-12
+    default = fit_map_gaussian(scores[3], prior.take([3]))
+    assert fit_map_gaussian(scores[3:4], prior.take([3]), 0.1).mu.tolist() == default.mu.tolist()
+
+
+def test_gaussian_map_of_equal_scores_stops_at_the_least_scale():
+    fit = fit_map_gaussian([[0.7] * 400, [np.nan] * 400], Prior(0.7, [0.01, 1e-5], 1.0))
+    assert fit.sigma.tolist() == [1e-3, 1e-3] and fit.mu == pytest.approx([0.7, 0.7], abs=1e-9)
+
+
+def test_gaussian_map_takes_a_few_steps(monkeypatch):
+    """Less than twenty mostly, and questions that have converged are not looked at again."""
+    scoring_step, questions = posterior_module._scoring_step, []
+
+    def counted(data, *rest):
+        questions.append(len(data.count))
+        return scoring_step(data, *rest)
+
+    monkeypatch.setattr(posterior_module, "_scoring_step", counted)
+    scores = np.random.default_rng(8).beta(4, 2, (200, 8))
+    fit_map_gaussian(scores, Prior(0.6, 0.2, 1.0))
+    assert questions[0] == 200 and sum(questions) < 22 * 200 and questions == sorted(questions, reverse=True)
+    assert questions[-1] < 5
+
+
+def test_a_step_is_halved_until_it_does_not_lower_the_objective():
+    """Each question's own: the first of 1, 1/2, 1/4 ... that does not; the point itself where none of ten does."""
+    data = ScoreStatistics.from_scores([[0.6, 0.7, 0.65]] * 4)
+    point = np.tile([0.5, 0.2], (4, 1))
+    centre, width = np.tile([0.6, 0.2], (4, 1)), 0.1
+    step = np.array([[0.05, -0.02], [1.9, 0.0], [-0.1, 0.0], [0.02, -5.0]])
+    value = posterior_module._objective(data, point, centre, width)
+    found, best = posterior_module._halve(data, point, value, step, centre, width)
+    for number in range(4):
+        only = ScoreStatistics(data.count[:1], data.mean[:1], data.variance[:1])
+        wanted = point[number]
+        for halving in range(10):
+            trial = point[number] + step[number] / 2**halving
+            trial[1] = max(trial[1], 1e-3)
+            if posterior_module._objective(only, trial[None], centre[:1], width)[0] >= value[number]:
+                wanted = trial
+                break
+        assert found[number] == pytest.approx(wanted, rel=1e-12)
+    assert best == pytest.approx(posterior_module._objective(data, found, centre, width), rel=1e-12)
+    assert np.all(best >= value) and found[2].tolist() == [0.5, 0.2]

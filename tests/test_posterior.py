@@ -9,7 +9,8 @@ from optscale_predictor import Prior, TruncatedNormal, fit_map, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.distributions import ScoreDistribution
-from optscale_predictor.stats.estimators import fit_posterior
+from optscale_predictor.stats.estimators import ScoreStatistics, fit_posterior
+from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
 from optscale_predictor.stats.estimators.posterior import believed_statistics
 from optscale_predictor.stats.quadrature import expectation
 
@@ -89,3 +90,44 @@ def test_expected_excess_against_sampling():
     assert float(ScoreDistribution.expected_excess(posterior, 0.8)) == pytest.approx(
         float(posterior.expected_excess(0.8)), rel=1e-4
     )
+
+
+MANY = ([0.5, 0.52, 0.48, 0.51] * 8, [0.2, 0.9, 0.5, 0.7, 0.6] * 20)
+
+
+def spread_of_means(posterior):
+    means, weight = posterior.members.mean(), np.exp(posterior.log_weight)
+    return np.sqrt((weight * (means - (weight * means).sum(0)) ** 2).sum(0))
+
+
+@pytest.mark.parametrize("prior", [*PRIORS, Prior(0.6, 0.05, 50.0)])
+@pytest.mark.parametrize("scores", [*SETS, *MANY])
+def test_the_posterior_is_that_of_another_integral(scores, prior):
+    """The conjugate integral's nodes follow the integrand's shape; those of a posterior its curvature at the mode."""
+    posterior, believed = fit_posterior(scores, prior), believed_statistics(scores, prior)
+    other = integrate_conjugate(ScoreStatistics(*map(np.atleast_1d, vars(believed).values()))).posterior
+    close = 2e-4 if believed.count > 30 else 0.015
+    for score_min in (0.3, 0.7, 0.95):
+        counts = [1, 4, 16, 64]
+        found, wanted = (
+            [float(np.squeeze(reach_probability(one, score_min, count))) for count in counts]
+            for one in (posterior, other)
+        )
+        assert found == pytest.approx(wanted, abs=close)
+    assert posterior.members.a.shape == (63,) and float(posterior.mean()) == pytest.approx(
+        float(other.mean()[0]), abs=3e-3
+    )
+    assert spread_of_means(posterior) == pytest.approx(
+        spread_of_means(other)[0], rel=1e-3 if believed.count > 30 else 0.1
+    )
+
+
+def test_posteriors_of_many_questions_are_those_of_each():
+    """Whatever the shape in which the questions come, and a prior that is worth nothing is worth one sample."""
+    prior = Prior([0.5, 0.93, 0.8], [0.28, 0.07, 0.2], [0.0, 2.0, 4.0])
+    scores = [[0.9, np.nan], [0.85, 0.93], [np.nan, np.nan]]
+    many = fit_posterior(scores, prior)
+    for number, own in enumerate(scores):
+        one = fit_posterior(own, prior.take([number]) if number else Prior(0.5, 0.28, 0.0))
+        assert many.take(np.array([number])).mean() == pytest.approx(np.atleast_1d(one.mean()), rel=1e-12)
+        assert many.log_weight[:, number] == pytest.approx(np.ravel(one.log_weight), abs=1e-9)
