@@ -247,6 +247,8 @@ def test_a_map_is_written_whole_as_json_with_its_folders(tmp_path):
     (tmp_path / "taken" / "inside").touch()
     with pytest.raises(InputError, match=r"calibration .*taken: Is a directory"):
         calibration.save(tmp_path / "taken")
+    with pytest.raises(InputError, match=r"calibration .*new\.json: "):
+        calibration.save(path / "new.json")  # below a file
     assert sorted(one.name for one in tmp_path.iterdir()) == ["new", "taken"]
     with pytest.raises(InputError, match=r"calibration .*missing\.json: No such file"):
         Calibration.load(tmp_path / "missing.json")

@@ -162,3 +162,23 @@ def test_a_newton_step_ends_where_the_quadratic_model_has_its_top():
     assert error == pytest.approx(np.maximum(*units), rel=1e-6)
     _, _, lost = truncated_normal_fit._newton_step(np.array([[np.inf, 0.0], [0.0, np.nan]]), mean[:2], variance[:2])
     assert np.isinf(lost).all()
+
+
+def test_blending_takes_neither_side_and_goes_by_shares():
+    """Also of less than one pseudo-observation, and of none on either side."""
+    first, second = (
+        statistics([0, 3, 0.25, 0.2], [0.9, 0.3, 0.6, 0.6], [0, 0.02, 0.1, 0.1]),
+        statistics([0, 0, 0.5, 0.4], [0.2, 0.7, 0.3, 0.3], [0, 0.1, 0.05, 0.05]),
+    )
+    blended = first.blend(second)
+    assert np.array(three(blended)) == pytest.approx(np.array(three(second.blend(first))), abs=1e-15)
+    assert blended.mean == pytest.approx([0.55, 0.3, 0.4, 0.4]) and blended.variance[1] == pytest.approx(0.02)
+    assert blended.variance[2] == pytest.approx(blended.variance[3])
+    many = statistics([25], [0.6], [0.1]).blend(statistics([50], [0.3], [0.05]))
+    assert (blended.mean[2], blended.variance[2]) == pytest.approx((float(many.mean[0]), float(many.variance[0])))
+
+
+def test_fits_to_moments_of_single_precision_are_fits_in_double():
+    mean, variance = np.float32(0.3), np.float32(0.02)
+    found, wanted = fit_moments(mean, variance), fit_moments(float(mean), float(variance))
+    assert (float(found.a), float(found.b)) == (float(wanted.a), float(wanted.b))

@@ -12,6 +12,7 @@ reads, writes and inverts both.
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -93,10 +94,11 @@ class Calibration:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            temporary.write_bytes((json.dumps(content) + "\n").encode())
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # it may not be there, nor its folder
+                temporary.unlink()
             raise InputError(f"calibration {path}: {error.strerror}") from error
 
     @classmethod
@@ -107,7 +109,7 @@ class Calibration:
             InputError: The file is missing or is not a calibration.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(Path(path).read_bytes())
             kind = content["kind"]
             scores, probabilities = (np.array(content[name], np.float64) for name in ("scores", "probabilities"))
         except OSError as error:
