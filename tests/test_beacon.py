@@ -1,4 +1,4 @@
-"""BEACON: its predictive distribution one update at a time, its index by SciPy's quadrature, its decisions by both."""
+"""BEACON: its predictive distribution one update at a time, its index by the recursion on other nodes."""
 
 from dataclasses import replace
 
@@ -102,7 +102,8 @@ def test_beacon_goes_on_while_the_index_exceeds_the_standardised_cost():
             assert decision.reason[question] == reason
             assert decision.total.tolist() == [4, 5, 6, 3, 3, 4]
             assert decision.reason.tolist()[3:] == [CONTINUE, CONTINUE, "confident"]  # equal scores guarantee nothing
-    assert [first_index(alpha0) for alpha0 in (-0.5, 0.0, 0.4, 0.5, 5.0)] == [3, 2, 1, 1, 1]
+    # 2 alpha0 + k degrees of freedom have a mean above 1.
+    assert [first_index(alpha0) for alpha0 in (-0.5, -0.4, 0.0, 0.4, 0.5, 5.0)] == [3, 2, 2, 1, 1, 1]
     assert decided("beacon:max_samples=2", drawn([])).total.tolist() == [2]
 
 
@@ -110,5 +111,6 @@ def test_equal_scores_promise_nothing_and_unusable_ones_everything():
     """Without a spread no further score is better; where nothing may be returned yet, any score is."""
     equal = drawn([0.5] * 3, [0.25] * 4, [0.0, 0.5, 1.0])
     assert decided("beacon:cost=1e-9,max_samples=6", equal).reason.tolist() == ["confident", "confident", CONTINUE]
+    assert decided("beacon:max_samples=3", drawn([0.5] * 3, [0.0, 0.5, 1.0])).reason.tolist() == ["budget"] * 2
     cut_short = replace(drawn([0.5, 0.9, 0.7]), usable=np.zeros((1, 3), np.bool_))
     assert decided("beacon:cost=1,max_samples=6", cut_short).reason.tolist() == [CONTINUE]
