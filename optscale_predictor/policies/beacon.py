@@ -96,7 +96,7 @@ def _value(following: RegularGridInterpolator | None, drawn: int, nu0: float, al
 def _crossing(value: Floats) -> Floats:
     """The cost at which H(z, cost) = cost, for every z; 0 where going on is worth less than the least cost."""
     gap = value - np.exp(_LOG_COST)  # falls in the cost
-    last = (gap > 0).sum(-1) - 1
+    last = (gap > 0).sum(1) - 1
     row, low = np.arange(len(value)), np.clip(last, 0, len(_LOG_COST) - 2)
     share = gap[row, low] / (gap[row, low] - gap[row, low + 1])
     cost = np.exp(_LOG_COST[low]) + share * (np.exp(_LOG_COST[low + 1]) - np.exp(_LOG_COST[low]))
