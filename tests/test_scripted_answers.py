@@ -440,3 +440,91 @@ def test_a_recorded_pool_serves_its_samples_by_the_text_of_the_question(tmp_path
     assert verifier.score(items).values.tolist() == [0.2, 0.1] and verifier.blank_score(items[0]) is None
     drawn = asyncio.run(generator.session().draw(requests[0], SamplingParams()))
     assert [one.text for one in drawn] == ["q1 1", "q1 2"]
+
+
+class Slow(Engine):
+    """The later a question, the sooner its samples."""
+
+    async def draw(self, request, sampling):
+        for _ in range(20 * (9 - int(request.question_id[1:]))):
+            await asyncio.sleep(0)
+        return await super().draw(request, sampling)
+
+
+def test_answers_come_in_the_order_of_the_questions_and_streams_as_they_are_found():
+    def scaler():
+        return OptScale(Slow(), Reads(), policy=BestOfN(2))
+
+    async def both():
+        found = [answer async for answer in scaler().astream(QUESTIONS, traced=False)]
+        return await scaler().aanswer(QUESTIONS, traced=False), found
+
+    in_order, streamed = asyncio.run(both())
+    names = [question.id for question in QUESTIONS]
+    assert [one.question_id for one in in_order] == names == [one.question_id for one in scaler().answer(QUESTIONS)]
+    for found in (streamed, list(scaler().stream(QUESTIONS, traced=False))):
+        assert sorted(one.question_id for one in found) == names and all(one.trace == () for one in found)
+    assert all(one.trace == () for one in in_order)
+    assert scaler().answer([]) == [] == asyncio.run(scaler().aanswer([]))
+
+
+def test_leaving_early_lets_go_of_the_engine():
+    engine, policy = Engine(), BestOfN(2)
+
+    async def leave():
+        found = OptScale(engine, Reads(), policy=policy, in_flight=1).astream(QUESTIONS)
+        assert (await anext(found)).question_id == "q0"
+        engine.holds = True
+        await found.aclose()
+        return engine.open, engine.now, len(asyncio.all_tasks())
+
+    assert asyncio.run(leave()) == (0, 0, 1)
+    engine.holds = False
+    stream = OptScale(engine, Reads(), policy=policy, in_flight=1).stream(QUESTIONS)
+    assert next(stream).question_id == "q0"
+    stream.close()
+    assert (engine.open, engine.now) == (0, 0)
+
+
+def test_what_goes_wrong_is_raised_by_both_twins():
+    def scaler():
+        return OptScale(Engine(refused="q1"), Reads(), policy=BestOfN(2), in_flight=1)
+
+    says = r"1 of 6 questions were refused; question 'q1': too long"
+    with pytest.raises(RequestRefusedError, match=says):
+        asyncio.run(scaler().aanswer(QUESTIONS))
+    with pytest.raises(RequestRefusedError, match=says):
+        scaler().answer(QUESTIONS)
+
+
+def test_questions_that_cannot_be_told_apart_or_lack_a_prompt_are_refused():
+    engine = Engine()
+    scaler = OptScale(engine, Reads(), policy=BestOfN(1))
+    with pytest.raises(InputError, match="question id 'q0' occurs twice"):
+        scaler.answer([QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]])
+    for prompts in (["one"], ["one", "two", "three"]):
+        with pytest.raises(InputError, match=f"{len(prompts)} prompts for 2 questions"):
+            scaler.answer(QUESTIONS[:2], prompts=prompts)
+    with pytest.raises(InputError, match="in_flight must be >= 1, got 0"):
+        OptScale(engine, Reads(), in_flight=0)
+    assert not engine.asked
+
+
+def test_a_session_is_paired_and_answers_are_paired_before_their_pool_is_opened(tmp_path, monkeypatch):
+    """A predictor may lend the verifier its score map, and the pool says what made its scores."""
+    order = []
+    scaler = OptScale(Engine(), Reads(), policy=BestOfN(1))
+    monkeypatch.setattr(scaler, "pair", lambda uses_template: order.append(uses_template))
+    monkeypatch.setattr(scaler.verifier, "describe", lambda: order.append("described") or {"adapter": "reads"})
+    scaler.answer(QUESTIONS[:1], pool=tmp_path / "pool")
+    scaler.answer(QUESTIONS[:1], prompts=["x"])
+    scaler.session()
+    scaler.session(uses_template=False)
+    assert order == [True, "described", False, True, False]
+
+
+def test_policies_share_samples():
+    engine = Engine()
+    (answer,) = OptScale(engine, Reads(), policy=[BestOfN(2), BestOfN(5)]).answer(QUESTIONS[:1])
+    assert (answer.samples, answer.others[0].samples) == (2, 5)
+    assert sum(request.num_samples for request, _ in engine.asked) == 5
