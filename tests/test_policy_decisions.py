@@ -571,8 +571,16 @@ def test_a_shared_budget_values_samples_as_it_is_told_to_and_takes_the_first_of_
     # 1.5 tokens are not taken for two.
     cheap = one_sample_each([0.5, 0.47], [1.5, 1.9])
     assert parse_policy("shared_budget:tokens=1000,share=0.5").decide(cheap).total.tolist() == [2, 1]
+
+
+def test_a_shared_budget_estimates_as_it_is_told_to():
+    """The estimates disagree on how much more the first question gains; its tokens cost a ratio between the two."""
     weak = replace(drawn([0.6, 0.7], [0.3]), prior=Prior([0.5, 0.5], 0.2, 1.0))
-    for estimate in ("posterior", "plugin"):
-        gain = expected_gain(weak, estimate, "")
-        chosen = parse_policy(f"shared_budget:tokens=1000,share=0.5,estimate={estimate}").decide(weak)
-        assert int(chosen.total.argmax()) == int(np.argmax(gain)) or chosen.total.tolist() == [2, 2]
+    more = {kind: np.divide(*expected_gain(weak, kind, "")) for kind in ("posterior", "plugin")}
+    ratio = np.sqrt(more["posterior"] * more["plugin"])
+    cost = np.where(np.isnan(weak.scores), np.nan, [[100 * ratio], [100.0]])
+    for kind in more:
+        policy = parse_policy(f"shared_budget:tokens=1000,share=0.5,estimate={kind}")
+        chosen = policy.decide(replace(weak, tokens=cost)).total.tolist()
+        assert chosen == ([3, 1] if more[kind] > ratio else [2, 2])
+    assert max(more.values()) > 1.01 * ratio
