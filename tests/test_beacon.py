@@ -27,12 +27,13 @@ def test_expected_improvement_is_its_integral(freedom):
 
 
 @pytest.mark.parametrize(
-    ("horizon", "nu0", "alpha0"), [(8, 0.0, -0.5), (5, 2.0, 1.0), (4, 0.0, 10.0), (3, 0.0, -0.4999)]
+    ("horizon", "nu0", "alpha0"), [(8, 0.0, -0.5), (5, 2.0, 1.0), (4, 0.0, 10.0), (3, 0.0, -0.4999), (5, 0.0, 0.68355)]
 )
 def test_the_index_before_the_last_sample_is_the_expected_improvement(horizon, nu0, alpha0):
     """Or 0 below a millionth, the least cost that is told from none. Barely a mean: above 1,000, the greatest cost."""
     table = h_index(horizon, nu0, alpha0)
     wanted = expected_improvement(Z_GRID, 2 * alpha0 + horizon - 1)
+    assert alpha0 != 0.68355 or 1e-6 < wanted[-1] < 1.3e-6  # between the two least costs
     assert table[horizon - 1] == pytest.approx(np.where(wanted > 1e-6, wanted, 0.0), rel=1e-9)
     assert table.shape == (horizon + 1, len(Z_GRID)) and not table[horizon].any()
     assert not table[: first_index(alpha0)].any() and (table[first_index(alpha0) : horizon, 40] > 0).all()

@@ -388,6 +388,12 @@ def test_a_memo_computes_each_prefix_once():
     assert other.tolist() == [7.0]
 
 
+def test_best_of_n_needs_its_n_whatever_is_drawn():
+    decision = decided("best_of_n:max_samples=6", drawn([], low(5), low(6)))
+    assert decision.total.tolist() == decision.needed.tolist() == [6] * 3
+    assert decision.reason.tolist() == [CONTINUE, CONTINUE, "budget"]
+
+
 def test_a_memo_that_grows_by_one_holds_less_than_twice_what_it_knows():
     """Doubled, and only when full: so n values are copied about n times in all, and half the memory is used."""
     memo, sizes = PrefixMemo(1, 200), set()
@@ -566,8 +572,8 @@ def test_a_shared_budget_values_samples_as_it_is_told_to_and_takes_the_first_of_
     apart = one_sample_each([0.9, 0.2, 0.8], [10, 20, 10])
     mapped = parse_policy(f"shared_budget:tokens=1000,share=0.3,calibration={path}").decide(apart)
     assert mapped.total.tolist() == [1, 1, 2]
-    equal = one_sample_each([0.5] * 40, [10] * 40)
-    assert parse_policy("shared_budget:tokens=1000,share=0.25").decide(equal).total.tolist() == [2] * 10 + [1] * 30
+    equal = one_sample_each([0.5, 0.9] * 20, [10] * 40)
+    assert parse_policy("shared_budget:tokens=1000,share=0.25").decide(equal).total.tolist() == [2, 1] * 10 + [1] * 20
     # 1.5 tokens are not taken for two.
     cheap = one_sample_each([0.5, 0.47], [1.5, 1.9])
     assert parse_policy("shared_budget:tokens=1000,share=0.5").decide(cheap).total.tolist() == [2, 1]

@@ -65,6 +65,16 @@ def test_tied_answers_go_to_the_better_scored_and_then_to_the_first():
     assert select("majority", draws_of([(answer, 0.0, end) for answer, _, end in tie])).tolist() == [0]
 
 
+def test_scores_are_summed_in_the_order_in_which_they_were_drawn():
+    """Tenths add up to sums that depend on the order in their last digit; the same samples give the same answer."""
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        tenths = rng.permutation(np.repeat(np.arange(1, 11) / 10, 2))
+        answers, scores = np.repeat([0, 1], 20), np.concatenate([tenths, rng.permutation(tenths)])
+        row = [(int(answers[place]), float(scores[place]), "e") for place in rng.permutation(40)]
+        assert select("weighted_majority", draws_of(row)).tolist() == [counted("weighted_majority", row)]
+
+
 def test_usable_is_what_ended_or_has_an_answer():
     assert is_usable("5", "length") and is_usable(None, "stop") and is_usable(None, None) and is_usable(None, "")
     assert not is_usable(None, "length")

@@ -51,7 +51,7 @@ def expected_improvement(z: ArrayLike, freedom: float) -> Float[Floats, "..."]:
         z: The standardised best so far, of any shape.
         freedom: Degrees of freedom, > 1.
     """
-    z = np.asarray(z, np.float64)
+    z = np.asarray(z)
     density, tail = student_t.pdf(z, freedom), student_t.sf(z, freedom)
     return np.asarray((freedom + z**2) / (freedom - 1) * density - z * tail)
 
@@ -88,7 +88,8 @@ def _value(following: RegularGridInterpolator | None, drawn: int, nu0: float, al
     best = (np.maximum(Z_GRID[:, None], reward) - reward * pull) / scale
     log_cost = _LOG_COST[:, None] - np.log(scale)
     points = np.broadcast_arrays(best[:, None, :], log_cost[None])
-    ahead = following(np.stack([np.clip(points[0], Z_GRID[0], Z_GRID[-1]), points[1]], -1))
+    # ``best`` lies above -sqrt(freedom + 1), far within the grid, and without a bound above.
+    ahead = following(np.stack([np.minimum(points[0], Z_GRID[-1]), points[1]], -1))
     worth = scale * np.maximum(ahead - np.exp(log_cost)[None], 0.0)
     return np.asarray(value + worth @ weight)
 
