@@ -170,7 +170,9 @@ def test_traces_are_kept_unless_they_are_not_wanted():
     assert with_trace.trace == ((0, 2.0), (2, 2.0)) and without.trace == ()
 
     async def one_by_one(**options):
-        async with scaler.session(**options) as session:
+        async with scaler.session(**options, idle_timeout=0.5) as session:
+            # Those who wait for the engine do so no longer than asked for; those of a common budget for all others.
+            assert [barrier._idle_timeout for barrier in session._rounds._barriers] == [0.5, None]
             return await session.answer(QUESTIONS[0])
 
     assert asyncio.run(one_by_one()).trace == with_trace.trace and asyncio.run(one_by_one(traced=False)).trace == ()
@@ -180,7 +182,12 @@ def test_a_question_of_a_session_is_asked_its_own_way():
     engine, talk, own = Engine(), (("user", "hi"),), SamplingParams(max_tokens=7)
 
     async def run():
-        async with OptScale(engine, Reads(), policy=BestOfN(3)).session() as session:
+        session = OptScale(engine, Reads(), policy=BestOfN(3)).session()
+        with pytest.raises(InputError, match="the session is not open"):
+            await session.answer(QUESTIONS[0])
+        # Policies decide one after the other: they share what was computed of a question.
+        assert (session._threads._max_workers, session._threads._thread_name_prefix) == (1, "optscale-decide")
+        async with session:
             assert engine.open == 1
             await session.answer(QUESTIONS[0])
             await session.answer(QUESTIONS[1], "other", talk, [BestOfN(2)], own)

@@ -202,7 +202,7 @@ class OptScale(Components):
             InputError: The predictor has learnt other scores than these, and that is not allowed.
         """
         self.pair(uses_template)
-        return Session(self, limits, traced=traced, idle_timeout=idle_timeout)
+        return Session(self, limits, traced=traced, known_batch=False, idle_timeout=idle_timeout)
 
     def with_generator(self, generator: SampleGenerator) -> "OptScale":
         """The same with another generator, or the same one drawing otherwise."""
@@ -227,7 +227,7 @@ class OptScale(Components):
             None if pool is None else self._store(pool, questions, self.prompt.text if prompts is None else prompt_name)
         )
         try:
-            async with Session(self, limits, store, traced, known_batch=True) as session:
+            async with Session(self, limits, store, traced=traced, known_batch=True) as session:
                 at_once = len(questions) if joint else self.in_flight
                 await session.answer_all(questions, prompts, at_once, emit)
         finally:

@@ -38,9 +38,9 @@ class Session:
         limits: On all questions of the session together.
         store: Where samples are kept; nowhere by default.
         traced: Whether answers carry every decision.
+        known_batch: Whether all questions are asked at once, so that it is the last answer that counts.
         idle_timeout: Seconds, >= 0, for which an engine that works in rounds stands idle at most while questions wait
             for one; by default they wait until all questions do, so that equal seeds give equal samples.
-        known_batch: Whether all questions are asked at once, so that it is the last answer that counts.
 
     Attributes:
         budget: What was drawn so far, and the tokens that may still be.
@@ -53,9 +53,10 @@ class Session:
         components: Components,
         limits: Limits | None = None,
         store: SampleStore | None = None,
-        traced: bool = True,
+        *,
+        traced: bool,
+        known_batch: bool,
         idle_timeout: float | None = None,
-        known_batch: bool = False,
     ) -> None:
         self._components, self._limits, self._store, self._traced = components, limits or Limits(), store, traced
         self._idle_timeout, self._known_batch = idle_timeout, known_batch

@@ -146,8 +146,8 @@ def standard_errors(
         alpha, both, beta = (part / (p * r - q**2) for part in (r, -q, p))
         b_variance = beta / scale**4
         a_variance = alpha / scale**2 - 4 * model.mean * both / scale**3 + 4 * model.mean**2 * b_variance
-        safe = np.asarray(count, np.float64)
-        return np.sqrt(a_variance / safe), np.sqrt(b_variance / safe)
+        number = np.asarray(count)
+        return np.sqrt(a_variance / number), np.sqrt(b_variance / number)
 
 
 def standard_gradient(
