@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from optscale_predictor import TruncatedNormal, num_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.bound import (
+    _whole,
     fewest_samples,
     log_misses,
     reach_probability,
@@ -213,3 +214,9 @@ def test_no_sample_misses_nothing_and_a_great_many_hit_for_certain():
     assert log_misses(log_below, log_weight, 0) == pytest.approx([0, 0], abs=1e-15)
     assert log_misses(log_below, log_weight, [3, 2]) == pytest.approx([np.log(0.75) - 6, np.log((1 + np.exp(-1)) / 2)])
     assert reach_probability(TruncatedNormal(0.9, 1e-6), 0.1, 1e300) == 1
+
+
+def test_what_is_never_reached_takes_no_number_of_samples_whatever_the_sign_of_its_zero():
+    """F = 1, a rounding error above it, and F = 0."""
+    found = _whole(float(np.log(0.05)), np.array([0.0, -0.0, 1e-17, -np.inf]))
+    assert found.tolist() == [np.inf, np.inf, np.inf, 1]
