@@ -149,3 +149,29 @@ def test_everybody_gets_their_own_result_or_leaves(items, parallel, most):
 
     for number, (one, (_, leaves)) in enumerate(zip(asyncio.run(run()), items, strict=True)):
         assert one == number * 10 or (leaves and isinstance(one, asyncio.CancelledError))
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_closing_waits_for_the_batch_under_way_only_where_it_is_told_to(wait):
+    begun, go, finished = threading.Event(), threading.Event(), threading.Event()
+
+    def work(items):
+        begun.set()
+        go.wait(5)
+        finished.set()
+        return items
+
+    async def run():
+        worker = BatchWorker(work)
+        asking = asyncio.create_task(worker.do(1))
+        assert await asyncio.to_thread(begun.wait, 60)
+        if wait:
+            threading.Timer(0.05, go.set).start()
+        await (worker.close(wait=True) if wait else worker.close())
+        assert finished.is_set() == wait and not worker._tasks
+        go.set()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert asking.cancelled()
+
+    asyncio.run(run())
+    assert finished.wait(60)
