@@ -20,6 +20,7 @@ from answering import (
     said,
     serving,
 )
+from fitted_policies import text_of
 from stopped_clock import FOR_EVER, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
@@ -43,8 +44,9 @@ SETTINGS = {
     "optscale_t": ["score_min=0.7", "score_min=0.7,form=jump,peek=3"],
     "oracle": ["score_min=0.7"],
     "best_of_n": ["max_samples=32", "max_samples=1"],
+    "fitted": ["price=0.01", "price=0.3", "tokens=60", "accuracy=0.7"],
 }
-LIVE = [f"{name}:{setting}" for name in POLICIES if name != "clairvoyant" for setting in SETTINGS.get(name, [""])]
+LIVE = [text_of(name, setting) for name in POLICIES if name != "clairvoyant" for setting in SETTINGS.get(name, [""])]
 
 
 @pytest.fixture(scope="module")

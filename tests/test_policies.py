@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fitted_policies import text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from optscale_predictor import Prior, TruncatedNormal, fit_mle, num_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, parse_policy
+from optscale_predictor.policies import POLICIES, Draws, PrefixMemo, StopReason, parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.calibration import Calibration
@@ -35,18 +36,18 @@ PRIOR = Prior(0.6, 0.2, 3.0)
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_stops_within_its_cap_and_counts_what_it_drew(name):
     recorded = simulated()
-    outcomes = run_policy(parse_policy(f"{name}:max_samples=16"), recorded, PRIOR)
+    outcomes = run_policy(parse_policy(text_of(name, "max_samples=16")), recorded, PRIOR)
     assert np.all((outcomes.count >= 1) & (outcomes.count <= 16))
     assert np.array_equal((~np.isnan(outcomes.scores)).sum(-1), outcomes.count)
     assert np.allclose(outcomes.tokens, 10.0 * outcomes.count)
     assert np.all(outcomes.chosen < outcomes.count)
-    assert set(outcomes.reason) <= {"reached", "confident", "unreachable", "budget"}
+    assert set(outcomes.reason) <= set(StopReason)
 
 
 @pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.joint])
 def test_a_question_is_decided_alike_alone_and_in_company(name):
     recorded = simulated(12)
-    policy = parse_policy(f"{name}:max_samples=16")
+    policy = parse_policy(text_of(name, "max_samples=16"))
     together = run_policy(policy, recorded, PRIOR)
     for question in range(12):
         alone = run_policy(policy, recorded.take(np.array([question])), PRIOR)
@@ -117,7 +118,7 @@ def test_larger_steps_never_draw_fewer_samples_to_reach(step, seed):
 
 def test_description_and_parser_agree():
     for name in POLICIES:
-        policy = parse_policy(f"{name}:max_samples=7")
+        policy = parse_policy(text_of(name, "max_samples=7"))
         assert parse_policy(str(policy)) == policy
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from drawn_samples import PRIOR, decided, drawn, low
+from fitted_policies import text_of
 from scipy.integrate import quad
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle, num_samples
@@ -25,13 +26,13 @@ def test_a_rule_says_itself_that_its_cap_is_reached(name):
     """The loop would say so too; but who asks a rule alone is not told to draw more than its cap."""
     hindsight = np.full((3, 8), 0.2)
     draws = drawn([], low(5), low(6), hindsight=hindsight)
-    decision = decided(f"{name}:max_samples=6", draws)
+    decision = decided(text_of(name, "max_samples=6"), draws)
     assert decision.reason[0] == CONTINUE and decision.reason[2] != CONTINUE
     assert set(decision.reason) <= {CONTINUE, *StopReason}
     assert 1 <= decision.total[0] <= 6
     full = drawn(low(6), [0.3] * 6, hindsight=hindsight[:2])
-    assert set(decided(f"{name}:max_samples=6", full).reason) <= set(StopReason)
-    none = decided(f"{name}:max_samples=6", drawn([], [], hindsight=hindsight[:2]))
+    assert set(decided(text_of(name, "max_samples=6"), full).reason) <= set(StopReason)
+    none = decided(text_of(name, "max_samples=6"), drawn([], [], hindsight=hindsight[:2]))
     assert (none.reason == CONTINUE).all() and ((none.total >= 1) & (none.total <= 6)).all()
 
 
@@ -454,7 +455,7 @@ def test_gains_are_those_of_the_belief_that_is_asked_for_and_are_remembered_apar
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_is_written_as_it_is_read(name):
-    policy = parse_policy(f"{name}:max_samples=7")
+    policy = parse_policy(text_of(name, "max_samples=7"))
     assert parse_policy(str(policy)) == policy and str(policy).startswith(f"{name}:") and "max_samples=7" in str(policy)
 
 
@@ -487,7 +488,7 @@ def test_settings_are_read_whatever_stands_around_them():
             parse_policy(text, further)
 
 
-@pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if policy.needs_prior])
+@pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if policy.needs_prior is True])
 def test_what_needs_a_prior_says_so(name):
     with pytest.raises(InputError, match=f"policy '{name}' needs a prior"):
         parse_policy(name).decide(drawn([0.5] * 5, prior=None))

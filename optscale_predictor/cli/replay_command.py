@@ -34,11 +34,13 @@ def replay(
         seed: Seed of the random orders, >= 0.
         source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
             verifier.
-        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        allow_source_mismatch: Whether predictor and fitted policies may have learnt from another generator, verifier or
+            setting.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
+    from optscale_predictor.predictor.provenance import require_policy_source, source_of_pool
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run
@@ -49,6 +51,8 @@ def replay(
     if not rules:
         raise InputError("no policies named")
     opened = Pool(pool)
+    for rule in rules:
+        require_policy_source(rule, source_of_pool(opened.manifest), allow_source_mismatch)
     recorded = RecordedSamples.from_pool(opened)
     prior = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
     rows = run([ReplayEntry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)

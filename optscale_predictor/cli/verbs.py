@@ -88,6 +88,11 @@ VERBS: Mapping[str, Verb] = {
         "Fit the probability of a right answer to a labelled pool's scores; prints how reliable it is.",
         "cli.calibrate_command:calibrate",
     ),
+    "fit-policy": Verb(
+        "Fit when to stop and which answer to trust to labelled pools; prints what it does on held-out questions.",
+        "cli.fit_policy_command:fit_policy",
+        lists=0,
+    ),
     "answer": Verb(
         "Answer one question, or a file of them, and say what it cost and why it stopped.", "cli.answer_command:answer"
     ),

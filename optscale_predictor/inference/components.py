@@ -8,6 +8,8 @@ from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.question_run import require_shareable
 from optscale_predictor.policies import Policy
+from optscale_predictor.policies.fitted.fitted_policy import Fitted
+from optscale_predictor.policies.selection import needs_scores
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
@@ -62,7 +64,7 @@ class Components:
         for policy in policies:
             if policy.needs_prior and self.predictor is None and self.prior is None:
                 raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
-            if self.verifier is None and (self.selection or policy.selection) != "majority":
+            if self.verifier is None and needs_scores(self.selection or policy.selection):
                 raise InputError(f"policy {policy.name!r} needs a verifier")
 
     def predict(self, questions: Sequence[Question]) -> Prior:
@@ -86,11 +88,21 @@ class Components:
         Raises:
             InputError: The predictor has learnt other scores than theirs, and that is not allowed.
         """
+        fitted = [policy for policy in self.policies if isinstance(policy, Fitted)]
+        if self.predictor is None and not fitted:
+            return
+        from optscale_predictor.predictor.provenance import (
+            lend_score_map,
+            require_pairing,
+            require_policy_source,
+            source_of_engines,
+        )
+
+        live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
+        for policy in fitted:
+            require_policy_source(policy, live, self.allow_source_mismatch)
         if self.predictor is None:
             return
-        from optscale_predictor.predictor.provenance import lend_score_map, require_pairing, source_of_engines
-
         config = self.predictor.config
-        live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
         self._source_name = require_pairing(config, live, self.source, self.allow_source_mismatch)
         lend_score_map(config, self._source_name, self.verifier)

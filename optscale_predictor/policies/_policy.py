@@ -28,6 +28,7 @@ class StopReason(StrEnum):
     REACHED = "reached"  # a usable sample already scored >= score_min
     CONFIDENT = "confident"  # as many samples drawn as the bound asks for
     UNREACHABLE = "unreachable"  # the cap would not bring P(best >= score_min) to the floor
+    PRICE = "price"  # no further sample is expected to be worth its tokens
     BUDGET = "budget"  # the policy's cap
 
 
@@ -86,6 +87,10 @@ class Draws:
             hindsight=None if self.hindsight is None else self.hindsight[questions],
             usable=np.broadcast_to(self.usable, self.scores.shape)[questions],
         )
+
+    def without_prior(self) -> "Draws":
+        """The same draws as they look where no prior is known."""
+        return replace(self, prior=None)
 
     def remember(
         self, key: Hashable, compute: "Callable[[Draws], Float[Floats, 'some ...']]"

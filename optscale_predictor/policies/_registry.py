@@ -11,6 +11,7 @@ from optscale_predictor.policies.beacon import Beacon
 from optscale_predictor.policies.cost_aware import CostAware
 from optscale_predictor.policies.dsc import Dsc
 from optscale_predictor.policies.esc import Esc
+from optscale_predictor.policies.fitted.fitted_policy import Fitted
 from optscale_predictor.policies.fixed_samples import BestOfN, SelfConsistency
 from optscale_predictor.policies.hindsight import Clairvoyant, Oracle
 from optscale_predictor.policies.instance_adaptive import InstanceAdaptive
@@ -20,7 +21,7 @@ from optscale_predictor.policies.plug_in import PlugIn
 from optscale_predictor.policies.published import OptScale0, OptScaleT
 from optscale_predictor.policies.shared_budget import SharedBudget
 
-_OURS = (OptScalePolicy, CostAware, SharedBudget)
+_OURS = (OptScalePolicy, Fitted, CostAware, SharedBudget)
 _SCORES = (OptScale0, OptScaleT, PlugIn, BestOfN, Beacon, Pandora, InstanceAdaptive)
 _VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
 _BOUNDS = (Oracle, Clairvoyant)

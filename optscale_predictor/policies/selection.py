@@ -1,14 +1,16 @@
 """Selection: which of a question's samples is returned as its answer."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import Draws
+from optscale_predictor.policies._policy import Draws
+from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.questions.answers import has_ended
 
 SELECTIONS = ("best_score", "majority", "weighted_majority")
+_CONFIDENCE = "confidence:"
 
 
 def is_usable(answer: str | None, finish_reason: str | None) -> bool:
@@ -30,25 +32,70 @@ def select(rule: str, draws: Draws) -> Int[Ints, " questions"]:
 
     Args:
         rule: ``best_score``; ``majority`` (the most frequent answer); ``weighted_majority`` (the answer whose samples'
-            scores sum highest). A question without any vote is decided by ``best_score``.
+            scores sum highest). A question without any vote is decided by ``best_score``. ``confidence:FOLDER`` is
+            the answer that is most probably right by the fitted policy in that folder.
         draws: What was drawn. Every question has at least one sample.
 
     Returns:
         Sample indices.
 
     Raises:
-        InputError: An unknown rule.
+        InputError: An unknown rule, or a folder without a fitted policy.
     """
-    if rule not in SELECTIONS:
-        raise InputError(f"unknown selection {rule!r}; known: {', '.join(SELECTIONS)}")
+    require_selection(rule)
     drawn = ~np.isnan(draws.scores)
     candidates = _where_any(drawn & draws.usable, drawn)
+    if rule.startswith(_CONFIDENCE):
+        found = load_fitted(rule.removeprefix(_CONFIDENCE)).confident(draws)
+        candidates = _where_any(found.table.group == found.leader[:, None], candidates)
+        return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), -1))
     if rule != "best_score":
         weight = np.ones(draws.scores.shape) if rule == "majority" else draws.scores
         votes = np.where(draws.answers >= 0, _votes(weight, draws.answers), -np.inf)
         winning = (votes == votes.max(1, keepdims=True)) & (votes >= 0)
         candidates = _where_any(winning, candidates)
     return np.asarray(np.argmax(np.where(candidates, draws.scores, -np.inf), 1))
+
+
+def confidence_in(rule: str, draws: Draws) -> Float[Floats, " questions"]:
+    """How probable it is that the chosen answer is right, in [0, 1]; NaN under rules that do not know.
+
+    Args:
+        rule: As :func:`select` takes it.
+        draws: What was drawn. Every question has at least one sample.
+
+    Raises:
+        InputError: A folder without a fitted policy.
+    """
+    if not rule.startswith(_CONFIDENCE):
+        return np.full(draws.count.shape, np.nan)
+    return load_fitted(rule.removeprefix(_CONFIDENCE)).probability_right(draws)
+
+
+def require_selection(rule: str) -> None:
+    """Checks the name of a selection.
+
+    Args:
+        rule: As :func:`select` takes it.
+
+    Raises:
+        InputError: It is unknown, or its folder holds no fitted policy.
+    """
+    if rule.startswith(_CONFIDENCE):
+        load_fitted(rule.removeprefix(_CONFIDENCE))
+    elif rule not in SELECTIONS:
+        raise InputError(f"unknown selection {rule!r}; known: {', '.join(SELECTIONS)}, {_CONFIDENCE}FOLDER")
+
+
+def needs_scores(rule: str) -> bool:
+    """Whether a selection looks at scores, so that a verifier is needed.
+
+    Args:
+        rule: As :func:`select` takes it.
+    """
+    if rule.startswith(_CONFIDENCE):
+        return load_fitted(rule.removeprefix(_CONFIDENCE)).confidence.evidence.slope > 0
+    return rule != "majority"
 
 
 def _where_any(preferred: Bools, otherwise: Bools) -> Bools:

@@ -17,6 +17,8 @@ from typing import Any
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Policy
+from optscale_predictor.policies.fitted.fitted_policy import Fitted
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
@@ -104,6 +106,24 @@ def require_pairing(
         raise InputError(f"the predictor has learnt several sources that may be meant: {names}; name one as source")
     shown = "; ".join(f"{one.name}: {first_difference(one, live)}" for one in config.sources[:3])
     raise InputError(f"the predictor has learnt other scores than these ({shown}); {_HOW}, and which source")
+
+
+def require_policy_source(policy: Policy, live: ScoreSource, allow_source_mismatch: bool = False) -> None:
+    """Checks that a policy that was fitted to samples is used on samples of the same source.
+
+    Args:
+        policy: Any policy; one that was not fitted fits everywhere.
+        live: Whose samples it is to judge, as :func:`source_of_pool` or :func:`source_of_engines` gives it.
+        allow_source_mismatch: Whether a difference does not matter.
+
+    Raises:
+        InputError: The source differs.
+    """
+    if not isinstance(policy, Fitted) or not policy.model.source or allow_source_mismatch:
+        return
+    difference = first_difference(ScoreSource.from_dict(policy.model.source), live)
+    if difference is not None:
+        raise InputError(f"{policy.path}: fitted to other samples than these: {difference}; {_HOW}")
 
 
 def first_difference(learnt: ScoreSource, live: ScoreSource) -> str | None:

@@ -89,6 +89,14 @@ class RecordedSamples:
         """The questions at these indices."""
         return self._each(lambda part: part[questions])
 
+    def first(self, depth: int) -> "RecordedSamples":
+        """The first samples of each question.
+
+        Args:
+            depth: How many, >= 1.
+        """
+        return self._each(lambda part: part[:, :depth])
+
     def reorder(self, rng: np.random.Generator) -> "RecordedSamples":
         """The same samples, each question's in a random order of its own."""
         order = np.argsort(rng.random(self.scores.shape), -1)

@@ -25,7 +25,7 @@ from optscale_predictor.serving.serve_settings import ServeSettings, require_ser
 #: Pairs of role and content.
 Turns = tuple[tuple[str, str], ...]
 
-_FILES = ("calibration",)  # settings of policies that name a file
+_FILES = ("calibration", "path")  # settings of policies that name a file
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""The verb that fits stopping and the confidence in answers to labelled pools."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.predictor.model.config import ScoreSource
+    from optscale_predictor.stats.estimators import Prior
+
+
+def fit_policy(
+    pools: list[str],
+    output: str = "policy",
+    predictor: str | None = None,
+    seed: int = 0,
+    source: str | None = None,
+    allow_source_mismatch: bool = False,
+) -> None:
+    """Fit when to stop and which answer to trust to labelled pools; prints what it does on held-out questions.
+
+    Args:
+        pools: Folders of scored pools of one generator and verifier, whose questions have gold answers.
+        output: Folder for the fitted policy, which fitted:path=FOLDER and the selection confidence:FOLDER read.
+        predictor: Predictor checkpoint whose priors the policy is to use; it then needs that predictor wherever it
+            runs. It must not have learnt from these questions.
+        seed: Seed of orders and folds, >= 0.
+        source: Name of one of the predictor's score sources; by default the one that matches the pools.
+        allow_source_mismatch: Whether pools may differ in generator or verifier, and from the predictor's.
+    """
+    from optscale_predictor.cli.replay_command import make_prior
+    from optscale_predictor.pages.markdown import table
+    from optscale_predictor.policies.fitted.model_files import save_fitted
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.questions.near_duplicates import group_near_duplicates
+    from optscale_predictor.replays.fitting.fit_policy import fit_policy as fit
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+
+    if not pools:
+        raise InputError("no pools named")
+    if seed < 0:
+        raise InputError(f"seed must be >= 0, got {seed}")
+    opened = [Pool(pool) for pool in pools]
+    made_by = _common_source(opened, allow_source_mismatch)
+    parts = [RecordedSamples.from_pool(pool) for pool in opened]
+    depth = min(part.depth for part in parts)
+    recorded = RecordedSamples.concatenate([part.first(depth) for part in parts])
+    priors = [make_prior(pool, predictor, None, source, allow_source_mismatch) for pool in opened]
+    group = group_near_duplicates([question.text for pool in opened for question in pool.questions])
+    model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, say=print)
+    save_fitted(model, output)
+    curve = model.held_out
+    header = ["price of 1,000 tokens", "rule", "accuracy", "tokens", "samples"]
+    rows = []
+    for price, shape in zip(model.prices, model.shapes, strict=True):
+        at = int(np.argmin(np.abs(np.log(curve.price / price))))
+        figures = (f"{curve.accuracy[at]:.3f}", f"{curve.tokens[at]:,.0f}", f"{curve.samples[at]:.2f}")
+        rows.append([f"{1000 * price:.3g}", shape, *figures])
+    print("\nOn held-out questions, by the price of a token:\n")
+    print(table(header, rows, aligned=True))
+    print(f"\nconfidence: calibration error {model.facts['calibration_error']:.3f}, Brier {model.facts['brier']:.3f}")
+    if all(shape == "fixed" for shape in model.shapes):
+        print(
+            "too few labelled questions to stop by what was drawn: the rule is a fixed number of samples at every price"
+        )
+    print(f"{output}: use it as fitted:path={output}")
+
+
+def _common_source(pools: "list[Pool]", allow_source_mismatch: bool) -> "ScoreSource":
+    from optscale_predictor.predictor.provenance import first_difference, source_of_pool
+
+    sources = [source_of_pool(pool.manifest) for pool in pools]
+    for pool, made_by in zip(pools[1:], sources[1:], strict=True):
+        difference = first_difference(sources[0], made_by)
+        if difference is not None and not allow_source_mismatch:
+            raise InputError(f"{pool.folder}: made by another source than {pools[0].folder}: {difference}")
+    return sources[0]
+
+
+def _join(priors: "list[Prior | None]") -> "Prior | None":
+    from optscale_predictor.stats.estimators import Prior
+
+    known = [prior for prior in priors if prior is not None]
+    if not known:
+        return None
+    parts = ([np.atleast_1d(getattr(prior, name)) for prior in known] for name in ("mean", "std", "strength"))
+    return Prior(*(np.concatenate(part) for part in parts))

@@ -1,0 +1,71 @@
+"""How often answers of some confidence are right, and how sure one must be for a stated share of them to be right."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit
+
+from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.policies.fitted.stopping_model import (
+    AccuracyTargets,
+    Recalibration,
+    log_odds,
+)
+
+_THRESHOLDS = 60
+_OWN, _NEIGHBOURS = 1.0, 10.0  # pulls of a line towards the model's own confidence, and towards the next point's
+
+
+def fit_recalibration(
+    confidence: Float[Floats, "paths points"],
+    right: Float[Floats, "paths points"],
+    points: Int[Ints, " points"],
+    num_questions: int,
+) -> Recalibration:
+    """How often a leading answer is right, given the model's confidence in it and the number of samples.
+
+    A logistic regression at each decision point, pulled weakly towards the model's own confidence and towards its
+    neighbours: forty questions say little about each point and something about all of them together.
+
+    Args:
+        confidence: Of the leading answer, in [0, 1], from models that have not seen the path.
+        right: Whether that answer is right, 1 or 0.
+        points: Samples at each decision point.
+        num_questions: Questions behind the paths, >= 1: paths of one question are not independent.
+    """
+    odds, weight = log_odds(confidence), num_questions / len(confidence)
+    believed = np.stack([np.zeros(len(points)), np.ones(len(points))])
+
+    def cost(flat: Floats) -> tuple[float, Floats]:
+        lines = flat.reshape(2, -1)
+        linear = lines[0] + lines[1] * odds
+        steps, away = np.diff(lines, axis=1), lines - believed
+        loss = weight * (np.logaddexp(0, linear) - right * linear).sum()
+        residual = weight * (expit(linear) - right)
+        gradient = np.stack([residual.sum(0), (residual * odds).sum(0)]) + 2 * _OWN * away
+        gradient[:, 1:] += 2 * _NEIGHBOURS * steps
+        gradient[:, :-1] -= 2 * _NEIGHBOURS * steps
+        return float(loss + _OWN * (away**2).sum() + _NEIGHBOURS * (steps**2).sum()), gradient.ravel()
+
+    bounds = [(None, None)] * len(points) + [(0, None)] * len(points)
+    found = minimize(cost, believed.ravel(), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return Recalibration(points, *found.reshape(2, -1))
+
+
+def measure_targets(confidence: Float[Floats, "paths points"], right: Float[Floats, "paths points"]) -> AccuracyTargets:
+    """What stopping at the first confidence above a threshold gave, for many thresholds.
+
+    Args:
+        confidence: Of the leading answer at every decision point, in [0, 1], from models that have not seen the path.
+        right: Whether that answer is right, 1 or 0.
+    """
+    highest = confidence.max(-1)
+    thresholds = np.unique(np.quantile(highest, np.linspace(0.0, 0.995, _THRESHOLDS)))
+    path = np.arange(len(confidence))
+    accuracy, coverage = np.empty(len(thresholds)), np.empty(len(thresholds))
+    for index, threshold in enumerate(thresholds):
+        sure = highest >= threshold
+        point = (confidence >= threshold).argmax(-1)
+        accuracy[index], coverage[index] = right[path, point][sure].mean(), sure.mean()
+    rising = np.clip(isotonic_regression(accuracy, weights=np.maximum(coverage, 1e-9)).x, 0, 1)
+    return AccuracyTargets(thresholds, rising, coverage)

@@ -1,0 +1,175 @@
+"""From a labelled recording to a fitted policy, with what it did on held-out questions."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
+from optscale_predictor.policies.fitted.model_files import SELECTIONS
+from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, stopping_features
+from optscale_predictor.policies.fitted.stopping_model import FittedStopping, HeldOutCurve
+from optscale_predictor.policies.selection import select
+from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
+from optscale_predictor.replays.fitting.fit_confidence import RIDGES, fit_confidence, log_loss
+from optscale_predictor.replays.fitting.fit_stopping import RULE_SHAPES, StoppingData, fit_prices
+from optscale_predictor.replays.fitting.held_out_rules import choose_shapes, held_out_advantages, outcomes_of
+from optscale_predictor.replays.fitting.sample_paths import SamplePaths
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.reliability import reliability
+
+_FOLDS = 4
+_BETWEEN = 4  # held-out figures from one fitted price to the next
+_MANY_QUESTIONS = 1000  # from here on two folds say enough, and paths need few orders
+_MOST_ORDERS, _FEWEST_ORDERS = 40, 2
+# Of a mean sample, in probability of a right answer: from next to nothing to more than a second sample can bring.
+_PRICES = np.geomspace(3e-5, 0.5, 9)
+
+
+def fit_policy(
+    recorded: RecordedSamples,
+    group: Int[Ints, " questions"] | None = None,
+    prior: Prior | None = None,
+    source: Mapping[str, object] | None = None,
+    seed: int = 0,
+    num_paths: int = 4000,
+    say: Callable[[str], None] = lambda line: None,
+) -> FittedStopping:
+    """Fits confidence and stopping to labelled samples.
+
+    Args:
+        recorded: The samples, with labels; questions that lack a label are left out.
+        group: Questions that resemble each other share a group, and stand in one fold; each its own by default.
+        prior: The predictor's priors, one a question, where policies are to use them.
+        source: The generator and verifier behind the samples, JSON types.
+        seed: Seed of orders and folds, >= 0.
+        num_paths: Orders of all questions together that are aimed at, >= 1; at least 2 and at most 40 of each. It
+            bounds the time that a fit takes, whatever the pool.
+        say: Called with what a reader should see.
+
+    Raises:
+        InputError: Fewer than 10 labelled questions or groups, fewer than 2 samples a question, or all samples are
+            right, or all are wrong.
+    """
+    group = np.arange(recorded.num_questions) if group is None else group
+    labelled = np.flatnonzero(~np.isnan(recorded.correct).any(-1))
+    prior = None if prior is None else prior.broadcast_to(recorded.num_questions).take(labelled)
+    recorded, group = recorded.take(labelled), np.unique(group[labelled], return_inverse=True)[1]
+    _require_enough(recorded, group)
+    rng = np.random.default_rng(seed)
+    orders = int(np.clip(num_paths // len(group), _FEWEST_ORDERS, _MOST_ORDERS))
+    paths = SamplePaths.shuffled(recorded, _folds(group, rng), prior, orders, rng)
+    ridge = _choose_ridge(paths, rng)
+    say(f"{len(group)} labelled questions x {recorded.depth} samples, {orders} orders of each; ridge {ridge:g}")
+    confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
+    data = _held_out_data(paths, ridge, rng)
+    prices = _PRICES / float(recorded.tokens.mean())
+    tried = []
+    for shape in RULE_SHAPES:
+        tried.append(held_out_advantages(data, paths.fold, prices, shape))
+        say(f"rules of shape {shape.name!r} tried on held-out questions")
+    shapes = choose_shapes([outcomes_of(data, one) for one in tried], group[paths.question], prices)
+    held_out = np.stack([tried[one][price] for price, one in enumerate(shapes)])
+    fitted = {int(one): fit_prices(data, prices, RULE_SHAPES[one]) for one in np.unique(shapes)}
+    models = tuple(fitted[int(one)][price] for price, one in enumerate(shapes))
+    leader = data.features[:, :, STOPPING_FEATURES.index("leader")]
+    recalibration = fit_recalibration(leader, data.right, paths.points, len(group))
+    count = np.broadcast_to(paths.points, leader.shape)
+    measured = reliability(recalibration(leader.ravel(), count.ravel()), data.right.ravel())
+    facts: dict[str, float] = {
+        "questions": len(group),
+        "groups": int(group.max()) + 1,
+        "samples": recorded.depth,
+        "orders": orders,
+        "calibration_error": measured.calibration_error,
+        "brier": measured.brier,
+    }
+    return FittedStopping(
+        confidence=confidence,
+        recalibration=recalibration,
+        points=paths.points,
+        prices=prices,
+        models=models,
+        held_out=_curve(data, held_out, prices, paths.points),
+        fixed=_fixed_accuracy(paths, data),
+        fixed_tokens=data.tokens.mean(0),
+        targets=measure_targets(leader, data.right),
+        uses_prior=prior is not None,
+        source=dict(source or {}),
+        shapes=tuple(RULE_SHAPES[one].name for one in shapes),
+        facts=facts,
+    )
+
+
+def _require_enough(recorded: RecordedSamples, group: Ints) -> None:
+    groups = len(np.unique(group))
+    if groups < 10:
+        raise InputError(
+            f"a policy is fitted to 10 labelled questions at least (near-duplicates count once), got {groups}"
+        )
+    if recorded.depth < 2:
+        raise InputError(f"a policy is fitted to 2 samples a question at least, got {recorded.depth}")
+    if recorded.correct.min() == recorded.correct.max():
+        raise InputError(f"all samples are {'right' if recorded.correct.min() else 'wrong'}: nothing to be learnt")
+
+
+def _folds(group: Ints, rng: np.random.Generator) -> Ints:
+    """The fold of each question; a group's questions share one."""
+    groups = int(group.max()) + 1
+    folds = 2 if groups >= _MANY_QUESTIONS else _FOLDS
+    return np.asarray(rng.permutation(np.arange(groups) % folds)[group])
+
+
+def _choose_ridge(paths: SamplePaths, rng: np.random.Generator) -> float:
+    """The penalty with the least log loss on held-out questions."""
+    losses = []
+    for ridge in RIDGES:
+        lost = []
+        for fold in np.unique(paths.fold):
+            model = fit_confidence(paths, np.flatnonzero(paths.fold != fold), ridge, rng)
+            lost.append(log_loss(model, paths, np.flatnonzero(paths.fold == fold)))
+        losses.append(np.mean(lost))
+    return RIDGES[int(np.argmin(losses))]
+
+
+def _held_out_data(paths: SamplePaths, ridge: float, rng: np.random.Generator) -> StoppingData:
+    """What paths went through, each seen by a confidence model that was not fitted to its fold."""
+    shape = (len(paths.question), len(paths.points))
+    features, right = np.empty((*shape, len(STOPPING_FEATURES))), np.empty(shape)
+    for fold in np.unique(paths.fold):
+        model = fit_confidence(paths, np.flatnonzero(paths.fold != fold), ridge, rng)
+        rows = np.flatnonzero(paths.fold == fold)
+        for index, point in enumerate(paths.points):
+            features[rows, index], right[rows, index] = _look(model, paths, int(point), rows)
+    return StoppingData(features, right, paths.tokens(), paths.question)
+
+
+def _look(model: ConfidenceModel, paths: SamplePaths, point: int, rows: Ints) -> tuple[Floats, Floats]:
+    draws = paths.draws(point, rows)
+    found = model(draws)
+    return stopping_features(draws, found), paths.recorded.correct[rows, found.chosen]
+
+
+def _curve(data: StoppingData, advantage: Floats, prices: Floats, points: Ints) -> HeldOutCurve:
+    """Held-out figures at the fitted prices and between them, where a rule mixes its neighbours."""
+    place = np.linspace(0, len(prices) - 1, _BETWEEN * (len(prices) - 1) + 1)
+    low = np.minimum(place.astype(np.int64), len(prices) - 2)
+    found = []
+    for one, share in zip(low, place - low, strict=True):
+        mixed = (1 - share) * advantage[one] + share * advantage[one + 1]
+        outcome = outcomes_of(data, mixed[None])
+        found.append((outcome.right.mean(), outcome.tokens.mean(), points[outcome.point].mean()))
+    return HeldOutCurve(np.exp(np.interp(place, np.arange(len(prices)), np.log(prices))), *np.array(found).T)
+
+
+def _fixed_accuracy(paths: SamplePaths, data: StoppingData) -> dict[str, Float[Floats, " points"]]:
+    """By selection, the accuracy of so many samples for every question."""
+    rows = np.arange(len(paths.question))
+    found: dict[str, Floats] = {"confidence": data.right.mean(0)}
+    for rule in SELECTIONS[:-1]:
+        chosen = [select(rule, paths.draws(int(point), rows)) for point in paths.points]
+        found[rule] = np.array([paths.recorded.correct[rows, one].mean() for one in chosen])
+    return found

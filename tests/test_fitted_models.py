@@ -1,0 +1,306 @@
+"""What a fitted policy computes: held against the same things done one answer, one node and one path at a time."""
+
+import numpy as np
+import pytest
+from drawn_samples import drawn
+from fitted_policies import folder_of, made_up, stump, text_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import beta
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Draws
+from optscale_predictor.policies.fitted.answer_features import (
+    GROUP_FEATURES,
+    QUESTION_FEATURES,
+    ScoreEvidence,
+    answer_table,
+)
+from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
+from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
+from optscale_predictor.policies.fitted.model_files import ARRAYS, SETTINGS, load_fitted, save_fitted
+from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, lead_log_odds, stopping_features
+from optscale_predictor.policies.fitted.stopping_model import Recalibration
+from optscale_predictor.policies.selection import confidence_in, needs_scores, select
+
+EVIDENCE = ScoreEvidence(0.7, -0.3)
+
+
+def some_draws(seed, questions=5, width=9, unusable=0.2):
+    """Questions with different numbers of samples, few distinct answers, some samples cut off."""
+    rng = np.random.default_rng(seed)
+    count = rng.integers(1, width + 1, questions)
+    there = np.arange(width) < count[:, None]
+    scores = np.where(there, rng.integers(0, 5, (questions, width)) / 4, np.nan)
+    answers = np.where(there, rng.integers(-1, 4, (questions, width)), -1)
+    tokens = np.where(there, rng.integers(1, 60, (questions, width)), np.nan)
+    return Draws(scores, answers, tokens, count, None, usable=there & (rng.random((questions, width)) > unusable))
+
+
+def by_hand(draws, question):
+    """The distinct answers of one question as lists of its samples, in the order of first samples."""
+    groups = {}
+    for sample in range(draws.count[question]):
+        if draws.usable[question, sample]:
+            answer = draws.answers[question, sample]
+            groups.setdefault(answer if answer >= 0 else ("none", sample), []).append(sample)
+    return list(groups.values())
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_answers_are_described_as_one_would_by_hand(seed):
+    draws = some_draws(seed)
+    table = answer_table(draws, EVIDENCE)
+    odds = EVIDENCE.intercept + EVIDENCE.slope * logit(np.clip(draws.scores, 1e-4, 1 - 1e-4))
+    for question in range(len(draws.count)):
+        mine = np.flatnonzero(table.question == question)
+        groups = by_hand(draws, question)
+        assert [np.flatnonzero(table.group[question] == group).tolist() for group in mine] == groups
+        assert table.first[mine].tolist() == [group[0] for group in groups]
+        samples = [sample for group in groups for sample in group]
+        logs = np.log(draws.tokens[question])
+        for group, members in zip(mine, groups, strict=True):
+            found = dict(zip(GROUP_FEATURES, table.features[group], strict=True))
+            chances = expit(odds[question, members])
+            relative = logs[members].mean() - logs[samples].mean()
+            wanted = {
+                "log_votes": np.log(len(members)),
+                "log_weighted_votes": np.log(chances.sum() + 1e-3),
+                "log_fourth_power_votes": np.log((chances**4).sum() + 1e-6) / 4,
+                "best_evidence": odds[question, members].max(),
+                "mean_evidence": odds[question, members].mean(),
+                "single_vote": float(len(members) == 1),
+                "without_answer": float(draws.answers[question, members[0]] < 0),
+                "relative_length": relative,
+                "relative_length_by_log_samples": relative * np.log(len(samples)),
+            }
+            assert found == pytest.approx(wanted)
+        if groups:
+            found = dict(zip(QUESTION_FEATURES, table.question_features[question], strict=True))
+            wanted = {
+                "constant": 1,
+                "log_samples": np.log(len(samples)),
+                "mean_evidence": odds[question, samples].mean(),
+                "leading_share": max(map(len, groups)) / len(samples),
+                "log_distinct_share": np.log(len(groups) / len(samples)),
+                "log_mean_tokens": np.log(draws.tokens[question, samples].mean()),
+                "prior_mean": 0,
+                "prior_std": 0,
+            }
+            assert found == pytest.approx(wanted)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_confidence_is_a_softmax_over_the_answers_and_none_of_them(seed):
+    rng = np.random.default_rng(seed)
+    draws = some_draws(seed)
+    model = ConfidenceModel(EVIDENCE, rng.normal(size=len(GROUP_FEATURES)), rng.normal(size=len(QUESTION_FEATURES)))
+    found = model(draws)
+    utility = found.table.features @ model.answer_weights
+    for question in range(len(draws.count)):
+        mine = np.flatnonzero(found.table.question == question)
+        rest = found.table.question_features[question] @ model.none_weights
+        weights = np.exp(np.append(utility[mine], rest))
+        assert np.append(found.right[mine], found.none[question]) == pytest.approx(weights / weights.sum())
+        if not mine.size:
+            assert found.leader[question] == -1 and found.of_leader[question] == 0
+            continue
+        assert found.leader[question] == mine[np.argmax(found.right[mine])]
+        assert found.of_leader[question] == found.right[mine].max()
+        assert found.of_runner_up[question] == (np.sort(found.right[mine])[-2] if mine.size > 1 else 0)
+        members = np.flatnonzero(found.table.group[question] == found.leader[question])
+        assert found.chosen[question] == members[np.argmax(draws.scores[question, members])]
+
+
+def test_the_chosen_answer_does_not_depend_on_how_answers_are_numbered():
+    draws = some_draws(3, questions=40)
+    model = made_up().confidence
+    renamed = np.where(draws.answers >= 0, 7 - draws.answers, -1)
+    other = Draws(draws.scores, renamed, draws.tokens, draws.count, None, usable=draws.usable)
+    assert np.array_equal(model(draws).chosen, model(other).chosen)
+
+
+def test_confidence_selects_the_most_probable_answer_and_returns_something_where_all_were_cut_off():
+    folder = folder_of()
+    draws = drawn([0.9, 0.5, 0.6], [0.2, 0.1, 0.3], answers=[[0, 1, 1], [0, 0, 1]], prior=None)
+    found = load_fitted(folder).confident(draws)
+    assert select(f"confidence:{folder}", draws).tolist() == found.chosen.tolist()
+    cut = Draws(draws.scores, draws.answers, draws.tokens, draws.count, None, usable=np.zeros((2, 3), np.bool_))
+    assert select(f"confidence:{folder}", cut).tolist() == [0, 2]  # the best score, as under every rule
+    assert load_fitted(folder).confident(cut).of_leader.tolist() == [0, 0]
+
+
+def test_a_selection_needs_scores_where_its_confidence_looks_at_them():
+    assert needs_scores("best_score") and needs_scores("weighted_majority") and not needs_scores("majority")
+    assert needs_scores(f"confidence:{folder_of(made_up(slope=1.0))}")
+    assert not needs_scores(f"confidence:{folder_of(made_up(slope=0.0))}")
+
+
+def test_recalibration_is_a_logistic_line_that_changes_with_the_samples():
+    lines = Recalibration(np.array([1, 4, 16]), np.array([0.1, 0.3, -0.5]), np.array([0.8, 1.0, 0.4]))
+    found = lines(np.array([0.0, 0.9, 0.9, 0.9, 0.9]), np.array([3, 1, 8, 16, 99]))
+    odds = np.log(9)  # 8 samples are half-way between 4 and 16 in logarithms
+    wanted = [0.1 + 0.8 * odds, -0.1 + 0.7 * odds, -0.5 + 0.4 * odds, -0.5 + 0.4 * odds]
+    assert found == pytest.approx([0.0, *expit(wanted)])
+
+
+def test_only_a_fitted_selection_says_how_sure_it_is():
+    draws, folder = some_draws(4), folder_of()
+    assert np.isnan(confidence_in("majority", draws)).all()
+    assert confidence_in(f"confidence:{folder}", draws) == pytest.approx(load_fitted(folder).confident(draws).of_leader)
+
+
+@pytest.mark.parametrize(("leading", "second"), [(0, 0), (1, 0), (3, 1), (10, 9)])
+def test_the_lead_is_that_of_two_shares_under_a_uniform_prior(leading, second):
+    ahead = beta(leading + 1, second + 1).sf(0.5)
+    found = lead_log_odds(np.array([float(leading)]), np.array([float(second)]))
+    assert found == pytest.approx(np.log(ahead / (1 - ahead)))
+
+
+def test_a_lead_beyond_doubt_counts_12():
+    assert lead_log_odds(np.array([500.0]), np.array([0.0])) == [12.0]
+
+
+def test_stopping_features_of_a_question_by_hand():
+    draws = drawn([0.5, 0.25, 0.75, 0.5], answers=[[2, 5, 2, -1]], tokens=20.0, prior=None)
+    model = ConfidenceModel(EVIDENCE, made_up().confidence.answer_weights, made_up().confidence.none_weights)
+    found = model(draws)
+    row = dict(zip(STOPPING_FEATURES, stopping_features(draws, found)[0], strict=True))
+    wanted = {
+        "log_samples": np.log(4),
+        "leader": found.of_leader[0],
+        "runner_up": found.of_runner_up[0],
+        "none": found.none[0],
+        "log_odds_of_lead": lead_log_odds(np.array([2.0]), np.array([1.0]))[0],
+        "best_evidence": EVIDENCE(np.array([0.75]))[0],
+        "log_mean_tokens": np.log(20),
+        "prior_mean": 0.0,
+        "prior_std": 0.0,
+    }
+    assert row == pytest.approx(wanted)
+
+
+@given(seed=st.integers(0, 1000), depth=st.integers(1, 4), trees=st.integers(0, 5))
+@settings(max_examples=30)
+def test_trees_are_walked_node_by_node(seed, depth, trees):
+    rng = np.random.default_rng(seed)
+    inner = 2**depth - 1
+    feature = rng.integers(0, 3, (trees, inner)).astype(np.int32)
+    threshold = np.where(rng.random((trees, inner)) < 0.2, np.inf, rng.integers(0, 4, (trees, inner)))
+    found = BoostedTrees(feature, threshold, rng.normal(size=(trees, inner + 1)))
+    rows = rng.integers(0, 5, (7, 3)).astype(np.float64)
+
+    def walk(tree, row, node=0):
+        if node >= inner:
+            return found.leaf[tree, node - inner]
+        goes_left = row[feature[tree, node]] <= threshold[tree, node]
+        return walk(tree, row, 2 * node + (1 if goes_left else 2))
+
+    wanted = [sum(walk(tree, row) for tree in range(trees)) for row in rows]
+    assert found(rows) == pytest.approx(wanted)
+
+
+def test_between_two_prices_both_have_a_say():
+    model = made_up()
+    row = np.zeros((1, len(STOPPING_FEATURES)))
+    row[0, STOPPING_FEATURES.index("leader")] = 0.7  # stops at 1e-3, goes on at 1e-4
+    at = [model.advantage(row, np.array([4]), price)[0] for price in (1e-2, 1e-3, np.sqrt(1e-7), 1e-4, 1e-9)]
+    assert at == pytest.approx([-0.1, -0.1, 0.0, 0.1, 0.1])
+
+
+def test_a_question_with_all_its_samples_stops():
+    model = made_up()
+    assert model.advantage(np.zeros((2, len(STOPPING_FEATURES))), np.array([31, 32]), 1e-4).tolist() == [0.1, 0.0]
+
+
+def test_decision_points_follow_the_count():
+    assert made_up().next_point(np.array([0, 1, 4, 5, 8, 31, 32, 40])).tolist() == [1, 2, 6, 6, 16, 32, 32, 32]
+
+
+def test_a_budget_in_tokens_is_met_between_prices():
+    model = made_up()
+    assert [model.price_for_tokens(tokens) for tokens in (300, 120, 30)] == pytest.approx([1e-5, 1e-4, 1e-3])
+    assert model.price_for_tokens(60) == pytest.approx(10**-3.5)  # half-way in both logarithms
+    assert [model.price_for_tokens(tokens) for tokens in (5000, 1)] == pytest.approx([1e-5, 1e-3])
+
+
+def test_an_accuracy_is_bought_at_the_highest_price_that_reaches_it():
+    model = made_up()
+    assert [model.price_for_accuracy(accuracy) for accuracy in (0.5, 0.6, 0.61, 0.85, 0.95)] == [
+        1e-3,
+        1e-3,
+        1e-4,
+        1e-5,
+        1e-5,
+    ]
+
+
+def test_what_is_saved_is_what_is_read(tmp_path):
+    model = made_up(uses_prior=True, source={"name": "default", "generator": "org/generator"})
+    save_fitted(model, tmp_path / "policy")
+    found = load_fitted(tmp_path / "policy")
+    rows = np.random.default_rng(0).random((20, len(STOPPING_FEATURES)))
+    for price in (1e-5, 3e-4):
+        count = np.arange(20) + 1
+        assert np.array_equal(found.advantage(rows, count, price), model.advantage(rows, count, price))
+    draws = some_draws(1)
+    assert np.array_equal(found.confidence(draws).right, model.confidence(draws).right)
+    assert (found.uses_prior, found.source, found.facts) == (True, model.source, model.facts)
+    assert found.targets.threshold_for(0.6) == model.targets.threshold_for(0.6) == 0.5
+
+
+def broken(change, folder, model=None):
+    """A folder whose model had one array changed before it was saved."""
+    model = model or made_up()
+    change(model)
+    save_fitted(model, folder)
+    return folder
+
+
+BROKEN = {
+    "points": lambda model: model.points.__setitem__(1, 1),
+    "prices": lambda model: model.prices.__setitem__(0, -1.0),
+    "trees": lambda model: model.models[0].trees.feature.__setitem__((0, 0), 99),
+    "price1.base": lambda model: model.models[1].base.__setitem__(0, np.nan),
+    "answer_weights": lambda model: model.confidence.answer_weights.__setitem__(0, np.inf),
+    "targets": lambda model: model.targets.accuracy.__setitem__(0, 0.99),
+}
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_a_broken_array_is_named(part, tmp_path):
+    model = made_up()
+    for name in ("points", "prices"):
+        object.__setattr__(model, name, getattr(model, name).copy())
+    with pytest.raises(InputError, match=part):
+        load_fitted(broken(BROKEN[part], tmp_path / "policy", model))
+
+
+def test_a_folder_without_a_fitted_policy_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match=rf"{SETTINGS}: No such file.*optscale fit-policy"):
+        load_fitted(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', "{" * 100_000])
+def test_settings_that_are_none_are_refused(content, tmp_path):
+    save_fitted(made_up(), tmp_path)
+    (tmp_path / SETTINGS).write_text(content)
+    with pytest.raises(InputError, match=str(tmp_path)):
+        load_fitted(tmp_path)
+
+
+def test_arrays_that_are_none_are_refused(tmp_path):
+    save_fitted(made_up(), tmp_path)
+    (tmp_path / ARRAYS).write_bytes(b"no arrays")
+    with pytest.raises(InputError, match=ARRAYS):
+        load_fitted(tmp_path)
+
+
+def test_a_stump_is_one_question():
+    rows = np.zeros((2, len(STOPPING_FEATURES)))
+    rows[1, STOPPING_FEATURES.index("none")] = 1
+    assert stump("none", 0.5, 3.0, 4.0)(rows).tolist() == [3.0, 4.0]
+    assert text_of("fitted", "price=1") != text_of("optscale", "price=1")

@@ -1,0 +1,121 @@
+"""The policy ``fitted``: what its settings mean, when it stops, and whose samples it may judge."""
+
+import numpy as np
+import pytest
+from drawn_samples import drawn
+from fitted_policies import POINTS, folder_of, made_up, text_of
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import CONTINUE, StopReason, parse_policy
+from optscale_predictor.predictor.model.config import ScoreSource
+from optscale_predictor.predictor.provenance import require_policy_source
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
+
+
+def reasons(settings, *rows, answers=None):
+    return parse_policy(text_of("fitted", settings)).decide(drawn(*rows, answers=answers, prior=None)).reason.tolist()
+
+
+def test_it_goes_on_while_the_leader_is_not_sure_enough_for_the_price():
+    draws = drawn([0.8], [0.9], [0.96], prior=None)
+    leader = made_up().confidence(draws).of_leader
+    assert leader[0] < 0.6 < leader[1] < 0.8 < leader[2]
+    for price, sure in ((0.01, 0.95), (0.1, 0.8), (1.0, 0.6)):
+        wanted = np.where(leader > sure, "price", CONTINUE).tolist()
+        assert reasons(f"price={price}", [0.8], [0.9], [0.96]) == wanted
+
+
+def test_it_goes_on_to_the_next_decision_point_and_no_further_than_its_cap():
+    policy = parse_policy(text_of("fitted", "price=0.01,max_samples=7"))
+    decision = policy.decide(drawn([], [0.3], [0.3] * 5, [0.3] * 6, [0.3] * 7, answers=None, prior=None))
+    assert decision.total.tolist()[:4] == [1, 2, 6, 7]
+    assert decision.reason.tolist() == [CONTINUE] * 4 + ["budget"]
+
+
+@pytest.mark.parametrize(
+    "settings", ["price=0.01", "tokens=200", "accuracy=0.7", "match=self_consistency:max_samples=8"]
+)
+def test_it_says_why_it_stops(settings):
+    rng = np.random.default_rng(0)
+    scores, answers = rng.random((60, 32)), rng.integers(0, 12, (60, 32))
+    recorded = RecordedSamples(scores, answers, np.full(scores.shape, 10.0), (answers == 0).astype(float))
+    outcomes = run_policy(parse_policy(text_of("fitted", settings)), recorded)
+    assert set(outcomes.count.tolist()) <= set(POINTS.tolist())
+    early = StopReason.CONFIDENT if "accuracy" in settings else StopReason.PRICE
+    assert set(outcomes.reason.tolist()) <= {early.value, "budget", "unreachable"}
+    assert (outcomes.count[outcomes.reason == "budget"] == 32).all()
+
+
+def test_a_stated_accuracy_stops_at_the_confidence_that_reached_it():
+    """0.7 of the answers were right from a confidence of 0.5 on; 0.95 from 0.9 on."""
+    draws = drawn([0.8], [0.9], [0.96], prior=None)
+    leader = made_up().confidence(draws).of_leader
+    for accuracy, threshold in ((0.7, 0.5), (0.95, 0.9)):
+        found = parse_policy(text_of("fitted", f"accuracy={accuracy}")).decide(draws).reason
+        assert ((found == "confident") == (leader >= threshold)).all()
+
+
+def test_matching_best_of_n_takes_the_price_whose_held_out_accuracy_is_enough():
+    """A fixed 8 samples were right 0.786 of the time, held-out rules 0.6, 0.8 and 0.9 from the highest price on."""
+    matched = parse_policy(text_of("fitted", "match=best_of_n:max_samples=8"))
+    same = parse_policy(text_of("fitted", "price=0.1"))
+    draws = drawn([0.8], [0.9], [0.96], prior=None)
+    assert matched.decide(draws).reason.tolist() == same.decide(draws).reason.tolist()
+    everything = parse_policy(text_of("fitted"))  # as accurate as Best-of-32
+    assert everything.decide(draws).reason.tolist() == reasons("price=0.01", [0.8], [0.9], [0.96])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("price=1,tokens=5", "takes one of price, tokens, match and accuracy, got price and tokens"),
+        ("price=-1", "price must be > 0 and finite, got -1.0"),
+        ("tokens=inf", "tokens must be > 0 and finite, got inf"),
+        ("accuracy=1.5", r"accuracy must lie in \(0, 1\), got 1.5"),
+        ("accuracy=0.99", "accuracy=0.99 is out of reach: .* right 0.950 of the time"),
+        ("max_samples=33", "max_samples must be at most 32"),
+        ("max_samples=-1", "max_samples must be >= 1"),
+        ("match=optscale", "match must be best_of_n or self_consistency with max_samples of at most 32"),
+        ("match=best_of_n:max_samples=64", "match must be best_of_n or self_consistency"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, says):
+    with pytest.raises(InputError, match=says):
+        parse_policy(text_of("fitted", settings))
+
+
+def test_without_a_folder_it_says_how_to_name_one():
+    with pytest.raises(InputError, match="fitted:path=FOLDER"):
+        parse_policy("fitted")
+
+
+def test_it_needs_the_prior_that_it_was_fitted_with_and_looks_at_no_other():
+    with_prior = parse_policy(f"fitted:path={folder_of(made_up(uses_prior=True))}")
+    assert with_prior.needs_prior and not parse_policy(text_of("fitted")).needs_prior
+    with pytest.raises(InputError, match="policy 'fitted' needs a prior"):
+        with_prior.decide(drawn([0.5], prior=None))
+    plain = parse_policy(text_of("fitted", "price=0.1"))
+    for row in ([0.8], [0.9], [0.96]):
+        assert plain.decide(drawn(row)).reason == plain.decide(drawn(row, prior=None)).reason
+
+
+def test_another_source_is_refused_unless_it_is_allowed():
+    learnt = ScoreSource(generator="org/one", verifier="org/verifier")
+    policy = parse_policy(f"fitted:path={folder_of(made_up(source=learnt.as_dict()))}")
+    require_policy_source(policy, learnt)
+    other = ScoreSource(generator="org/two", verifier="org/verifier")
+    with pytest.raises(InputError, match="fitted to other samples than these: generator 'org/two', where it was"):
+        require_policy_source(policy, other)
+    require_policy_source(policy, other, allow_source_mismatch=True)
+    require_policy_source(parse_policy("optscale"), other)
+
+
+def test_a_policy_made_anew_in_the_same_folder_is_read_anew():
+    folder = folder_of()
+    before = parse_policy(f"fitted:path={folder}")
+    from optscale_predictor.policies.fitted.model_files import save_fitted
+
+    save_fitted(made_up(slope=0.0), folder)
+    after = parse_policy(f"fitted:path={folder}")
+    assert (before.model.confidence.evidence.slope, after.model.confidence.evidence.slope) == (1.0, 0.0)

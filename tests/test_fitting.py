@@ -1,0 +1,295 @@
+"""Fitting a policy: in worlds whose best rule is known, on few questions, and from the command line."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_pools import refused
+from synthetic_pool import write_pool
+
+from optscale_predictor.cli.main import main
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Draws, parse_policy
+from optscale_predictor.policies.fitted.model_files import load_fitted, save_fitted
+from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
+from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
+from optscale_predictor.replays.fitting.fit_policy import fit_policy
+from optscale_predictor.replays.fitting.fit_stopping import (
+    RULE_SHAPES,
+    StoppingData,
+    advantage_of_going_on,
+    advantages,
+    fit_prices,
+    stopping_points,
+)
+from optscale_predictor.replays.fitting.held_out_rules import HeldOutOutcomes, choose_shapes
+from optscale_predictor.replays.fitting.sample_paths import decision_points
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.stats.reliability import reliability
+
+DEPTH = 16
+
+
+def telling_world(questions, seed, chance=0.4, hopeless=0.3):
+    """A score tells right from wrong; a share of the questions is hopeless. Every sample costs 10 tokens.
+
+    A question is worth another sample exactly while nothing right was found and hope is not lost.
+    """
+    rng = np.random.default_rng(seed)
+    hope = rng.random(questions) >= hopeless
+    correct = (rng.random((questions, DEPTH)) < chance) & hope[:, None]
+    scores = np.where(correct, 0.9, 0.1)
+    answers = np.where(correct, 0, rng.integers(1, 50, correct.shape))
+    return RecordedSamples(scores, answers, np.full(correct.shape, 10.0), correct.astype(float))
+
+
+def best_worth(price, chance=0.4, hopeless=0.3):
+    """Of the best rule of that world: stop once right, else after the number of misses that is best."""
+    worth = []
+    for misses in range(1, DEPTH + 1):
+        found = (1 - hopeless) * (1 - (1 - chance) ** misses)
+        drawn = hopeless * misses + (1 - hopeless) * (1 - (1 - chance) ** misses) / chance
+        worth.append(found - 10 * price * drawn)
+    return max(worth)
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted") / "policy"
+    save_fitted(fit_policy(telling_world(300, 1), num_paths=1200), folder)
+    return folder
+
+
+@pytest.mark.parametrize("price", [3e-4, 3e-3, 1e-2])
+def test_in_a_world_whose_best_rule_is_known_the_fitted_one_is_nearly_as_good(telling, price):
+    test = telling_world(4000, 2)
+    outcomes = run_policy(parse_policy(f"fitted:path={telling},price={1000 * price}"), test, traced=False)
+    right = test.correct[np.arange(4000), outcomes.chosen]
+    worth = right - price * outcomes.tokens
+    best, error = best_worth(price), worth.std() / np.sqrt(4000)
+    assert best - 0.01 - 3 * error < worth.mean() < best + 3 * error
+    at_once = outcomes.count == 1
+    assert at_once.any() and right[at_once].all()  # nobody gives up after one sample, and who has found it stops
+
+
+def test_a_higher_price_buys_fewer_samples(telling):
+    test = telling_world(1000, 3)
+    counts = [
+        run_policy(parse_policy(f"fitted:path={telling},price={price}"), test, traced=False).count.mean()
+        for price in (0.1, 1.0, 4.0, 10.0)
+    ]
+    assert all(cheap >= dear for cheap, dear in pairwise(counts)) and counts[0] > counts[-1]
+
+
+def noisy_world(questions, seed, depth=DEPTH):
+    """Scores and agreement both tell a little; answers and difficulty differ between questions."""
+    rng = np.random.default_rng(seed)
+    ability = rng.beta(0.8, 1.2, questions)
+    correct = rng.random((questions, depth)) < ability[:, None]
+    answers = np.where(correct, 0, rng.integers(1, 5, correct.shape))
+    scores = 1 / (1 + np.exp(-(rng.normal(1.2 * correct - 0.6, 1.0) + rng.normal(0, 0.7, (questions, 1)))))
+    tokens = np.exp(rng.normal(4, 0.3, correct.shape)).round()
+    return RecordedSamples(scores, answers, tokens, correct.astype(float))
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted") / "policy"
+    save_fitted(fit_policy(noisy_world(500, 1), num_paths=2000), folder)
+    return folder
+
+
+@pytest.mark.parametrize("tokens", [70, 120, 250, 500])
+def test_a_budget_in_tokens_is_kept_on_new_questions(noisy, tokens):
+    test = noisy_world(6000, 4)
+    outcomes = run_policy(parse_policy(f"fitted:path={noisy},tokens={tokens}"), test, traced=False)
+    assert outcomes.tokens.mean() == pytest.approx(tokens, rel=0.1)
+
+
+def accuracy_of(text, recorded, selection=None):
+    outcomes = run_policy(parse_policy(text), recorded, selection=selection, traced=False)
+    return recorded.correct[np.arange(recorded.num_questions), outcomes.chosen]
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 8, 16])
+def test_the_most_probable_answer_is_right_as_often_as_under_any_other_selection(noisy, number):
+    test = noisy_world(6000, 5)
+    mine = accuracy_of(f"best_of_n:max_samples={number}", test, f"confidence:{noisy}")
+    for rule in ("best_score", "majority", "weighted_majority"):
+        other = accuracy_of(f"best_of_n:max_samples={number}", test, rule)
+        gain = mine - other
+        assert gain.mean() > -2 * gain.std() / np.sqrt(len(gain)) - 0.002, rule
+
+
+def test_confidence_is_as_often_right_as_it_says_on_new_questions(noisy):
+    test, model = noisy_world(6000, 6), load_fitted(noisy)
+    for number in (1, 4, 16):
+        outcomes = run_policy(parse_policy(f"best_of_n:max_samples={number}"), test, selection=f"confidence:{noisy}")
+        draws = Draws(test.scores[:, :number], test.answers[:, :number], test.tokens[:, :number], outcomes.count, None)
+        right = test.correct[np.arange(len(outcomes.chosen)), outcomes.chosen]
+        assert reliability(model.probability_right(draws), right).calibration_error < 0.03
+
+
+@pytest.mark.parametrize("target", [0.6, 0.75, 0.9])
+def test_a_stated_accuracy_is_kept_on_new_questions(noisy, target):
+    test = noisy_world(6000, 7)
+    outcomes = run_policy(parse_policy(f"fitted:path={noisy},accuracy={target}"), test, traced=False)
+    sure = outcomes.reason == "confident"
+    right = test.correct[np.arange(len(sure)), outcomes.chosen][sure]
+    assert sure.mean() > 0.2 and right.mean() > target - 0.03
+
+
+def test_it_is_no_worse_than_best_of_k_at_its_own_tokens(noisy):
+    """At each of several prices, against the curve of Best-of-k by the same and by the usual selection."""
+    test = noisy_world(6000, 8)
+    numbers = np.arange(1, DEPTH + 1)
+    for selection in ("best_score", f"confidence:{noisy}"):
+        plain = [accuracy_of(f"best_of_n:max_samples={number}", test, selection) for number in numbers]
+        cost = [test.tokens[:, :number].sum(-1).mean() for number in numbers]
+        for price in (0.03, 0.3, 1.0):
+            outcomes = run_policy(parse_policy(f"fitted:path={noisy},price={price}"), test, traced=False)
+            mine = test.correct[np.arange(6000), outcomes.chosen]
+            at = np.array([np.interp(outcomes.tokens.mean(), cost, row) for row in np.array(plain).T])
+            gain = mine - at
+            assert gain.mean() > -2 * gain.std() / np.sqrt(6000), (selection, price)
+
+
+def test_with_few_questions_and_nothing_to_learn_it_is_a_fixed_number_of_samples():
+    rng = np.random.default_rng(0)
+    correct = (rng.random((20, 8)) < 0.5).astype(float)
+    recorded = RecordedSamples(rng.random((20, 8)), rng.integers(0, 9, (20, 8)), np.full((20, 8), 10.0), correct)
+    model = fit_policy(recorded, num_paths=200)
+    fixed = [shape == "fixed" for shape in model.shapes]
+    assert np.mean(fixed) > 0.7
+    assert [len(one.trees.leaf) == 0 for one in model.models] == fixed
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_going_on_is_worth_what_the_path_gave(seed):
+    rng = np.random.default_rng(seed)
+    value, going = rng.normal(size=(6, 5)), rng.random((6, 4)) < 0.5
+    found = advantage_of_going_on(value, going)
+    for path in range(6):
+        for point in range(4):
+            at = point + 1
+            while at < 4 and going[path, at]:
+                at += 1
+            assert found[path, point] == pytest.approx(value[path, at] - value[path, point])
+
+
+def test_without_features_the_best_fixed_number_is_found():
+    rng = np.random.default_rng(1)
+    right, tokens = rng.random((50, 6)), np.tile(np.arange(1, 7) * 10.0, (50, 1))
+    data = StoppingData(np.zeros((50, 6, len(STOPPING_FEATURES))), right, tokens, np.arange(50))
+    prices = np.array([1e-4, 1e-3, 1e-2])
+    points = stopping_points(advantages(fit_prices(data, prices, RULE_SHAPES[0]), data.features))
+    for price, found in zip(prices, points, strict=True):
+        assert (found == (right - price * tokens).mean(0).argmax()).all()
+
+
+def test_trees_decide_as_lightgbm_would():
+    lightgbm = pytest.importorskip("lightgbm")
+    from optscale_predictor.replays.fitting.fit_stopping import _trees
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3000, 3))
+    y = np.sin(x[:, 0]) + x[:, 1] * (x[:, 2] > 0) + rng.normal(0, 0.1, 3000)
+    settings_ = {"num_leaves": 11, "max_depth": 4, "verbose": -1, "deterministic": True}
+    booster = lightgbm.train(settings_, lightgbm.Dataset(x, y), 25)
+    trees = _trees(booster.dump_model(), [0, 1, 2])
+    assert trees(x) == pytest.approx(booster.predict(x), abs=1e-9)
+
+
+def test_a_shape_that_does_not_earn_more_on_held_out_questions_is_not_used():
+    paths, prices = 400, np.array([1e-3, 1e-2])
+    rng = np.random.default_rng(0)
+    right = (rng.random((2, paths)) < 0.5).astype(float)
+    tokens, point = np.full((2, paths), 10.0), np.zeros((2, paths), np.int64)
+    plain = HeldOutOutcomes(right, tokens, point)
+    cheaper = HeldOutOutcomes(right, tokens / 2, point)
+    noise = HeldOutOutcomes(rng.permuted(right, axis=1), tokens, point)
+    group = np.arange(paths) // 4
+    assert choose_shapes([plain, cheaper], group, prices).tolist() == [1, 1]
+    assert choose_shapes([cheaper, plain], group, prices).tolist() == [0, 0]
+    assert choose_shapes([plain, noise, cheaper], group, prices).tolist() == [2, 2]
+
+
+def test_recalibration_finds_lines_that_change_with_the_samples():
+    """Labels drawn from a known line at each of three points, many questions: the lines come back."""
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 1.5, (40_000, 3))
+    truth = np.array([[0.4, -0.2, 0.0], [0.6, 1.0, 1.3]])
+    right = (rng.random(odds.shape) < 1 / (1 + np.exp(-truth[0] - truth[1] * odds))).astype(float)
+    confidence = 1 / (1 + np.exp(-odds))
+    found = fit_recalibration(confidence, right, np.array([1, 4, 16]), 40_000)
+    assert found.intercept == pytest.approx(truth[0], abs=0.06) and found.slope == pytest.approx(truth[1], abs=0.06)
+    believed = fit_recalibration(confidence[:2], right[:2], np.array([1, 4, 16]), 1)
+    assert np.abs(believed.intercept).max() < 0.5 and np.abs(believed.slope - 1).max() < 0.5
+
+
+def test_targets_are_what_stopping_at_a_confidence_gave():
+    confidence = np.array([[0.2, 0.6, 0.9], [0.5, 0.4, 0.3], [0.1, 0.7, 0.8], [0.3, 0.95, 0.2]])
+    right = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+    found = measure_targets(confidence, right)
+    assert (np.diff(found.threshold) > 0).all() and (np.diff(found.accuracy) >= 0).all()
+    # Up to 0.6 the first question stops while it is wrong, the others are right; beyond, all that stop are right.
+    low = found.threshold <= 0.6
+    assert found.coverage[0] == 1 and (found.accuracy[low] > 0.66).all() and (found.accuracy[low] <= 0.75).all()
+    assert (found.accuracy[~low] == 1).all()
+    for bound, coverage in ((0.6, 0.75), (0.8, 0.5), (0.9, 0.25)):
+        assert found.coverage[found.threshold > bound][0] == coverage
+
+
+@pytest.mark.parametrize("depth", [2, 3, 8, 24, 32, 64, 80])
+def test_decision_points_begin_one_by_one_and_end_with_the_depth(depth):
+    points = decision_points(depth)
+    assert points[0] == 1 and points[-1] == depth and (np.diff(points) > 0).all()
+    assert points[: min(depth, 8)].tolist() == list(range(1, min(depth, 8) + 1))
+    assert (np.diff(points) <= np.maximum(points[:-1] / 4, 1)).all()
+    assert all(power in points for power in (8, 16, 32, 64) if power <= depth)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda one: one.take(np.arange(9)), "10 labelled questions at least .near-duplicates count once., got 9"),
+        (lambda one: one.first(1), "2 samples a question at least, got 1"),
+        (lambda one: replace(one, correct=np.zeros_like(one.correct)), "all samples are wrong"),
+        (lambda one: replace(one, correct=np.ones_like(one.correct)), "all samples are right"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_refused(change, says):
+    with pytest.raises(InputError, match=says):
+        fit_policy(change(telling_world(20, 0)))
+
+
+def labelled_pool(folder, questions=24, seed=0):
+    world = telling_world(questions, seed)
+    return write_pool(
+        folder,
+        world.scores[:, :8].tolist(),
+        correct=world.correct[:, :8].astype(bool).tolist(),
+        answer=world.answers[:, :8].astype(str).tolist(),
+    )
+
+
+def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys):
+    labelled_pool(tmp_path / "a"), labelled_pool(tmp_path / "b", questions=30, seed=1)
+    policy = tmp_path / "policy"
+    main(["fit-policy", str(tmp_path / "a"), str(tmp_path / "b"), "--output", str(policy)])
+    printed = capsys.readouterr().out
+    assert "54 labelled questions x 8 samples" in printed and f"use it as fitted:path={policy}" in printed
+    assert load_fitted(policy).depth == 8
+    main(["replay", str(tmp_path / "a"), "--policies", f"fitted:path={policy},price=1", "--num_orders", "2"])
+    assert f"path={policy}, price=1.0" in capsys.readouterr().out
+
+
+def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path, capsys):
+    labelled_pool(tmp_path / "few", questions=5)
+    assert "10 labelled questions at least" in refused(capsys, "fit-policy", str(tmp_path / "few"))
+    assert "seed must be >= 0" in refused(capsys, "fit-policy", str(tmp_path / "few"), "--seed", "-1")
