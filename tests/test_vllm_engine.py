@@ -242,7 +242,7 @@ def test_the_command_fills_a_pool(found: dict[str, Any], tmp_path: Path) -> None
     assert run.stdout.strip().endswith("400 samples of 20 questions")
     pool = Pool(tmp_path / "pool")
     assert set(pool.counts().values()) == {20}
-    validate_pool(pool.folder)
+    assert list(validate_pool(pool.folder)) == []
     settings = pool.manifest["settings"]["generator"]
     assert settings["adapter"] == "vllm"
     assert settings["dtype"] == found["described"]["dtype"] == "float32"

@@ -66,7 +66,7 @@ class TokenBudget:
     Attributes:
         samples: Samples drawn.
         tokens: Tokens generated for them.
-        cancelled_samples: Samples that were under way when nobody wanted them any more.
+        cancelled_samples: Samples that were under way when their request was cancelled.
     """
 
     def __init__(self, max_tokens: int | None = None) -> None:
@@ -135,7 +135,7 @@ class PrioritySemaphore:
             raise
 
     def _release(self) -> None:
-        # A slot is handed over rather than freed, so that nobody who comes now overtakes those who wait.
+        # A slot is handed over rather than freed, so that a new request cannot overtake those that wait.
         while self._waiting:
             _, _, future = heapq.heappop(self._waiting)
             if not future.done():

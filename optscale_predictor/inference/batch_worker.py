@@ -1,6 +1,6 @@
 """Dynamic batching: a worker whose next batch is whatever arrived while it worked on the last one.
 
-Nobody waits for a batch to fill up, and the busier the worker the larger its batches.
+No request waits for a batch to fill up, and the busier the worker the larger its batches.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class BatchWorker(Generic[Item, Result]):
         return await future
 
     async def close(self, wait: bool = False) -> None:
-        """Lets nobody wait any more and lets go of the threads.
+        """Cancels what waits and lets go of the threads.
 
         Args:
             wait: Whether to return only when the batches under way are done.
@@ -95,5 +95,5 @@ class BatchWorker(Generic[Item, Result]):
                     future.set_exception(error)
             return
         for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():  # whoever waited for it may have left
+            if not future.done():  # its caller may have been cancelled
                 future.set_result(result)

@@ -24,7 +24,7 @@ from optscale_predictor.stats.estimators import Prior
 class AnswerVotes:
     """One question's answers as groups of equal ones, compared only when a policy or a selection looks.
 
-    Comparing two answers may take seconds. It is done on the thread of whoever looks first, which must be one that may
+    Comparing two answers may take seconds. It is done on the thread that looks first, which must be one that may
     wait: a worker's, never the event loop's.
 
     Attributes:
@@ -104,7 +104,7 @@ class DecisionWorker:
     ) -> None:
         self._policy, self._selection, self._traced = policy, selection or policy.selection, traced
         self._barrier = barrier if policy.joint else None
-        # In the order of asking, whoever came first: sums over the batch are then the same in every run.
+        # In the order of asking, not of arrival: sums over the batch are then the same in every run.
         self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
             self._take_steps, rank=lambda seen: seen.rank, threads=threads
         )

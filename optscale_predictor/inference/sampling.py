@@ -80,7 +80,7 @@ class SampleDrawer:
                 raise
             finally:
                 self._budget.release(most)
-            # In the same turn as the release: whoever it wakes up finds these tokens counted.
+            # In the same turn as the release: the requests that it wakes find these tokens counted.
             self._budget.samples += len(samples)
             self._budget.tokens += sum(sample.num_tokens for sample in samples)
             return samples

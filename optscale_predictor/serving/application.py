@@ -148,7 +148,7 @@ class Application:
                     api_error = self._api_error(error, parsed)
                     await stream.fail(api_error)
                     raise _StreamEnded(stream.response, api_error.outcome) from None
-            # The slot is free while the text is sent: a slow reader keeps nobody from being answered.
+            # The slot is free while the text is sent: a slow reader does not hold up other requests.
             self._count_answer(answer.stop_reason, arrived)
             await stream.send(answer)
         except ConnectionError:
@@ -232,7 +232,7 @@ class _SessionCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every count, as it is now."""
-        cancelled = "Samples that were under way when nobody wanted them."
+        cancelled = "Samples that were under way when their request was cancelled."
         yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.budget.samples)
         yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.budget.tokens)
         yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.budget.cancelled_samples)

@@ -115,7 +115,7 @@ class Slot:
 
     async def granted(self) -> None:
         """Returns when it is granted."""
-        # Cancelling who waits must not cancel the grant: the queue holds it, and would grant a slot to nobody.
+        # Cancelling a waiting request must not cancel the grant: the queue holds it, and the slot would be lost.
         await asyncio.shield(self._grant)
 
 

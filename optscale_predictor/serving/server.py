@@ -93,8 +93,8 @@ async def opened(
     Raises:
         InputError: The listener's address has been taken since it was bound.
     """
-    # The stack outlives the session: when the session closes, whoever still waits for an answer gets an error, and the
-    # runner must still be there to send it. Only then are the connections closed.
+    # The stack outlives the session: when the session closes, requests that still wait for an answer get an error, and
+    # the runner must still be there to send it. Only then are the connections closed.
     async with AsyncExitStack() as last, scaler.session(idle_timeout=_ROUND_TIMEOUT) as session:
         application = _application(scaler, session, settings)
         runner = web.AppRunner(

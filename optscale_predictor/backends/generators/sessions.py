@@ -34,7 +34,7 @@ class _PendingDraw:
 class RoundSession(DrawSession):
     """Draws in rounds: one :meth:`Generator.generate` at a time, on a thread of its own.
 
-    A round holds all requests that were waiting when it began. Whoever asks should therefore wait with the next request
+    A round holds all requests that were waiting when it began. A caller should therefore wait with the next request
     until no question is under way elsewhere: then rounds do not depend on timing, and equal seeds give equal samples.
 
     Args:
@@ -60,7 +60,7 @@ class RoundSession(DrawSession):
         self._thread.shutdown(wait=True)
 
     async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
-        """Samples of one request, in the next round; a round is cut short when nobody awaits its samples any more.
+        """Samples of one request, in the next round; a round is cut short when its samples are no longer awaited.
 
         Args:
             request: What to draw.

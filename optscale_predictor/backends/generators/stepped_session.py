@@ -70,7 +70,7 @@ class SteppedSession(DrawSession):
     hands over what is done. Cancelled requests go first, so that their room is free for those that are admitted.
 
     Args:
-        engine: The engine; nobody else may use it meanwhile.
+        engine: The engine, which has no other user meanwhile.
     """
 
     def __init__(self, engine: SteppedEngine) -> None:
@@ -161,12 +161,12 @@ class SteppedSession(DrawSession):
         return left
 
     def _settle(self, submission: _Submission, samples: list[Sample] | None, error: BaseException | None) -> None:
-        with suppress(RuntimeError):  # the event loop has closed: nobody awaits it
+        with suppress(RuntimeError):  # the event loop has closed, and with it what awaited this
             self._loop.call_soon_threadsafe(settle, submission.future, samples, error)
 
 
 def settle(future: "asyncio.Future[list[Sample]]", samples: list[Sample] | None, error: BaseException | None) -> None:
-    """Gives a future its samples or its error, unless whoever awaited it has gone.
+    """Gives a future its samples or its error, unless it was cancelled.
 
     Args:
         future: On the event loop that this is called on.

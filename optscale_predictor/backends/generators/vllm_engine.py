@@ -171,7 +171,7 @@ class VLLMGenerator(TokenGenerator):
         return samples
 
     def abort(self, names: Sequence[str]) -> None:
-        """Ends requests that nobody waits for any more."""
+        """Ends requests whose callers were cancelled."""
         if names:
             self.usage.cancelled += len(names)
             with suppress(Exception):  # an engine that died has nothing to abort, and its error is under way
