@@ -136,9 +136,16 @@ def served(scaler: OptScale, **settings: Any) -> Iterator[Served]:
         loop.close()
 
 
-def scaler_of(url: str, policy: str = "best_of_n:max_samples=3", verifier: Any = None, **options: Any) -> OptScale:
+def scaler_of(
+    url: str,
+    policy: str = "best_of_n:max_samples=3",
+    verifier: Any = None,
+    selection: str | None = None,
+    **options: Any,
+) -> OptScale:
     """OptScale over a ``WrittenServer``."""
-    return OptScale(connect(url, **options), verifier or WrittenScores(), policy=parse_policy(policy))
+    scores, rule = verifier or WrittenScores(), parse_policy(policy)
+    return OptScale(connect(url, **options), scores, policy=rule, selection=selection)
 
 
 def waits(prompt: str) -> float:

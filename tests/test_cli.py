@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from fitted_policies import folder_of
+from synthetic_pool import write_pool
 
 from optscale_predictor.backends.generators import SamplingParams, ServerOptions
 from optscale_predictor.backends.option_flags import flag_names
@@ -42,6 +44,9 @@ BAD = {
         "tensor_parallel_size must be >= 1, got 0",
     ),
     "ray option": (["generate", "{tmp}/pool", "--ray.generation.actors", "0"], "actors must be >= 1, got 0"),
+    "answer's selection": (["answer", "1+2=", "--selection", "best"], "unknown selection 'best'; known: best_score"),
+    "serve's selection": (["serve", "--selection", "confidence:{tmp}"], "no fitted policy (fitted_policy.json"),
+    "replay's selection": (["replay", "{tmp}", "--selection", "confidence:{tmp}"], "no fitted policy (fitted_policy"),
     "foreign characters": (["answer", ""], "the question is empty"),
     "prompt": (["answer", "1+2=", "--prompt_file", "{tmp}/empty.jsonl"], "has no {question} in it"),
     "eval policy": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "policy=best"], "unknown policy 'best'"),
@@ -90,6 +95,29 @@ def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["id"] for row in rows] == ["x", "y"]
     assert all(row["samples"] == 3 and row["tokens"] > 3 and row["stop_reason"] == "budget" for row in rows)
+
+
+def test_answer_says_how_probable_its_answer_is_where_the_selection_knows(capsys):
+    command = ["answer", "12+34=", "--policy", "best_of_n:max_samples=3", "--selection", f"confidence:{folder_of()}"]
+    main([*command, "--json_lines", "true"])
+    told = json.loads(capsys.readouterr().out)["confidence"]
+    main(command)
+    assert 0 < told < 1 and f", right with probability {told:.3f})" in capsys.readouterr().out
+    main([*command[:4], "--json_lines", "true"])
+    assert json.loads(capsys.readouterr().out)["confidence"] is None
+    main(command[:4])
+    assert "right with" not in capsys.readouterr().out
+
+
+def test_replay_chooses_by_the_selection_that_it_is_given(tmp_path, capsys):
+    pool = write_pool(
+        tmp_path / "pool", [[0.9, 0.2, 0.3]] * 2, answer=[["1", "2", "2"]] * 2, correct=[[True, False, False]] * 2
+    )
+    accuracies = {}
+    for selection in ("best_score", "majority"):
+        main(["replay", str(pool.folder), "--policies", "best_of_n:max_samples=3", "--selection", selection])
+        accuracies[selection] = "1.000 ±" in capsys.readouterr().out
+    assert accuracies == {"best_score": True, "majority": False}
 
 
 def test_answers_in_a_file_go_on_where_they_were(tmp_path, capsys):

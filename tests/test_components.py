@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 from answering import WrittenScores
+from fitted_policies import folder_of, made_up
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.components import Components
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.predictor import provenance
+from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.stats.estimators import Prior
 
@@ -44,6 +46,27 @@ def test_a_policy_that_lacks_what_it_needs_is_named(given, policies, says):
     if "selection" not in given:
         with pytest.raises(InputError, match=says):
             Components(GENERATOR, policies=[VOTES], **options).require_usable(policies)
+
+
+def test_a_selection_is_known_and_has_what_it_needs_before_anything_is_drawn():
+    with pytest.raises(InputError, match="unknown selection 'best'; known: best_score, "):
+        Components(GENERATOR, SCORES, [BEST], selection="best")
+    with pytest.raises(InputError, match="/nowhere: no fitted policy"):
+        Components(GENERATOR, SCORES, [BEST], selection="confidence:/nowhere")
+    with_prior = f"confidence:{folder_of(made_up(uses_prior=True))}"
+    with pytest.raises(InputError, match=r"selection 'confidence:.*' needs a prior"):
+        Components(GENERATOR, SCORES, [BEST], selection=with_prior)
+    kept = Components(GENERATOR, SCORES, [BEST], prior=PRIOR, selection=with_prior).selection
+    assert kept.startswith(f"{with_prior},version=v")
+
+
+def test_a_selection_of_another_source_is_refused_unless_it_is_allowed(monkeypatch):
+    monkeypatch.setattr(provenance, "source_of_engines", lambda *_: ScoreSource(generator="org/two"))
+    selection = f"confidence:{folder_of(made_up(source=ScoreSource(generator='org/one').as_dict()))}"
+    with pytest.raises(InputError, match=r"selection .*: fitted to other samples than these: generator 'org/two'"):
+        Components(GENERATOR, SCORES, [BEST], selection=selection).pair(True)
+    Components(GENERATOR, SCORES, [BEST], selection=selection, allow_source_mismatch=True).pair(True)
+    Components(GENERATOR, SCORES, [BEST], selection=f"confidence:{folder_of()}").pair(True)
 
 
 def test_what_a_policy_needs_may_come_from_any_side():

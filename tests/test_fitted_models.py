@@ -22,7 +22,7 @@ from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
 from optscale_predictor.policies.fitted.model_files import ARRAYS, SETTINGS, load_fitted, save_fitted
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, lead_log_odds, stopping_features
 from optscale_predictor.policies.fitted.stopping_model import Recalibration
-from optscale_predictor.policies.selection import confidence_in, needs_scores, select
+from optscale_predictor.policies.selection import choose, needs_scores, require_selection, select
 
 EVIDENCE = ScoreEvidence(0.7, -0.3)
 
@@ -149,8 +149,29 @@ def test_recalibration_is_a_logistic_line_that_changes_with_the_samples():
 
 def test_only_a_fitted_selection_says_how_sure_it_is():
     draws, folder = some_draws(4), folder_of()
-    assert np.isnan(confidence_in("majority", draws)).all()
-    assert confidence_in(f"confidence:{folder}", draws) == pytest.approx(load_fitted(folder).confident(draws).of_leader)
+    assert np.isnan(choose("majority", draws).confidence).all()
+    found = choose(f"confidence:{folder}", draws)
+    assert found.confidence == pytest.approx(load_fitted(folder).confident(draws).of_leader)
+    assert found.sample.tolist() == select(f"confidence:{folder}", draws).tolist()
+
+
+def test_a_selection_keeps_the_version_that_it_names_when_another_policy_is_fitted_into_the_folder():
+    folder, draws = folder_of(), some_draws(4)
+    pinned = require_selection(f"confidence:{folder}")
+    before = choose(pinned, draws).confidence
+    save_fitted(made_up(slope=0.0), folder)
+    assert choose(pinned, draws).confidence.tolist() == before.tolist()
+    assert require_selection(pinned) == pinned != require_selection(f"confidence:{folder}")
+    assert choose(f"confidence:{folder}", draws).confidence.tolist() != before.tolist()
+
+
+def test_a_version_that_was_never_there_is_refused_and_a_copy_has_its_own_versions_name(tmp_path):
+    folder = folder_of()
+    version = load_fitted(folder).version
+    with pytest.raises(InputError, match=f"holds version {version} of a fitted policy, and v0 is asked for"):
+        require_selection(f"confidence:{folder},version=v0")
+    save_fitted(made_up(), tmp_path / "copy")
+    assert load_fitted(tmp_path / "copy").version == version != load_fitted(folder_of(made_up(slope=0.5))).version
 
 
 @pytest.mark.parametrize(("leading", "second"), [(0, 0), (1, 0), (3, 1), (10, 9)])

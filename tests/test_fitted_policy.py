@@ -1,5 +1,7 @@
 """The policy ``fitted``: what its settings mean, when it stops, and whose samples it may judge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn_samples import drawn
@@ -119,3 +121,9 @@ def test_a_policy_made_anew_in_the_same_folder_is_read_anew():
     save_fitted(made_up(slope=0.0), folder)
     after = parse_policy(f"fitted:path={folder}")
     assert (before.model.confidence.evidence.slope, after.model.confidence.evidence.slope) == (1.0, 0.0)
+    assert before != after and str(before) != str(after) and before.selection != after.selection
+    again = parse_policy(str(before))  # what a process has begun with it keeps
+    assert again == before and again.model.confidence.evidence.slope == 1.0
+    assert replace(before, max_samples=4).model.confidence.evidence.slope == 1.0
+    with pytest.raises(InputError, match=r"holds version v\w+ of a fitted policy, and v0 is asked for"):
+        parse_policy(f"fitted:path={folder},version=v0")

@@ -131,7 +131,7 @@ def test_confidence_is_as_often_right_as_it_says_on_new_questions(noisy):
         outcomes = run_policy(parse_policy(f"best_of_n:max_samples={number}"), test, selection=f"confidence:{noisy}")
         draws = Draws(test.scores[:, :number], test.answers[:, :number], test.tokens[:, :number], outcomes.count, None)
         right = test.correct[np.arange(len(outcomes.chosen)), outcomes.chosen]
-        assert reliability(model.probability_right(draws), right).calibration_error < 0.03
+        assert reliability(model.probability_right(model.confident(draws), draws.count), right).calibration_error < 0.03
 
 
 @pytest.mark.parametrize("target", [0.6, 0.75, 0.9])

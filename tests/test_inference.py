@@ -20,7 +20,7 @@ from answering import (
     said,
     serving,
 )
-from fitted_policies import text_of
+from fitted_policies import folder_of, text_of
 from stopped_clock import FOR_EVER, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
@@ -64,6 +64,7 @@ def require_same(answers, outcomes, questions):
         assert answer.tokens == outcomes.tokens[place]
         assert list(answer.scores) == outcomes.scores[place, :count].tolist()
         assert answer.text.startswith(f"try {outcomes.chosen[place]}:")
+        np.testing.assert_equal(answer.confidence, outcomes.confidence[place])
         np.testing.assert_allclose(answer.needed, outcomes.needed[place], rtol=1e-9)
         np.testing.assert_allclose(answer.trace, outcomes.trace[place], rtol=1e-9)
 
@@ -76,7 +77,7 @@ def test_a_live_run_decides_as_its_replay(pool, text, in_flight):
     require_same(answers, run_policy(policy, RecordedSamples.from_pool(pool), PRIOR), pool.questions)
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize("selection", [*SELECTIONS, f"confidence:{folder_of()}"])
 def test_a_live_run_chooses_as_its_replay(pool, selection):
     policy = parse_policy("optscale:score_min=0.8,max_samples=16")
     scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, selection=selection)
@@ -84,6 +85,7 @@ def test_a_live_run_chooses_as_its_replay(pool, selection):
     outcomes = run_policy(policy, RecordedSamples.from_pool(pool), PRIOR, selection)
     require_same(answers, outcomes, pool.questions)
     assert [answer.hit for answer in answers] == (outcomes.best >= 0.8).tolist()
+    assert np.isfinite(outcomes.confidence).all() == selection.startswith("confidence")
     for answer in answers:
         assert answer.answer == extract_answer(answer.text) is not None  # its own spelling; nothing that was cut off
 

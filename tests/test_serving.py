@@ -6,6 +6,7 @@ import time
 import openai
 import pytest
 from answering import serving, tokens_of
+from fitted_policies import folder_of
 from served_optscale import ask, metrics_of, plain, scaler_of, served, written_generator
 from served_world import ServedWorld
 
@@ -50,6 +51,27 @@ def test_the_official_client_gets_the_chosen_sample_and_what_it_cost(generator, 
     assert account["score"] == float(alone.text.split()[0]) and account["stop_reason"] == "budget"
     assert account["policy"] == "best_of_n:max_samples=3" and account["needed"] == 3 and account["seconds"] >= 0
     assert reply.model == "written" and reply.id.startswith("chatcmpl-") and abs(reply.created - time.time()) < 60
+
+
+def test_the_account_says_how_probable_the_answer_is_where_the_selection_knows(generator, running):
+    selection = f"confidence:{folder_of()}"
+    with running.client() as client:
+        assert ask(client, "1+1=", seed=7).model_extra["optscale"]["confidence"] is None
+    knowing = served(scaler_of(generator.url, selection=selection), conversations=False)
+    with knowing as server, server.client() as client:
+        told = ask(client, "1+1=", seed=7).model_extra["optscale"]["confidence"]
+    (alone,) = scaler_of(generator.url, selection=selection).answer([Question("seed 7", "1+1=")])
+    assert 0 < told < 1 and told == alone.confidence
+
+
+def test_clients_do_not_learn_where_a_fitted_policy_lies(generator):
+    folder = folder_of()
+    fitted = served(scaler_of(generator.url, f"fitted:path={folder},price=0.1"), conversations=False)
+    with fitted as server, server.client() as client:
+        for asked in ({}, {"max_samples": 4}):
+            reply = ask(client, "1+1=", seed=7, extra_body={"optscale": asked})
+            assert folder not in reply.to_json() and "price=0.1" in reply.model_extra["optscale"]["policy"]
+            assert reply.model_extra["optscale"]["confidence"] is not None
 
 
 def test_equal_seeds_give_equal_samples_and_no_seed_gives_others(generator, running):

@@ -65,6 +65,8 @@ REFUSED = {
     "no samples": ({"optscale": {"max_samples": 0}}, "optscale.max_samples"),
     "timeout": ({"optscale": {"timeout": 31}}, "optscale.timeout"),
     "unknown option": ({"optscale": {"size": 1}}, "optscale.size"),
+    "a folder of the server": ({"optscale": {"policy": "fitted:path=/etc"}}, "optscale.policy"),
+    "a selection": ({"optscale": {"selection": "confidence:/etc"}}, "optscale.selection"),
     "no options": ({"optscale": [1]}, "optscale"),
 }
 

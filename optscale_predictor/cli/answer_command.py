@@ -28,6 +28,7 @@ def answer(
     score_min: float | None = None,
     alpha: float | None = None,
     max_samples: int | None = None,
+    selection: str | None = None,
     prompt_file: str | None = None,
     json_lines: bool = False,
     output: str | None = None,
@@ -53,6 +54,8 @@ def answer(
         score_min: Target score, in [0, 1]; of `optscale` 0.95 by default.
         alpha: Target probability of reaching it, in (0, 1); of `optscale` 0.95 by default.
         max_samples: Cap on a question's samples, >= 1; of `optscale` 32 by default.
+        selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
+            `confidence:FOLDER` with the folder of a fitted policy; by default the policy's own rule.
         prompt_file: Text file with {question} in it; the bare question by default.
         json_lines: Print one JSON object a question instead of text.
         output: File for one JSON object a question, in the order in which they are answered.
@@ -67,11 +70,14 @@ def answer(
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import Limits, OptScale
     from optscale_predictor.policies import parse_policy
+    from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
 
     questions = _read(question)
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
+    if selection is not None:
+        require_selection(selection)
     limits = Limits(limit_tokens, limit_seconds, question_seconds)
     prompt = PromptTemplate.from_file(prompt_file)
     drawing = generator.build()
@@ -83,6 +89,7 @@ def answer(
         learnt,
         rule,
         prompt=prompt,
+        selection=selection,
         source=source,
         allow_source_mismatch=allow_source_mismatch,
         in_flight=in_flight,
@@ -175,6 +182,7 @@ def _as_json(result: "Answer") -> str:
         "answer": result.answer,
         "text": result.text,
         "score": None if isnan(result.score) else result.score,
+        "confidence": None if isnan(result.confidence) else result.confidence,
         "samples": result.samples,
         "tokens": result.tokens,
         "stop_reason": result.stop_reason,
@@ -193,9 +201,10 @@ def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
         best = max(best, value)
         estimate = f"{needed[number]:.0f}" if number in needed else ""
         lines.append(f"{number:6d}  {value:.3f}   {best:.3f}   {estimate}")
+    confidence = "" if isnan(result.confidence) else f", right with probability {result.confidence:.3f}"
     lines += [
         "",
-        f"answer    {result.answer}   (score {result.score:.3f})",
+        f"answer    {result.answer}   (score {result.score:.3f}{confidence})",
         f"stopped   {result.stop_reason} after {result.samples} samples, {result.tokens} tokens",
     ]
     return "\n".join(lines)

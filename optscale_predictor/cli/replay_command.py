@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def replay(
     pool: str,
     policies: str = "best_of_n self_consistency optscale_0 optscale",
+    selection: str | None = None,
     predictor: str | None = None,
     prior_pool: str | None = None,
     output: str | None = None,
@@ -26,6 +27,8 @@ def replay(
     Args:
         pool: Folder of a scored pool.
         policies: Policies separated by spaces, for example "best_of_n:max_samples=8 optscale:score_min=0.9".
+        selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
+            `confidence:FOLDER` with the folder of a fitted policy; by default each policy's own rule.
         predictor: Predictor checkpoint whose priors the policies get.
         prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
             no predictor.
@@ -39,8 +42,13 @@ def replay(
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
+    from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.pools import Pool
-    from optscale_predictor.predictor.provenance import require_policy_source, source_of_pool
+    from optscale_predictor.predictor.provenance import (
+        require_policy_source,
+        require_selection_source,
+        source_of_pool,
+    )
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run
@@ -50,12 +58,16 @@ def replay(
     rules = [parse_policy(text) for text in policies.split()]
     if not rules:
         raise InputError("no policies named")
+    chosen_by = None if selection is None else require_selection(selection)
     opened = Pool(pool)
+    drawn_by = source_of_pool(opened.manifest)
     for rule in rules:
-        require_policy_source(rule, source_of_pool(opened.manifest), allow_source_mismatch)
+        require_policy_source(rule, drawn_by, allow_source_mismatch)
+    require_selection_source(chosen_by, drawn_by, allow_source_mismatch)
     recorded = RecordedSamples.from_pool(opened)
     prior = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
-    rows = run([ReplayEntry(rule, rule.name, prior) for rule in rules], recorded, num_orders, seed, progress=True)
+    entries = [ReplayEntry(rule, rule.name, prior, chosen_by) for rule in rules]
+    rows = run(entries, recorded, num_orders, seed, progress=True)
     print(markdown_table(rows))
     if output is not None:
         write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")

@@ -37,6 +37,7 @@ def serve(
     score_min: float | None = None,
     alpha: float | None = None,
     max_samples: int | None = None,
+    selection: str | None = None,
     prompt_file: str | None = None,
     max_in_flight: int = 256,
     max_waiting: int = 1024,
@@ -64,6 +65,8 @@ def serve(
         score_min: Target score, in [0, 1]; of `optscale` 0.95 by default.
         alpha: Target probability of reaching it, in (0, 1); of `optscale` 0.95 by default.
         max_samples: Cap on a question's samples, >= 1; of `optscale` 32 by default. Clients may ask for fewer.
+        selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
+            `confidence:FOLDER` with the folder of a fitted policy; by default the policy's own rule.
         prompt_file: Text file with {question} in it, put around the last user's turn; the bare turn by default.
         max_in_flight: Questions at work at once, >= 1.
         max_waiting: Questions that may wait for their turn, >= 0; more are refused with 429.
@@ -76,6 +79,7 @@ def serve(
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import OptScale
     from optscale_predictor.policies import parse_policy
+    from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.serving import ServeSettings, bind, is_loopback, require_servable
@@ -84,6 +88,8 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     require_servable(rule)
+    if selection is not None:
+        require_selection(selection)
     settings = ServeSettings(
         served_model_name if served_model_name is not None else "its own",
         max_in_flight=max_in_flight,
@@ -100,7 +106,14 @@ def serve(
         scoring = verifier.build() if verifier.wanted else None
         learnt = load_predictor(predictor)
         scaler = OptScale(
-            drawing, scoring, learnt, rule, prompt=prompt, source=source, allow_source_mismatch=allow_source_mismatch
+            drawing,
+            scoring,
+            learnt,
+            rule,
+            prompt=prompt,
+            selection=selection,
+            source=source,
+            allow_source_mismatch=allow_source_mismatch,
         )
         settings = _fitting(settings, served_model_name, drawing, generator.chat)
         if not settings.api_key and not is_loopback(host):

@@ -12,6 +12,8 @@ class Answer:
         text: The chosen sample; empty where a limit left the question without one.
         answer: The final answer in it; None where none was found.
         score: The verifier's score of it, in [0, 1]; NaN where there is no sample.
+        confidence: How probable it is that the answer is right, in [0, 1]; NaN where the selection does not know
+            (``confidence:FOLDER`` knows, which is the policy ``fitted``'s own), and where there is no sample.
         samples: Samples drawn for the policy.
         tokens: Tokens generated for them, those of refused samples between them included.
         stop_reason: ``reached``, ``confident``, ``unreachable`` or ``budget``.
@@ -35,6 +37,7 @@ class Answer:
     text: str
     answer: str | None
     score: float
+    confidence: float
     samples: int
     tokens: int
     stop_reason: str

@@ -9,7 +9,12 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference.question_run import require_shareable
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.fitted.fitted_policy import Fitted
-from optscale_predictor.policies.selection import needs_scores
+from optscale_predictor.policies.selection import (
+    fitted_behind,
+    needs_scores,
+    require_selection,
+    require_selection_prior,
+)
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
@@ -33,7 +38,8 @@ class Components:
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
 
     Raises:
-        InputError: A policy lacks what it needs, or the policies cannot share samples.
+        InputError: A policy or the selection lacks what it needs, the selection is unknown, or the policies cannot
+            share samples.
     """
 
     def __init__(
@@ -50,7 +56,8 @@ class Components:
     ) -> None:
         self.generator, self.verifier, self.policies = generator, verifier, tuple(policies)
         self.predictor, self.prior, self.prompt = predictor, prior, prompt or PromptTemplate()
-        self.selection, self.source, self.allow_source_mismatch = selection, source, allow_source_mismatch
+        self.selection = None if selection is None else require_selection(selection)
+        self.source, self.allow_source_mismatch = source, allow_source_mismatch
         self.require_usable(self.policies)
         self._source_name: str | None = None
 
@@ -61,11 +68,14 @@ class Components:
             InputError: One lacks a prior or a verifier, or they cannot share samples.
         """
         require_shareable(policies)
+        prior = self.predictor is not None or self.prior is not None
         for policy in policies:
-            if policy.needs_prior and self.predictor is None and self.prior is None:
+            if policy.needs_prior and not prior:
                 raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
             if self.verifier is None and needs_scores(self.selection or policy.selection):
                 raise InputError(f"policy {policy.name!r} needs a verifier")
+        if self.selection is not None:
+            require_selection_prior(self.selection, prior)
 
     def predict(self, questions: Sequence[Question]) -> Prior:
         """The predictor's priors of some questions.
@@ -89,18 +99,21 @@ class Components:
             InputError: The predictor has learnt other scores than theirs, and that is not allowed.
         """
         fitted = [policy for policy in self.policies if isinstance(policy, Fitted)]
-        if self.predictor is None and not fitted:
+        selects = self.selection is not None and fitted_behind(self.selection) is not None
+        if self.predictor is None and not fitted and not selects:
             return
         from optscale_predictor.predictor.provenance import (
             lend_score_map,
             require_pairing,
             require_policy_source,
+            require_selection_source,
             source_of_engines,
         )
 
         live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
         for policy in fitted:
             require_policy_source(policy, live, self.allow_source_mismatch)
+        require_selection_source(self.selection, live, self.allow_source_mismatch)
         if self.predictor is None:
             return
         config = self.predictor.config

@@ -15,7 +15,7 @@ from optscale_predictor._support.arrays import Ints
 from optscale_predictor.inference.admission import RoundBarrier
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.policies import Draws, Policy
-from optscale_predictor.policies.selection import select
+from optscale_predictor.policies.selection import choose
 from optscale_predictor.policies.step import take_step
 from optscale_predictor.questions.answers import AnswerGroups
 from optscale_predictor.stats.estimators import Prior
@@ -83,6 +83,19 @@ class QuestionStep:
     needed: float
 
 
+@dataclass(frozen=True)
+class ChosenSample:
+    """The sample that is returned of one question; one row of ``policies.selection.Choice``.
+
+    Attributes:
+        index: Its place among the question's samples.
+        confidence: How probable it is that its answer is right, in [0, 1]; NaN where the selection does not know.
+    """
+
+    index: int
+    confidence: float
+
+
 class DecisionWorker:
     """Takes the steps of one policy and chooses its answers, many questions at a time.
 
@@ -108,7 +121,7 @@ class DecisionWorker:
         self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
             self._take_steps, rank=lambda seen: seen.rank, threads=threads
         )
-        self._choices: BatchWorker[Observation, int] = BatchWorker(self._choose, threads=threads)
+        self._choices: BatchWorker[Observation, ChosenSample] = BatchWorker(self._choose, threads=threads)
 
     async def step(self, seen: Observation) -> QuestionStep:
         """What the policy says of a question.
@@ -120,8 +133,8 @@ class DecisionWorker:
             await self._barrier.wait(seen.rank)
         return await self._steps.do(seen)
 
-    async def choose(self, seen: Observation) -> int:
-        """The index of the sample that is returned, of at least one."""
+    async def choose(self, seen: Observation) -> ChosenSample:
+        """The sample that is returned, of at least one."""
         return await self._choices.do(seen)
 
     async def close(self) -> None:
@@ -134,9 +147,9 @@ class DecisionWorker:
         rows = zip(step.total.tolist(), step.reason.tolist(), step.needed.tolist(), strict=True)
         return [QuestionStep(*row) for row in rows]
 
-    def _choose(self, batch: Sequence[Observation]) -> list[int]:
-        chosen: list[int] = select(self._selection, draws_of(batch, traced=False)).tolist()
-        return chosen
+    def _choose(self, batch: Sequence[Observation]) -> list[ChosenSample]:
+        choice = choose(self._selection, draws_of(batch, traced=False))
+        return [ChosenSample(*row) for row in zip(choice.sample.tolist(), choice.confidence.tolist(), strict=True)]
 
 
 def draws_of(batch: Sequence[Observation], traced: bool) -> Draws:

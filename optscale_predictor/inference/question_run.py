@@ -9,6 +9,7 @@ faster.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import nan
 
 from optscale_predictor.backends.generators import Request, Sample, SamplingParams
 from optscale_predictor.errors import InputError, RequestRefusedError
@@ -257,14 +258,15 @@ class QuestionRun:
         count, policy, log = progress.count, progress.policy, self._log
         scores = log.scores[:count]
         chosen = await progress.worker.choose(self._observation(count)) if count else None
-        sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen]
+        sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
         best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
         return Answer(
             question_id=self._request.question.id,
             text=sample.text,
-            answer=None if chosen is None else log.votes.answers[chosen],
-            score=float("nan") if chosen is None else scores[chosen],
+            answer=None if chosen is None else log.votes.answers[chosen.index],
+            score=nan if chosen is None else scores[chosen.index],
+            confidence=nan if chosen is None else chosen.confidence,
             samples=count,
             tokens=sum(log.tokens[:count]),
             stop_reason=progress.reason,

@@ -19,6 +19,8 @@ from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.fitted.fitted_policy import Fitted
+from optscale_predictor.policies.fitted.stopping_model import FittedStopping
+from optscale_predictor.policies.selection import fitted_behind
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
@@ -119,11 +121,30 @@ def require_policy_source(policy: Policy, live: ScoreSource, allow_source_mismat
     Raises:
         InputError: The source differs.
     """
-    if not isinstance(policy, Fitted) or not policy.model.source or allow_source_mismatch:
-        return
-    difference = first_difference(ScoreSource.from_dict(policy.model.source), live)
+    if isinstance(policy, Fitted) and not allow_source_mismatch:
+        _require_fitted_source(policy.path, policy.model, live)
+
+
+def require_selection_source(rule: str | None, live: ScoreSource, allow_source_mismatch: bool = False) -> None:
+    """Checks that a selection that asks a fitted policy is used on samples of the same source.
+
+    Args:
+        rule: Any selection, or None; one that asks no fitted policy fits everywhere.
+        live: Whose samples it is to judge, as :func:`source_of_pool` or :func:`source_of_engines` gives it.
+        allow_source_mismatch: Whether a difference does not matter.
+
+    Raises:
+        InputError: The source differs.
+    """
+    model = None if rule is None else fitted_behind(rule)
+    if model is not None and not allow_source_mismatch:
+        _require_fitted_source(f"selection {rule!r}", model, live)
+
+
+def _require_fitted_source(name: str, model: FittedStopping, live: ScoreSource) -> None:
+    difference = first_difference(ScoreSource.from_dict(model.source), live) if model.source else None
     if difference is not None:
-        raise InputError(f"{policy.path}: fitted to other samples than these: {difference}; {_HOW}")
+        raise InputError(f"{name}: fitted to other samples than these: {difference}; {_HOW}")
 
 
 def first_difference(learnt: ScoreSource, live: ScoreSource) -> str | None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
+from optscale_predictor.policies.selection import require_selection, require_selection_prior
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
@@ -98,11 +99,14 @@ def replay(
         One row an entry.
 
     Raises:
-        InputError: A policy lacks the prior that it needs; said before anything is replayed.
+        InputError: A policy or a selection lacks the prior that it needs, or a selection is unknown; said before
+            anything is replayed.
     """
     for entry in entries:
         if entry.policy.needs_prior and entry.prior is None:
             raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
+        if entry.selection is not None:
+            require_selection_prior(require_selection(entry.selection), entry.prior is not None)
     measured = np.empty((len(entries), len(METRICS), num_orders, recorded.num_questions), np.float32)
     orders = np.random.default_rng(seed).spawn(num_orders)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)

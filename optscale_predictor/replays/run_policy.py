@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.policies import CONTINUE, Draws, Policy, PrefixMemo
-from optscale_predictor.policies.selection import select
+from optscale_predictor.policies.selection import choose
 from optscale_predictor.policies.step import Step, take_step, visible
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.stats.estimators import Prior
@@ -29,6 +29,7 @@ class Outcomes:
         reason: Why it stopped, a ``policies.StopReason``'s value.
         needed: The policy's last estimate of the samples needed; NaN where it makes none.
         chosen: Index of the sample that is returned.
+        confidence: How probable it is that its answer is right, in [0, 1]; NaN where the selection does not know.
         best: The best score of a usable sample, in [0, 1]; -inf where there is none.
         scores: In [0, 1]; NaN = not drawn.
         trace: For each question the pairs (samples drawn, samples needed) at every decision; empty unless traced.
@@ -39,6 +40,7 @@ class Outcomes:
     reason: Shaped[NDArray[np.str_], " questions"]
     needed: Float[Floats, " questions"]
     chosen: Int[Ints, " questions"]
+    confidence: Float[Floats, " questions"]
     best: Float[Floats, " questions"]
     scores: Float[Floats, "questions samples"]
     trace: list[list[tuple[int, float]]]
@@ -77,12 +79,14 @@ def run_policy(
         progress.note(active, step)
         active = active[step.going]
     drawn = visible(replace(everything, count=progress.count))
+    choice = choose(selection or policy.selection, drawn)
     return Outcomes(
         progress.count,
         np.nansum(drawn.tokens, -1),
         progress.reason,
         progress.needed,
-        select(selection or policy.selection, drawn),
+        choice.sample,
+        choice.confidence,
         drawn.best_score(),
         drawn.scores,
         progress.trace,

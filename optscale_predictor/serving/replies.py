@@ -18,6 +18,7 @@ from aiohttp import web
 from optscale_predictor.inference import Answer
 from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.request_parser import ParsedRequest
+from optscale_predictor.serving.serve_settings import FILE_SETTINGS
 
 _CHUNK = 24  # characters of a stream's chunk, at least
 _WORDS = re.compile(r"\S*\s*")
@@ -165,9 +166,10 @@ def account(answer: Answer) -> dict[str, Any]:
     """How an answer came about; numbers that do not exist are null."""
     return {
         "score": _number(answer.score),
+        "confidence": _number(answer.confidence),
         "stop_reason": answer.stop_reason,
         "needed": _number(answer.needed),
-        "policy": answer.policy,
+        "policy": _without_files(answer.policy),
         "seconds": round(answer.seconds, 3),
     }
 
@@ -187,6 +189,13 @@ def split(text: str) -> Iterator[str]:
             chunk = ""
     if chunk:
         yield chunk
+
+
+def _without_files(policy: str) -> str:
+    """The policy without the settings that name files: clients must not learn paths of the server."""
+    name, colon, settings = policy.partition(":")
+    kept = [one for one in settings.split(",") if one.partition("=")[0] not in FILE_SETTINGS]
+    return f"{name}{colon}{','.join(kept)}"
 
 
 def _number(value: float) -> float | None:

@@ -20,12 +20,10 @@ from optscale_predictor.serving.request_bodies import (
     RequestBody,
     parse_body,
 )
-from optscale_predictor.serving.serve_settings import ServeSettings, require_servable
+from optscale_predictor.serving.serve_settings import FILE_SETTINGS, ServeSettings, require_servable
 
 #: Pairs of role and content.
 Turns = tuple[tuple[str, str], ...]
-
-_FILES = ("calibration", "path")  # settings of policies that name a file
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _named_policy(text: str, own: Policy) -> Policy:
     _, _, rest = text.partition(":")
     keys = [part.partition("=")[0].strip() for part in rest.split(",")]
     for key in keys:
-        if key in _FILES:
+        if key in FILE_SETTINGS:
             raise field_error(param, f"{key} names a file on the server, which is the server's affair")
     try:
         policy = parse_policy(text)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
 
+#: Settings of policies that name a file of the server.
+FILE_SETTINGS = ("calibration", "path")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REPLAYS_ONLY = ("clairvoyant", "oracle")  # they decide by what no live run knows
 

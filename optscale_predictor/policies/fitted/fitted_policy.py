@@ -32,6 +32,8 @@ class Fitted(Policy):
         match: A ``best_of_n`` or ``self_consistency`` whose accuracy is wanted, as cheaply as can be.
         accuracy: Share of the answers given as ``confident`` that shall be right, in (0, 1); 0 = not given.
         max_samples: Cap, >= 1; 0 = as many as it was fitted to.
+        version: Of the fitted policy; by default the one that is in the folder. Two fits made one after the other in
+            one folder are two policies.
 
     Raises:
         InputError: There is no fitted policy in the folder, or a setting is out of its range or excludes another.
@@ -45,6 +47,7 @@ class Fitted(Policy):
     match: str = ""
     accuracy: float = 0.0
     max_samples: int = 0
+    version: str = ""
 
     def __post_init__(self) -> None:
         """Checks every setting, and reads the fitted policy."""
@@ -57,6 +60,7 @@ class Fitted(Policy):
         given = [key for key in ("price", "tokens", "match", "accuracy") if getattr(self, key)]
         if len(given) > 1:
             raise InputError(f"'fitted' takes one of price, tokens, match and accuracy, got {' and '.join(given)}")
+        object.__setattr__(self, "version", self.model.version)
         if self.max_samples == 0:
             object.__setattr__(self, "max_samples", self.model.depth)
         require_cap(self.max_samples)
@@ -67,12 +71,12 @@ class Fitted(Policy):
     @cached_property
     def model(self) -> FittedStopping:
         """What was fitted."""
-        return load_fitted(self.path)
+        return load_fitted(self.path, self.version)
 
     @property
     def selection(self) -> str:  # type: ignore[override]
         """Of the answer that is most probably right."""
-        return f"confidence:{self.path}"
+        return f"confidence:{self.path},version={self.version}"
 
     @property
     def needs_prior(self) -> bool:  # type: ignore[override]
@@ -115,7 +119,7 @@ class Fitted(Policy):
 
     def _reasons(self, draws: Draws) -> list[str]:
         model = self.model
-        features = draws.remember((self.name, self.path), self._features)
+        features = draws.remember((self.name, self.path, self.version), self._features)
         worth = model.advantage(features, draws.count, self._price) > 0
         stop = StopReason.UNREACHABLE if self.accuracy else StopReason.PRICE
         conditions = [features[:, STOPPING_FEATURES.index("leader")] >= self._threshold, ~worth]

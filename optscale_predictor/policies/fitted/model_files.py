@@ -4,8 +4,10 @@ A folder may come from anybody, so every array is checked against the others bef
 numbers, and features that exist.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,10 @@ from optscale_predictor.policies.fitted.stopping_model import (
 SETTINGS, ARRAYS = "fitted_policy.json", "fitted_policy.safetensors"
 SELECTIONS = ("best_score", "majority", "weighted_majority", "confidence")
 _VERSION = 1
+_VERSION_DIGITS = 8
 _MOST_BYTES = 2**28  # of either file
+_MOST_VERSIONS = 64  # that are remembered
+_versions: dict[tuple[str, str], FittedStopping] = {}  # read by this process, by folder and version
 _FEATURES = {"answer": list(GROUP_FEATURES), "question": list(QUESTION_FEATURES), "stopping": list(STOPPING_FEATURES)}
 _PARTS = ("base", "feature", "threshold", "leaf")
 
@@ -66,15 +71,26 @@ def save_fitted(model: FittedStopping, folder: str | Path) -> None:
     write_json(settings, folder / SETTINGS)
 
 
-def load_fitted(folder: str | Path) -> FittedStopping:
+def load_fitted(folder: str | Path, version: str = "") -> FittedStopping:
     """Reads a fitted policy, once for each state of its files.
 
     Args:
         folder: As :func:`save_fitted` writes it.
+        version: The one that is wanted; empty: the one that is there. A run that names the version that it began with
+            keeps it, also when another policy is fitted into the folder meanwhile.
 
     Raises:
-        InputError: It is missing or broken.
+        InputError: It is missing or broken, or of another version.
     """
+    if (known := _versions.get((str(folder), version))) is not None:
+        return known
+    model = _load_present(folder)
+    if version not in ("", model.version):
+        raise InputError(f"{folder}: holds version {model.version} of a fitted policy, and {version} is asked for")
+    return model
+
+
+def _load_present(folder: str | Path) -> FittedStopping:
     path = Path(folder) / SETTINGS
     try:
         changed = path.stat().st_mtime_ns
@@ -82,7 +98,12 @@ def load_fitted(folder: str | Path) -> FittedStopping:
         raise InputError(
             f"{folder}: no fitted policy ({SETTINGS}: {error.strerror}); run: optscale fit-policy"
         ) from error
-    return _load(str(folder), changed)
+    model = _load(str(folder), changed)
+    if (str(folder), model.version) not in _versions:
+        if len(_versions) == _MOST_VERSIONS:
+            del _versions[next(iter(_versions))]
+        _versions[str(folder), model.version] = model
+    return model
 
 
 @lru_cache(maxsize=16)
@@ -94,7 +115,16 @@ def _load(folder: str, changed: int) -> FittedStopping:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: not a fitted policy of this version ({type(error).__name__}: {error})") from error
     _require_sound(model, folder)
-    return model
+    return replace(model, version=_version(settings, arrays))
+
+
+def _version(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """A short name of a fit's content: equal wherever the folder lies, another for any other fit."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    return f"v{digest.hexdigest()[:_VERSION_DIGITS]}"  # a letter first: no reader of settings takes it for a number
 
 
 def _arrays(model: FittedStopping) -> dict[str, NDArray[Any]]:

@@ -142,6 +142,7 @@ class FittedStopping:
         shapes: The shape of the rule at each price: ``fixed`` (a number of samples for every question), ``agreement``
             or ``all`` (by what was drawn).
         facts: What the fit's user should know: questions, samples, orders, and how the confidence did; JSON types.
+        version: Tells it from any other fit; empty until it is read from its folder.
     """
 
     confidence: ConfidenceModel
@@ -157,6 +158,7 @@ class FittedStopping:
     source: Mapping[str, object]
     shapes: tuple[str, ...]
     facts: Mapping[str, float]
+    version: str = ""
 
     @property
     def depth(self) -> int:
@@ -171,13 +173,14 @@ class FittedStopping:
         """
         return self.confidence(draws if self.uses_prior else draws.without_prior())
 
-    def probability_right(self, draws: Draws) -> Float[Floats, " questions"]:
-        """P(the answer of ``selection=confidence`` is right), calibrated on held-out questions.
+    def probability_right(self, found: Confidence, count: Int[Ints, " questions"]) -> Float[Floats, " questions"]:
+        """P(the leading answer is right), calibrated on held-out questions; 0 where there is no answer.
 
         Args:
-            draws: The samples so far.
+            found: What :meth:`confident` believes of the answers.
+            count: Samples that it looked at, >= 1.
         """
-        return self.recalibration(self.confident(draws).of_leader, draws.count)
+        return self.recalibration(found.of_leader, count)
 
     def advantage(
         self, features: Float[Floats, "questions features"], count: Int[Ints, " questions"], price: float
