@@ -348,3 +348,45 @@ def test_logistic_regression_is_that_of_an_optimiser_without_gradients(ridge, st
     assert [intercept, *slopes] == pytest.approx([*wanted, 0.0], abs=1e-5)
     if not ridge:
         assert fit_logistic(features, target) == (intercept, slopes)
+
+
+def test_scores_and_labels_of_any_type_are_numbers_in_double_precision():
+    scores, correct = known_samples(np.array([0, 1, 1], np.int8), [False, True, True])
+    assert scores.dtype == correct.dtype == np.float64
+    assert scores.tolist() == correct.tolist() == [0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(0.5, -3.0), (30.0, -40.0), (30.0, 60.0), (3.0, 1.0)])
+def test_knots_hold_a_platt_curve_wherever_it_rises(monkeypatch, slope, intercept):
+    monkeypatch.setattr("optscale_predictor.stats.calibration.platt_parameters", lambda *_: (slope, intercept))
+    scores = expit(np.linspace(-12, 12, 2001))
+    found = fit_platt([0.2, 0.8], [0, 1])(scores)
+    assert found == pytest.approx(expit(slope * logit(scores) + intercept), abs=2e-3)
+
+
+def test_platt_takes_scores_of_exactly_0_and_1():
+    slope, intercept = platt_parameters([0.0, 0.0, 1.0, 1.0, 0.5, 0.5], [0, 0, 1, 1, 0, 1])
+    assert np.isfinite([slope, intercept]).all() and slope > 0
+
+
+def test_one_right_answer_is_enough_to_learn_a_slope_from():
+    scores = np.linspace(0.05, 0.95, 19)
+    slope, _ = platt_parameters(scores, (scores > 0.94).astype(float))
+    assert slope > 0.5
+    assert platt_parameters(scores, np.zeros(19)) == (0.0, pytest.approx(logit(1 / 21)))
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.05, 1.0])
+def test_the_ridge_is_on_every_slope_and_not_on_the_intercept(ridge):
+    """The optimum found by another method, without gradients, of a problem whose slopes are positive."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(400, 2))
+    target = expit(features @ [1.5, 0.7] - 0.5)
+
+    def cost(point):
+        linear = features @ point[:2] + point[2]
+        return (np.logaddexp(0, linear) - target * linear).mean() + ridge * (point[:2] ** 2).sum()
+
+    wanted = minimize(cost, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-14, "maxiter": 5000})
+    intercept, slopes = fit_logistic(features, target, ridge)
+    assert [*slopes, intercept] == pytest.approx(wanted.x, abs=1e-4)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.interpolate import NdBSpline
 from scipy.special import expit
 
 from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
-from optscale_predictor.stats.estimators import ScoreStatistics
+from optscale_predictor.stats.estimators import ScoreStatistics, conjugate_table
 from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
 from optscale_predictor.stats.estimators.conjugate_table import log_integral, log_integral_gradient, log_integrals
 
@@ -88,3 +89,23 @@ def test_beyond_the_table_it_integrates():
         *(np.concatenate(parts) for parts in zip(vars(beyond).values(), vars(inside).values(), strict=True))
     )
     assert log_integral(both) == pytest.approx([*log_integral(beyond), *log_integral(inside)])
+
+
+def test_the_table_is_built_of_the_integrals_at_its_grid(monkeypatch):
+    """Built on a part of the grid, from the least count to infinity, it says at its nodes what the shipped one says."""
+    counts, means, shares = (
+        conjugate_table._COUNTS[[0, 5, 9, 13, 17]],
+        conjugate_table._MEANS[[30, 50, 60, 68, 74, 80]],
+        conjugate_table._SHARE_GRID[::35],
+    )
+    for name, grid in (("_COUNTS", counts), ("_MEANS", means), ("_SHARE_GRID", shares)):
+        monkeypatch.setattr(conjugate_table, name, grid)
+    built = conjugate_table.build_table()
+    assert built["coefficients"].dtype == np.float32 and built["coefficients"].flags.c_contiguous
+    assert built.keys() == {"knots_0", "knots_1", "knots_2", "coefficients"}
+    spline = NdBSpline(tuple(built[f"knots_{axis}"] for axis in range(3)), built["coefficients"].astype(float), 3)
+    mirrored = np.concatenate([means, -means[-2:0:-1][:4]])
+    nodes = np.stack(np.meshgrid(counts, mirrored, shares, indexing="ij"), -1)
+    folded = nodes.copy()
+    folded[..., 1] = -np.abs(folded[..., 1])
+    assert spline(nodes) == pytest.approx(conjugate_table._spline()(folded), abs=2e-4)

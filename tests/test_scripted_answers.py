@@ -12,7 +12,7 @@ from optscale_predictor.backends.generators import DrawSession, Generator, Reque
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
-from optscale_predictor.inference.sampling import SampleScorer, SampleStore
+from optscale_predictor.inference.sampling import SampleScorer, SampleStore, _of_row
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -535,3 +535,22 @@ def test_policies_share_samples():
     (answer,) = OptScale(engine, Reads(), policy=[BestOfN(2), BestOfN(5)]).answer(QUESTIONS[:1])
     assert (answer.samples, answer.others[0].samples) == (2, 5)
     assert sum(request.num_samples for request, _ in engine.asked) == 5
+
+
+def test_a_stored_row_without_counts_is_a_sample_that_cost_nothing_known(tmp_path):
+    """Imported samples may lack tokens and a finish reason; a refused one has no score."""
+    row = {
+        "text": "12",
+        "num_tokens": None,
+        "finish_reason": None,
+        "seed": None,
+        "answer": "12",
+        "verifier_tokens": None,
+    }
+    pool = SimpleNamespace(folder=tmp_path, name="pool")
+    scored = _of_row({**row, "score": 0.25, "refusal": None}, pool)
+    assert (scored.sample, scored.score, scored.verifier_tokens) == (Sample("12", 0, "", None), 0.25, 0)
+    refused = _of_row({**row, "score": None, "refusal": "too long"}, pool)
+    assert np.isnan(refused.score) and refused.refusal == "too long"
+    with pytest.raises(InputError, match="run: optscale score pool"):
+        _of_row({**row, "score": None, "refusal": None}, pool)
