@@ -116,6 +116,15 @@ def test_larger_steps_never_draw_fewer_samples_to_reach(step, seed):
     assert np.all(larger.count[reached] >= one.count[reached])
 
 
+@settings(max_examples=15)
+@given(price=st.sampled_from([0.0, 0.005, 0.02, 0.1]), cap=st.sampled_from([5, 32]), seed=st.integers(0, 50))
+def test_doubling_never_buys_fewer_samples(price, cap, seed):
+    recorded, rule = simulated(10, seed=seed), f"cost_aware:sample_price={price},max_samples={cap}"
+    one, double = (run_policy(parse_policy(f"{rule},step={step}"), recorded) for step in ("one", "double"))
+    assert np.all(double.count >= one.count) and double.count.max() <= cap
+    assert all(count in (0, 1, 2, 4, 8, 16, cap) for trace in double.trace for count, _ in trace)
+
+
 def test_description_and_parser_agree():
     for name in POLICIES:
         policy = parse_policy(text_of(name, "max_samples=7"))
@@ -203,7 +212,7 @@ def test_cost_aware_stops_where_the_next_sample_is_not_worth_its_tokens():
     recorded = RecordedSamples(scores, np.zeros((1, 6), np.int64), np.full((1, 6), 100.0), np.zeros((1, 6)))
     # 100 tokens at 0.1 per 1,000 cost 0.01: worth it while (1 - best)^2 / 2 > 0.01, that is best < 0.8586.
     outcomes = run_policy(parse_policy("cost_aware:price=0.1"), recorded, known)
-    assert outcomes.count == [5] and outcomes.reason == ["confident"]
+    assert outcomes.count == [5] and outcomes.reason == ["price"]
 
 
 def test_cost_aware_in_probability_of_a_right_answer(tmp_path):

@@ -40,7 +40,14 @@ IN_RANGE = [
     *("optscale:score_min=0", "optscale:score_min=1", "optscale:floor=0", "optscale:max_samples=1"),
     *("optscale_0:peek=1", "optscale_t:form=sequential", "optscale_0:form=jump"),
     *("asc_beta:confidence=0.001", "asc_dirichlet:confidence=0.999", "dsc:easy=0", "dsc:easy=1", "dsc:window=1"),
-    *("dsc:confidence=0.001", "dsc:confidence=0.999", "esc:window=2", "cost_aware:price=0", "clairvoyant:score_min=1"),
+    *(
+        "dsc:confidence=0.001",
+        "dsc:confidence=0.999",
+        "esc:window=2",
+        "cost_aware:price=0",
+        "cost_aware:sample_price=0",
+        "clairvoyant:score_min=1",
+    ),
     *("oracle:floor=0", "instance_adaptive:q=0.001", "pandora:min_samples=5", "pandora:cost=1e-9"),
     *("pandora:delta=0.001", "pandora:delta=0.999", "shared_budget:share=1", "shared_budget:tokens=0.1"),
     *("beacon:nu0=0,alpha0=-0.5,beta0=0", "beacon:cost=1e-9", "beacon:mu0=-3"),
@@ -50,6 +57,7 @@ OUT_OF_RANGE = [
     *("optscale:step=two", "optscale:estimate=", "optscale:max_samples=0", "optscale_0:peek=0", "optscale_t:form=Jump"),
     *("asc_beta:confidence=0", "asc_beta:confidence=1", "dsc:easy=-0.01", "dsc:easy=1.01", "dsc:window=0"),
     *("dsc:confidence=0", "dsc:confidence=1", "esc:window=1", "cost_aware:price=-0.01", "cost_aware:price=inf"),
+    *("cost_aware:sample_price=-0.01", "cost_aware:sample_price=inf", "cost_aware:step=jump", "asc_beta:step=two"),
     *("clairvoyant:score_min=-0.1", "oracle:floor=1", "oracle:floor=-0.1", "instance_adaptive:q=0"),
     *("instance_adaptive:q=1", "pandora:min_samples=4", "pandora:cost=0", "pandora:cost=inf", "pandora:delta=0"),
     *("pandora:delta=1", "shared_budget:share=0", "shared_budget:share=1.01", "shared_budget:tokens=0"),
@@ -219,21 +227,30 @@ def test_cost_aware_compares_the_gain_with_the_cost_of_this_question():
     """Of a known uniform the gain is (1 - best)^2 / 2; nothing is gained above a best of 1, not even for nothing."""
     known = Prior(0.5, np.sqrt(1 / 12), 1e9)
     draws = drawn([0.2, 0.5], [0.5], [1.0], [], tokens=np.array([[100.0], [300.0], [1.0], [1.0]]), prior=known)
-    assert decided("cost_aware:price=1.24", draws).reason.tolist() == [CONTINUE, "confident", "confident", CONTINUE]
-    assert decided("cost_aware:price=1.26", draws).reason.tolist() == ["confident", "confident", "confident", CONTINUE]
+    assert decided("cost_aware:price=1.24", draws).reason.tolist() == [CONTINUE, "price", "price", CONTINUE]
+    assert decided("cost_aware:price=1.26", draws).reason.tolist() == ["price", "price", "price", CONTINUE]
     assert decided("cost_aware:price=0.41", draws).reason.tolist()[:2] == [CONTINUE, CONTINUE]
     # 0.125 for 100 tokens is worth it below a price of 1.25 for 1,000.
     assert decided("cost_aware:price=1.2499", draws).reason[0] == CONTINUE
-    assert decided("cost_aware:price=1.2501", draws).reason[0] == "confident"
-    free = decided("cost_aware:price=0", draws)
-    assert free.reason.tolist() == [CONTINUE, CONTINUE, "confident", CONTINUE] and free.total.tolist() == [3, 2, 2, 1]
+    assert decided("cost_aware:price=1.2501", draws).reason[0] == "price"
+    free = decided("cost_aware:sample_price=0", draws)
+    assert free.reason.tolist() == [CONTINUE, CONTINUE, "price", CONTINUE] and free.total.tolist() == [3, 2, 2, 1]
+
+
+def test_cost_aware_prices_a_sample_whatever_its_length_unless_tokens_have_a_price():
+    """Of a known uniform the gain above a best of 0.5 is 0.125."""
+    known = Prior(0.5, np.sqrt(1 / 12), 1e9)
+    draws = drawn([0.5], [0.5], tokens=np.array([[10.0], [1000.0]]), prior=known)
+    assert decided("cost_aware:sample_price=0.1249", draws).reason.tolist() == [CONTINUE, CONTINUE]
+    assert decided("cost_aware:sample_price=0.1251", draws).reason.tolist() == ["price", "price"]
+    assert decided("cost_aware:sample_price=0.01,price=0.2", draws).reason.tolist() == [CONTINUE, "price"]
 
 
 def test_a_first_sample_is_drawn_even_where_nothing_can_be_gained(tmp_path):
     """By a map that calls every answer wrong no sample is worth anything; but there is no answer without one."""
     Calibration("isotonic", np.array([0.5]), np.array([0.0])).save(tmp_path / "map.json")
-    decision = decided(f"cost_aware:price=0,calibration={tmp_path / 'map.json'}", drawn([], [0.5]))
-    assert decision.reason.tolist() == [CONTINUE, "confident"]
+    decision = decided(f"cost_aware:sample_price=0,calibration={tmp_path / 'map.json'}", drawn([], [0.5]))
+    assert decision.reason.tolist() == [CONTINUE, "price"]
 
 
 def test_a_gain_in_probability_is_the_integral_over_the_calibrations_steps(tmp_path):
@@ -448,9 +465,9 @@ def test_gains_are_those_of_the_belief_that_is_asked_for_and_are_remembered_apar
         decided(f"cost_aware:price={price},estimate={estimate}", drawn([0.4, 0.6], tokens=1000.0)).reason[0]
         for price in (0.999 * gain[0], 1.001 * gain[0])
     ]
-    assert decision == [CONTINUE, "confident"]
+    assert decision == [CONTINUE, "price"]
     halved = f"cost_aware:price={0.6 * gain[0]},estimate={estimate},calibration={path}"
-    assert decided(halved, drawn([0.4, 0.6], tokens=1000.0)).reason[0] == "confident"
+    assert decided(halved, drawn([0.4, 0.6], tokens=1000.0)).reason[0] == "price"
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -466,10 +483,12 @@ def test_settings_are_read_whatever_stands_around_them():
     policy = make_policy("cost_aware", {"price": 1, "max_samples": "9"})
     assert policy.describe() == {
         "name": "cost_aware",
+        "sample_price": 0.02,
         "price": 1.0,
         "max_samples": 9,
         "calibration": "",
         "estimate": "posterior",
+        "step": "one",
     }
     for text, further, says in (
         (

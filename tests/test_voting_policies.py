@@ -212,6 +212,27 @@ def test_samples_without_answer_never_convince_but_do_count_as_drawn(rule):
     assert run_policy(rule(), recorded([0, -1, 0, -1, 0, -1, 0, 0])).count == [7]
 
 
+@pytest.mark.parametrize("rule", [AscBeta, AscDirichlet])
+@given(answers=stn.arrays(np.int64, (6, 24), elements=st.integers(-1, 6)), confidence=st.sampled_from([0.4, 0.8, 0.95]))
+def test_a_jump_draws_the_same_samples_in_fewer_rounds_and_doubling_never_fewer(rule, answers, confidence):
+    answers[:3] = np.where(answers[:3] > 2, 0, answers[:3])  # three questions with a leader
+    for cap in (7, 24):
+        one, jump, double = (
+            run_policy(rule(confidence, cap, step), recorded(answers)) for step in ("one", "jump", "double")
+        )
+        assert np.array_equal(one.count, jump.count) and np.array_equal(one.reason, jump.reason)
+        assert (double.count >= one.count).all() and double.count.max() <= cap
+        assert all(len(jump.trace[row]) <= len(one.trace[row]) for row in range(6))
+        assert all(checks(double, row)[:3] == [0, 1, 2][: len(checks(double, row))] for row in range(6))
+
+
+def test_a_jump_goes_where_agreement_would_stop_it():
+    """At 0.95 four equal answers are enough; after one that differs the leader needs six votes."""
+    assert checks(run_policy(AscBeta(step="jump"), recorded([0] * 20))) == [0, 4]
+    assert checks(run_policy(AscBeta(step="jump"), recorded([0, 0, 0, 1] + [0] * 16))) == [0, 4, 7]
+    assert checks(run_policy(AscBeta(step="jump", max_samples=6), recorded([0, 0, 0, 1, 2, 2]))) == [0, 4, 6]
+
+
 @pytest.mark.parametrize(
     ("answers", "count", "reason"),
     [

@@ -14,7 +14,16 @@ from scipy.special import betaincc
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    next_total,
+    require_cap,
+    require_step,
+)
 
 
 def vote_counts(answers: Int[Ints, "questions samples"]) -> Int[Ints, "questions samples"]:
@@ -40,16 +49,21 @@ class ConsistencyRule(Policy):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
+        step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (as many as
+            it takes to stop if all of them agree with the leader). Nothing can stop it earlier, so ``jump`` draws the
+            samples that ``one`` does, in fewer rounds; ``double`` may draw more.
     """
 
     selection: ClassVar[str] = "majority"
 
     confidence: float = 0.95
     max_samples: int = 32
+    step: str = "one"
 
     def __post_init__(self) -> None:
         """Checks every range."""
         require_cap(self.max_samples)
+        require_step(self.step, ("one", "double", "jump"))
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")
 
@@ -59,10 +73,27 @@ class ConsistencyRule(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """Stops where the lead is sure enough (``confident``) or the cap is reached (``budget``)."""
-        lead = self._lead(vote_counts(draws.answers))
+        votes = vote_counts(draws.answers)
+        lead = self._lead(votes)
         conditions = [(draws.count > 0) & (lead >= self.confidence), draws.count >= self.max_samples]
         reason = np.select(conditions, [StopReason.CONFIDENT.value, StopReason.BUDGET.value], CONTINUE)
-        return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
+        if self.step == "jump":
+            total = draws.count + np.where(reason == CONTINUE, self._fewest(votes, self.max_samples - draws.count), 1)
+        else:
+            total = next_total(draws.count, self.step, self.max_samples)
+        return Decision(total, reason, np.full(draws.count.shape, np.nan))
+
+    def _fewest(self, votes: Ints, left: Ints) -> Ints:
+        """Further samples after which it may stop at the earliest: votes for the leader; ``left`` if too few."""
+        # The lead grows with the leader's votes, so halving finds the first number that is enough.
+        below, enough = np.zeros_like(left), np.maximum(left, 1)
+        while (enough - below > 1).any():
+            middle = (below + enough) // 2
+            helped = votes.copy()
+            helped[:, 0] += middle
+            sure = self._lead(helped) >= self.confidence
+            below, enough = np.where(sure, below, middle), np.where(sure, middle, enough)
+        return enough
 
 
 def beats_runner_up(votes: Int[Ints, "questions answers"]) -> Float[Floats, " questions"]:

@@ -179,6 +179,33 @@ def require_cap(max_samples: int) -> None:
         raise InputError(f"max_samples must be >= 1, got {max_samples}")
 
 
+def require_step(step: str, known: tuple[str, ...]) -> None:
+    """Checks how many samples a policy draws between decisions.
+
+    Args:
+        step: The setting.
+        known: What the policy knows.
+
+    Raises:
+        InputError: It is not known.
+    """
+    if step not in known:
+        *others, last = map(repr, known)
+        raise InputError(f"step must be {', '.join(others)} or {last}, got {step!r}")
+
+
+def next_total(count: Int[Ints, " questions"], step: str, max_samples: int) -> Int[Ints, " questions"]:
+    """Samples to go on to: at least one more, and no more than the cap unless that is drawn already.
+
+    Args:
+        count: Samples drawn, >= 0.
+        step: ``one``, or ``double``: as many again as drawn.
+        max_samples: Cap, >= 1.
+    """
+    total = np.maximum(2 * count, 1) if step == "double" else count + 1
+    return np.clip(total, count + 1, np.maximum(max_samples, count + 1))
+
+
 def decide_by_need(
     draws: Draws, total: Int[Ints, " questions"], needed: Float[Floats, " questions"], max_samples: int
 ) -> Decision:

@@ -31,6 +31,8 @@ class AscBeta(ConsistencyRule):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
+        step: Samples between decisions: ``one``, ``double`` (as many again as drawn), or ``jump`` (as many as it takes
+            to stop if all agree with the leader; never more samples than ``one``).
     """
 
     name: ClassVar[str] = "asc_beta"
@@ -46,6 +48,8 @@ class AscDirichlet(ConsistencyRule):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
+        step: Samples between decisions: ``one``, ``double`` (as many again as drawn), or ``jump`` (as many as it takes
+            to stop if all agree with the leader; never more samples than ``one``).
     """
 
     name: ClassVar[str] = "asc_dirichlet"

@@ -1,4 +1,4 @@
-"""Cost-aware stopping: draw while the next sample is expected to be worth its tokens.
+"""Cost-aware stopping: draw while the next sample is expected to be worth its price.
 
 The myopic rule of Weitzman (Econometrica 1979), which is optimal for independent draws from a known distribution of
 which the best may be kept, with the posterior in the distribution's place. What is gained is score, or, with a
@@ -11,44 +11,63 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    next_total,
+    require_cap,
+    require_step,
+)
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 
 
 @dataclass(frozen=True)
 class CostAware(Policy):
-    """Draws while the next sample is expected to be worth its tokens; where it is not, stops as ``confident``.
+    """Draws while the next sample is expected to be worth its price; where it is not, stops with ``price``.
 
     Attributes:
-        price: What 1,000 generated tokens cost, in units of the gain: score, or probability of a right answer; >= 0.
+        sample_price: What a sample costs, however long it is, in units of the gain: score, or probability of a right
+            answer; >= 0. The default suits answers of any length.
+        price: What 1,000 generated tokens cost, in the same units, >= 0; where it is above 0, it takes the place of
+            ``sample_price``, and a question whose samples are long gets fewer.
         max_samples: Cap, >= 1.
         calibration: File of a calibration (``optscale calibrate``); without one the gain is in score.
         estimate: ``posterior`` or ``plugin``.
+        step: How many samples between decisions: ``one``, or ``double`` (as many again as drawn): fewer rounds, and up
+            to twice the samples.
     """
 
     name: ClassVar[str] = "cost_aware"
 
-    price: float = 0.01
+    sample_price: float = 0.02
+    price: float = 0.0
     max_samples: int = 32
     calibration: str = ""
     estimate: str = "posterior"
+    step: str = "one"
 
     def __post_init__(self) -> None:
         """Checks every range."""
         require_cap(self.max_samples)
         require_estimate(self.estimate)
-        if not 0 <= self.price < np.inf:
-            raise InputError(f"price must be >= 0 and finite, got {self.price}")
+        require_step(self.step, ("one", "double"))
+        for setting in ("sample_price", "price"):
+            if not 0 <= getattr(self, setting) < np.inf:
+                raise InputError(f"{setting} must be >= 0 and finite, got {getattr(self, setting)}")
         if self.calibration:
             read_calibration(self.calibration)
 
     def decide(self, draws: Draws) -> Decision:
-        """Goes on one sample at a time while the expected gain exceeds the price of its tokens."""
+        """Goes on while the expected gain exceeds what the sample costs."""
         reason = np.where(draws.count >= self.max_samples, StopReason.BUDGET.value, CONTINUE).astype("U16")
         open_ = np.flatnonzero((reason == CONTINUE) & (draws.count > 0))
         if open_.size:
             found = draws.take(open_)
             gain = expected_gain(found, self.estimate, self.calibration)
-            cost = self.price * found.mean_tokens() / 1000
-            reason[open_] = np.where(gain <= cost, StopReason.CONFIDENT.value, CONTINUE)
-        return Decision(draws.count + 1, reason, np.full(draws.count.shape, np.nan))
+            cost = self.price * found.mean_tokens() / 1000 if self.price else self.sample_price
+            reason[open_] = np.where(gain <= cost, StopReason.PRICE.value, CONTINUE)
+        total = next_total(draws.count, self.step, self.max_samples)
+        return Decision(total, reason, np.full(draws.count.shape, np.nan))

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    next_total,
+    require_cap,
+    require_step,
+)
 from optscale_predictor.policies.belief import Misses, misses, require_estimate
 from optscale_predictor.stats.bound import fewest_samples, log_misses, require_target
 
@@ -56,8 +65,7 @@ class OptScalePolicy(Policy):
         require_estimate(self.estimate)
         if not 0 <= self.floor < 1:
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
-        if self.step not in ("one", "double", "jump"):
-            raise InputError(f"step must be 'one', 'double' or 'jump', got {self.step!r}")
+        require_step(self.step, ("one", "double", "jump"))
 
     def decide(self, draws: Draws) -> Decision:
         """Looks for the target first, and at the posterior only where it is not reached."""
@@ -85,10 +93,7 @@ class OptScalePolicy(Policy):
         return np.select([confident, hopeless], reasons, CONTINUE)
 
     def _next_total(self, count: Ints, needed: Floats) -> Ints:
-        if self.step == "one":
-            total = count + 1
-        elif self.step == "double":
-            total = np.maximum(2 * count, 1)
-        else:
-            total = np.fmin(needed, self.max_samples).astype(np.int64)
+        if self.step != "jump":
+            return next_total(count, self.step, self.max_samples)
+        total = np.fmin(needed, self.max_samples).astype(np.int64)
         return np.clip(total, count + 1, np.maximum(self.max_samples, count + 1))
