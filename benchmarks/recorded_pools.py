@@ -27,6 +27,7 @@ from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
 from optscale_predictor.questions.answers import group_questions
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.setting_grids import label_settings, make_entries, score_targets
 from optscale_predictor.replays.tuning import tune_settings
 from optscale_predictor.stats.calibration import fit_isotonic
 from optscale_predictor.stats.reliability import reliability
@@ -110,43 +111,15 @@ def priors_of(models: NDArray[np.str_], train_models: NDArray[np.str_], train: R
 
 
 def entries(train: RecordedSamples, prior: Prior, cap: int, folder: Path) -> Iterable[ReplayEntry]:
-    """Every policy at every setting that may be chosen."""
-    targets = [round(float(x), 4) for x in np.quantile(train.scores, (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98))]
-    numbers = [number for number in (1, 2, 4, 8, 16, 32, 64) if number <= cap]
-    mean_tokens = train.tokens.mean()
-    prices = [_price(cost, mean_tokens) for cost in (3e-4, 1e-3, 3e-3, 1e-2)]
-    calibrated = f"calibration={folder / 'calibration.json'}"
-    grids: dict[str, tuple[list[str], Prior | None, str | None]] = {
-        "best_of_n": ([f"best_of_n:max_samples={n}" for n in numbers], None, None),
-        "self_consistency": ([f"self_consistency:max_samples={n}" for n in numbers], None, None),
-        "weighted vote": ([f"self_consistency:max_samples={n}" for n in numbers], None, "weighted_majority"),
-        "asc_beta": ([f"asc_beta:confidence={c}" for c in (0.8, 0.9, 0.95, 0.99)], None, None),
-        "asc_dirichlet": ([f"asc_dirichlet:confidence={c}" for c in (0.8, 0.9, 0.95, 0.99)], None, None),
-        "esc": ([f"esc:window={w}" for w in (2, 3, 4, 5, 8)], None, None),
-        "dsc": ([f"dsc:easy={t},confidence={c}" for t in (*targets[::2], 1) for c in (0.9, 0.95)], prior, None),
-        "optscale_0 (paper)": ([f"optscale_0:score_min={t},peek=3" for t in targets], None, None),
-        "optscale_0 (code)": ([f"optscale_0:score_min={t},form=jump,peek=5" for t in targets], None, None),
-        "optscale_t (code)": ([f"optscale_t:score_min={t},form=jump,peek=5" for t in targets], prior, None),
-        "beacon": ([f"beacon:cost={c}" for c in (0.001, 0.003, 0.01, 0.03, 0.1)], None, None),
-        "pandora": ([f"pandora:cost={c},min_samples=5" for c in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)], None, None),
-        "instance_adaptive": ([f"instance_adaptive:q={q},{calibrated}" for q in (0.5, 0.8, 0.9, 0.99)], prior, None),
-        "cost_aware, score": ([f"cost_aware:price={p}" for p in prices], prior, None),
-        "cost_aware, right": ([f"cost_aware:price={p},{calibrated}" for p in prices], prior, None),
-        "shared_budget": ([f"shared_budget:tokens={mean_tokens * n:.0f}" for n in (2, 4, 8, 16)], prior, None),
-        "optscale, no prior": ([f"optscale:score_min={t}" for t in targets], None, None),
-        "optscale": ([f"optscale:score_min={t}" for t in targets], prior, None),
-        "optscale, weighted vote": ([f"optscale:score_min={t}" for t in targets], prior, "weighted_majority"),
-        "clairvoyant (bound)": ([f"clairvoyant:score_min={t}" for t in targets], None, None),
-    }
-    for label, (policies, given, selection) in grids.items():
-        for text in policies:
-            capped = text if "max_samples" in text else f"{text},max_samples={cap}"
-            yield ReplayEntry(parse_policy(capped), label, given, selection)
-
-
-def _price(cost: float, mean_tokens: float) -> float:
-    """A price per 1,000 tokens at which a mean sample costs ``cost``."""
-    return float(f"{1000 * cost / mean_tokens:.3g}")
+    """Every policy at every setting that may be chosen, and what a tune leaves out: selections and a bound."""
+    yield from make_entries(train, prior, cap, str(folder / "calibration.json"))
+    targets = [f"score_min={target}" for target in score_targets(train)]
+    numbers = [2**power for power in range(7) if 2**power <= cap]
+    votes = [f"self_consistency:max_samples={number}" for number in numbers]
+    yield from label_settings("weighted vote", votes, None, cap, "weighted_majority")
+    ours = [f"optscale:{target}" for target in targets]
+    yield from label_settings("optscale, weighted vote", ours, prior, cap, "weighted_majority")
+    yield from label_settings("clairvoyant (bound)", [f"clairvoyant:{target}" for target in targets], None, cap)
 
 
 def fixed(recorded: RecordedSamples, cap: int) -> list[ReplayRow]:

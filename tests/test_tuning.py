@@ -1,10 +1,29 @@
 """Choosing settings: at par is within one standard error, and the split that reports is not looked at."""
 
-import pytest
+import re
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_pools import refused
+from synthetic_pool import write_pool
+
+from optscale_predictor import Prior
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import POLICIES, parse_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayRow
-from optscale_predictor.replays.tuning import cheapest_at_par, tune_settings
+from optscale_predictor.replays.setting_grids import make_entries, score_targets
+from optscale_predictor.replays.tuning import (
+    cheapest_at_par,
+    frontier,
+    short_form,
+    split_questions,
+    tune_frontiers,
+    tune_settings,
+)
 from optscale_predictor.stats.bootstrap import Estimate
 
 
@@ -79,3 +98,97 @@ def test_labels_keep_their_order_and_a_policy_is_looked_up_under_its_own_label()
         ("a", 7),
         ("r", 50),
     ]
+
+
+def test_a_frontier_holds_what_no_cheaper_row_reaches():
+    rows = [
+        row("x", f"p:{accuracy}", accuracy, tokens) for accuracy, tokens in ((0.5, 9), (0.7, 5), (0.6, 3), (0.8, 7))
+    ]
+    rows += [row("x", "as cheap", 0.65, 5), row("x", "no better", 0.8, 8)]
+    assert [one.policy for one in frontier(rows)] == ["p:0.6", "p:0.7", "p:0.8"]
+    reported = [row("x", one.policy, 0.1, 1) for one in rows]
+    tuned = tune_frontiers(rows, reported)
+    assert [choice.reported.policy for choice in tuned] == ["p:0.6", "p:0.7", "p:0.8"]
+    assert all(choice.reported in reported and choice.chosen_on in rows for choice in tuned)
+
+
+@given(
+    group=st.lists(st.integers(0, 9), min_size=2, max_size=60).filter(lambda found: len(set(found)) > 1),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 5),
+)
+def test_both_sides_of_a_split_have_questions_and_no_group_is_on_both(group, share, seed):
+    group = np.array(group)
+    chosen_on, reported = split_questions(group, share, seed)
+    assert sorted([*chosen_on, *reported]) == list(range(len(group))) and chosen_on.size and reported.size
+    assert not set(group[chosen_on]) & set(group[reported])
+
+
+def test_a_split_keeps_its_share_and_says_what_it_cannot_split():
+    chosen_on, reported = split_questions(np.arange(100), 0.3, 0)
+    assert (len(chosen_on), len(reported)) == (30, 70)
+    assert not np.array_equal(chosen_on, split_questions(np.arange(100), 0.3, 1)[0])
+    with pytest.raises(InputError, match="near-duplicates of one another"):
+        split_questions(np.zeros(5, np.int64), 0.5, 0)
+    for share in (0, 1):
+        with pytest.raises(InputError, match=r"share must lie in \(0, 1\)"):
+            split_questions(np.arange(5), share, 0)
+
+
+@pytest.mark.parametrize("text", ["optscale", "best_of_n:max_samples=8", "cost_aware:price=0.5,step=double", "esc"])
+def test_a_short_form_names_only_what_is_not_the_default(text):
+    assert short_form(parse_policy(text)) == text
+
+
+def made_pool(scale=1.0, tokens=50.0):
+    rng = np.random.default_rng(0)
+    scores = scale * rng.random((12, 8))
+    return RecordedSamples(scores, rng.integers(0, 3, (12, 8)), np.full((12, 8), tokens), np.ones((12, 8)))
+
+
+def test_grids_follow_the_pools_scores_and_tokens():
+    """Scores a tenth as high: targets a tenth as high. Answers ten times as long: a tenth of the price a token."""
+    for target, tenth in zip(score_targets(made_pool()), score_targets(made_pool(0.1)), strict=True):
+        assert tenth == pytest.approx(target / 10, abs=1e-4)
+
+    def prices(tokens):
+        entries = make_entries(made_pool(tokens=tokens), None, 8)
+        return [entry.policy.price for entry in entries if entry.policy.name == "cost_aware" and entry.policy.price]
+
+    assert prices(500.0) == pytest.approx([price / 10 for price in prices(50.0)], rel=0.01)
+    assert score_targets(RecordedSamples(*[np.full((2, 3), 0.5)] * 4)) == [0.5]
+
+
+def test_every_policy_but_bounds_and_what_has_to_be_fitted_has_a_grid():
+    prior = Prior(0.5, 0.2, 2.0)
+    tried = {entry.policy.name for entry in make_entries(made_pool(), prior, 8)}
+    assert tried == POLICIES.keys() - {"oracle", "clairvoyant", "fitted", "plug_in"}
+    without = {entry.policy.name for entry in make_entries(made_pool(), None, 8)}
+    assert without == tried - {name for name in tried if POLICIES[name].needs_prior}
+    assert all(entry.policy.max_samples <= 8 for entry in make_entries(made_pool(), prior, 8))
+
+
+def labelled_pool(folder, right=True):
+    rng = np.random.default_rng(0)
+    correct = rng.random((16, 4)) < 0.5
+    scores = np.clip(0.5 * correct + 0.4 * rng.random((16, 4)), 0, 1)
+    known = correct.tolist() if right else [[None] * 4] * 16
+    return write_pool(folder, scores.tolist(), correct=known, answer=correct.astype(str).tolist())
+
+
+def test_the_command_prints_policies_that_replay_reads(tmp_path, capsys):
+    labelled_pool(tmp_path / "pool")
+    main(["tune", str(tmp_path / "pool"), "--num_orders", "1", "--output", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert "settings chosen on 8 questions, figures of the other 8" in printed
+    texts = re.search(r'^--policies "(.*)"$', printed, re.MULTILINE)[1].split()
+    assert {"best_of_n", "optscale", "cost_aware", "asc_beta"} <= {parse_policy(text).name for text in texts}
+    assert len(texts) == len(set(texts)) and (tmp_path / "out" / "table.json").exists()
+    main(["replay", str(tmp_path / "pool"), "--num_orders", "1", "--policies", " ".join(texts[:2])])
+
+
+def test_the_command_refuses_what_it_cannot_do(tmp_path, capsys):
+    labelled_pool(tmp_path / "pool"), labelled_pool(tmp_path / "bare", right=False)
+    assert "not every sample is known to be right" in refused(capsys, "tune", str(tmp_path / "bare"))
+    for flag, value in (("num_orders", "0"), ("seed", "-1"), ("share", "1")):
+        assert f"{flag} must" in refused(capsys, "tune", str(tmp_path / "pool"), f"--{flag}", value)

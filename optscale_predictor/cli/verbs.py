@@ -100,6 +100,10 @@ VERBS: Mapping[str, Verb] = {
         "Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.",
         "cli.replay_command:replay",
     ),
+    "tune": Verb(
+        "Choose every policy's settings on one part of a labelled pool; prints what they do on the rest.",
+        "cli.tune_command:tune",
+    ),
     "eval": Verb(
         "Run lm-eval with the OptScale model and tasks; takes every flag of lm-eval.",
         "evaluation.lm_eval.eval_command:evaluate",

@@ -1,9 +1,14 @@
 """Choosing a policy's settings on one split of the questions, so that the other split only ever reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 
+import numpy as np
+from jaxtyping import Int
+
+from optscale_predictor._support.arrays import Ints
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import Policy
 from optscale_predictor.replays.replaying import ReplayRow
 
 
@@ -37,6 +42,65 @@ def tune_settings(chosen_on: Sequence[ReplayRow], reported: Sequence[ReplayRow],
         best = cheapest_at_par([row for row in chosen_on if row.label == label], goal)
         tuned.append(TunedSettings(best, _row(reported, best.policy, label)))
     return tuned
+
+
+def tune_frontiers(chosen_on: Sequence[ReplayRow], reported: Sequence[ReplayRow]) -> list[TunedSettings]:
+    """Of each label the settings on its frontier, cheapest first, in the labels' order.
+
+    Args:
+        chosen_on: Rows of the split that chooses.
+        reported: Rows of the same policies and labels on the split that reports.
+
+    Raises:
+        InputError: A chosen row is missing.
+    """
+    return [
+        TunedSettings(best, _row(reported, best.policy, label))
+        for label in dict.fromkeys(row.label for row in chosen_on)
+        for best in frontier([row for row in chosen_on if row.label == label])
+    ]
+
+
+def frontier(rows: Sequence[ReplayRow]) -> list[ReplayRow]:
+    """The rows that are more accurate than every row with no more tokens, fewest tokens first."""
+    found: list[ReplayRow] = []
+    for row in sorted(rows, key=lambda row: (row.tokens.mean, -row.accuracy.mean)):
+        if not found or row.accuracy.mean > found[-1].accuracy.mean:
+            found.append(row)
+    return found
+
+
+def split_questions(
+    group: Int[Ints, " questions"], share: float, seed: int
+) -> tuple[Int[Ints, " chosen_on"], Int[Ints, " reported"]]:
+    """Indices of the questions that choose and of those that report; questions of one group stay together.
+
+    Args:
+        group: Each question's group of near-duplicates.
+        share: Share of the questions that choose, in (0, 1).
+        seed: Seed of the split, >= 0.
+
+    Raises:
+        InputError: The share is out of range, or the questions are of one group.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share must lie in (0, 1), got {share}")
+    names, members = np.unique(group, return_inverse=True)
+    if len(names) < 2:
+        raise InputError("all questions are near-duplicates of one another: none can report what others choose")
+    order = np.random.default_rng(seed).permutation(len(names))
+    filled = np.cumsum(np.bincount(members)[order])
+    number = int(np.clip(np.searchsorted(filled, share * len(group)) + 1, 1, len(names) - 1))
+    chooses = np.isin(members, order[:number])
+    return np.flatnonzero(chooses), np.flatnonzero(~chooses)
+
+
+def short_form(policy: Policy) -> str:
+    """The shortest text that ``parse_policy`` reads as this policy: settings at their defaults are left out."""
+    settings = policy.describe()
+    defaults = {field.name: field.default for field in fields(policy) if field.default is not MISSING}  # type: ignore[arg-type]
+    own = [f"{key}={value}" for key, value in settings.items() if key != "name" and value != defaults.get(key)]
+    return ":".join(filter(None, (policy.name, ",".join(own))))
 
 
 def cheapest_at_par(rows: Sequence[ReplayRow], reference: ReplayRow) -> ReplayRow:

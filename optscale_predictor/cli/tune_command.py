@@ -1,0 +1,76 @@
+"""The verb that chooses policies' settings on a labelled pool."""
+
+from pathlib import Path
+
+import numpy as np
+
+from optscale_predictor.errors import InputError
+
+
+def tune(
+    pool: str,
+    predictor: str | None = None,
+    prior_pool: str | None = None,
+    calibration: str = "",
+    reference: str = "",
+    share: float = 0.5,
+    output: str | None = None,
+    num_orders: int = 5,
+    seed: int = 0,
+    source: str | None = None,
+    allow_source_mismatch: bool = False,
+) -> None:
+    """Choose every policy's settings on one part of a labelled pool; prints what they do on the rest.
+
+    Args:
+        pool: Folder of a scored pool whose questions have gold answers.
+        predictor: Predictor checkpoint whose priors the policies get; it must not have learnt from these questions.
+        prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
+            no predictor.
+        calibration: File of a calibration (optscale calibrate) of other questions, for the policies that read one.
+        reference: Policy whose accuracy is to be kept; by default Best-of-N with all samples.
+        share: Share of the questions that choose, in (0, 1); near-duplicates stay together.
+        output: Folder for table.md, table.json and curve.png.
+        num_orders: Random orders of the samples to average over, >= 1.
+        seed: Seed of the split and of the random orders, >= 0.
+        source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
+            verifier.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+    """
+    from optscale_predictor.cli.replay_command import make_prior
+    from optscale_predictor.evaluation.report import markdown_table, write_replay
+    from optscale_predictor.policies import BestOfN, parse_policy
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.questions.near_duplicates import group_near_duplicates
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+    from optscale_predictor.replays.replaying import ReplayEntry, replay
+    from optscale_predictor.replays.setting_grids import make_entries
+    from optscale_predictor.replays.tuning import short_form, split_questions, tune_frontiers, tune_settings
+
+    for name, number, least in (("num_orders", num_orders, 1), ("seed", seed, 0)):
+        if number < least:
+            raise InputError(f"{name} must be >= {least}, got {number}")
+    opened = Pool(pool)
+    recorded = RecordedSamples.from_pool(opened)
+    if np.isnan(recorded.correct).any():
+        raise InputError(f"{pool}: settings are chosen by accuracy, and not every sample is known to be right or wrong")
+    groups = group_near_duplicates([question.text for question in opened.questions])
+    sides = split_questions(np.asarray(groups), share, seed)
+    priors = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
+    wanted = parse_policy(reference) if reference else BestOfN(recorded.depth)
+    proto = make_entries(recorded.take(sides[0]), priors, recorded.depth, calibration)
+    proto = [ReplayEntry(wanted, "reference"), *proto]
+    found = []
+    for side in sides:
+        own = None if priors is None else priors.broadcast_to(recorded.num_questions).take(side)
+        entries = [ReplayEntry(one.policy, one.label, None if one.prior is None else own) for one in proto]
+        found.append(replay(entries, recorded.take(side), num_orders, seed, progress=True))
+    at_par = [choice.reported for choice in tune_settings(*found, str(wanted))]
+    kept = [choice.reported for choice in tune_frontiers(*found) if choice.reported.label != "reference"]
+    print(f"settings chosen on {len(sides[0])} questions, figures of the other {len(sides[1])}\n")
+    print(f"Cheapest at the accuracy of {short_form(wanted)}, else the most accurate:\n\n{markdown_table(at_par)}\n")
+    print(f"Every policy's own frontier of accuracy and tokens:\n\n{markdown_table(kept)}\n")
+    texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in kept)
+    print(f'--policies "{" ".join(texts)}"')
+    if output is not None:
+        write_replay(kept, Path(output), title=f"{pool}: accuracy against samples, settings chosen on other questions")
