@@ -325,3 +325,16 @@ def test_a_stump_is_one_question():
     rows[1, STOPPING_FEATURES.index("none")] = 1
     assert stump("none", 0.5, 3.0, 4.0)(rows).tolist() == [3.0, 4.0]
     assert text_of("fitted", "price=1") != text_of("optscale", "price=1")
+
+
+def test_the_worth_of_going_on_is_the_price_at_which_it_breaks_even():
+    """Leaders of 0.5, 0.7, 0.9 and 0.99: going on pays at all prices, below 1e-3, below 1e-4, at none."""
+    model = made_up()
+    rows = np.zeros((4, len(STOPPING_FEATURES)))
+    rows[:, STOPPING_FEATURES.index("leader")] = [0.5, 0.7, 0.9, 0.99]
+    worth = model.worth(rows, np.full(4, 4))
+    assert worth == pytest.approx([1e-3, 10**-3.5, 10**-4.5, 0.0])
+    for row, price in enumerate(worth[1:3], 1):  # on either side of it the decision turns
+        at = [model.advantage(rows[[row]], np.array([4]), price * factor)[0] for factor in (0.99, 1.01)]
+        assert at[0] > 0 > at[1]
+    assert model.worth(rows[:1], np.array([32])).tolist() == [0.0]  # nothing further to be had

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from drawn_samples import PRIOR, decided, drawn, low
-from fitted_policies import text_of
+from fitted_policies import folder_of, made_up, text_of
 from scipy.integrate import quad
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle, num_samples
@@ -15,6 +15,7 @@ from optscale_predictor.policies import CONTINUE, POLICIES, Draws, PrefixMemo, S
 from optscale_predictor.policies._policy import decide_by_need
 from optscale_predictor.policies._registry import make_policy
 from optscale_predictor.policies.belief import VAGUE, belief, expected_gain, misses
+from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.calibration import Calibration
 from optscale_predictor.stats.distributions.family_choice import FAMILIES
@@ -610,3 +611,28 @@ def test_a_shared_budget_estimates_as_it_is_told_to():
         chosen = policy.decide(replace(weak, tokens=cost)).total.tolist()
         assert chosen == ([3, 1] if more[kind] > ratio else [2, 2])
     assert max(more.values()) > 1.01 * ratio
+
+
+def test_a_shared_budget_is_spent_in_the_order_of_a_fitted_policy_and_on_whole_steps():
+    """Leaders of different sureness: the least sure one pays at the highest price, a sure one at none."""
+    folder = folder_of()
+    model = load_fitted(folder)
+    draws = drawn([0.97] * 4, [0.8] * 4, [0.9] * 4, answers=[[0] * 4, [0, 1, 2, 3], [0, 0, 0, 1]], prior=None)
+    worth = model.worth(model.features(draws), draws.count)
+    assert worth[1] > worth[2] > worth[0] == 0
+    for share, total in ((0.4, [4, 6, 4]), (1.0, [4, 6, 6])):
+        decision = decided(f"shared_budget:path={folder},tokens=1000,share={share}", draws)
+        assert decision.total.tolist() == total and set(decision.reason) == {CONTINUE}
+    # 120 tokens are spent; two more samples of the first in order fit into a budget of 140, of 139 none.
+    assert decided(f"shared_budget:path={folder},tokens={140 / 3 + 1e-9},share=1", draws).total.tolist() == [4, 6, 4]
+    assert set(decided(f"shared_budget:path={folder},tokens={139 / 3},share=1", draws).reason) == {"budget"}
+
+
+def test_a_shared_budget_selects_as_its_fitted_policy_does():
+    folder = folder_of()
+    assert parse_policy(f"shared_budget:path={folder}").selection == f"confidence:{folder}"
+    assert parse_policy("shared_budget").selection == "best_score"
+    with pytest.raises(InputError, match="max_samples must be at most 32, to which"):
+        parse_policy(f"shared_budget:path={folder},max_samples=33")
+    with pytest.raises(InputError, match="'shared_budget' needs a prior"):
+        parse_policy(f"shared_budget:path={folder_of(made_up(uses_prior=True))}").decide(drawn([0.5], prior=None))

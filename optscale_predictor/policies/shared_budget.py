@@ -4,14 +4,17 @@ Greedy by marginal gain: optimal where every question's gains fall from sample t
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor._support.arrays import Ints
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
+from optscale_predictor.policies.fitted.model_files import load_fitted
+from optscale_predictor.policies.fitted.stopping_model import FittedStopping
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class SharedBudget(Policy):
             large ones suit an engine that wants batches.
         calibration: File of a calibration (``optscale calibrate``); without one the gain is in score.
         estimate: ``posterior`` or ``plugin``.
+        path: Folder of a fitted policy (``optscale fit-policy``), which then says what further tokens bring, and how
+            many samples to draw at once; in place of ``calibration`` and ``estimate``.
     """
 
     name: ClassVar[str] = "shared_budget"
@@ -38,6 +43,7 @@ class SharedBudget(Policy):
     share: float = 0.05
     calibration: str = ""
     estimate: str = "posterior"
+    path: str = ""
 
     def __post_init__(self) -> None:
         """Checks every range."""
@@ -49,24 +55,48 @@ class SharedBudget(Policy):
             raise InputError(f"share must lie in (0, 1], got {self.share}")
         if self.calibration:
             read_calibration(self.calibration)
+        if self.path and self.max_samples > self._fitted.depth:
+            raise InputError(f"max_samples must be at most {self._fitted.depth}, to which {self.path} was fitted")
+
+    @cached_property
+    def _fitted(self) -> FittedStopping:
+        return load_fitted(self.path)
+
+    @property
+    def selection(self) -> str:  # type: ignore[override]
+        """The best score, or with a fitted policy the answer that is most probably right."""
+        return f"confidence:{self.path}" if self.path else "best_score"
+
+    @property
+    def needs_prior(self) -> bool:  # type: ignore[override]
+        """Whether the fitted policy was fitted with a predictor's priors."""
+        return bool(self.path) and self._fitted.uses_prior
 
     def decide(self, draws: Draws) -> Decision:
-        """Gives the next sample to the questions that gain most per token, while the budget lasts."""
+        """Gives the next samples to the questions that gain most per token, while the budget lasts."""
         nothing = np.full(draws.count.shape, np.nan)
+        if self.needs_prior:
+            self._require_prior(draws)
         if not draws.count.all():
             return Decision(np.maximum(draws.count, 1), np.full(draws.count.shape, CONTINUE), nothing)
-        chosen = self._affordable(draws)
+        further = draws.count + 1
+        if self.path:
+            further = np.maximum(np.minimum(self._fitted.next_point(draws.count), self.max_samples), further)
+        chosen = self._affordable(draws, further - draws.count)
         reason = CONTINUE if chosen.size else StopReason.BUDGET.value
         total = draws.count.copy()
-        total[chosen] += 1
+        total[chosen] = further[chosen]
         return Decision(total, np.full(draws.count.shape, reason), nothing)
 
-    def _affordable(self, draws: Draws) -> Ints:
-        """The questions whose next sample adds most per token, as many as the round and the budget allow."""
-        cost = draws.mean_tokens()
-        gain = np.where(draws.count < self.max_samples, expected_gain(draws, self.estimate, self.calibration), 0.0)
-        per_token = gain / np.maximum(cost, 1.0)
-        order = np.argsort(-per_token, kind="stable")[: max(int(self.share * len(cost)), 1)]
+    def _affordable(self, draws: Draws, samples: Ints) -> Ints:
+        """The questions whose next samples add most per token, as many as the round and the budget allow."""
+        per_token = np.where(draws.count < self.max_samples, self._gain_per_token(draws), 0.0)
+        order = np.argsort(-per_token, kind="stable")[: max(int(self.share * len(per_token)), 1)]
         order = order[per_token[order] > 0]
-        left = self.tokens * len(cost) - float(np.nansum(draws.tokens))
-        return order[np.cumsum(cost[order]) <= left]
+        left = self.tokens * len(per_token) - float(np.nansum(draws.tokens))
+        return order[np.cumsum((samples * draws.mean_tokens())[order]) <= left]
+
+    def _gain_per_token(self, draws: Draws) -> Floats:
+        if self.path:
+            return self._fitted.worth(self._fitted.features(draws), draws.count)
+        return expected_gain(draws, self.estimate, self.calibration) / np.maximum(draws.mean_tokens(), 1.0)

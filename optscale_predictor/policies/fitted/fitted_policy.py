@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.policies.fitted.model_files import load_fitted
-from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, stopping_features
+from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
 from optscale_predictor.policies.fitted.stopping_model import FittedStopping
 
 _SELECTED = {"best_of_n": "best_score", "self_consistency": "majority"}  # policies, and how they select
@@ -119,16 +118,12 @@ class Fitted(Policy):
 
     def _reasons(self, draws: Draws) -> list[str]:
         model = self.model
-        features = draws.remember((self.name, self.path, self.version), self._features)
+        features = model.features(draws)
         worth = model.advantage(features, draws.count, self._price) > 0
         stop = StopReason.UNREACHABLE if self.accuracy else StopReason.PRICE
         conditions = [features[:, STOPPING_FEATURES.index("leader")] >= self._threshold, ~worth]
         reasons: list[str] = np.select(conditions, [StopReason.CONFIDENT.value, stop.value], CONTINUE).tolist()
         return reasons
-
-    def _features(self, draws: Draws) -> Floats:
-        seen = draws if self.model.uses_prior else draws.without_prior()
-        return stopping_features(seen, self.model.confidence(seen))
 
 
 def _matched_accuracy(model: FittedStopping, text: str) -> float:

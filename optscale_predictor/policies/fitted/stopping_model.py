@@ -19,6 +19,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Draws
 from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
 from optscale_predictor.policies.fitted.confidence_model import Confidence, ConfidenceModel
+from optscale_predictor.policies.fitted.stopping_features import stopping_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +174,19 @@ class FittedStopping:
         """
         return self.confidence(draws if self.uses_prior else draws.without_prior())
 
+    def features(self, draws: Draws) -> Float[Floats, "questions features"]:
+        """What stopping looks at, as ``stopping_features`` gives it; kept in the draws' memo where there is one.
+
+        Args:
+            draws: The samples so far, at least one of each question.
+        """
+
+        def compute(new: Draws) -> Floats:
+            seen = new if self.uses_prior else new.without_prior()
+            return stopping_features(seen, self.confidence(seen))
+
+        return draws.remember(self, compute)
+
     def probability_right(self, found: Confidence, count: Int[Ints, " questions"]) -> Float[Floats, " questions"]:
         """P(the leading answer is right), calibrated on held-out questions; 0 where there is no answer.
 
@@ -200,6 +214,30 @@ class FittedStopping:
         if share:
             found = (1 - share) * found + share * self._at(low + 1, features, point)
         return np.where(count >= self.depth, 0.0, found)
+
+    def worth(
+        self, features: Float[Floats, "questions features"], count: Int[Ints, " questions"]
+    ) -> Float[Floats, " questions"]:
+        """The highest price of a token at which going on still pays: what the next tokens bring, per token.
+
+        An index as Gittins' (1979): questions that compete for one budget are served in its order. Between two prices
+        it lies where the advantage, taken for a line in the logarithm of the price, is 0.
+
+        Args:
+            features: As ``stopping_features`` gives them.
+            count: Samples drawn of each question, >= 1.
+
+        Returns:
+            Prices, >= 0; 0 where going on does not pay at any fitted price, the highest where it does at all.
+        """
+        found = np.stack([self.advantage(features, count, float(price)) for price in self.prices])
+        pays, questions = found > 0, np.arange(len(count))
+        highest = np.where(pays.any(0), len(self.prices) - 1 - pays[::-1].argmax(0), 0)
+        above = np.minimum(highest + 1, len(self.prices) - 1)
+        here, there = found[highest, questions], found[above, questions]
+        share = np.where(here > there, here / np.where(here > there, here - there, 1.0), 0.0)
+        logs = np.log(self.prices)
+        return np.where(pays.any(0), np.exp(logs[highest] + share * (logs[above] - logs[highest])), 0.0)
 
     def _at(self, price: int, features: Floats, point: Ints) -> Floats:
         model = self.models[price]
