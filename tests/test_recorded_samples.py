@@ -164,7 +164,9 @@ def test_a_row_is_written_as_numbers_by_name():
             for name in ("accuracy", "score", "hit", "samples", "tokens")
             for end in ("", "_error", "_low", "_high")
         ),
+        "at_equal_tokens",
     ]
+    assert row["at_equal_tokens"] is None
     assert (row["policy"], row["label"], row["tokens"], row["tokens_error"]) == ("p", "l", 0.5, 0.1)
     assert (row["accuracy_low"], row["accuracy_high"]) == (0.3, 0.7)
     assert [row["hit" + end] for end in ("", "_error", "_low", "_high")] == [None] * 4

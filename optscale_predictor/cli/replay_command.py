@@ -21,8 +21,12 @@ def replay(
     seed: int = 0,
     source: str | None = None,
     allow_source_mismatch: bool = False,
+    frontier: bool = True,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
+
+    The table says how much more or less accurate each policy is than Best-of-k for the same tokens, with a paired 95%
+    interval, and names the policies that are dominated.
 
     Args:
         pool: Folder of a scored pool.
@@ -39,6 +43,7 @@ def replay(
             verifier.
         allow_source_mismatch: Whether predictor and fitted policies may have learnt from another generator, verifier or
             setting.
+        frontier: Whether to compare every policy with Best-of-k at equal tokens.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
@@ -67,10 +72,10 @@ def replay(
     recorded = RecordedSamples.from_pool(opened)
     prior = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
     entries = [ReplayEntry(rule, rule.name, prior, chosen_by) for rule in rules]
-    rows = run(entries, recorded, num_orders, seed, progress=True)
+    rows = run(entries, recorded, num_orders, seed, progress=True, frontier=frontier)
     print(markdown_table(rows))
     if output is not None:
-        write_replay(rows, Path(output), title=f"{pool}: accuracy against samples")
+        write_replay(rows, Path(output), title=f"{pool}: accuracy against tokens", metric="tokens")
 
 
 def make_prior(

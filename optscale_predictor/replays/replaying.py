@@ -15,6 +15,7 @@ from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
+from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_equal_tokens
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
@@ -37,6 +38,8 @@ class ReplayRow:
             it has none; NaN where neither has.
         samples: Samples a question.
         tokens: Generated tokens a question.
+        gain: How far it is from the curve of fixed numbers of samples, at equal tokens; None where that was not asked
+            for, or gold answers are not known.
     """
 
     policy: str
@@ -46,9 +49,10 @@ class ReplayRow:
     hit: Estimate
     samples: Estimate
     tokens: Estimate
+    gain: Gain | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """The row as JSON types: of each metric its mean, and ``_error``, ``_low`` and ``_high``."""
+        """The row as JSON types: of each metric its mean, and ``_error``, ``_low`` and ``_high``; and its gain."""
         row: dict[str, object] = {"policy": self.policy, "label": self.label}
         for metric in METRICS:
             estimate = getattr(self, metric)
@@ -56,6 +60,7 @@ class ReplayRow:
                 value = getattr(estimate, field.name)
                 name = metric if field.name == "mean" else f"{metric}_{field.name}"
                 row[name] = None if np.isnan(value) else value
+        row["at_equal_tokens"] = None if self.gain is None else self.gain.as_dict()
         return row
 
 
@@ -84,6 +89,7 @@ def replay(
     seed: int = 0,
     progress: bool = False,
     score_min: float = np.nan,
+    frontier: bool = False,
 ) -> list[ReplayRow]:
     """Replays each policy over the same ``num_orders`` random orders of the recorded samples.
 
@@ -94,6 +100,7 @@ def replay(
         seed: Seed of the random orders, >= 0.
         progress: Whether to show a progress bar.
         score_min: Target score for the hit rate of policies that have none of their own.
+        frontier: Whether to measure each policy's gain at equal tokens as well, over the same orders.
 
     Returns:
         One row an entry.
@@ -107,6 +114,26 @@ def replay(
             raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
         if entry.selection is not None:
             require_selection_prior(require_selection(entry.selection), entry.prior is not None)
+    fixed = fixed_policies(recorded.scores, [entry.policy for entry in entries]) if frontier else []
+    every = [*entries, *(ReplayEntry(policy, policy.name) for policy in fixed)]
+    measured = _measure_orders(every, recorded, num_orders, seed, progress, score_min)
+    bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
+    gains = _gains(measured, fixed, seed) if fixed else [None] * len(entries)
+    return [
+        _row(entry, bootstrap.estimate(values), gain)
+        for entry, values, gain in zip(entries, measured, gains, strict=False)  # the curve's policies are no rows
+    ]
+
+
+def _measure_orders(
+    entries: Sequence[ReplayEntry],
+    recorded: RecordedSamples,
+    num_orders: int,
+    seed: int,
+    progress: bool,
+    score_min: float,
+) -> Floats:
+    """Every metric of every run, [entries, metrics, orders, questions]."""
     measured = np.empty((len(entries), len(METRICS), num_orders, recorded.num_questions), np.float32)
     orders = np.random.default_rng(seed).spawn(num_orders)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
@@ -117,8 +144,15 @@ def replay(
             for index, values in enumerate(_chunk(entries, chunk, score_min)):
                 measured[index, :, start : start + size] = values
                 bar.update()
-    bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
-    return [_row(entry, bootstrap.estimate(values)) for entry, values in zip(entries, measured, strict=True)]
+    return np.asarray(measured)
+
+
+def _gains(measured: Floats, fixed: Sequence[Policy], seed: int) -> list[Gain | None]:
+    """Of each entry before the curve's policies its gain at equal tokens."""
+    # Orders are averaged first: what is left of their chance is part of how much questions differ.
+    accuracy, tokens = (measured[:, METRICS.index(name)].mean(1, dtype=np.float64) for name in ("accuracy", "tokens"))
+    number = len(measured) - len(fixed)
+    return gains_at_equal_tokens(accuracy[:number], tokens[:number], fixed, accuracy[number:], tokens[number:], seed)
 
 
 def _chunk(entries: Sequence[ReplayEntry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
@@ -156,5 +190,6 @@ def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Fl
     )
 
 
-def _row(entry: ReplayEntry, estimates: Sequence[Estimate]) -> ReplayRow:
-    return ReplayRow(str(entry.policy), entry.label, *estimates)
+def _row(entry: ReplayEntry, estimates: Sequence[Estimate], gain: Gain | None) -> ReplayRow:
+    accuracy, score, hit, samples, tokens = estimates
+    return ReplayRow(str(entry.policy), entry.label, accuracy, score, hit, samples, tokens, gain)

@@ -40,6 +40,17 @@ def number(value: float, digits: int) -> str:
     return text.replace("-", MINUS) if float(text.replace(",", "")) else text.replace("-", "")
 
 
+def signed(value: float, digits: int) -> str:
+    """A number that says its sign, unless it is written as 0.
+
+    Args:
+        value: NaN = not known.
+        digits: After the decimal point, >= 0.
+    """
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
+
+
 def percent(value: float, digits: int = 1) -> str:
     """A share as per cent.
 

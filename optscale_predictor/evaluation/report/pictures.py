@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7F7F7F")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_BASES = {"samples": 2, "tokens": 10}  # of the logarithmic axis
 _MAX_INSIDE = 5  # series in a legend that stands among the points; a longer one stands beside them
 
 
@@ -45,6 +46,21 @@ class PlottedPolicy:
     strong: int | None = None
 
 
+@dataclass(frozen=True)
+class Line:
+    """A curve that policies are compared with.
+
+    Attributes:
+        label: In the legend.
+        x: Samples or tokens.
+        y: What they buy.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
 def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], title: str) -> None:
     """Every series of policies with 95% intervals, and Best-of-k.
 
@@ -58,15 +74,15 @@ def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], 
         MissingExtraError: matplotlib is not installed.
     """
     points = [_plotted(one, comparison, metric) for one in series_of(comparison) if one.drawn]
-    line: tuple[Sequence[float], Sequence[float]] | None = None
+    line = None
     if comparison.curve is not None:
         curve = comparison.curve
         number = np.arange(1, curve.depth + 1, dtype=np.float64)
         values = curve.quality(comparison.quality)
         x = number if metric == "samples" else number * curve.tokens.mean()
-        line = (x.tolist(), values.mean(0).tolist())
+        line = Line(BEST_OF_K, x.tolist(), values.mean(0).tolist())
     labels = f"{metric} a question (mean)", NAMES[comparison.quality]
-    draw(points, line, labels, title, paths, 2 if metric == "samples" else 10)
+    draw(points, line, labels, title, paths, _BASES[metric])
 
 
 def _plotted(series: PolicySeries, comparison: Comparison, metric: str) -> PlottedPolicy:
@@ -77,24 +93,34 @@ def _plotted(series: PolicySeries, comparison: Comparison, metric: str) -> Plott
     return PlottedPolicy(series.label, x, [one.mean for one in own], interval_spread(own), strong)
 
 
-def draw_replay(rows: Sequence[ReplayRow], path: Path, title: str) -> None:
-    """Draws accuracy against mean samples a question, one curve a label, bars of one standard error.
+def draw_replay(rows: Sequence[ReplayRow], path: Path, title: str, metric: str = "samples") -> None:
+    """Draws accuracy against mean samples or tokens, one curve a label, bars of one standard error.
+
+    Where gains at equal tokens were measured, the curve that they are measured against is a dashed line.
 
     Args:
         rows: What a replay of many settings found.
         path: File to write; its ending says the format.
         title: Over the picture.
+        metric: ``samples`` or ``tokens``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     curves = []
     for label in dict.fromkeys(row.label for row in rows):
-        curve = sorted((row for row in rows if row.label == label), key=lambda row: row.samples.mean)
-        error = np.array([row.accuracy.error for row in curve])
-        x, y = [row.samples.mean for row in curve], [row.accuracy.mean for row in curve]
+        points = [(getattr(row, metric).mean, row.accuracy) for row in rows if row.label == label]
+        points.sort(key=lambda point: point[0])
+        error = np.array([accuracy.error for _, accuracy in points])
+        x, y = [spent for spent, _ in points], [accuracy.mean for _, accuracy in points]
         curves.append(PlottedPolicy(label, x, y, np.stack([error, error])))
-    draw(curves, None, ("samples a question (mean)", "accuracy"), title, [path])
+    fixed = next((row.gain.curve for row in rows if row.gain is not None), None)
+    line = (
+        None
+        if fixed is None
+        else Line(fixed.label, fixed.sizes if metric == "samples" else fixed.tokens, fixed.accuracy)
+    )
+    draw(curves, line, (f"{metric} a question (mean)", "accuracy"), title, [path], _BASES[metric])
 
 
 def interval_spread(estimates: Sequence[Estimate]) -> Float[Floats, "2 points"]:
@@ -106,17 +132,17 @@ def interval_spread(estimates: Sequence[Estimate]) -> Float[Floats, "2 points"]:
 
 def draw(
     points: Sequence[PlottedPolicy],
-    line: tuple[Sequence[float], Sequence[float]] | None,
+    line: Line | None,
     labels: tuple[str, str],
     title: str,
     paths: Sequence[Path],
     base: int = 2,
 ) -> None:
-    """Draws points that are joined where they have the same label, and Best-of-k as a dashed line.
+    """Draws points that are joined where they have the same label, and a curve to compare them with as a dashed line.
 
     Args:
         points: The policies.
-        line: x and y of Best-of-k, or None.
+        line: What they are compared with, or None.
         labels: Of the axes.
         title: Over the picture.
         paths: Files to write.
@@ -128,7 +154,7 @@ def draw(
     figure = new_figure()
     axes = figure.add_subplot()
     if line is not None:
-        axes.plot(*line, color="#7F7F7F", linestyle="--", linewidth=1.2, label=BEST_OF_K)
+        axes.plot(line.x, line.y, color="#7F7F7F", linestyle="--", linewidth=1.2, label=line.label)
     for index, one in enumerate(points):
         _draw_policy(axes, one, index)
     axes.set_xscale("log", base=base)

@@ -57,13 +57,14 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
     return [folder / name for name in FILES]
 
 
-def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str) -> None:
+def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str, metric: str = "samples") -> None:
     """Writes what a replay of many settings found: ``table.md``, ``table.json`` and ``curve.png``.
 
     Args:
         rows: One a policy and setting.
         folder: Where to; made where needed.
         title: Over the picture.
+        metric: What the picture draws accuracy against, ``samples`` or ``tokens``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -72,7 +73,7 @@ def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str) -> None:
     (folder / "table.md").write_text(markdown_table(rows) + "\n", encoding="utf-8")
     content = json.dumps([row.as_dict() for row in rows], indent=2)
     (folder / "table.json").write_text(content + "\n", encoding="utf-8")
-    draw_replay(rows, folder / "curve.png", title)
+    draw_replay(rows, folder / "curve.png", title, metric)
 
 
 def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object]:

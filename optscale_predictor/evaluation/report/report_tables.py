@@ -15,6 +15,7 @@ from optscale_predictor.evaluation.report.formatting import (
     percent,
     share_saved,
     share_with_interval,
+    signed,
 )
 from optscale_predictor.evaluation.report.policy_series import series_of
 from optscale_predictor.evaluation.report.run_data import FIXED, name_of, normal
@@ -22,6 +23,7 @@ from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, 
 from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
+from optscale_predictor.replays.frontier import Gain
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -171,9 +173,41 @@ def runs_table(comparison: Comparison) -> Table:
 
 
 def markdown_table(rows: Sequence[ReplayRow]) -> str:
-    """What a replay of many settings found, a line each: mean ± bootstrap standard error over questions and orders."""
-    header = ("policy", "settings", "accuracy", "samples", "tokens", "best score", "hit rate")
-    return Table("", header, [_replay_cells(row) for row in rows]).markdown()
+    """What a replay of many settings found, a line each: mean ± bootstrap standard error over questions and orders.
+
+    Where gains at equal tokens were measured they are a column, with 95% intervals, and the policies that are dominated
+    are named in sentences below the table.
+
+    Args:
+        rows: One a policy and setting.
+    """
+    header = ["policy", "settings", "accuracy", "samples", "tokens", "best score", "hit rate"]
+    cells = [_replay_cells(row) for row in rows]
+    curve = next((row.gain.curve for row in rows if row.gain is not None), None)
+    if curve is not None:
+        # Next to the accuracy, which says little without it.
+        header.insert(3, f"against {curve.label} at equal tokens")
+        cells = [(*line[:3], _gain_cell(row.gain), *line[3:]) for line, row in zip(cells, rows, strict=True)]
+    text = Table("", header, cells).markdown()
+    sentences = [_dominated(row, row.gain) for row in rows if row.gain is not None and row.gain.verdict == "dominated"]
+    return "\n\n".join([text, "\n".join(sentences)]) if sentences else text
+
+
+def _gain_cell(gain: Gain | None) -> str:
+    """``+0.012 [+0.003, +0.021] above``."""
+    if gain is None:
+        return ""
+    found = gain.difference
+    return f"{signed(found.mean, 3)} [{signed(found.low, 3)}, {signed(found.high, 3)}] {gain.verdict}"
+
+
+def _dominated(row: ReplayRow, gain: Gain) -> str:
+    """One line of a list in Markdown."""
+    _, _, settings = row.policy.partition(":")
+    name = f"{row.label} ({settings.replace(',', ', ')})" if settings else row.label
+    less = Estimate(-gain.difference.mean, gain.difference.error, -gain.difference.high, -gain.difference.low)
+    gap = f"{number(less.mean, 3)} (95% interval {interval(less, 1, 3, '')})"
+    return f"- {name} is dominated: {gain.curve.label} is more accurate by {gap} for the same tokens."
 
 
 def _replay_cells(row: ReplayRow) -> tuple[str, ...]:
