@@ -89,6 +89,7 @@ def _outcome(question, policy, own, recorded, answers, place):
         answers[question][chosen],
         None if np.isnan(correct) else bool(correct),
         float(recorded.scores[place, chosen]),
+        None if np.isnan(own.confidence[place]) else float(own.confidence[place]),
         count,
         int(own.tokens[place]),
         str(own.reason[place]),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fitted_policies import folder_of, made_up
 from lm_eval import simple_evaluate
 from lm_eval.api.model import CachingLM
 from lm_eval.api.registry import get_model
@@ -25,6 +26,7 @@ from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
 from optscale_predictor.evaluation.run_record import RunRecord
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
+from optscale_predictor.policies.fitted.model_files import save_fitted
 from optscale_predictor.pools import PoolWriter
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
@@ -88,6 +90,28 @@ def test_cache_serves_the_same_run_and_refuses_another(tmp_path):
         assert stopped.value.code == 2
 
 
+def test_confidence_is_scored_recorded_and_cached_and_another_fit_is_another_run(tmp_path):
+    folder, cache = folder_of(), str(tmp_path / "cache")
+    asked = f"policy=best_of_n,max_samples=3,selection=confidence:{folder}"
+    given = ("--use_cache", cache, "--record", str(tmp_path / "record"))
+    measured, samples = run(tmp_path / "a", asked, *given)
+    record = RunRecord.open(tmp_path / "record" / "optscale_arithmetic")
+    told = {one.question_id: one for one in record.outcomes()}
+    wanted = run_policy(
+        parse_policy("best_of_n:max_samples=3"), RecordedSamples.from_pool(record.pool), None, record.facts.selection
+    )
+    assert [told[question.id].confidence for question in record.pool.questions] == wanted.confidence.tolist()
+    scored = [(told[row["doc"]["question_id"]].confidence - row["exact_match"]) ** 2 for row in samples]
+    assert [row["brier"] for row in samples] == scored and measured["brier,none"] == pytest.approx(sum(scored) / 6)
+    again, _ = run(tmp_path / "b", asked, "--use_cache", cache)
+    assert again["brier,none"] == measured["brier,none"]  # the cache keeps it
+    save_fitted(made_up(slope=0.5), folder)
+    for flag in (("--use_cache", cache), ("--record", str(tmp_path / "record"))):
+        with pytest.raises(SystemExit) as stopped:
+            run(tmp_path / "c", asked, *flag)
+        assert stopped.value.code == 2
+
+
 def test_a_pool_replays_through_the_same_task(tmp_path):
     questions = make_questions(200, 0, "test")[:6]
     engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160))
@@ -100,8 +124,10 @@ def test_a_pool_replays_through_the_same_task(tmp_path):
 
 
 def test_the_answer_survives_pickling():
-    chosen = ChosenText("#### 3", 4, 50, "reached", 0.9, ended=False)
+    other = ("best_of_n", ChosenText("4", confidence=0.5))
+    chosen = ChosenText("#### 3", 4, 50, "reached", 0.9, 0.75, True, (other,), ended=False)
     again = pickle.loads(pickle.dumps(chosen))
+    assert (again.confidence, again.hit, again.others[0][1].confidence) == (0.75, True, 0.5)
     assert (again, again.samples, again.tokens, again.stop_reason, again.score) == ("#### 3", 4, 50, "reached", 0.9)
     assert again.ended is False
 

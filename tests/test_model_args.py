@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from fitted_policies import folder_of, made_up
 
 from optscale_predictor.backends.generators import SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.model_args import Arguments
+from optscale_predictor.policies.fitted.model_files import save_fitted
 
 
 def test_options_are_those_of_the_command_line():
@@ -65,3 +67,19 @@ def test_the_fingerprint_tells_what_shapes_answers_and_nothing_of_where_they_com
     assert json.dumps(one.fingerprint(), sort_keys=True) == json.dumps(other.fingerprint(), sort_keys=True)
     for changed in ({"seed": 1}, {"verifier_aggregate": "min"}, {"server.extra_body": {"top_k": 5}}, {"alpha": 0.9}):
         assert Arguments.of({"base_url": "http://x/v1", **changed}).fingerprint() != one.fingerprint()
+
+
+@pytest.mark.parametrize("asks", [{"policy": "fitted"}, {"policy": "best_of_n", "selection": "confidence:"}])
+def test_another_policy_fitted_into_the_same_folder_is_another_run(asks):
+    folder = folder_of()
+    named = {"path": folder} if "selection" not in asks else {"selection": f"{asks['selection']}{folder}"}
+    arguments = Arguments.of({**asks, **named})
+    before = json.dumps(arguments.fingerprint())
+    assert json.dumps(arguments.fingerprint()) == before
+    save_fitted(made_up(slope=0.5), folder)
+    assert json.dumps(arguments.fingerprint()) != before
+
+
+def test_an_unknown_selection_is_refused_before_anything_is_loaded():
+    with pytest.raises(InputError, match="unknown selection 'best'"):
+        Arguments.of({"selection": "best", "generator": "/no/model"}).scaler()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fitted_policies import text_of
 from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, record_run
 from synthetic_pool import write_pool
 
@@ -12,11 +13,14 @@ from optscale_predictor.evaluation.report.difficulty import difficulty, select_e
 from optscale_predictor.evaluation.report.formatting import (
     conclusion,
 )
+from optscale_predictor.evaluation.report.report_charts import confidence_against_answers
+from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import policies_table
 from optscale_predictor.evaluation.report.run_data import policy_labels
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, replay
+from optscale_predictor.stats.reliability import reliability
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,40 @@ def test_the_recorded_order_is_what_the_run_did(pools, folders):
     assert shown.samples.tolist() == [one["samples"] for one in rows]
     assert shown.answer.tolist() == [one["answer"] for one in rows]
     assert shown.reason.tolist() == [one["stop_reason"] for one in rows]
+
+
+def test_confidence_is_held_against_answers_where_it_is_known(tmp_path, pools):
+    fitted = text_of("fitted", "price=0.1,max_samples=8")
+    run = record_run(tmp_path / "run", pools[0], (fitted, REFERENCE))
+    found = compare([read_record(run)])
+    rows = outcomes_of([run], fitted)
+    told, right = (np.array([float(one[name]) for one in rows]) for name in ("confidence", "correct"))
+    result = named(found, fitted)
+    assert result.means["brier"].point == pytest.approx(np.mean((told - right) ** 2))
+    table = policies_table(found)
+    shown = dict(zip(table.header, table.rows[0], strict=True))
+    error = reliability(told, right).calibration_error
+    assert shown["calibration error"] == f"{error:.3f}" and shown["Brier score"].startswith(
+        f"{np.mean((told - right) ** 2):.3f} ±"
+    )
+    other = dict(zip(table.header, table.rows[1], strict=True))
+    assert other["calibration error"] == other["Brier score"] == ""
+    chart = confidence_against_answers(found)
+    assert chart.title == "Confidence against answer" and sum(int(row[1]) for row in chart.rows) == len(rows)
+    assert 'id="reliability-confidence"' in render_page(found, "x")
+    replayed = compare([replay_pool(pools[0], [parse_policy(fitted)], orders=1)])
+    assert replayed.primary.means["brier"].point == pytest.approx(result.means["brier"].point)
+
+
+def test_without_a_confidence_nothing_is_said_of_it(comparison):
+    assert "Brier score" not in policies_table(comparison).header and confidence_against_answers(comparison) is None
+    assert "reliability-confidence" not in render_page(comparison, "x")
+
+
+def test_runs_that_chose_their_answers_otherwise_do_not_compare(tmp_path, pools, folders):
+    other = record_run(tmp_path / "other", pools[0], selection="majority")
+    with pytest.raises(InputError, match=r"chose answers by majority, and .* by each policy's own rule; they do not"):
+        compare([read_record(folders[0]), read_record(other)])
 
 
 def test_questions_that_some_run_lacks_are_left_out(folders, tmp_path, pools):

@@ -16,7 +16,7 @@ FACTS = RunFacts(
     seed=0,
     started="2026-01-01T00:00:00",
 )
-OUTCOME = PolicyOutcome("q", "best_of_n", "7", True, 0.5, 4, 100, "budget", None, None, 1.0)
+OUTCOME = PolicyOutcome("q", "best_of_n", "7", True, 0.5, 0.75, 4, 100, "budget", None, None, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ OUTCOME = PolicyOutcome("q", "best_of_n", "7", True, 0.5, 4, 100, "budget", None
         {"verifier": None},
         {"predictor": "another/predictor"},
         {"predictor": None},
+        {"selection": "majority"},
         {"seed": 1},
     ],
 )

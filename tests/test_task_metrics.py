@@ -10,6 +10,7 @@ from lm_eval.utils import make_table
 from lm_eval_replies import Costed, evaluate
 
 from optscale_predictor.evaluation.lm_eval import task_metrics as metrics
+from optscale_predictor.policies import StopReason
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # lm-eval 0.4.13 itself
 
@@ -52,7 +53,7 @@ def test_every_metric_has_its_mean_and_standard_error(questions):
     expected = {name: [cost[name] for cost in costs] for name in ("samples", "tokens", "score")}
     expected["exact_match"] = [0, 1, 0, 1, 0]
     expected["hit"] = [1, 0, 0, 1, 0]
-    expected |= {f"stop_{one}": [float(one == reason) for reason in reasons] for one in sorted(set(reasons))}
+    expected |= {f"stop_{one}": [float(one == reason) for reason in reasons] for one in StopReason}
     expected |= {"exact_match@best_of_n": [1] * 5, "samples@best_of_n": [8] * 5, "score@best_of_n": [0.9] * 5}
     expected["tokens@best_of_n"] = [90, 91, 92, 93, 94]
     measured = found["results"]["optscale_questions"]
@@ -80,6 +81,23 @@ def test_metrics_that_a_document_lacks_are_averaged_over_the_others(questions):
     measured = found["results"]["optscale_questions"]
     assert measured["hit,none"] == 0.5 and measured["score,none"] == 0.5 and measured["sample_len"] == 5
     assert measured["hit_stderr,none"] == pytest.approx(np.std([1, 0], ddof=1) / math.sqrt(2))
+
+
+def test_a_confidence_is_scored_against_the_verdict_where_there_is_one(questions):
+    other = (("fitted:path=x", Costed("0", confidence=0.3)), ("best_of_n", Costed("1")))
+    replies = [Costed("1", confidence=0.75, others=other), Costed("0", confidence=0.5), Costed("3"), "4", "5"]
+    found, _ = evaluate(replies, "optscale_questions", {"questions": questions})
+    measured, better = found["results"]["optscale_questions"], found["higher_is_better"]["optscale_questions"]
+    assert measured["brier,none"] == pytest.approx((0.25**2 + 0.5**2) / 2)  # over those that have a confidence
+    assert measured["brier@fitted,none"] == pytest.approx(0.3**2) and "brier@best_of_n,none" not in measured
+    assert better["brier"] is better["brier@fitted"] is False
+
+
+def test_a_confidence_in_an_answer_that_nobody_can_judge_is_not_scored(tmp_path):
+    place = tmp_path / "open.jsonl"
+    place.write_text('{"question": "Why?"}\n')
+    found, _ = evaluate([Costed("So.", confidence=0.5)], "optscale_questions", {"questions": str(place)}, num_fewshot=0)
+    assert not any(name.startswith("brier") for name in found["results"]["optscale_questions"])
 
 
 def test_labels_are_shortened_to_what_tells_policies_apart():

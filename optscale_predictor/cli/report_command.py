@@ -41,8 +41,8 @@ def report(
         prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
             there is no predictor.
         source: For pools: name of one of the predictor's score sources; by default the one that matches the pool.
-        allow_source_mismatch: For pools: whether the predictor may have learnt from another generator, verifier or
-            setting.
+        allow_source_mismatch: For pools: whether predictor and fitted policies may have learnt from another generator,
+            verifier or setting.
         num_orders: For pools: orders of the samples to replay, >= 1.
         seed: Seed of those orders and of the bootstrap.
     """
@@ -105,6 +105,7 @@ def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: 
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.pools import Pool
     from optscale_predictor.pools.pool import is_hub_name
+    from optscale_predictor.predictor.provenance import require_policy_source, source_of_pool
 
     folder = Path(name)
     if (folder / "run.json").is_file():
@@ -115,5 +116,7 @@ def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: 
     if not rules:
         raise InputError("no policies named")
     pool = Pool(name)
+    for rule in rules:
+        require_policy_source(rule, source_of_pool(pool.manifest), choice.allow_source_mismatch)
     prior = make_prior(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
     return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool)

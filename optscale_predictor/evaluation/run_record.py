@@ -17,7 +17,7 @@ from optscale_predictor._support.atomic_files import explain_write_errors, write
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 
-FORMAT = 1
+FORMAT = 2
 _RUN, _OUTCOMES, _POOL = "run.json", "outcomes.jsonl", "pool"
 
 
@@ -31,6 +31,7 @@ class PolicyOutcome:
         answer: The final answer in the chosen sample; None where it has none.
         correct: Whether it is right; None where the gold answer is not known.
         score: The chosen sample's score, in [0, 1]; None where no sample was drawn.
+        confidence: How probable it is that the answer is right, in [0, 1]; None where the selection does not know.
         samples: Samples drawn for this policy.
         tokens: Tokens generated for them.
         stop_reason: Why it got no more.
@@ -44,6 +45,7 @@ class PolicyOutcome:
     answer: str | None
     correct: bool | None
     score: float | None
+    confidence: float | None
     samples: int
     tokens: int
     stop_reason: str
@@ -68,6 +70,7 @@ class RunFacts:
         samples: Samples drawn.
         tokens: Tokens generated for them, those of discarded samples included.
         version: Of this package.
+        selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
     """
 
     task: str
@@ -81,10 +84,11 @@ class RunFacts:
     samples: int = 0
     tokens: int = 0
     version: str = ""
+    selection: str | None = None
 
     def same_run(self, other: "RunFacts") -> bool:
         """Whether ``other`` is this run, in another session: all but time, cost and version agrees."""
-        names = ("task", "policies", "generator", "verifier", "predictor", "seed")
+        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed")
         # As JSON, which is what the record of an earlier session has been through.
         mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
         return mine == theirs

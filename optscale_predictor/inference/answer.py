@@ -16,7 +16,7 @@ class Answer:
             (``confidence:FOLDER`` knows, which is the policy ``fitted``'s own), and where there is no sample.
         samples: Samples drawn for the policy.
         tokens: Tokens generated for them, those of refused samples between them included.
-        stop_reason: ``reached``, ``confident``, ``unreachable`` or ``budget``.
+        stop_reason: ``reached``, ``confident``, ``unreachable``, ``price`` or ``budget``.
         scores: The scores of all of them, in order.
         trace: Pairs (samples drawn, samples needed) at every decision; empty unless traced.
         policy: The policy, in the form ``policies.parse_policy`` reads.

@@ -68,13 +68,24 @@ def histogram(
     )
 
 
-def score_against_answer(score: Float[Floats, " samples"], label: Float[Floats, " samples"], bins: int = 10) -> Chart:
+def score_against_answer(
+    score: Float[Floats, " samples"],
+    label: Float[Floats, " samples"],
+    bins: int = 10,
+    *,
+    id: str = "reliability",
+    what: str = "score",
+    cases: str = "samples",
+) -> Chart:
     """Share of right answers among samples of about one score, with 95% intervals; the diagonal is calibrated.
 
     Args:
         score: In [0, 1], one sample at least.
         label: 1 where the answer is right, 0 where it is wrong.
         bins: Of equal width over [0, 1], >= 1.
+        id: Unique on its page; letters, digits and hyphens.
+        what: What the score is called.
+        cases: What its samples are called.
     """
     edges = np.linspace(0, 1, bins + 1)
     count, right = np.histogram(score, edges)[0], np.histogram(score[label == 1], edges)[0]
@@ -87,24 +98,24 @@ def score_against_answer(score: Float[Floats, " samples"], label: Float[Floats, 
     dots, rows = [], []
     for row, index in enumerate(filled.tolist()):
         interval = f"{max(low[row], 0):.3f} to {min(high[row], 1):.3f}"
-        text = f"score {names[index]}: {share[row]:.3f} right ({interval}), of {count[index]:,} samples"
+        text = f"{what} {names[index]}: {share[row]:.3f} right ({interval}), of {count[index]:,} {cases}"
         heights = frame.up(share[row]), frame.up(low[row]), frame.up(high[row])
         dots.append(Dot(frame.across(middle[row]), *heights, text))
         rows.append([names[index], f"{count[index]:,}", f"{middle[row]:.3f}", f"{share[row]:.3f}", interval])
     error = float((count[filled] * np.abs(middle - share)).sum() / count.sum())
-    title = "Score against answer"
+    title = f"{what.capitalize()} against answer"
     return Chart(
-        "reliability",
+        id,
         title,
-        f"{title}: from the lowest scores to the highest the share of right answers goes from {share[0]:.3f} to "
-        f"{share[-1]:.3f}; score and share differ by {error:.3f} on average.",
+        f"{title}: from the lowest {what}s to the highest the share of right answers goes from {share[0]:.3f} to "
+        f"{share[-1]:.3f}; {what} and share differ by {error:.3f} on average.",
         frame,
-        "score",
+        what,
         "share of right answers",
         *ticks(frame),
-        ["score", "samples", "mean score", "share right", "95% interval"],
+        [what, cases, f"mean {what}", "share right", "95% interval"],
         rows,
-        "On the dashed line a score is the probability of a right answer. Intervals take samples for independent.",
+        f"On the dashed line the {what} is the probability of a right answer. Intervals take {cases} for independent.",
         dots=dots,
         lines=[Line(frame.path(middle, share))],
         reference=frame.path(np.array([0.0, 1.0]), np.array([0.0, 1.0])),

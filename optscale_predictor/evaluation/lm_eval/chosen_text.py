@@ -46,6 +46,7 @@ class ChosenText(str):
         tokens: Tokens generated for them.
         stop_reason: Why it got no more.
         score: The chosen sample's score, in [0, 1]; NaN where there is none.
+        confidence: How probable it is that its answer is right, in [0, 1]; NaN where the selection does not know.
         hit: Whether a sample reached the policy's ``score_min``; None where it has none.
         others: What the further policies of the run chose, by policy.
         ended: Whether it ended by itself; False where it was cut off.
@@ -55,6 +56,7 @@ class ChosenText(str):
     tokens: int
     stop_reason: str | None
     score: float
+    confidence: float
     hit: bool | None
     others: "tuple[tuple[str, ChosenText], ...]"
     ended: bool
@@ -66,24 +68,26 @@ class ChosenText(str):
         tokens: int = 0,
         stop_reason: str | None = None,
         score: float = nan,
+        confidence: float = nan,
         hit: bool | None = None,
         others: "tuple[tuple[str, ChosenText], ...]" = (),
         ended: bool = True,
     ) -> Self:
         """A string with its costs; the parameters are the class's attributes."""
         self = super().__new__(cls, text)
-        self.samples, self.tokens, self.stop_reason, self.score = samples, tokens, stop_reason, score
-        self.hit, self.others, self.ended = hit, others, ended
+        self.samples, self.tokens, self.stop_reason = samples, tokens, stop_reason
+        self.score, self.confidence, self.hit = score, confidence, hit
+        self.others, self.ended = others, ended
         return self
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
         """The text of an answer, and of those that share its samples."""
         others = tuple((other.policy, cls.of(other)) for other in answer.others)
-        costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.hit)
+        costs = (answer.samples, answer.tokens, answer.stop_reason, answer.score, answer.confidence, answer.hit)
         return cls(strip_thinking(answer.text), *costs, others, has_ended(answer.finish_reason))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How pickle remakes it."""
-        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.hit, self.others, self.ended)
-        return type(self), (str(self), *costs)
+        costs = (self.samples, self.tokens, self.stop_reason, self.score, self.confidence, self.hit)
+        return type(self), (str(self), *costs, self.others, self.ended)

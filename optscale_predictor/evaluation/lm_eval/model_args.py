@@ -14,6 +14,7 @@ from optscale_predictor.backends.options import GeneratorOptions, VerifierOption
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import Policy, parse_policy
+from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.predictor import load_predictor
 from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 
@@ -31,6 +32,8 @@ class EvaluationOptions:
     Attributes:
         policy: The stopping rule; its settings (`score_min`, `alpha` and so on) are arguments too.
         policies: Further policies, separated by spaces, that share the samples; settings parted by `;` or `,`.
+        selection: How the answer is chosen: `best_score`, `majority`, `weighted_majority`, or `confidence:FOLDER` with
+            the folder of a fitted policy; by default each policy's own rule.
         predictor: Predictor checkpoint; without one a vague prior.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
@@ -44,6 +47,7 @@ class EvaluationOptions:
 
     policy: str | None = None
     policies: str = ""
+    selection: str | None = None
     predictor: str | None = None
     source: str | None = None
     allow_source_mismatch: bool = False
@@ -107,20 +111,29 @@ class Arguments:
         primary = parse_policy((self.options.policy or "optscale").replace(";", ","), self.settings)
         return (primary, *(one for one in further if one != primary))
 
+    def selection(self) -> str | None:
+        """How the answer is chosen, with the version of the fitted policy that it asks; None: by each policy's rule.
+
+        Raises:
+            InputError: It is unknown.
+        """
+        return None if self.options.selection is None else require_selection(self.options.selection)
+
     def scaler(self) -> OptScale:
         """Everything loaded.
 
         Raises:
             InputError: Something named does not exist or is out of range.
         """
-        rules = self.rules()
+        rules, options = self.rules(), self.options
+        selection = self.selection()
         generator, verifier = self._engines()
-        options = self.options
         return OptScale(
             generator,
             verifier,
             load_predictor(options.predictor),
             rules,
+            selection=selection,
             source=options.source,
             allow_source_mismatch=options.allow_source_mismatch,
             in_flight=options.in_flight,
@@ -143,7 +156,8 @@ class Arguments:
                 del part[name]
         named = {"generator": generator, "verifier": verifier, **options, "max_tokens": self.max_tokens}
         served = self.generator.base_url is not None
-        return {**named, "policies": [str(rule) for rule in self.rules()], "served": served}
+        rules = [str(rule) for rule in self.rules()]
+        return {**named, "policies": rules, "selection": self.selection(), "served": served}
 
     def _engines(self) -> tuple[Generator, Verifier | None]:
         if self.options.pool is not None:

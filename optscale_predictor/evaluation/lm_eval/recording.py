@@ -48,6 +48,7 @@ class Recording:
             seed=seed,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
+            selection=scaler.selection,
         )
         self._writer = RecordWriter(folder, facts)
         self._clock = time.monotonic()
@@ -83,6 +84,7 @@ class Recording:
             answer=answer.answer,
             correct=None if gold is None else is_correct(answer.answer, gold),
             score=None if isnan(answer.score) else answer.score,
+            confidence=None if isnan(answer.confidence) else answer.confidence,
             samples=answer.samples,
             tokens=answer.tokens,
             stop_reason=answer.stop_reason,

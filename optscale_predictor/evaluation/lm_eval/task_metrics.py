@@ -7,6 +7,8 @@ lm-eval averages every metric over the documents that have it, and adds its stan
     math_verify                  our verdict (``answers``), where lm-eval has one of its own
     samples, tokens              drawn and generated for the question
     score                        the verifier's, of the chosen sample
+    brier                        the squared difference of the confidence in the answer and ``exact_match``, in [0, 1],
+                                 where the selection knows a confidence (the policy ``fitted``, ``confidence:FOLDER``)
     hit                          whether a sample reached the policy's ``score_min``, where it has one
     stop_reached, and so on      whether the question stopped for this reason
 
@@ -25,9 +27,9 @@ from optscale_predictor.policies import StopReason
 Verdict = Callable[[str], Mapping[str, float]]
 
 _STOP = "stop_"
-_OF_OTHERS = ("exact_match", "samples", "tokens", "score")
+_OF_OTHERS = ("exact_match", "samples", "tokens", "score", "brier")
 _HIGHER = {"exact_match", "exact_match_strict", "math_verify", "score", "hit"}
-_LOWER = {"samples", "tokens"}
+_LOWER = {"samples", "tokens", "brier"}
 
 
 def measure(chosen: str, verdict: Verdict) -> dict[str, float]:
@@ -37,11 +39,11 @@ def measure(chosen: str, verdict: Verdict) -> dict[str, float]:
         chosen: The answer; a ``ChosenText``, or any other string.
         verdict: What decides whether a text is right.
     """
-    found = {**verdict(chosen), **_costs(chosen)}
+    found = _measured(chosen, verdict)
     others: Sequence[tuple[str, str]] = getattr(chosen, "others", ())
     names = short_names(tuple(label for label, _ in others))
     for label, other in others:
-        theirs = {**verdict(other), **_costs(other)}
+        theirs = _measured(other, verdict)
         found |= {f"{metric}@{names[label]}": theirs[metric] for metric in _OF_OTHERS if metric in theirs}
     return found
 
@@ -71,6 +73,15 @@ def short_names(labels: tuple[str, ...]) -> Mapping[str, str]:
 def _parts(label: str) -> tuple[str, tuple[str, ...]]:
     name, _, rest = label.partition(":")
     return name.strip(), tuple(dict.fromkeys(part.strip() for part in rest.split(",") if part.strip()))
+
+
+def _measured(chosen: str, verdict: Verdict) -> dict[str, float]:
+    """All metrics of one policy's answer; those that nothing is known of are left out."""
+    found = {**verdict(chosen), **_costs(chosen)}
+    confidence = getattr(chosen, "confidence", math.nan)
+    if "exact_match" in found and not math.isnan(confidence):
+        found["brier"] = (confidence - found["exact_match"]) ** 2
+    return found
 
 
 def _costs(chosen: str) -> dict[str, float]:

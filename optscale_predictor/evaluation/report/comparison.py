@@ -26,8 +26,9 @@ from optscale_predictor.evaluation.report.savings import (
 )
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.bootstrap import Resampled, Resamples
+from optscale_predictor.stats.reliability import Reliability, reliability
 
-METRICS = ("correct", "samples", "tokens", "score", "hit")
+METRICS = ("correct", "samples", "tokens", "score", "hit", "brier")
 # What may differ between runs that are compared: who served the model, not which model and how it was asked.
 _INCIDENTAL = ("seed", "adapter", "served_model", "dtype", "max_model_len")
 
@@ -72,6 +73,12 @@ class Result:
     def mean(self, values: Float[Floats, " cases"]) -> Resampled:
         """The mean of something over the cases; NaN = not known."""
         return self.resamples.mean(self.question, values)
+
+    @cached_property
+    def confidence(self) -> Reliability | None:
+        """How well the confidence in its answers says whether they are right; None where it is not known."""
+        known = ~np.isnan(self.cases.brier)
+        return reliability(self.cases.confidence[known], self.cases.correct[known]) if known.any() else None
 
     @cached_property
     def stops(self) -> Mapping[str, Resampled]:
@@ -189,6 +196,9 @@ def _require_alike(runs: Sequence[Run]) -> None:
     for run in runs[1:]:
         if run.task != first.task:
             raise InputError(f"{run.name}: ran {run.task!r}, and {first.name} ran {first.task!r}; they do not compare")
+        if run.selection != first.selection:
+            mine, its = (one.selection or "each policy's own rule" for one in (run, first))
+            raise InputError(f"{run.name}: chose answers by {mine}, and {first.name} by {its}; they do not compare")
         for what in ("generator", "verifier"):
             _require_same(what, run, first)
 

@@ -11,8 +11,15 @@ from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
-DIGITS = {"correct": 3, "samples": 2, "tokens": 0, "score": 3, "hit": 3}
-NAMES = {"correct": "accuracy", "samples": "samples", "tokens": "tokens", "score": "score", "hit": "hit rate"}
+DIGITS = {"correct": 3, "samples": 2, "tokens": 0, "score": 3, "hit": 3, "brier": 3}
+NAMES = {
+    "correct": "accuracy",
+    "samples": "samples",
+    "tokens": "tokens",
+    "score": "score",
+    "hit": "hit rate",
+    "brier": "Brier score",
+}
 
 
 def figure(estimate: Estimate, digits: int) -> str:

@@ -59,6 +59,7 @@ def read_record(folder: str | Path) -> Run:
         predictor=facts.predictor,
         seed=facts.seed,
         facts=facts,
+        selection=facts.selection,
     )
 
 
@@ -71,6 +72,7 @@ def _require_sound(facts: RunFacts, folder: str | Path) -> None:
         "generator": isinstance(facts.generator, Mapping),
         "verifier": facts.verifier is None or isinstance(facts.verifier, Mapping),
         "predictor": facts.predictor is None or isinstance(facts.predictor, str),
+        "selection": facts.selection is None or isinstance(facts.selection, str),
         "seed": isinstance(facts.seed, int),
         "seconds": isinstance(facts.seconds, int | float) and facts.seconds >= 0,
         "samples": isinstance(facts.samples, int),
@@ -114,7 +116,7 @@ def _whole(run: Run, number: int) -> tuple[str, ...]:
     found = _PART.fullmatch(path.name)
     if found is None or run.facts is None:
         return (str(number),)
-    alike = ("task", "policies", "generator", "verifier", "predictor", "seed")
+    alike = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed")
     facts = json.dumps([getattr(run.facts, name) for name in alike], sort_keys=True)
     return str(path.with_name(found["name"])), facts
 
@@ -232,6 +234,7 @@ def _replayed_cases(policy: Policy, ids: Objects, recorded: RecordedSamples, out
         ids,
         recorded.correct[row, outcomes.chosen],
         recorded.scores[row, outcomes.chosen],
+        outcomes.confidence,
         np.where(np.isnan(target), np.nan, outcomes.best >= target),
         outcomes.count.astype(np.float64),
         outcomes.tokens,

@@ -1,6 +1,7 @@
 """The page's charts: accuracy against samples and tokens, by difficulty, and scores against right answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -146,6 +147,18 @@ def scores_against_answers(comparison: Comparison) -> Chart | None:
     label = np.concatenate(labels) if labels else np.empty(0)
     known = ~np.isnan(label)
     return score_against_answer(np.concatenate(scores)[known], label[known]) if known.any() else None
+
+
+def confidence_against_answers(comparison: Comparison) -> Chart | None:
+    """Is the confidence in answers kept? Of the first policy that has one, the primary one before others."""
+    for result in comparison.results:
+        known = ~np.isnan(result.cases.brier)
+        if known.any():
+            own = result.cases.take(known)
+            words = {"id": "reliability-confidence", "what": "confidence", "cases": "answers"}
+            chart = score_against_answer(own.confidence, own.correct, **words)
+            return replace(chart, note=f"Answers of {result.label}. {chart.note}")
+    return None
 
 
 def individual_legend(comparison: Comparison) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ from optscale_predictor.evaluation.report.question_details import HEIGHT, WIDTH,
 from optscale_predictor.evaluation.report.report_charts import (
     accuracy_against,
     by_difficulty,
+    confidence_against_answers,
     individual_legend,
     legend,
     scores_against_answers,
@@ -102,7 +103,11 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
         "settings": [(one.label, one.policy, Path(one.predictor or "").name) for one in comparison.results],
         "difficulty": None if spread is None else by_difficulty(comparison, spread),
         "reference": "" if comparison.reference is None else comparison.reference.label,
-        "reliability": scores_against_answers(comparison),
+        "reliability": [
+            chart
+            for chart in (scores_against_answers(comparison), confidence_against_answers(comparison))
+            if chart is not None
+        ],
         "guarantees": list(zip(_coverage_rows(kept), map(_meter, kept), strict=True)),
         "run_times": run_times_table(times),
         "speed_ups": speed_ups(times),

@@ -80,17 +80,19 @@ def policies_table(comparison: Comparison) -> Table:
     metrics = [name for name in METRICS if any(not math.isnan(one.means[name].point) for one in comparison.results)]
     found = {reason for one in comparison.results for reason in one.stops}
     reasons = [*(one.value for one in StopReason if one.value in found), *sorted(found - set(StopReason))]
+    errors = ["calibration error"] if "brier" in metrics else []
     rows = [
         [
             result.label,
             *(figure(result.means[name].estimate, DIGITS[name]) for name in metrics),
+            *(_calibration_error(result) for _ in errors),
             *_tokens_saved_at_equal(result, comparison),
             *(_share(result.stops.get(reason)) for reason in reasons),
         ]
         for result in comparison.results
     ]
     equal = [] if comparison.curve is None else [f"tokens saved at equal {NAMES[comparison.quality]}"]
-    header = ["policy", *(NAMES[name] for name in metrics), *equal, *(f"{reason}, %" for reason in reasons)]
+    header = ["policy", *(NAMES[name] for name in metrics), *errors, *equal, *(f"{one}, %" for one in reasons)]
     return Table("Policies: mean ± standard error over questions", header, rows)
 
 
@@ -228,6 +230,11 @@ def _share(share: Resampled | None) -> str:
         return ""
     estimate = share.estimate
     return f"{number(100 * estimate.mean, 1)} ± {number(100 * estimate.error, 1)}"
+
+
+def _calibration_error(result: Result) -> str:
+    """Of the confidence in its answers; empty where there is none."""
+    return "" if result.confidence is None else number(result.confidence.calibration_error, 3)
 
 
 def _difference(difference: Estimate, quality: str) -> str:

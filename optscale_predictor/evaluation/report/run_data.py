@@ -34,6 +34,7 @@ class Cases:
         question: Ids, [cases].
         correct: Whether the answer is right, 0 or 1; NaN where not known.
         score: The returned sample's, in [0, 1]; NaN where it has none.
+        confidence: How probable it is that the answer is right, in [0, 1]; NaN where the selection does not know.
         hit: Whether a drawn sample reached the policy's target, 0 or 1; NaN where it has no target.
         samples: Drawn.
         tokens: Generated for them.
@@ -44,6 +45,7 @@ class Cases:
     question: Objects
     correct: Float[Floats, " cases"]
     score: Float[Floats, " cases"]
+    confidence: Float[Floats, " cases"]
     hit: Float[Floats, " cases"]
     samples: Float[Floats, " cases"]
     tokens: Float[Floats, " cases"]
@@ -55,7 +57,7 @@ class Cases:
         """The outcomes of a run's record."""
         numbers = {
             name: np.array([np.nan if (value := getattr(one, name)) is None else value for one in outcomes], np.float64)
-            for name in ("correct", "score", "hit", "samples", "tokens")
+            for name in ("correct", "score", "confidence", "hit", "samples", "tokens")
         }
         return cls(
             question=np.array([one.question_id for one in outcomes], object),
@@ -63,6 +65,11 @@ class Cases:
             answer=np.array([one.answer for one in outcomes], object),
             **numbers,
         )
+
+    @property
+    def brier(self) -> Float[Floats, " cases"]:
+        """Squared difference of confidence and ``correct``, in [0, 1]; NaN where either is not known."""
+        return (self.confidence - self.correct) ** 2
 
     @staticmethod
     def concatenate(parts: "Sequence[Cases]") -> "Cases":
@@ -136,6 +143,7 @@ class Run:
         predictor: The checkpoint; None where there was none.
         seed: The base seed; None where it is not one run.
         facts: Of a live run; None for a replay.
+        selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
     """
 
     name: str
@@ -149,6 +157,7 @@ class Run:
     predictor: str | None
     seed: int | None
     facts: RunFacts | None = None
+    selection: str | None = None
 
     def depth(self, questions: Sequence[str]) -> int | None:
         """How many samples every one of these questions has, whatever came of them; None where that is not known.
