@@ -14,8 +14,10 @@ from optscale_predictor.evaluation.report.formatting import (
     conclusion,
     conclusion_against_reference,
     conclusion_at_equal_accuracy,
+    conclusion_at_equal_tokens,
 )
-from optscale_predictor.evaluation.report.report_tables import savings_table
+from optscale_predictor.evaluation.report.report_files import as_json
+from optscale_predictor.evaluation.report.report_tables import policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times, speed_ups
 from optscale_predictor.evaluation.report.savings import expected_best
 from optscale_predictor.policies import Draws, parse_policy
@@ -93,6 +95,52 @@ def test_savings_at_equal_accuracy_are_read_off_the_curve(comparison):
     assert np.median(found.number.draws) == pytest.approx(np.median(draws), rel=0.05)
 
 
+def test_gains_at_equal_tokens_are_read_off_the_curve(comparison):
+    """Independently: numpy's interpolation of the curve's means, in the data and in every resample."""
+    curve, weights = comparison.curve, comparison.resamples.weights
+    sizes = np.arange(1, curve.depth + 1)
+    for result in comparison.results:
+        mine, tokens = result.means["correct"], result.means["tokens"]
+        want = mine.point - np.interp(tokens.point, sizes * curve.tokens.mean(), curve.correct.mean(0))
+        found = comparison.gain_at_equal_tokens(result)
+        assert found.point == pytest.approx(want, abs=1e-9)
+        rows = zip(tokens.draws, weights @ curve.tokens, weights @ curve.correct, strict=True)
+        draws = mine.draws - [np.interp(spent, sizes * each, row) for spent, each, row in rows]
+        assert found.draws == pytest.approx(draws, abs=1e-9)
+    assert replace(comparison, curve=None).gain_at_equal_tokens(comparison.primary) is None
+
+
+def moved(comparison, by):
+    """The comparison with a curve that is ``by`` above that of its primary policy."""
+    gain = comparison.gain_at_equal_tokens(comparison.primary).point
+    return replace(comparison, curve=replace(comparison.curve, correct=comparison.curve.correct + gain + by))
+
+
+def test_what_is_dominated_is_said_in_words_and_in_the_table(comparison):
+    level, above, below = (conclusion_at_equal_tokens(moved(comparison, by)) for by in (0.0, -0.5, 0.5))
+    assert level.startswith("For the same tokens, optscale and Best-of-k cannot be told apart (0.0 points, 95% ")
+    assert above.startswith("For the same tokens, optscale is 50.0 points (95% interval ")
+    assert above.endswith(") more accurate than Best-of-k.") and "ominated" not in above
+    assert below.startswith("optscale is dominated: for the same tokens, Best-of-k is 50.0 points (95% interval ")
+    assert below.endswith(") more accurate. Also dominated: asc_beta.")
+    assert conclusion_at_equal_tokens(replace(comparison, curve=None)) == ""
+    for by, verdict in ((0.0, "level"), (-0.5, "above"), (0.5, "dominated")):
+        table = policies_table(moved(comparison, by))
+        column = table.header.index("accuracy against Best-of-k at equal tokens, points")
+        cells = {row[0]: row[column] for row in table.rows}
+        assert cells["optscale"].endswith(f", {verdict}") and cells["best_of_n (max_samples=8)"] == ""
+        shown = as_json(moved(comparison, by), "x", "y")["policies"][0]["at_equal_tokens"]
+        assert shown["verdict"] == verdict and shown["difference"]["mean"] == pytest.approx(-by)
+    assert "at_equal_tokens" not in as_json(replace(comparison, curve=None), "x", "y")["policies"][0]
+
+
+def test_many_dominated_policies_are_counted(comparison):
+    votes = named(comparison, VOTES)
+    many = [comparison.primary, *(replace(votes, label=f"votes {number}") for number in range(8))]
+    said = conclusion_at_equal_tokens(replace(moved(comparison, 0.5), results=many))
+    assert said.endswith("Also dominated: votes 0; votes 1; votes 2; votes 3; votes 4; 3 more.")
+
+
 def test_a_policy_beyond_the_curve_saves_at_least_the_deepest(comparison):
     result = named(comparison, OURS)
     better = replace(comparison.curve, correct=np.minimum(comparison.curve.correct, 0.3))
@@ -141,9 +189,8 @@ def test_the_answer_is_plain(comparison, folders):
     mine, its = (by_question(outcomes_of(folders[:3], policy), "tokens").mean() for policy in (OURS, REFERENCE))
     equal = comparison.equal_best_of_k(comparison.primary)
     first, second = conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison)
-    assert (
-        first.startswith(f"optscale spends {mine:,.0f} tokens and ") and conclusion(comparison) == f"{first} {second}"
-    )
+    assert first.startswith(f"optscale spends {mine:,.0f} tokens and ")
+    assert conclusion(comparison) == f"{first} {conclusion_at_equal_tokens(comparison)} {second}"
     assert f"Best-of-k needs k = {equal.number.point:.1f} and {equal.tokens.point:,.0f} tokens: " in first
     own = equal.saved_tokens.estimate
     assert (

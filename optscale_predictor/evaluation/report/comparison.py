@@ -22,6 +22,7 @@ from optscale_predictor.evaluation.report.savings import (
     ReferenceSaving,
     best_of_k_curve,
     equal_best_of_k,
+    gain_at_equal_tokens,
     saving_against,
 )
 from optscale_predictor.questions.question import Question
@@ -150,6 +151,12 @@ class Comparison:
         if self.curve is None:
             return None
         return equal_best_of_k(result.means, self.curve, self.resamples, self.quality)
+
+    def gain_at_equal_tokens(self, result: Result) -> Resampled | None:
+        """A policy's accuracy (or score) less Best-of-k's at equal tokens; None where there is no curve."""
+        if self.curve is None:
+            return None
+        return gain_at_equal_tokens(result.means, self.curve, self.resamples, self.quality)
 
 
 def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) -> Comparison:

@@ -7,10 +7,12 @@ import numpy as np
 from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
 from optscale_predictor.evaluation.report.run_data import name_of
 from optscale_predictor.evaluation.report.savings import ReferenceSaving
+from optscale_predictor.replays.frontier import verdict_of
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+_MOST_NAMED = 5  # policies in one sentence; the table has them all
 DIGITS = {"correct": 3, "samples": 2, "tokens": 0, "score": 3, "hit": 3, "brier": 3}
 NAMES = {
     "correct": "accuracy",
@@ -111,8 +113,9 @@ def quality(value: float, metric: str) -> str:
 
 
 def conclusion(comparison: Comparison) -> str:
-    """The conclusion in short sentences: first at equal accuracy, then against the reference."""
-    return f"{conclusion_at_equal_accuracy(comparison)} {conclusion_against_reference(comparison)}"
+    """The conclusion in short sentences: at equal accuracy, at equal tokens, then against the reference."""
+    parts = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
+    return " ".join(filter(None, (part(comparison) for part in parts)))
 
 
 def conclusion_at_equal_accuracy(comparison: Comparison) -> str:
@@ -134,6 +137,40 @@ def conclusion_at_equal_accuracy(comparison: Comparison) -> str:
         f"{spends} At its {NAMES[comparison.quality]} ({reached}), Best-of-k needs k = {number(found.number.point, 1)} "
         f"and {number(found.tokens.point, 0)} tokens: {name} spends {less}."
     )
+
+
+def conclusion_at_equal_tokens(comparison: Comparison) -> str:
+    """Whether Best-of-k dominates the primary policy, and which others; empty where there is no curve."""
+    gains = {
+        result.label: gain.estimate
+        for result in comparison.results
+        if name_of(result.policy) != "best_of_n" and (gain := comparison.gain_at_equal_tokens(result)) is not None
+    }
+    own = gains.pop(comparison.primary.label, None)
+    sentences = [] if own is None else [_at_equal_tokens(name_of(comparison.primary.policy), own, comparison.quality)]
+    dominated = [label for label, gain in gains.items() if verdict_of(gain) == "dominated"]
+    if dominated:
+        more = len(dominated) - _MOST_NAMED
+        shown = [*dominated[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])]
+        also = "Also dominated" if own is not None and verdict_of(own) == "dominated" else "Dominated at equal tokens"
+        sentences.append(f"{also}: {'; '.join(shown)}.")
+    return " ".join(sentences)
+
+
+def _at_equal_tokens(name: str, gain: Estimate, quality: str) -> str:
+    """What a policy gains over Best-of-k for the same tokens, in one sentence."""
+    scale, digits, unit = (100, 1, " points") if quality == "correct" else (1, 3, "")
+    better = "more accurate" if quality == "correct" else "better scored"
+    verdict = verdict_of(gain)
+    if verdict == "level":
+        gap = f"{signed(scale * gain.mean, digits)}{unit}, 95% interval {interval(gain, scale, digits, '')}"
+        return f"For the same tokens, {name} and Best-of-k cannot be told apart ({gap})."
+    ends = sorted((abs(gain.low), abs(gain.high)))
+    shown = " to ".join(number(scale * end, digits) for end in ends)
+    gap = f"{number(scale * abs(gain.mean), digits)}{unit} (95% interval {shown}) {better}"
+    if verdict == "above":
+        return f"For the same tokens, {name} is {gap} than Best-of-k."
+    return f"{name} is dominated: for the same tokens, Best-of-k is {gap}."
 
 
 def conclusion_against_reference(comparison: Comparison) -> str:

@@ -15,6 +15,7 @@ from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import markdown_table, policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times
 from optscale_predictor.evaluation.report.savings import BestOfKCurve
+from optscale_predictor.replays.frontier import verdict_of
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -119,6 +120,10 @@ def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
             "beyond_the_curve": equal.beyond,
             "resamples_beyond_the_curve": equal.beyond_share,
         }
+    gain = comparison.gain_at_equal_tokens(result)
+    if gain is not None:
+        found = gain.estimate
+        row["at_equal_tokens"] = {"against": "best_of_n", "difference": _estimate(found), "verdict": verdict_of(found)}
     return row
 
 

@@ -23,6 +23,7 @@ from optscale_predictor.evaluation.report.difficulty import (
 from optscale_predictor.evaluation.report.formatting import (
     conclusion_against_reference,
     conclusion_at_equal_accuracy,
+    conclusion_at_equal_tokens,
     number,
     percent,
     quality,
@@ -90,7 +91,7 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
     """What the page says of all questions together: sentences, charts and tables."""
     spread, kept, times = difficulty(comparison), guarantee_coverages(comparison), run_times(comparison)
     return {
-        "answer": conclusion_at_equal_accuracy(comparison),
+        "answer": f"{conclusion_at_equal_accuracy(comparison)} {conclusion_at_equal_tokens(comparison)}".strip(),
         "second": conclusion_against_reference(comparison),
         "tiles": _tiles(comparison),
         "main_charts": [accuracy_against(comparison, metric) for metric in ("samples", "tokens")],

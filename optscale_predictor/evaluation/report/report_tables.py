@@ -23,7 +23,7 @@ from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, 
 from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
-from optscale_predictor.replays.frontier import Gain
+from optscale_predictor.replays.frontier import Gain, verdict_of
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -76,7 +76,7 @@ def latex_text(text: str) -> str:
 
 
 def policies_table(comparison: Comparison) -> Table:
-    """Every policy: means and the shares of stop reasons, each ± its standard error."""
+    """Every policy: means and the shares of stop reasons, each ± its standard error, and gains over Best-of-k."""
     metrics = [name for name in METRICS if any(not math.isnan(one.means[name].point) for one in comparison.results)]
     found = {reason for one in comparison.results for reason in one.stops}
     reasons = [*(one.value for one in StopReason if one.value in found), *sorted(found - set(StopReason))]
@@ -87,11 +87,14 @@ def policies_table(comparison: Comparison) -> Table:
             *(figure(result.means[name].estimate, DIGITS[name]) for name in metrics),
             *(_calibration_error(result) for _ in errors),
             *_tokens_saved_at_equal(result, comparison),
+            *_gain_at_equal_tokens(result, comparison),
             *(_share(result.stops.get(reason)) for reason in reasons),
         ]
         for result in comparison.results
     ]
-    equal = [] if comparison.curve is None else [f"tokens saved at equal {NAMES[comparison.quality]}"]
+    name, unit = NAMES[comparison.quality], ", points" if comparison.quality == "correct" else ""
+    gained = f"{name} against Best-of-k at equal tokens{unit}"
+    equal = [] if comparison.curve is None else [f"tokens saved at equal {name}", gained]
     header = ["policy", *(NAMES[name] for name in metrics), *errors, *equal, *(f"{one}, %" for one in reasons)]
     return Table("Policies: mean ± standard error over questions", header, rows)
 
@@ -251,6 +254,16 @@ def _tokens_saved_at_equal(result: Result, comparison: Comparison) -> list[str]:
     if name_of(result.policy) == "best_of_n":
         return [""]
     return [f"{'≥ ' if found.beyond else ''}{share_saved(found.saved_tokens.point)}"]
+
+
+def _gain_at_equal_tokens(result: Result, comparison: Comparison) -> list[str]:
+    """``3.8 (1.0 to 6.6), above``; empty for Best-of-N itself."""
+    gain = comparison.gain_at_equal_tokens(result)
+    if gain is None:
+        return []
+    if name_of(result.policy) == "best_of_n":
+        return [""]
+    return [f"{_difference(gain.estimate, comparison.quality)}, {verdict_of(gain.estimate)}"]
 
 
 def _equal_cells(found: EqualBestOfK, curve: BestOfKCurve) -> list[str]:

@@ -1,4 +1,6 @@
-"""What a policy saves, with intervals: against the cheapest Best-of-k that is as accurate, and against the reference.
+"""What a policy saves and gains, with intervals: against Best-of-k that is as accurate or costs as many tokens.
+
+Savings are against the cheapest Best-of-k of equal accuracy, and against the reference; gains are at equal tokens.
 
 Every figure of a report is read off the same resamples of its questions, so differences and ratios of two policies are
 paired. A question stands for all its runs: they share what makes it easy or hard.
@@ -17,6 +19,7 @@ from scipy.special import gammaln
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.evaluation.report.run_data import Run
+from optscale_predictor.replays.frontier import gain_over_curve
 from optscale_predictor.stats.bootstrap import Resampled, Resamples
 
 
@@ -136,6 +139,22 @@ def equal_best_of_k(
         bool(beyond[0]),
         float(beyonds.mean()),
     )
+
+
+def gain_at_equal_tokens(
+    mine: Mapping[str, Resampled], curve: BestOfKCurve, resamples: Resamples, quality: str
+) -> Resampled:
+    """A policy's accuracy (or score) less Best-of-k's at the policy's mean tokens, paired; positive = better.
+
+    Args:
+        mine: The policy's means, by metric.
+        curve: Best-of-k on the same questions, interpolated linearly between whole k.
+        resamples: Of those questions.
+        quality: What they are compared by: ``correct`` or ``score``.
+    """
+    tokens = curve.tokens[:, None] * np.arange(1, curve.depth + 1)
+    qualities = resamples.means(curve.quality(quality))
+    return gain_over_curve(mine[quality], mine["tokens"], qualities, resamples.means(tokens))
 
 
 def best_of_k_curve(runs: Sequence[Run], questions: Sequence[str]) -> BestOfKCurve | None:
