@@ -23,6 +23,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText
 from optscale_predictor.evaluation.lm_eval.eval_command import TASKS, with_defaults, with_ours
 from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
+from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
 from optscale_predictor.evaluation.run_record import RunRecord
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
@@ -303,6 +304,20 @@ def test_flags_are_handed_on():
         str(TASKS),
     ]
     assert "optscale" not in with_defaults(["--model", "hf"])
+
+
+def test_a_metric_that_no_document_of_a_process_has_is_gathered_from_the_others(monkeypatch):
+    """lm-eval looks up every metric of the first process in all of them, and stopped with a KeyError at the end."""
+    model = OptScaleLM(policy="best_of_n", max_samples=1)
+    parts = [{"task": {("brier", "none"): [0.25], ("samples", "none"): [1.0]}}, {"task": {("samples", "none"): [2.0]}}]
+    monkeypatch.setattr(Ranks, "gather_object", lambda self, thing, dst: parts)
+    found = model.gather_object({}, 0)
+    assert [part["task"][("brier", "none")] for part in found] == [[0.25], []]
+    assert [part["task"][("samples", "none")] for part in found] == [[1.0], [2.0]]
+    monkeypatch.setattr(Ranks, "gather_object", lambda self, thing, dst: [{"task": [{"doc_id": 0}]}])
+    assert model.gather_object({}, 0) == [{"task": [{"doc_id": 0}]}]  # logged samples
+    monkeypatch.setattr(Ranks, "gather_object", lambda self, thing, dst: None)
+    assert model.gather_object({}, 0) is None
 
 
 def test_likelihoods_are_refused_in_one_line():

@@ -7,6 +7,7 @@ import shlex
 
 import numpy as np
 import pytest
+from fitted_policies import folder_of, made_up
 from recorded_runs import OURS, outcomes_of
 
 from optscale_predictor.cli.main import main
@@ -14,6 +15,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import FILES, read_record
 from optscale_predictor.evaluation.report.report_tables import latex_text
 from optscale_predictor.pools import Pool
+from optscale_predictor.predictor.model.config import ScoreSource
 
 
 def test_latex_says_what_it_was_given():
@@ -77,6 +79,7 @@ def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
         (["{pool}", "--policies", " "], "no policies named"),
         (["{pool}", "--num_orders", "0"], "orders must be >= 1"),
         (["{pool}", "--policies", "oracle"], "needs a prior"),
+        (["{pool}", "--policies", "fitted:path={elsewhere}"], "fitted to other samples than these: generator"),
         (["{broken}"], "outcomes.jsonl:1: not JSON"),
         (["{empty}"], "no question was finished under"),
         (["{run}", "--output", "{run}/run.json"], "cannot write"),
@@ -87,7 +90,8 @@ def test_bad_input_is_one_line(arguments, says, folders, pools, tmp_path, capsys
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text((folders[0] / "run.json").read_text())
         (tmp_path / name / "outcomes.jsonl").write_text(content)
-    places = {"tmp": tmp_path, "run": folders[0], "pool": Pool(pools[0].folder).folder}
+    other = made_up(source=ScoreSource(generator="org/other").as_dict())
+    places = {"tmp": tmp_path, "elsewhere": folder_of(other), "run": folders[0], "pool": Pool(pools[0].folder).folder}
     places |= {name: tmp_path / name for name in ("broken", "empty")}
     given = [one.format(**places) for one in arguments]
     given += [] if "--output" in arguments else ["--output", str(tmp_path / "out")]

@@ -1,7 +1,7 @@
 """The lm-eval model ``optscale``: every request is a question, answered by the full OptScale loop."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -123,8 +123,17 @@ class OptScaleLM(LM):
         return self._ranks.all_gather(tensor)
 
     def gather_object(self, obj: Any, dst: int = 0) -> list[Any] | None:
-        """See lm-eval's ``LM``."""
-        return self._ranks.gather_object(obj, dst)
+        """Every process's object, at process ``dst``; None at the others.
+
+        lm-eval looks up every metric of one process in the metrics of all. A process none of whose documents has that
+        metric has no such list, so an empty one stands there.
+
+        Args:
+            obj: This process's; it can be pickled.
+            dst: The rank that gets them.
+        """
+        gathered = self._ranks.gather_object(obj, dst)
+        return gathered and [_with_missing_metrics(part) for part in gathered]
 
     def barrier(self) -> None:
         """See lm-eval's ``LM``."""
@@ -236,6 +245,13 @@ def _template(request: Instance) -> str:
     text = document_question(request.doc)
     prompt = str(request.args[0])
     return prompt.replace(text, "{question}") if text else prompt
+
+
+def _with_missing_metrics(part: Any) -> Any:
+    """One process's values by task and metric, where a metric that it lacks is an empty list; else as it is."""
+    if not isinstance(part, dict):
+        return part
+    return {task: defaultdict(list, own) if isinstance(own, dict) else own for task, own in part.items()}
 
 
 if "optscale" not in MODEL_REGISTRY:

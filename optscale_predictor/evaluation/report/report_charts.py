@@ -155,8 +155,9 @@ def confidence_against_answers(comparison: Comparison) -> Chart | None:
         known = ~np.isnan(result.cases.brier)
         if known.any():
             own = result.cases.take(known)
-            words = {"id": "reliability-confidence", "what": "confidence", "cases": "answers"}
-            chart = score_against_answer(own.confidence, own.correct, **words)
+            chart = score_against_answer(
+                own.confidence, own.correct, id="reliability-confidence", what="confidence", cases="answers"
+            )
             return replace(chart, note=f"Answers of {result.label}. {chart.note}")
     return None
 
