@@ -12,7 +12,11 @@ from optscale_predictor.pools import PoolWriter
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 
-OURS, REFERENCE, VOTES = "optscale:score_min=0.8,max_samples=8", "best_of_n:max_samples=8", "asc_beta:max_samples=8"
+OURS, REFERENCE, VOTES = (
+    "optscale:score_min=0.8,max_samples=8,min_gain=1",
+    "best_of_n:max_samples=8",
+    "asc_beta:max_samples=8",
+)
 
 
 def sums_pool(folder, questions=40, depth=8, seed=0, texts=None):

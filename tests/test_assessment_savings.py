@@ -62,7 +62,7 @@ def test_swept_settings_stop_where_the_policy_does(alpha, floor, informed, cut_o
     known = prior if informed else None
     beliefs = policy_beliefs(source.scores, known, TARGETS, source.usable)
     for target, one in zip(TARGETS, beliefs, strict=True):
-        policy = parse_policy(f"optscale:score_min={target},alpha={alpha},floor={floor},max_samples=8")
+        policy = parse_policy(f"optscale:score_min={target},alpha={alpha},floor={floor},min_gain=1,max_samples=8")
         run = run_policy(policy, source, known, traced=False)
         found = sweep_settings(one, [(0.9, 0.5), (alpha, floor)])
         drawn = np.arange(8) < run.count[:, None]

@@ -77,9 +77,41 @@ def test_optscale_stops_as_soon_as_the_target_is_reached():
 def test_optscale_gives_up_where_the_cap_cannot_help():
     hopeless = np.full((1, 32), 0.1) + np.linspace(0, 0.02, 32)
     recorded = RecordedSamples(hopeless, np.zeros((1, 32), np.int64), np.ones((1, 32)), np.zeros((1, 32)))
-    outcomes = run_policy(parse_policy("optscale:score_min=0.95,floor=0.1"), recorded)
+    outcomes = run_policy(parse_policy("optscale:score_min=0.95,floor=0.1,min_gain=1"), recorded)
     assert outcomes.reason == ["unreachable"] and outcomes.count[0] < 16
     assert run_policy(parse_policy("optscale:score_min=0.95,floor=0"), recorded).count == [32]
+
+
+@settings(max_examples=10)
+@given(target=st.sampled_from([0.7, 0.9, 0.98]), seed=st.integers(0, 50))
+def test_what_goes_on_for_its_gain_draws_no_fewer_samples_and_misses_no_target_more(target, seed):
+    recorded, rule = simulated(20, seed=seed), f"optscale:score_min={target},floor=0.3"
+    at_once, usual, never = (run_policy(parse_policy(f"{rule},min_gain={gain}"), recorded) for gain in (1, 0.005, 0))
+    assert (at_once.count <= usual.count).all() and (usual.count <= never.count).all()
+    assert ((at_once.best >= target) <= (usual.best >= target)).all() and not set(never.reason) & {"unreachable"}
+
+
+def distance_to_best_of_n(text, recorded):
+    """Accuracy above that of Best-of-N at as many samples, N interpolated between whole numbers."""
+    outcomes = run_policy(parse_policy(text), recorded)
+    row = np.arange(recorded.num_questions)
+    best = np.array([recorded.scores[:, :count].argmax(1) for count in range(1, recorded.depth + 1)])
+    curve = recorded.correct[row, best].mean(1)
+    at_equal_samples = np.interp(outcomes.count.mean(), np.arange(1, recorded.depth + 1), curve)
+    return recorded.correct[row, outcomes.chosen].mean() - at_equal_samples
+
+
+@pytest.mark.parametrize("target", [0.9, 0.95, 0.98])
+def test_a_target_beyond_hard_questions_costs_no_accuracy_at_equal_samples(target):
+    """Right answers are rare and score higher, but few reach the target: giving up at once is where accuracy went."""
+    rng = np.random.default_rng(0)
+    correct = rng.random((400, 32)) < rng.beta(0.5, 1.5, (400, 1))
+    logits = rng.normal(0, 0.7, (400, 1)) + 1.2 * correct + rng.normal(0, 1, correct.shape) - 0.5
+    shape = correct.shape
+    recorded = RecordedSamples(1 / (1 + np.exp(-logits)), np.zeros(shape, np.int64), np.ones(shape), correct * 1.0)
+    usual = f"optscale:score_min={target}"
+    assert distance_to_best_of_n(f"{usual},min_gain=1", recorded) < -0.03
+    assert distance_to_best_of_n(usual, recorded) > -0.02
 
 
 def test_a_floor_of_0_gives_up_nothing_not_even_what_is_impossible():

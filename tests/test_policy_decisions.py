@@ -39,6 +39,7 @@ def test_a_rule_says_itself_that_its_cap_is_reached(name):
 
 IN_RANGE = [
     *("optscale:score_min=0", "optscale:score_min=1", "optscale:floor=0", "optscale:max_samples=1"),
+    *("optscale:min_gain=0", "optscale:min_gain=1"),
     *("optscale_0:peek=1", "optscale_t:form=sequential", "optscale_0:form=jump"),
     *("asc_beta:confidence=0.001", "asc_dirichlet:confidence=0.999", "dsc:easy=0", "dsc:easy=1", "dsc:window=1"),
     *(
@@ -54,6 +55,7 @@ IN_RANGE = [
     *("beacon:nu0=0,alpha0=-0.5,beta0=0", "beacon:cost=1e-9", "beacon:mu0=-3"),
 ]
 OUT_OF_RANGE = [
+    *("optscale:min_gain=-0.001", "optscale:min_gain=1.001"),
     *("optscale:floor=-0.01", "optscale:floor=1", "optscale:score_min=1.01", "optscale:alpha=0", "optscale:alpha=1"),
     *("optscale:step=two", "optscale:estimate=", "optscale:max_samples=0", "optscale_0:peek=0", "optscale_t:form=Jump"),
     *("asc_beta:confidence=0", "asc_beta:confidence=1", "dsc:easy=-0.01", "dsc:easy=1.01", "dsc:window=0"),
@@ -304,7 +306,7 @@ def test_optscale_decides_by_the_bound_of_its_belief(estimate, alpha):
         wanted = [
             "confident" if one else "unreachable" if two else CONTINUE for one, two in zip(sure, hopeless, strict=True)
         ]
-        text = f"optscale:score_min=0.52,alpha={alpha},max_samples=15,floor={floor},estimate={estimate}"
+        text = f"optscale:score_min=0.52,alpha={alpha},max_samples=15,floor={floor},min_gain=1,estimate={estimate}"
         decision = decided(text, draws)
         assert decision.reason.tolist() == wanted
         assert decision.needed == pytest.approx(needed) and decision.total.tolist() == [2, 5, 10, 13]
@@ -317,6 +319,23 @@ def test_a_floor_of_0_gives_nothing_up_whatever_rounding_makes_of_a_certain_miss
     draws = drawn(*[rng.uniform(0, 0.9, count).tolist() for count in rng.integers(1, 6, 400)])
     decision = decided("optscale:score_min=1,floor=0,max_samples=6", draws)
     assert set(decision.reason) == {CONTINUE}
+
+
+@pytest.mark.parametrize("estimate", ["posterior", "plugin"])
+def test_a_target_out_of_reach_leaves_the_decision_to_the_expected_gain(estimate):
+    draws = drawn(low(2), low(8))
+    text = f"optscale:score_min=0.99,floor=0.9,max_samples=12,estimate={estimate}"
+    gains = belief(draws, estimate).expected_excess(draws.best_score())
+    assert gains[0] > gains[1]
+    for gain in gains:
+        for bound in (0.999 * gain, 1.001 * gain):
+            wanted = ["unreachable" if one < bound else CONTINUE for one in gains]
+            assert decided(f"{text},min_gain={bound}", draws).reason.tolist() == wanted
+    assert decided(f"{text},min_gain=0", draws).reason.tolist() == [CONTINUE] * 2
+    assert decided(f"{text},min_gain=1", draws).reason.tolist() == ["unreachable"] * 2
+    # A jump to N* would be one to the cap, past the point where the gain ends.
+    assert decided(f"{text},min_gain=0,step=jump", draws).total.tolist() == [4, 12]
+    assert decided(text.replace("floor=0.9", "floor=0") + ",min_gain=1", draws).reason.tolist() == [CONTINUE] * 2
 
 
 def test_optscale_steps_by_one_doubled_or_to_the_bound():
@@ -484,7 +503,7 @@ def test_settings_are_read_whatever_stands_around_them():
     policy = make_policy("cost_aware", {"price": 1, "max_samples": "9"})
     assert policy.describe() == {
         "name": "cost_aware",
-        "sample_price": 0.02,
+        "sample_price": 0.01,
         "price": 1.0,
         "max_samples": 9,
         "calibration": "",

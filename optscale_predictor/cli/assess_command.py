@@ -34,7 +34,8 @@ def assess(
         output: Folder for assessment.md, assessment.json and, with matplotlib, assessment.png.
         score_min: Target scores, separated by spaces, each in [0, 1].
         alpha: Target probability, in (0, 1), of the policy that is shown as it comes; comparisons sweep it.
-        floor: Least probability of reaching the target at which it goes on, in [0, 1); likewise.
+        floor: Least probability of reaching the target at which it goes on, in [0, 1); likewise. It gives up at once
+            below it (min_gain=1), as a hit rate counts nothing else.
         max_samples: Cap on a question's samples, >= 2.
         hit_share: Hit rates at which samples are compared, as shares of what max_samples reach, separated by spaces.
         strengths: Fixed strengths that the learned one is compared with, separated by spaces, each >= 1.

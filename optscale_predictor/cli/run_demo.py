@@ -71,9 +71,17 @@ def curves() -> list[Curve]:
             over_targets(lambda s: OptScaleT(s, max_samples=DEPTH, form="jump", peek=5)),
             "predictor",
         ),
-        Curve("optscale, no prior", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH))),
-        Curve("optscale, constant prior", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH)), "constant"),
-        Curve("optscale, predictor", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH)), "predictor"),
+        Curve("optscale, no prior", over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH, min_gain=1.0))),
+        Curve(
+            "optscale, constant prior",
+            over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH, min_gain=1.0)),
+            "constant",
+        ),
+        Curve(
+            "optscale, predictor",
+            over_targets(lambda s: OptScalePolicy(s, max_samples=DEPTH, min_gain=1.0)),
+            "predictor",
+        ),
     ]
 
 

@@ -42,7 +42,7 @@ class CostAware(Policy):
 
     name: ClassVar[str] = "cost_aware"
 
-    sample_price: float = 0.02
+    sample_price: float = 0.01
     price: float = 0.0
     max_samples: int = 32
     calibration: str = ""

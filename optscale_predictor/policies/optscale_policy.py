@@ -5,7 +5,9 @@ and a question stops when
 
 - ``reached``: a usable sample (one that may be returned) scored >= score_min; the target is met, so the rule does
   not wait for N*;
-- ``unreachable``: even the samples left to the cap would reach score_min with a probability below ``floor``;
+- ``unreachable``: even the samples left to the cap would reach score_min with a probability below ``floor``, and the
+  next sample is not expected to add ``min_gain`` either. A target out of reach says nothing of what better samples are
+  worth: hard questions are where they add most;
 - ``confident``: as many samples are drawn as the bound asks for;
 - ``budget``: the cap.
 """
@@ -14,10 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Shaped
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import (
     CONTINUE,
@@ -29,7 +29,7 @@ from optscale_predictor.policies._policy import (
     require_cap,
     require_step,
 )
-from optscale_predictor.policies.belief import Misses, misses, require_estimate
+from optscale_predictor.policies.belief import Misses, expected_gain, misses, require_estimate
 from optscale_predictor.stats.bound import fewest_samples, log_misses, require_target
 
 
@@ -41,8 +41,10 @@ class OptScalePolicy(Policy):
         score_min: Target score, in [0, 1].
         alpha: Target probability of reaching it, in (0, 1).
         max_samples: Cap, >= 1.
-        floor: Least probability of reaching the target within the cap at which a question is still worth samples, in
-            [0, 1); 0 never gives up.
+        floor: Probability of reaching the target within the cap below which the target is out of reach, in [0, 1);
+            with 0 it never is.
+        min_gain: Where the target is out of reach, the score that one more sample must be expected to add, in [0, 1]:
+            1 gives up at once, 0 goes on to the cap.
         step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (to N*).
             Larger steps suit an engine that wants batches and cost the samples drawn after the target was reached.
         estimate: ``posterior`` (probabilities averaged over what is still unknown of the distribution) or ``plugin``
@@ -55,6 +57,7 @@ class OptScalePolicy(Policy):
     alpha: float = 0.95
     max_samples: int = 32
     floor: float = 0.2
+    min_gain: float = 0.005
     step: str = "one"
     estimate: str = "posterior"
 
@@ -65,6 +68,8 @@ class OptScalePolicy(Policy):
         require_estimate(self.estimate)
         if not 0 <= self.floor < 1:
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
+        if not 0 <= self.min_gain <= 1:
+            raise InputError(f"min_gain must lie in [0, 1], got {self.min_gain}")
         require_step(self.step, ("one", "double", "jump"))
 
     def decide(self, draws: Draws) -> Decision:
@@ -75,25 +80,33 @@ class OptScalePolicy(Policy):
             "U16"
         )
         needed = np.full(draws.count.shape, np.nan)
+        out_of_reach = np.zeros(draws.count.shape, np.bool_)
         open_ = np.flatnonzero((reason == CONTINUE) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
             chances = misses(found, self.score_min, self.estimate)
-            reason[open_] = np.where(found.count > 0, self._give_up(chances, found.count), CONTINUE)
+            confident = (found.count > 0) & (log_misses(*chances, found.count) <= np.log1p(-self.alpha))
+            out_of_reach[open_] = (found.count > 0) & ~confident & self._hopeless(chances, found.count)
+            reason[open_[confident]] = StopReason.CONFIDENT.value
             if draws.traced or self.step == "jump":
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
-        return Decision(self._next_total(draws.count, needed), reason, needed)
+        hopeless = np.flatnonzero(out_of_reach)
+        reason[hopeless[self._little_gain(draws, hopeless)]] = StopReason.UNREACHABLE.value
+        return Decision(self._next_total(draws.count, needed, out_of_reach), reason, needed)
 
-    def _give_up(self, chances: Misses, count: Ints) -> Shaped[NDArray[np.str_], " questions"]:
-        """The reason to stop, or ``CONTINUE``, of questions whose target is not reached."""
-        confident = log_misses(*chances, count) <= np.log1p(-self.alpha)
+    def _hopeless(self, chances: Misses, count: Ints) -> Bools:
         # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.
-        hopeless = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0)) < self.floor
-        reasons = [StopReason.CONFIDENT.value, StopReason.UNREACHABLE.value]
-        return np.select([confident, hopeless], reasons, CONTINUE)
+        reached = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0))
+        return np.asarray(reached < self.floor)
 
-    def _next_total(self, count: Ints, needed: Floats) -> Ints:
+    def _little_gain(self, draws: Draws, hopeless: Ints) -> Bools:
+        if self.min_gain in (0, 1) or not hopeless.size:  # the gain itself, which costs an integral, is not needed
+            return np.full(hopeless.shape, self.min_gain == 1)
+        return expected_gain(draws.take(hopeless), self.estimate, "") < self.min_gain
+
+    def _next_total(self, count: Ints, needed: Floats, out_of_reach: Bools) -> Ints:
         if self.step != "jump":
             return next_total(count, self.step, self.max_samples)
-        total = np.fmin(needed, self.max_samples).astype(np.int64)
+        # N* of a target out of reach is the cap or beyond, and says nothing of when the gain ends.
+        total = np.where(out_of_reach, 2 * count, np.fmin(needed, self.max_samples)).astype(np.int64)
         return np.clip(total, count + 1, np.maximum(self.max_samples, count + 1))

@@ -18,7 +18,8 @@ class Settings:
     Attributes:
         score_mins: Target scores that samples are saved at, in [0, 1].
         alpha: Target probability, in (0, 1), of the policy whose hit rate and samples are given as they come.
-        floor: Its least probability of reaching the target, in [0, 1); see ``policies.optscale_policy``.
+        floor: Its least probability of reaching the target, in [0, 1); below it the policy gives up at once
+            (``min_gain=1``), as a hit rate counts nothing else.
         max_samples: Cap on a question's samples, >= 2.
         shares: Common hit rates at which samples are compared, as shares of what ``max_samples`` reach, in (0, 1].
         assumed_samples: Scores behind the moments of a question whose targets do not say, >= 1.
