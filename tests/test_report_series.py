@@ -25,8 +25,8 @@ from optscale_predictor.policies import parse_policy
 
 TARGETS = ("0.8", "0.9", "0.5", "0.7")
 POLICIES = (
-    *(f"optscale:score_min={target},max_samples=8" for target in TARGETS),
-    "optscale:score_min=0.8,max_samples=8,step=double",
+    *(f"optscale:score_min={target},max_samples=8,min_gain=1" for target in TARGETS),
+    "optscale:score_min=0.8,max_samples=8,min_gain=1,step=double",
     *(f"best_of_n:max_samples={number}" for number in (1, 2, 4, 8)),
     *(f"self_consistency:max_samples={number}" for number in (3, 8)),
     "asc_beta:max_samples=8",
@@ -74,7 +74,9 @@ def test_policies_that_differ_in_one_number_are_a_series(comparison):
     assert len({one.kind for one in found}) == len(found) and found[-1].kind == CURVE
     spent = [comparison.results[place].means["samples"].point for place in found[0].indices]
     assert spent == sorted(spent) and len(set(spent)) == 3
-    want = [str(parse_policy(f"optscale:score_min={one},max_samples=8")) for one in ("0.5", "0.7", "0.8", "0.9")]
+    want = [
+        str(parse_policy(f"optscale:score_min={one},max_samples=8,min_gain=1")) for one in ("0.5", "0.7", "0.8", "0.9")
+    ]
     assert sorted(policies_of(comparison, found[0])) == sorted(want)
 
 

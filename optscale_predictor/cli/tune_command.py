@@ -60,13 +60,14 @@ def tune(
     wanted = parse_policy(reference) if reference else BestOfN(recorded.depth)
     proto = make_entries(recorded.take(sides[0]), priors, recorded.depth, calibration)
     proto = [ReplayEntry(wanted, "reference"), *proto]
-    found = []
+    rows = []
     for side in sides:
         own = None if priors is None else priors.broadcast_to(recorded.num_questions).take(side)
         entries = [ReplayEntry(one.policy, one.label, None if one.prior is None else own) for one in proto]
-        found.append(replay(entries, recorded.take(side), num_orders, seed, progress=True))
-    at_par = [choice.reported for choice in tune_settings(*found, str(wanted))]
-    kept = [choice.reported for choice in tune_frontiers(*found) if choice.reported.label != "reference"]
+        rows.append(replay(entries, recorded.take(side), num_orders, seed, progress=True))
+    chosen_on, reported = rows
+    at_par = [choice.reported for choice in tune_settings(chosen_on, reported, str(wanted))]
+    kept = [choice.reported for choice in tune_frontiers(chosen_on, reported) if choice.reported.label != "reference"]
     print(f"settings chosen on {len(sides[0])} questions, figures of the other {len(sides[1])}\n")
     print(f"Cheapest at the accuracy of {short_form(wanted)}, else the most accurate:\n\n{markdown_table(at_par)}\n")
     print(f"Every policy's own frontier of accuracy and tokens:\n\n{markdown_table(kept)}\n")
