@@ -161,10 +161,11 @@ def test_grids_follow_the_pools_scores_and_tokens():
 
 def test_every_policy_but_bounds_and_what_has_to_be_fitted_has_a_grid():
     prior = Prior(0.5, 0.2, 2.0)
-    tried = {entry.policy.name for entry in make_entries(made_pool(), prior, 8)}
+    entries = make_entries(made_pool(), prior, 8)
+    tried = {entry.policy.name for entry in entries}
     assert tried == POLICIES.keys() - {"oracle", "clairvoyant", "fitted", "plug_in"}
     without = {entry.policy.name for entry in make_entries(made_pool(), None, 8)}
-    assert without == tried - {name for name in tried if POLICIES[name].needs_prior}
+    assert without == tried - {entry.policy.name for entry in entries if entry.policy.needs_prior}
     assert all(entry.policy.max_samples <= 8 for entry in make_entries(made_pool(), prior, 8))
 
 
