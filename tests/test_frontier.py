@@ -132,11 +132,11 @@ def test_worse_and_better_rules_are_told_apart():
 
 
 def test_intervals_cover_the_distance_of_all_questions():
-    """300 small pools of one world whose distance is known: 95% intervals hold it in about 95% of them."""
+    """200 small pools of one world whose distance is known: 95% intervals hold it in about 95% of them."""
     rng = np.random.default_rng(3)
     want = 0.62 - (0.5 + 0.1 * (300 - 200) / 200)  # accuracies 0.5 and 0.6 at 200 and 400 tokens; ours 0.62 at 300
     held = []
-    for _ in range(300):
+    for _ in range(200):
         ease, length = rng.normal(0, 0.2, 70), rng.gamma(4, 25, 70)  # length: 100 in the mean
         curve = np.array([0.4, 0.5, 0.6])[:, None] + ease + rng.normal(0, 0.1, (3, 70))
         own = 0.62 + ease + rng.normal(0, 0.1, 70)
@@ -216,7 +216,7 @@ def test_the_table_says_the_distance_and_names_what_is_dominated():
     assert [signed(value, 1) for value in (0.04, 0.05001, -0.04, 12.0)] == ["0.0", "+0.1", "0.0", "+12.0"]
 
 
-def test_the_picture_has_the_curve_as_a_line_and_the_files_the_numbers(tmp_path):
+def test_the_diagram_has_the_curve_as_a_line_and_the_files_the_numbers(tmp_path):
     for metric, ticks in (("tokens", "tokens a question"), ("samples", "samples a question")):
         draw_replay(ROWS, tmp_path / f"{metric}.svg", "x", metric)
         texts = re.findall(r"<!-- (.*?) -->", (tmp_path / f"{metric}.svg").read_text())

@@ -182,6 +182,7 @@ def test_the_command_prints_policies_that_replay_reads(tmp_path, capsys):
     main(["tune", str(tmp_path / "pool"), "--num_orders", "1", "--output", str(tmp_path / "out")])
     printed = capsys.readouterr().out
     assert "settings chosen on 8 questions, figures of the other 8" in printed
+    assert printed.count("against Best-of-k at equal tokens") == 2
     texts = re.search(r'^--policies "(.*)"$', printed, re.MULTILINE)[1].split()
     assert {"best_of_n", "optscale", "cost_aware", "asc_beta"} <= {parse_policy(text).name for text in texts}
     assert len(texts) == len(set(texts)) and (tmp_path / "out" / "table.json").exists()

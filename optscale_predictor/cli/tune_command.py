@@ -64,7 +64,9 @@ def tune(
     for side in sides:
         own = None if priors is None else priors.broadcast_to(recorded.num_questions).take(side)
         entries = [ReplayEntry(one.policy, one.label, None if one.prior is None else own) for one in proto]
-        rows.append(replay(entries, recorded.take(side), num_orders, seed, progress=True))
+        # Accuracy and tokens choose; the distance to Best-of-k is a figure to report.
+        compared = side is sides[1]
+        rows.append(replay(entries, recorded.take(side), num_orders, seed, progress=True, frontier=compared))
     chosen_on, reported = rows
     at_par = [choice.reported for choice in tune_settings(chosen_on, reported, str(wanted))]
     kept = [choice.reported for choice in tune_frontiers(chosen_on, reported) if choice.reported.label != "reference"]
@@ -74,4 +76,5 @@ def tune(
     texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in kept)
     print(f'--policies "{" ".join(texts)}"')
     if output is not None:
-        write_replay(kept, Path(output), title=f"{pool}: accuracy against samples, settings chosen on other questions")
+        title = f"{pool}: accuracy against tokens, settings chosen on other questions"
+        write_replay(kept, Path(output), title, metric="tokens")
