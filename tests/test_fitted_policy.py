@@ -111,15 +111,20 @@ def test_another_source_is_refused_unless_it_is_allowed():
         require_policy_source(policy, other)
     require_policy_source(policy, other, allow_source_mismatch=True)
     require_policy_source(parse_policy("optscale"), other)
+    shared = parse_policy(f"shared_budget:path={policy.path}")
+    with pytest.raises(InputError, match="fitted to other samples than these"):
+        require_policy_source(shared, other)
 
 
 def test_a_policy_made_anew_in_the_same_folder_is_read_anew():
     folder = folder_of()
     before = parse_policy(f"fitted:path={folder}")
+    shared = parse_policy(f"shared_budget:path={folder}")
     from optscale_predictor.policies.fitted.model_files import save_fitted
 
     save_fitted(made_up(slope=0.0), folder)
     after = parse_policy(f"fitted:path={folder}")
+    assert str(parse_policy(f"shared_budget:path={folder}")) != str(shared) == str(parse_policy(str(shared)))
     assert (before.model.confidence.evidence.slope, after.model.confidence.evidence.slope) == (1.0, 0.0)
     assert before != after and str(before) != str(after) and before.selection != after.selection
     again = parse_policy(str(before))  # what a process has begun with it keeps

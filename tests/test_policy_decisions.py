@@ -16,6 +16,7 @@ from optscale_predictor.policies._policy import decide_by_need
 from optscale_predictor.policies._registry import make_policy
 from optscale_predictor.policies.belief import VAGUE, belief, expected_gain, misses
 from optscale_predictor.policies.fitted.model_files import load_fitted
+from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.calibration import Calibration
 from optscale_predictor.stats.distributions.family_choice import FAMILIES
@@ -649,8 +650,10 @@ def test_a_shared_budget_is_spent_in_the_order_of_a_fitted_policy_and_on_whole_s
 
 def test_a_shared_budget_selects_as_its_fitted_policy_does():
     folder = folder_of()
-    assert parse_policy(f"shared_budget:path={folder}").selection == f"confidence:{folder}"
+    assert parse_policy(f"shared_budget:path={folder}").selection == require_selection(f"confidence:{folder}")
     assert parse_policy("shared_budget").selection == "best_score"
+    with pytest.raises(InputError, match="version names a fitted policy's and goes with path, got v0"):
+        parse_policy("shared_budget:version=v0")
     with pytest.raises(InputError, match="max_samples must be at most 32, to which"):
         parse_policy(f"shared_budget:path={folder},max_samples=33")
     with pytest.raises(InputError, match="'shared_budget' needs a prior"):

@@ -8,7 +8,6 @@ from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.question_run import require_shareable
 from optscale_predictor.policies import Policy
-from optscale_predictor.policies.fitted.fitted_policy import Fitted
 from optscale_predictor.policies.selection import (
     fitted_behind,
     needs_scores,
@@ -98,22 +97,21 @@ class Components:
         Raises:
             InputError: The predictor has learnt other scores than theirs, and that is not allowed.
         """
-        fitted = [policy for policy in self.policies if isinstance(policy, Fitted)]
-        selects = self.selection is not None and fitted_behind(self.selection) is not None
-        if self.predictor is None and not fitted and not selects:
+        rules = [policy.selection for policy in self.policies]
+        rules += [] if self.selection is None else [self.selection]
+        fitted = [rule for rule in rules if fitted_behind(rule) is not None]
+        if self.predictor is None and not fitted:
             return
         from optscale_predictor.predictor.provenance import (
             lend_score_map,
             require_pairing,
-            require_policy_source,
             require_selection_source,
             source_of_engines,
         )
 
         live = source_of_engines(self.generator, self.verifier, self.prompt if uses_template else None)
-        for policy in fitted:
-            require_policy_source(policy, live, self.allow_source_mismatch)
-        require_selection_source(self.selection, live, self.allow_source_mismatch)
+        for rule in fitted:
+            require_selection_source(rule, live, self.allow_source_mismatch)
         if self.predictor is None:
             return
         config = self.predictor.config

@@ -33,6 +33,7 @@ class SharedBudget(Policy):
         estimate: ``posterior`` or ``plugin``.
         path: Folder of a fitted policy (``optscale fit-policy``), which then says what further tokens bring, and how
             many samples to draw at once; in place of ``calibration`` and ``estimate``.
+        version: Of that fitted policy; by default the one that is in the folder.
     """
 
     name: ClassVar[str] = "shared_budget"
@@ -44,6 +45,7 @@ class SharedBudget(Policy):
     calibration: str = ""
     estimate: str = "posterior"
     path: str = ""
+    version: str = ""
 
     def __post_init__(self) -> None:
         """Checks every range."""
@@ -55,17 +57,21 @@ class SharedBudget(Policy):
             raise InputError(f"share must lie in (0, 1], got {self.share}")
         if self.calibration:
             read_calibration(self.calibration)
+        if self.version and not self.path:
+            raise InputError(f"version names a fitted policy's and goes with path, got {self.version}")
+        if self.path:
+            object.__setattr__(self, "version", self._fitted.version)
         if self.path and self.max_samples > self._fitted.depth:
             raise InputError(f"max_samples must be at most {self._fitted.depth}, to which {self.path} was fitted")
 
     @cached_property
     def _fitted(self) -> FittedStopping:
-        return load_fitted(self.path)
+        return load_fitted(self.path, self.version)
 
     @property
     def selection(self) -> str:  # type: ignore[override]
         """The best score, or with a fitted policy the answer that is most probably right."""
-        return f"confidence:{self.path}" if self.path else "best_score"
+        return f"confidence:{self.path},version={self.version}" if self.path else "best_score"
 
     @property
     def needs_prior(self) -> bool:  # type: ignore[override]

@@ -18,8 +18,6 @@ from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
-from optscale_predictor.policies.fitted.fitted_policy import Fitted
-from optscale_predictor.policies.fitted.stopping_model import FittedStopping
 from optscale_predictor.policies.selection import fitted_behind
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -121,8 +119,7 @@ def require_policy_source(policy: Policy, live: ScoreSource, allow_source_mismat
     Raises:
         InputError: The source differs.
     """
-    if isinstance(policy, Fitted) and not allow_source_mismatch:
-        _require_fitted_source(policy.path, policy.model, live)
+    require_selection_source(policy.selection, live, allow_source_mismatch)  # what was fitted selects, too
 
 
 def require_selection_source(rule: str | None, live: ScoreSource, allow_source_mismatch: bool = False) -> None:
@@ -137,14 +134,11 @@ def require_selection_source(rule: str | None, live: ScoreSource, allow_source_m
         InputError: The source differs.
     """
     model = None if rule is None else fitted_behind(rule)
-    if model is not None and not allow_source_mismatch:
-        _require_fitted_source(f"selection {rule!r}", model, live)
-
-
-def _require_fitted_source(name: str, model: FittedStopping, live: ScoreSource) -> None:
-    difference = first_difference(ScoreSource.from_dict(model.source), live) if model.source else None
+    if model is None or not model.source or allow_source_mismatch:
+        return
+    difference = first_difference(ScoreSource.from_dict(model.source), live)
     if difference is not None:
-        raise InputError(f"{name}: fitted to other samples than these: {difference}; {_HOW}")
+        raise InputError(f"selection {rule!r}: fitted to other samples than these: {difference}; {_HOW}")
 
 
 def first_difference(learnt: ScoreSource, live: ScoreSource) -> str | None:
