@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from answering import WrittenScores, WrittenServer, connect, graded_pool, questions_of, recorded, serving
 from hypothesis import HealthCheck, given, settings
@@ -130,6 +131,7 @@ def test_the_whole_runs_time_is_kept_and_what_is_under_way_is_cancelled():
     assert [answer.stop_reason for answer in answers] == ["reached"] * 5 + ["budget"] * 25
     assert sum(answer.cancelled_samples for answer in answers) >= 8
     assert all(answer.samples == 0 and answer.text == "" for answer in answers[5:])
+    assert all(np.isnan([answer.score, answer.confidence]).all() for answer in answers[5:])
     assert [answer.seconds for answer in answers] == pytest.approx([0] * 5 + [100] * 25)
 
 
