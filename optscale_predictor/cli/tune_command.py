@@ -71,10 +71,10 @@ def tune(
     at_par = [choice.reported for choice in tune_settings(chosen_on, reported, str(wanted))]
     kept = [choice.reported for choice in tune_frontiers(chosen_on, reported) if choice.reported.label != "reference"]
     print(f"settings chosen on {len(sides[0])} questions, figures of the other {len(sides[1])}\n")
-    print(f"Cheapest at the accuracy of {short_form(wanted)}, else the most accurate:\n\n{markdown_table(at_par)}\n")
-    print(f"Every policy's own frontier of accuracy and tokens:\n\n{markdown_table(kept)}\n")
-    texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in kept)
-    print(f'--policies "{" ".join(texts)}"')
+    said = f"Cheapest at the accuracy of {wanted}, else the most accurate:"
+    for title, found in ((said, at_par), ("Every policy's own frontier of accuracy and tokens:", kept)):
+        texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in found)
+        print(f'{title}\n\n{markdown_table(found)}\n\n--policies "{" ".join(texts)}"\n')
     if output is not None:
         title = f"{pool}: accuracy against tokens, settings chosen on other questions"
         write_replay(kept, Path(output), title, metric="tokens")

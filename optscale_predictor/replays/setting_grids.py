@@ -15,14 +15,19 @@ from optscale_predictor.replays.replaying import ReplayEntry
 from optscale_predictor.stats.estimators import Prior
 
 QUANTILES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+_BETWEEN = 4  # points between the least and the largest of these quantiles
 _NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128)
 _SAMPLE_PRICES = (3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 5e-2)  # what a mean sample costs, in score or probability
 _CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
 
 
 def score_targets(recorded: RecordedSamples) -> list[float]:
-    """Score targets to try: quantiles of the pool's scores, each once."""
-    return sorted({round(float(score), 4) for score in np.quantile(recorded.scores, QUANTILES)})
+    """Score targets to try: quantiles of the pool's scores, and points evenly spaced between them, each once."""
+    quantiles = np.quantile(recorded.scores, QUANTILES)
+    # Scores with two modes have most quantiles in them, and what divides the modes between.
+    between = np.linspace(quantiles[0], quantiles[-1], _BETWEEN + 2)[1:-1]
+    # Rounded down: a target a hair above a score that many samples share would be out of reach.
+    return sorted({float(np.floor(1e4 * score) / 1e4) for score in (*quantiles, *between)})
 
 
 def make_entries(
