@@ -67,10 +67,15 @@ def folder_of(model=None):
     return folder.name
 
 
-def text_of(name, settings="", _made=[]):  # noqa: B006 - one folder for the whole process
+def text_of(name, settings=""):
     """A policy by its name, with what it cannot do without."""
     if name == "fitted":
-        if not _made:
-            _made.append(folder_of())
-        settings = ",".join(filter(None, [f"path={_made[0]}", settings]))
-    return f"{name}:{settings}" if settings else name
+        settings = ",".join(filter(None, ["path=FOLDER", settings]))
+    return with_folder(f"{name}:{settings}" if settings else name)
+
+
+def with_folder(text, _made=[]):  # noqa: B006 - one folder for the whole process
+    """A text with a fitted policy's folder for ``FOLDER``; names of tests hold the word: they must be alike everywhere."""
+    if "FOLDER" in text and not _made:
+        _made.append(folder_of())
+    return text.replace("FOLDER", *_made) if "FOLDER" in text else text

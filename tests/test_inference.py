@@ -20,7 +20,7 @@ from answering import (
     said,
     serving,
 )
-from fitted_policies import folder_of, text_of
+from fitted_policies import with_folder
 from stopped_clock import FOR_EVER, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
@@ -44,9 +44,9 @@ SETTINGS = {
     "optscale_t": ["score_min=0.7", "score_min=0.7,form=jump,peek=3"],
     "oracle": ["score_min=0.7"],
     "best_of_n": ["max_samples=32", "max_samples=1"],
-    "fitted": ["price=0.01", "price=0.3", "tokens=60", "accuracy=0.7"],
+    "fitted": [f"path=FOLDER,{setting}" for setting in ("price=0.01", "price=0.3", "tokens=60", "accuracy=0.7")],
 }
-LIVE = [text_of(name, setting) for name in POLICIES if name != "clairvoyant" for setting in SETTINGS.get(name, [""])]
+LIVE = [f"{name}:{setting}" for name in POLICIES if name != "clairvoyant" for setting in SETTINGS.get(name, [""])]
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,15 @@ def require_same(answers, outcomes, questions):
 
 @pytest.mark.parametrize(("text", "in_flight"), [*((text, 5) for text in LIVE), (LIVE[0], 1), (LIVE[0], 1024)])
 def test_a_live_run_decides_as_its_replay(pool, text, in_flight):
-    policy = parse_policy(text)
+    policy = parse_policy(with_folder(text))
     scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, in_flight=in_flight)
     answers = list(scaler.stream(pool.questions))
     require_same(answers, run_policy(policy, RecordedSamples.from_pool(pool), PRIOR), pool.questions)
 
 
-@pytest.mark.parametrize("selection", [*SELECTIONS, f"confidence:{folder_of()}"])
+@pytest.mark.parametrize("selection", [*SELECTIONS, "confidence:FOLDER"])
 def test_a_live_run_chooses_as_its_replay(pool, selection):
+    selection = with_folder(selection)
     policy = parse_policy("optscale:score_min=0.8,max_samples=16")
     scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, selection=selection)
     answers = scaler.answer(pool.questions)
@@ -116,7 +117,7 @@ def test_a_bound_that_needs_hindsight_says_so(pool):
 
 
 def test_policies_that_share_samples_decide_as_if_alone(pool):
-    texts = [text for text in LIVE if not text.startswith("shared_budget")]
+    texts = [with_folder(text) for text in LIVE if not text.startswith("shared_budget")]
     policies, generator_and_verifier = [parse_policy(text) for text in texts], recorded(pool.folder)
     answers = OptScale(*generator_and_verifier, policy=policies, prior=PRIOR).answer(pool.questions)
     assert [one.question_id for one in answers] == [question.id for question in pool.questions]
