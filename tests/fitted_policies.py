@@ -75,7 +75,7 @@ def text_of(name, settings=""):
 
 
 def with_folder(text, _made=[]):  # noqa: B006 - one folder for the whole process
-    """A text with a fitted policy's folder for ``FOLDER``; names of tests hold the word: they must be alike everywhere."""
+    """A text with a fitted policy's folder for ``FOLDER``, the word that names of tests hold: they must be alike."""
     if "FOLDER" in text and not _made:
         _made.append(folder_of())
     return text.replace("FOLDER", *_made) if "FOLDER" in text else text
