@@ -129,7 +129,7 @@ def run_all(
             outcome = run_policy(parse_policy(text), together, repeated, selection, traced=False, memo=memo)
             values = (together.correct[row, outcome.chosen], outcome.tokens)
             means = (part.reshape(ORDERS, -1).mean(0) for part in values)
-            found.setdefault(label, {})[text.replace(f"path={folder},", "")] = tuple(means)  # type: ignore[assignment]
+            found.setdefault(label, {})[text.replace(f"path={folder},", "")] = tuple(means)
     return found
 
 
