@@ -437,7 +437,7 @@ def test_a_policy_with_a_common_budget_sees_all_questions_in_the_order_of_asking
         return steps, chosen
 
     steps, chosen = asyncio.run(main())
-    assert [(step.total, step.reason) for step in steps] == [(2, "")] * 3 and chosen == 0
+    assert [(step.total, step.reason) for step in steps] == [(2, "")] * 3 and chosen.index == 0
     ((scores, thread),) = seen
     assert scores == [0.0, 0.1, 0.2] and thread.startswith("given")
 

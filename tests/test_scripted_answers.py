@@ -342,9 +342,9 @@ def test_a_run_is_kept_with_what_made_it_and_goes_on(tmp_path):
     assert (refused["score"], refused["refusal"], refused["verifier_tokens"]) == (None, "no", 4)
     assert (refused["seed"], refused["num_tokens"], refused["finish_reason"]) == (None, 9, "length")
     engine = SomeRefused()
-    assert [vars(one) | {"seconds": 0} for one in answers(engine, "best_of_n:max_samples=3")] == [
-        vars(one) | {"seconds": 0} for one in first
-    ]
+    again = answers(engine, "best_of_n:max_samples=3")
+    # Unlike ==, it holds NaN equal to itself: neither run knows how sure it is.
+    np.testing.assert_equal(*([vars(one) | {"seconds": 0} for one in run] for run in (again, first)))
     assert not engine.asked
     answers(engine, "best_of_n:max_samples=5")
     assert [(one.first_index, one.num_samples) for one, _ in engine.asked] == [(4, 2)] * 2

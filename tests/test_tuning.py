@@ -146,6 +146,12 @@ def made_pool(scale=1.0, tokens=50.0):
     return RecordedSamples(scores, rng.integers(0, 3, (12, 8)), np.full((12, 8), tokens), np.ones((12, 8)))
 
 
+def alike(scores):
+    """Samples that differ in their scores only."""
+    one = np.ones(scores.shape)
+    return RecordedSamples(scores, np.zeros(scores.shape, np.int64), one, one)
+
+
 def test_grids_follow_the_pools_scores_and_tokens():
     """Scores a tenth as high: targets a tenth as high. Answers ten times as long: a tenth of the price a token."""
     for target, tenth in zip(score_targets(made_pool()), score_targets(made_pool(0.1)), strict=True):
@@ -156,12 +162,12 @@ def test_grids_follow_the_pools_scores_and_tokens():
         return [entry.policy.price for entry in entries if entry.policy.name == "cost_aware" and entry.policy.price]
 
     assert prices(500.0) == pytest.approx([price / 10 for price in prices(50.0)], rel=0.01)
-    assert score_targets(RecordedSamples(*[np.full((2, 3), 0.5)] * 4)) == [0.5]
+    assert score_targets(alike(np.full((2, 3), 0.5))) == [0.5]
 
 
 def test_targets_stand_between_the_modes_of_scores_too_and_never_above_a_score_that_many_share():
     scores = np.where(np.arange(40) < 18, 0.00004, 0.91396).reshape(2, 20)
-    targets = score_targets(RecordedSamples(scores, *[np.ones(scores.shape)] * 3))
+    targets = score_targets(alike(scores))
     assert targets[0] == 0 and targets[-1] == 0.9139 and len([one for one in targets if 0.1 < one < 0.9]) == 4
 
 
