@@ -1,5 +1,6 @@
 """Fitting a policy: in worlds whose best rule is known, on few questions, and from the command line."""
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -292,4 +293,13 @@ def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys):
 def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path, capsys):
     labelled_pool(tmp_path / "few", questions=5)
     assert "10 labelled questions at least" in refused(capsys, "fit-policy", str(tmp_path / "few"))
+    (tmp_path / "taken").write_text("a file")
+    said = refused(capsys, "fit-policy", str(tmp_path / "few"), "--output", str(tmp_path / "taken"))
+    assert str(tmp_path / "taken") in said and "cannot write" in said  # before what the pool lacks
     assert "seed must be >= 0" in refused(capsys, "fit-policy", str(tmp_path / "few"), "--seed", "-1")
+
+
+def test_a_missing_lightgbm_is_said_before_anything_is_fitted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(InputError, match=r"needs LightGBM: pip install 'optscale-predictor\[fit\]'"):
+        fit_policy(telling_world(5, 0))  # too few questions as well, which is found later

@@ -1,9 +1,11 @@
 """The verb that fits stopping and the confidence in answers to labelled pools."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def fit_policy(
     if seed < 0:
         raise InputError(f"seed must be >= 0, got {seed}")
     opened = [Pool(pool) for pool in pools]
+    with explain_write_errors(Path(output)):  # before minutes of fitting, not after
+        Path(output).mkdir(parents=True, exist_ok=True)
     made_by = _common_source(opened, allow_source_mismatch)
     parts = [RecordedSamples.from_pool(pool) for pool in opened]
     depth = min(part.depth for part in parts)

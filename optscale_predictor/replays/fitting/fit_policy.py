@@ -14,7 +14,7 @@ from optscale_predictor.policies.fitted.stopping_model import FittedStopping, He
 from optscale_predictor.policies.selection import select
 from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
 from optscale_predictor.replays.fitting.fit_confidence import RIDGES, fit_confidence, log_loss
-from optscale_predictor.replays.fitting.fit_stopping import RULE_SHAPES, StoppingData, fit_prices
+from optscale_predictor.replays.fitting.fit_stopping import RULE_SHAPES, StoppingData, fit_prices, require_lightgbm
 from optscale_predictor.replays.fitting.held_out_rules import choose_shapes, held_out_advantages, outcomes_of
 from optscale_predictor.replays.fitting.sample_paths import SamplePaths
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -54,6 +54,7 @@ def fit_policy(
         InputError: Fewer than 10 labelled questions or groups, fewer than 2 samples a question, or all samples are
             right, or all are wrong.
     """
+    require_lightgbm()  # said at once, and not after the confidence is fitted
     group = np.arange(recorded.num_questions) if group is None else group
     labelled = np.flatnonzero(~np.isnan(recorded.correct).any(-1))
     prior = None if prior is None else prior.broadcast_to(recorded.num_questions).take(labelled)

@@ -10,6 +10,7 @@ add up from point to point.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -158,15 +159,25 @@ def _fixed(data: StoppingData, price: float) -> PriceModel:
     return PriceModel(later[1:] - value[:-1], _NO_TREES)
 
 
+def require_lightgbm() -> ModuleType:
+    """LightGBM, where it is installed.
+
+    Raises:
+        InputError: It is not.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise InputError("fitting a policy needs LightGBM: pip install 'optscale-predictor[fit]'") from error
+    module: ModuleType = lightgbm
+    return module
+
+
 class _Booster:
     """LightGBM over the same features again and again."""
 
     def __init__(self, data: StoppingData, shape: RuleShape) -> None:
-        try:
-            import lightgbm
-        except ImportError as error:
-            raise InputError("fitting a policy needs LightGBM: pip install 'optscale-predictor[fit]'") from error
-        self._lightgbm, self._shape = lightgbm, shape
+        self._lightgbm, self._shape = require_lightgbm(), shape
         self._columns = [STOPPING_FEATURES.index(name) for name in shape.features]
         self._size = (len(data.features), data.features.shape[1] - 1)
         self._features = np.ascontiguousarray(data.features[:, :-1, self._columns].reshape(-1, len(self._columns)))
@@ -188,7 +199,7 @@ class _Booster:
             "force_col_wise": True,
             "verbose": -1,
         }
-        self._data = lightgbm.Dataset(self._features, free_raw_data=False, params=self._settings)
+        self._data = self._lightgbm.Dataset(self._features, free_raw_data=False, params=self._settings)
 
     def fit(self, advantage: Floats) -> tuple[PriceModel, Floats]:
         """Trees for an advantage, and what they say on the same paths.
