@@ -6,8 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_pools import refused
 from synthetic_pool import write_pool
 
@@ -15,19 +13,7 @@ from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.fitted.model_files import load_fitted, save_fitted
-from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
-from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
 from optscale_predictor.replays.fitting.fit_policy import fit_policy
-from optscale_predictor.replays.fitting.fit_stopping import (
-    RULE_SHAPES,
-    StoppingData,
-    advantage_of_going_on,
-    advantages,
-    fit_prices,
-    stopping_points,
-)
-from optscale_predictor.replays.fitting.held_out_rules import HeldOutOutcomes, choose_shapes
-from optscale_predictor.replays.fitting.sample_paths import decision_points
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.reliability import reliability
@@ -167,92 +153,6 @@ def test_with_few_questions_and_nothing_to_learn_it_is_a_fixed_number_of_samples
     fixed = [shape == "fixed" for shape in model.shapes]
     assert np.mean(fixed) > 0.7
     assert [len(one.trees.leaf) == 0 for one in model.models] == fixed
-
-
-@given(seed=st.integers(0, 1000))
-@settings(max_examples=20)
-def test_going_on_is_worth_what_the_path_gave(seed):
-    rng = np.random.default_rng(seed)
-    value, going = rng.normal(size=(6, 5)), rng.random((6, 4)) < 0.5
-    found = advantage_of_going_on(value, going)
-    for path in range(6):
-        for point in range(4):
-            at = point + 1
-            while at < 4 and going[path, at]:
-                at += 1
-            assert found[path, point] == pytest.approx(value[path, at] - value[path, point])
-
-
-def test_without_features_the_best_fixed_number_is_found():
-    rng = np.random.default_rng(1)
-    right, tokens = rng.random((50, 6)), np.tile(np.arange(1, 7) * 10.0, (50, 1))
-    data = StoppingData(np.zeros((50, 6, len(STOPPING_FEATURES))), right, tokens, np.arange(50))
-    prices = np.array([1e-4, 1e-3, 1e-2])
-    points = stopping_points(advantages(fit_prices(data, prices, RULE_SHAPES[0]), data.features))
-    for price, found in zip(prices, points, strict=True):
-        assert (found == (right - price * tokens).mean(0).argmax()).all()
-
-
-def test_trees_decide_as_lightgbm_would():
-    lightgbm = pytest.importorskip("lightgbm")
-    from optscale_predictor.replays.fitting.fit_stopping import _trees
-
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(3000, 3))
-    y = np.sin(x[:, 0]) + x[:, 1] * (x[:, 2] > 0) + rng.normal(0, 0.1, 3000)
-    settings_ = {"num_leaves": 11, "max_depth": 4, "verbose": -1, "deterministic": True}
-    booster = lightgbm.train(settings_, lightgbm.Dataset(x, y), 25)
-    trees = _trees(booster.dump_model(), [0, 1, 2])
-    assert trees(x) == pytest.approx(booster.predict(x), abs=1e-9)
-
-
-def test_a_shape_that_does_not_earn_more_on_held_out_questions_is_not_used():
-    paths, prices = 400, np.array([1e-3, 1e-2])
-    rng = np.random.default_rng(0)
-    right = (rng.random((2, paths)) < 0.5).astype(float)
-    tokens, point = np.full((2, paths), 10.0), np.zeros((2, paths), np.int64)
-    plain = HeldOutOutcomes(right, tokens, point)
-    cheaper = HeldOutOutcomes(right, tokens / 2, point)
-    noise = HeldOutOutcomes(rng.permuted(right, axis=1), tokens, point)
-    group = np.arange(paths) // 4
-    assert choose_shapes([plain, cheaper], group, prices).tolist() == [1, 1]
-    assert choose_shapes([cheaper, plain], group, prices).tolist() == [0, 0]
-    assert choose_shapes([plain, noise, cheaper], group, prices).tolist() == [2, 2]
-
-
-def test_recalibration_finds_lines_that_change_with_the_samples():
-    """Labels drawn from a known line at each of three points, many questions: the lines come back."""
-    rng = np.random.default_rng(0)
-    odds = rng.normal(0, 1.5, (40_000, 3))
-    truth = np.array([[0.4, -0.2, 0.0], [0.6, 1.0, 1.3]])
-    right = (rng.random(odds.shape) < 1 / (1 + np.exp(-truth[0] - truth[1] * odds))).astype(float)
-    confidence = 1 / (1 + np.exp(-odds))
-    found = fit_recalibration(confidence, right, np.array([1, 4, 16]), 40_000)
-    assert found.intercept == pytest.approx(truth[0], abs=0.06) and found.slope == pytest.approx(truth[1], abs=0.06)
-    believed = fit_recalibration(confidence[:2], right[:2], np.array([1, 4, 16]), 1)
-    assert np.abs(believed.intercept).max() < 0.5 and np.abs(believed.slope - 1).max() < 0.5
-
-
-def test_targets_are_what_stopping_at_a_confidence_gave():
-    confidence = np.array([[0.2, 0.6, 0.9], [0.5, 0.4, 0.3], [0.1, 0.7, 0.8], [0.3, 0.95, 0.2]])
-    right = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
-    found = measure_targets(confidence, right)
-    assert (np.diff(found.threshold) > 0).all() and (np.diff(found.accuracy) >= 0).all()
-    # Up to 0.6 the first question stops while it is wrong, the others are right; beyond, all that stop are right.
-    low = found.threshold <= 0.6
-    assert found.coverage[0] == 1 and (found.accuracy[low] > 0.66).all() and (found.accuracy[low] <= 0.75).all()
-    assert (found.accuracy[~low] == 1).all()
-    for bound, coverage in ((0.6, 0.75), (0.8, 0.5), (0.9, 0.25)):
-        assert found.coverage[found.threshold > bound][0] == coverage
-
-
-@pytest.mark.parametrize("depth", [2, 3, 8, 24, 32, 64, 80])
-def test_decision_points_begin_one_by_one_and_end_with_the_depth(depth):
-    points = decision_points(depth)
-    assert points[0] == 1 and points[-1] == depth and (np.diff(points) > 0).all()
-    assert points[: min(depth, 8)].tolist() == list(range(1, min(depth, 8) + 1))
-    assert (np.diff(points) <= np.maximum(points[:-1] / 4, 1)).all()
-    assert all(power in points for power in (8, 16, 32, 64) if power <= depth)
 
 
 @pytest.mark.parametrize(
