@@ -1,5 +1,7 @@
 """What a fitted policy computes: held against the same things done one answer, one node and one path at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn_samples import drawn
@@ -10,7 +12,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import Draws
+from optscale_predictor.policies import Draws, PrefixMemo
 from optscale_predictor.policies.fitted.answer_features import (
     GROUP_FEATURES,
     QUESTION_FEATURES,
@@ -21,7 +23,7 @@ from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
 from optscale_predictor.policies.fitted.model_files import ARRAYS, SETTINGS, load_fitted, save_fitted
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, lead_log_odds, stopping_features
-from optscale_predictor.policies.fitted.stopping_model import Recalibration
+from optscale_predictor.policies.fitted.stopping_model import AccuracyTargets, PriceModel, Recalibration, log_odds
 from optscale_predictor.policies.selection import choose, needs_scores, require_selection, select
 
 EVIDENCE = ScoreEvidence(0.7, -0.3)
@@ -204,6 +206,25 @@ def test_stopping_features_of_a_question_by_hand():
     assert row == pytest.approx(wanted)
 
 
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_stopping_features_of_any_questions_by_hand(seed):
+    draws, model = some_draws(seed), made_up().confidence
+    found = model(draws)
+    rows = stopping_features(draws, found)
+    odds = model.evidence(np.nan_to_num(draws.scores))
+    for question in range(len(draws.count)):
+        row = dict(zip(STOPPING_FEATURES, rows[question], strict=True))
+        groups = by_hand(draws, question)
+        # A sample without an answer votes for nothing, and nothing is not the runner-up of anything.
+        answered = [len(group) for group in groups if draws.answers[question, group[0]] >= 0]
+        leading, second, *_ = [*sorted(answered, reverse=True), 0, 0]
+        assert row["log_samples"] == pytest.approx(np.log(draws.count[question]))
+        assert row["log_odds_of_lead"] == pytest.approx(lead_log_odds(np.array([leading]), np.array([second]))[0])
+        usable = [odds[question, sample] for group in groups for sample in group]
+        assert row["best_evidence"] == pytest.approx(max(usable, default=-12))
+
+
 @given(seed=st.integers(0, 1000), depth=st.integers(1, 4), trees=st.integers(0, 5))
 @settings(max_examples=30)
 def test_trees_are_walked_node_by_node(seed, depth, trees):
@@ -338,3 +359,59 @@ def test_the_worth_of_going_on_is_the_price_at_which_it_breaks_even():
         at = [model.advantage(rows[[row]], np.array([4]), price * factor)[0] for factor in (0.99, 1.01)]
         assert at[0] > 0 > at[1]
     assert model.worth(rows[:1], np.array([32])).tolist() == [0.0]  # nothing further to be had
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=40)
+def test_worth_is_the_highest_price_at_which_any_rules_go_on(seed):
+    """Rules that pay at any prices, whatever their order: just below the worth going on pays, and nowhere above."""
+    rng = np.random.default_rng(seed)
+    base, trees = rng.normal(0, 1, (3, 7)), stump("leader", 2.0, 0.0, 0.0)
+    model = replace(made_up(), models=tuple(PriceModel(row, trees) for row in base))
+    rows, count = np.zeros((7, len(STOPPING_FEATURES))), np.array([1, 2, 3, 4, 6, 8, 16])
+    worth = model.worth(rows, count)
+    for question in range(7):
+        one, price = (rows[[question]], count[[question]]), worth[question]
+        above = [p for p in np.geomspace(1e-5, 1e-3, 41) if p > price * 1.001]
+        assert all(model.advantage(*one, p)[0] <= 1e-9 for p in above)
+        if price:
+            assert model.advantage(*one, price * 0.9999)[0] > -1e-9
+
+
+def test_without_the_prior_a_model_that_looks_at_none_sees_the_same():
+    weights = np.zeros(len(QUESTION_FEATURES))
+    weights[QUESTION_FEATURES.index("prior_mean")] = 2.0
+    draws = drawn([0.8, 0.3], [0.9])
+    for uses in (True, False):
+        model = made_up(uses_prior=uses)
+        model = replace(model, confidence=replace(model.confidence, none_weights=weights))
+        bare = draws.without_prior()
+        assert np.array_equal(model.confident(draws).none, model.confident(bare).none) != uses
+        assert np.array_equal(model.features(draws), model.features(bare)) != uses
+        assert (model.features(draws)[:, STOPPING_FEATURES.index("prior_mean")] != 0).all() == uses
+
+
+def test_two_fitted_policies_do_not_share_what_they_remember():
+    draws = replace(drawn([0.8, 0.3], [0.9], prior=None), memo=PrefixMemo(2, 2), rows=np.arange(2))
+    one, other = made_up(), made_up(slope=0.0)
+    first = one.features(draws)
+    assert np.array_equal(first, one.features(draws)) and not np.allclose(first, other.features(draws))
+
+
+def test_probabilities_are_kept_off_0_and_1():
+    odds = log_odds(np.array([0.0, 1e-4, 0.5, 1 - 1e-4, 1.0]))
+    assert odds == pytest.approx([-9.21024, -9.21024, 0, 9.21024, 9.21024], abs=1e-5)
+
+
+def test_a_target_of_certainty_or_of_nothing_is_none():
+    targets = AccuracyTargets(np.array([0.2, 0.9]), np.array([0.0, 1.0]), np.array([1.0, 0.5]))
+    for accuracy in (0.0, 1.0):
+        with pytest.raises(InputError, match=r"accuracy must lie in \(0, 1\)"):
+            targets.threshold_for(accuracy)
+    assert targets.threshold_for(0.999) == 0.9
+
+
+def test_a_budget_of_hardly_a_token_is_met_between_prices_too():
+    model = made_up()
+    model = replace(model, held_out=replace(model.held_out, tokens=np.array([300.0, 120.0, 1.2])))
+    assert model.price_for_tokens(12) == pytest.approx(10**-3.5)  # half-way between 1.2 and 120

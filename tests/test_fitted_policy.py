@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn_samples import drawn
-from fitted_policies import POINTS, folder_of, made_up, text_of
+from fitted_policies import POINTS, folder_of, made_up, stump, text_of
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import CONTINUE, StopReason, parse_policy
+from optscale_predictor.policies.fitted.stopping_model import PriceModel
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.provenance import require_policy_source
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -68,6 +69,40 @@ def test_matching_best_of_n_takes_the_price_whose_held_out_accuracy_is_enough():
     assert everything.decide(draws).reason.tolist() == reasons("price=0.01", [0.8], [0.9], [0.96])
 
 
+def policy_of(model, settings):
+    return parse_policy(f"fitted:path={folder_of(model)},{settings}")
+
+
+def test_matching_one_sample_is_possible():
+    """One sample was right 0.5 of the time, which the highest price reaches."""
+    draws = drawn([0.8], [0.9], [0.96], prior=None)
+    assert parse_policy(text_of("fitted", "match=best_of_n:max_samples=1")).decide(draws).reason.tolist() == reasons(
+        "price=1", [0.8], [0.9], [0.96]
+    )
+
+
+def test_a_target_that_is_not_worth_its_price_any_more_is_out_of_reach():
+    """Sure from the last one's confidence on, and above 0.95 nothing further pays at any price: what lies between is given up."""
+    draws = drawn([0.8], [0.985], [0.999], prior=None)
+    leader = made_up().confidence(draws).of_leader
+    assert leader[0] < 0.95 < leader[1] < leader[2]
+    targets = replace(made_up().targets, threshold=np.array([0.2, 0.5, leader[2]]))
+    found = policy_of(replace(made_up(), targets=targets), "accuracy=0.95").decide(draws)
+    assert found.reason.tolist() == [CONTINUE, "unreachable", "confident"]  # as sure as it must be, to the last digit
+
+
+def test_who_never_goes_on_has_one_sample():
+    never = replace(made_up(), models=tuple(replace(one, base=one.base - 9) for one in made_up().models))
+    decision = policy_of(never, "price=1").decide(drawn([], [0.5], prior=None))
+    assert decision.reason.tolist() == [CONTINUE, "price"] and decision.total[0] == 1
+
+
+def test_what_is_worth_exactly_nothing_is_not_bought():
+    bare = np.zeros(len(POINTS) - 1)
+    level = replace(made_up(), models=tuple(PriceModel(bare, stump("leader", 2.0, 0.0, 0.0)) for _ in range(3)))
+    assert policy_of(level, "price=1").decide(drawn([0.5], prior=None)).reason.tolist() == ["price"]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -78,6 +113,7 @@ def test_matching_best_of_n_takes_the_price_whose_held_out_accuracy_is_enough():
         ("accuracy=0.99", "accuracy=0.99 is out of reach: .* right 0.950 of the time"),
         ("max_samples=33", "max_samples must be at most 32"),
         ("max_samples=-1", "max_samples must be >= 1"),
+        ("match=best_of_n:max_samples=0", "match must be best_of_n"),
         ("match=optscale", "match must be best_of_n or self_consistency with max_samples of at most 32"),
         ("match=best_of_n:max_samples=64", "match must be best_of_n or self_consistency"),
     ],

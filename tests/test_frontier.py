@@ -250,3 +250,16 @@ def test_the_command_compares_unless_it_is_told_not_to(tmp_path, capsys):
     assert found["reference"] + found["difference"] == pytest.approx(ours["accuracy"], abs=1e-6)
     main([*command, "--frontier", "false"])
     assert "equal tokens" not in capsys.readouterr().out
+
+
+def test_a_gain_in_a_file():
+    found = Gain(Estimate(0.03, 0.01, 0.01, 0.05), 0.7, FixedCurve("best_of_n", (1, 2), (10.0, 20.0), (0.5, 0.8)))
+    assert found.as_dict() == {
+        "against": "best_of_n",
+        "reference": 0.7,
+        "difference": 0.03,
+        "error": 0.01,
+        "low": 0.01,
+        "high": 0.05,
+        "verdict": "above",
+    }

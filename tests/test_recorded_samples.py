@@ -211,3 +211,11 @@ def test_pools_of_one_sample_of_unknown_answers_and_of_questions_without_any(tmp
         writer.append("last", 0, [sample])
     found = RecordedSamples.from_pool(Pool(tmp_path / "some"))
     assert np.array_equal(found.correct, [[1.0], [np.nan], [0.0]], equal_nan=True)
+
+
+def test_the_first_samples_of_every_question():
+    usable = np.array([[True, False, True, True]] * 3)
+    part = recording(usable).first(2)
+    assert part.depth == 2 and part.scores.tolist() == SCORES[:, :2].tolist()
+    assert part.answers.tolist() == ANSWERS[:, :2].tolist() and part.tokens.tolist() == TOKENS[:, :2].tolist()
+    assert np.array_equal(part.correct, CORRECT[:, :2], equal_nan=True) and part.usable.tolist() == [[True, False]] * 3

@@ -15,7 +15,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import POLICIES, parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayRow
-from optscale_predictor.replays.setting_grids import make_entries, score_targets
+from optscale_predictor.replays.setting_grids import label_settings, make_entries, score_targets
 from optscale_predictor.replays.tuning import (
     cheapest_at_par,
     frontier,
@@ -25,6 +25,7 @@ from optscale_predictor.replays.tuning import (
     tune_settings,
 )
 from optscale_predictor.stats.bootstrap import Estimate
+from optscale_predictor.stats.calibration import fit_isotonic
 
 
 def row(label, policy, accuracy, tokens):
@@ -112,6 +113,14 @@ def test_a_frontier_holds_what_no_cheaper_row_reaches():
     assert all(choice.reported in reported and choice.chosen_on in rows for choice in tuned)
 
 
+def test_a_frontier_is_reported_under_its_own_label():
+    rows = [row("b", "p", 0.8, 5), row("a", "p", 0.8, 7)]
+    assert [(one.reported.label, one.reported.tokens.mean) for one in tune_frontiers(rows, rows)] == [
+        ("b", 5),
+        ("a", 7),
+    ]
+
+
 @given(
     group=st.lists(st.integers(0, 9), min_size=2, max_size=60).filter(lambda found: len(set(found)) > 1),
     share=st.floats(0.05, 0.95),
@@ -128,6 +137,7 @@ def test_a_split_keeps_its_share_and_says_what_it_cannot_split():
     chosen_on, reported = split_questions(np.arange(100), 0.3, 0)
     assert (len(chosen_on), len(reported)) == (30, 70)
     assert not np.array_equal(chosen_on, split_questions(np.arange(100), 0.3, 1)[0])
+    assert np.array_equal(chosen_on, split_questions(np.arange(100), 0.3, 0)[0])
     with pytest.raises(InputError, match="near-duplicates of one another"):
         split_questions(np.zeros(5, np.int64), 0.5, 0)
     for share in (0, 1):
@@ -179,6 +189,83 @@ def test_every_policy_but_bounds_and_what_has_to_be_fitted_has_a_grid():
     without = {entry.policy.name for entry in make_entries(made_pool(), None, 8)}
     assert without == tried - {entry.policy.name for entry in entries if entry.policy.needs_prior}
     assert all(entry.policy.max_samples <= 8 for entry in make_entries(made_pool(), prior, 8))
+
+
+#: What is tried of each label on samples of 50 tokens whose scores give these targets, at a cap of 8.
+TARGETS = [0.1, 0.2, 0.3]
+SAMPLE_PRICES = [0.0003, 0.001, 0.003, 0.01, 0.02, 0.05]
+TRIED = {
+    "best_of_n": {"max_samples": [1, 2, 4, 8]},
+    "self_consistency": {"max_samples": [1, 2, 4, 8]},
+    "asc_beta": {"confidence": [0.8, 0.9, 0.95, 0.99]},
+    "asc_dirichlet": {"confidence": [0.8, 0.9, 0.95, 0.99]},
+    "esc": {"window": [2, 3, 4, 5, 8]},
+    "dsc": {"easy": [0.1, 0.1, 0.3, 0.3, 1, 1], "confidence": [0.9, 0.95] * 3},
+    "optscale_0 (paper)": {"score_min": TARGETS, "peek": [3] * 3, "form": ["sequential"] * 3},
+    "optscale_0 (code)": {"score_min": TARGETS, "peek": [5] * 3, "form": ["jump"] * 3},
+    "optscale_t (code)": {"score_min": TARGETS, "peek": [5] * 3, "form": ["jump"] * 3},
+    "beacon": {"cost": [0.001, 0.003, 0.01, 0.03, 0.1]},
+    "pandora": {"cost": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], "min_samples": [5] * 5},
+    "instance_adaptive": {"q": [0.5, 0.8, 0.9, 0.99]},
+    "cost_aware, score": {
+        "sample_price": SAMPLE_PRICES + [0.01] * 6,
+        "price": [0.0] * 6 + [20 * price for price in SAMPLE_PRICES],
+    },
+    "cost_aware, right": {
+        "sample_price": SAMPLE_PRICES + [0.01] * 6,
+        "price": [0.0] * 6 + [20 * price for price in SAMPLE_PRICES],
+    },
+    "shared_budget": {"tokens": [100.0, 200.0, 400.0, 800.0]},
+    "optscale, no prior": {"score_min": TARGETS},
+    "optscale": {"score_min": TARGETS},
+}
+WITH_PRIOR = {"dsc", "optscale_t (code)", "instance_adaptive", "cost_aware, score", "cost_aware, right"}
+WITH_PRIOR |= {"shared_budget", "optscale"}
+
+
+@pytest.mark.parametrize("given_prior", [True, False])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_what_is_tried_of_each_policy(given_prior, calibrated, tmp_path, monkeypatch):
+    monkeypatch.setattr("optscale_predictor.replays.setting_grids.score_targets", lambda recorded: TARGETS)
+    calibration = ""
+    if calibrated:
+        calibration = str(tmp_path / "calibration.json")
+        rng = np.random.default_rng(0)
+        fit_isotonic(rng.random(50), rng.random(50) < 0.5).save(calibration)
+    prior = Prior(0.5, 0.2, 2.0) if given_prior else None
+    found = {}
+    for entry in make_entries(made_pool(), prior, 8, calibration):
+        found.setdefault(entry.label, []).append(entry)
+    wanted = TRIED.keys() - (set() if calibrated else {"cost_aware, right"})
+    wanted -= set() if given_prior else {"optscale, no prior", "dsc", "optscale_t (code)", "instance_adaptive"}
+    assert found.keys() == wanted
+    for label, entries in found.items():
+        for setting, values in TRIED[label].items():
+            tried = [getattr(entry.policy, setting) for entry in entries]
+            assert tried == (values if isinstance(values[0], str) else pytest.approx(values, rel=0.01)), (
+                label,
+                setting,
+            )
+        assert all(entry.prior is (prior if label in WITH_PRIOR else None) for entry in entries)
+        assert all(entry.selection is None for entry in entries)
+        assert all(entry.policy.max_samples == 8 for entry in entries if label not in ("best_of_n", "self_consistency"))
+        reads = label in ("cost_aware, right", "instance_adaptive")
+        assert {getattr(entry.policy, "calibration", "") for entry in entries} == {calibration if reads else ""}
+
+
+def test_a_label_keeps_what_its_texts_are_given():
+    prior = Prior(0.5, 0.2, 2.0)
+    found = list(label_settings("mine", ["optscale:max_samples=3", "cost_aware"], prior, 8, "majority"))
+    assert [(one.label, one.prior, one.selection) for one in found] == [("mine", prior, "majority")] * 2
+    assert [one.policy.max_samples for one in found] == [3, 8]
+
+
+def test_targets_are_quantiles_of_the_scores_and_points_evenly_between_the_outermost():
+    scores = np.random.default_rng(0).random((30, 30)) ** 3
+    quantiles = np.quantile(scores, [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98])
+    between = quantiles[0] + (quantiles[-1] - quantiles[0]) * np.array([0.2, 0.4, 0.6, 0.8])
+    assert score_targets(alike(scores)) == pytest.approx(sorted([*quantiles, *between]), abs=1e-4)
+    assert (np.array(score_targets(alike(scores))) <= sorted([*quantiles, *between])).all()
 
 
 def labelled_pool(folder, right=True):

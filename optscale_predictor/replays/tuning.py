@@ -90,7 +90,7 @@ def split_questions(
         raise InputError("all questions are near-duplicates of one another: none can report what others choose")
     order = np.random.default_rng(seed).permutation(len(names))
     filled = np.cumsum(np.bincount(members)[order])
-    number = int(np.clip(np.searchsorted(filled, share * len(group)) + 1, 1, len(names) - 1))
+    number = min(int(np.searchsorted(filled, share * len(group))) + 1, len(names) - 1)
     chooses = np.isin(members, order[:number])
     return np.flatnonzero(chooses), np.flatnonzero(~chooses)
 

@@ -133,8 +133,7 @@ def _matched_accuracy(model: FittedStopping, text: str) -> float:
         InputError: It is no ``best_of_n`` or ``self_consistency`` of at most as many samples as there were.
     """
     found = _MATCH.fullmatch(text)
-    samples = int(found["samples"] or model.depth) if found else 0
-    if found is None or not 1 <= samples <= model.depth:
+    if found is None or not 1 <= (samples := int(found["samples"] or model.depth)) <= model.depth:
         raise InputError(
             f"match must be best_of_n or self_consistency with max_samples of at most {model.depth}, got {text!r}"
         )

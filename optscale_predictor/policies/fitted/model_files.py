@@ -194,7 +194,9 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
         "held-out figures": model.held_out.price.size > 0
         and model.held_out.price[0] > 0
         and _increases(model.held_out.price),
-        "targets": _increases(model.targets.threshold) and bool((np.diff(model.targets.accuracy) >= 0).all()),
+        "targets": model.targets.threshold.size > 0
+        and _increases(model.targets.threshold)
+        and bool((np.diff(model.targets.accuracy) >= 0).all()),
         "shapes": len(model.shapes) == prices,
         "evidence": evidence.slope >= 0 and bool(np.isfinite([evidence.slope, evidence.intercept]).all()),
         "trees": all(_are_trees(one.trees) for one in model.models),

@@ -32,10 +32,10 @@ def stopping_features(draws: Draws, found: Confidence) -> Float[Floats, "questio
     """
     table = found.table
     of_question = table.question_features
-    best = np.where(table.group >= 0, table.evidence, -_SUREST).max(-1, initial=-_SUREST)
+    best = np.where(table.group >= 0, table.evidence, -_SUREST).max(-1)
     return np.stack(
         [
-            np.log(np.maximum(draws.count, 1)),
+            np.log(draws.count),
             found.of_leader,
             found.of_runner_up,
             found.none,

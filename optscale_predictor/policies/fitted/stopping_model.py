@@ -79,10 +79,9 @@ class AccuracyTargets:
             raise InputError(f"accuracy must lie in (0, 1), got {accuracy}")
         index = int(np.searchsorted(self.accuracy, accuracy))
         if index == len(self.accuracy):
-            best = self.accuracy[-1] if self.accuracy.size else 0.0
             raise InputError(
                 f"accuracy={accuracy} is out of reach: on held-out questions the surest answers were right "
-                f"{best:.3f} of the time"
+                f"{self.accuracy[-1]:.3f} of the time"
             )
         return float(self.threshold[index])
 
@@ -232,10 +231,11 @@ class FittedStopping:
         """
         found = np.stack([self.advantage(features, count, float(price)) for price in self.prices])
         pays, questions = found > 0, np.arange(len(count))
-        highest = np.where(pays.any(0), len(self.prices) - 1 - pays[::-1].argmax(0), 0)
+        highest = len(self.prices) - 1 - pays[::-1].argmax(0)
         above = np.minimum(highest + 1, len(self.prices) - 1)
         here, there = found[highest, questions], found[above, questions]
-        share = np.where(here > there, here / np.where(here > there, here - there, 1.0), 0.0)
+        # At the highest price of all there is none above, and nothing to go towards.
+        share = here / np.where(above > highest, here - there, 1.0)
         logs = np.log(self.prices)
         return np.where(pays.any(0), np.exp(logs[highest] + share * (logs[above] - logs[highest])), 0.0)
 
