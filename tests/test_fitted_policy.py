@@ -82,7 +82,7 @@ def test_matching_one_sample_is_possible():
 
 
 def test_a_target_that_is_not_worth_its_price_any_more_is_out_of_reach():
-    """Sure from the last one's confidence on, and above 0.95 nothing further pays at any price: what lies between is given up."""
+    """Above 0.95 nothing further pays, and only the last is as sure as it must be: the one between is given up."""
     draws = drawn([0.8], [0.985], [0.999], prior=None)
     leader = made_up().confidence(draws).of_leader
     assert leader[0] < 0.95 < leader[1] < leader[2]
