@@ -8,8 +8,8 @@ import pytest
 
 from optscale_predictor import Prior
 from optscale_predictor.backends.generators import Sample
+from optscale_predictor.evaluation.report.fixed_curve import fixed_number_curve
 from optscale_predictor.evaluation.report.read_runs import replay_pool
-from optscale_predictor.evaluation.report.savings import best_of_k_curve
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
@@ -138,7 +138,7 @@ def test_the_curve_of_best_of_k_prefers_what_ended(tmp_path):
     questions = [[*row, (WRONG, 0.35)] for row in QUESTIONS]
     pool = pool_of(tmp_path / "pool", *questions)
     run = replay_pool(pool, [parse_policy("best_of_n:max_samples=5")], orders=1)
-    curve = best_of_k_curve([run], [question.id for question in pool.questions])
+    curve = fixed_number_curve([run], [question.id for question in pool.questions])
     recorded = RecordedSamples.from_pool(pool)
     orders = np.array(list(permutations(range(5))))
     for place in range(len(questions)):

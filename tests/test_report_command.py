@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import FILES, read_record
 from optscale_predictor.evaluation.report.report_tables import latex_text
+from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.predictor.model.config import ScoreSource
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
 
 
 def test_latex_says_what_it_was_given():
@@ -28,7 +32,8 @@ def test_the_command(folders, tmp_path, capsys):
     out = tmp_path / "out"
     main(["report", *map(str, folders[:3]), "--output", str(out), "--title", "Sums & <more> for $5_$x"])
     printed = capsys.readouterr().out
-    assert ") less accurate than best_of_n (max_samples=8): " in printed.splitlines()[1]
+    assert " Best-of-k " in printed.splitlines()[1]  # at equal tokens
+    assert ") less accurate than best_of_n (max_samples=8): " in printed.splitlines()[2]
     names = ["curve.png", "curve.svg", "report.html", "table.json", "table.md", "table.tex", "tokens.png", "tokens.svg"]
     assert sorted(path.name for path in out.iterdir()) == names
     found = json.loads((out / "table.json").read_text())
@@ -58,6 +63,23 @@ def test_the_command_over_a_pool(pools, tmp_path, capsys):
     assert len(json.loads((tmp_path / "out" / "table.json").read_text())["policies"]) == 2
 
 
+def test_a_selection_is_that_of_every_replayed_policy(pools, tmp_path):
+    """The figures are those of a replay with it; the page says it, without the path of its folder."""
+    recorded, fitted = RecordedSamples.from_pool(pools[0]), folder_of()
+    policies = "optscale:max_samples=8,score_min=0.8 best_of_n:max_samples=8"
+    given = ["--output", str(tmp_path / "out"), "--policies", policies, "--num_orders", "1"]
+    for selection in ("majority", f"confidence:{fitted}"):
+        main(["report", str(pools[0].folder), "--selection", selection, *given])
+        found = json.loads((tmp_path / "out" / "table.json").read_text())["policies"]
+        for text, shown in zip(policies.split(), found, strict=True):
+            chosen = run_policy(parse_policy(text), recorded, selection=selection).chosen
+            assert shown["accuracy"]["mean"] == pytest.approx(recorded.correct[np.arange(40), chosen].mean())
+        assert "at_equal_tokens" in found[1]
+        page = html.unescape((tmp_path / "out" / "report.html").read_text())
+        assert f"--selection {selection.replace(fitted, Path(fitted).name)}" in page
+        assert "Answers chosen by" in page and str(Path(fitted).parent) not in page
+
+
 def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
     """With every flag that a pool takes: as the page shows it, from where its folders lie."""
     monkeypatch.chdir(pools[0].folder.parent)
@@ -77,6 +99,8 @@ def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
         (["{run}", "--reference", "best"], "no run has the reference 'best'"),
         (["{pool}", "--policies", "best"], "unknown policy 'best'"),
         (["{pool}", "--policies", " "], "no policies named"),
+        (["{pool}", "--selection", "best"], "unknown selection 'best'"),
+        (["{pool}", "--selection", "confidence:{elsewhere}"], "fitted to other samples than these: generator"),
         (["{pool}", "--num_orders", "0"], "orders must be >= 1"),
         (["{pool}", "--policies", "oracle"], "needs a prior"),
         (["{pool}", "--policies", "fitted:path={elsewhere}"], "fitted to other samples than these: generator"),

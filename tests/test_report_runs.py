@@ -64,7 +64,7 @@ def test_intervals_do_not_depend_on_the_order_in_which_answers_came(whole):
         for name in ("difference", "samples", "tokens"):
             mine_saved, its_saved = other.reference_saving(mine), one.reference_saving(its)
             assert getattr(mine_saved, name).estimate == getattr(its_saved, name).estimate
-        assert other.equal_best_of_k(mine).number.estimate == one.equal_best_of_k(its).number.estimate
+        assert other.equal_number(mine).number.estimate == one.equal_number(its).number.estimate
 
 
 def test_parts_stand_beside_other_runs(parts, tmp_path, pool):

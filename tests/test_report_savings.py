@@ -6,22 +6,26 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, record_run
+from recorded_runs import OURS, REFERENCE, VOTES, by_question, named, outcomes_of, record_run, sums_pool
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report import compare, read_record
+from optscale_predictor.evaluation.report.fixed_curve import expected_best, expected_majority
 from optscale_predictor.evaluation.report.formatting import (
     conclusion,
     conclusion_against_reference,
     conclusion_at_equal_accuracy,
     conclusion_at_equal_tokens,
 )
+from optscale_predictor.evaluation.report.report_charts import scores_against_answers
 from optscale_predictor.evaluation.report.report_files import as_json
+from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times, speed_ups
-from optscale_predictor.evaluation.report.savings import expected_best
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select
+from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.pools.manifest import register_scores
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry, replay
 
@@ -55,6 +59,56 @@ def test_the_curve_is_what_a_replay_of_many_orders_approaches(pools, folders):
     assert curve.depth == 8 and curve.runs == 1
 
 
+def votes_pool(folder, seed=0):
+    """Sums that no verifier has scored: what a live run without one keeps."""
+    pool = sums_pool(folder / "scored", seed=seed)
+    rows = pool.read().to_pylist()
+    with PoolWriter(folder / "votes", pool.questions, pool.manifest["settings"], 512) as writer:
+        writer.append_rows([{**row, "score": 0.0} for row in rows])
+    register_scores(folder / "votes", {"score": {"adapter": "none"}})
+    return Pool(folder / "votes")
+
+
+def test_without_a_verifier_the_curve_is_that_of_votes(tmp_path):
+    """It approaches a replay of self-consistency; its own policies lie on it, and the deepest is the reference."""
+    pool = votes_pool(tmp_path)
+    policies = (VOTES, "self_consistency:max_samples=3", "self_consistency:max_samples=8")
+    found = compare([read_record(record_run(tmp_path / "run", pool, policies, verifier=None))])
+    assert found.curve.policy == "self_consistency" and found.curve.depth == 8
+    recorded = RecordedSamples.from_pool(pool)
+    for number in (1, 3, 8):
+        entry = ReplayEntry(parse_policy(f"self_consistency:max_samples={number}"), "x")
+        (row,) = replay([entry], recorded, num_orders=150)
+        assert found.curve.correct[:, number - 1].mean() == pytest.approx(row.accuracy.mean, abs=0.02)
+        assert number * found.curve.tokens.mean() == pytest.approx(row.tokens.mean, rel=0.01)
+    assert [found.on_curve(result) for result in found.results] == [False, True, True]
+    assert found.reference.policy == str(parse_policy(policies[2])) and found.reference.live
+    assert "self-consistency of k" in conclusion(found) and "Best-of" not in conclusion(found)
+    table = policies_table(found)
+    column = table.header.index("accuracy against self-consistency of k at equal tokens, points")
+    assert table.rows[0][column] and table.rows[1][column] == table.rows[2][column] == ""
+    assert as_json(found, "x", "y")["curve"]["policy"] == "self_consistency"
+    assert "self-consistency of k" in render_page(found, "Votes") and scores_against_answers(found) is None
+
+
+def test_votes_of_few_samples_are_counted_out():
+    """By hand: of the answers a a b, where a is right, two samples agree on a or are tied, and the first one wins."""
+    answers, usable = np.array([[0, 0, 1]]), np.ones((1, 3), bool)
+    found = expected_majority(
+        np.tile(answers, (3000, 1)), np.tile(usable, (3000, 1)), np.tile([[1.0, 1, 0]], (3000, 1))
+    )
+    assert found.mean(0) == pytest.approx([2 / 3, 2 / 3, 1.0], abs=0.02)
+
+
+def test_an_answer_that_another_rule_chose_does_not_lie_on_the_curve(tmp_path, pools):
+    run = record_run(tmp_path / "run", pools[0], (OURS, REFERENCE), selection="majority")
+    found = compare([read_record(run)])
+    assert found.curve.policy == "best_of_n" and not found.on_curve(named(found, REFERENCE))
+    table = policies_table(found)
+    column = table.header.index("accuracy against Best-of-k at equal tokens, points")
+    assert all(row[column] for row in table.rows)
+
+
 def test_large_pools_have_exact_chances():
     values = np.arange(600.0)[None] / 600
     found = expected_best(values, values)[0]
@@ -78,7 +132,7 @@ def test_savings_against_the_reference_are_paired(comparison, folders):
 
 def test_savings_at_equal_accuracy_are_read_off_the_curve(comparison):
     result = named(comparison, OURS)
-    found = comparison.equal_best_of_k(result)
+    found = comparison.equal_number(result)
     y, goal = comparison.curve.correct.mean(0), result.means["correct"].point
     assert (np.diff(y) > 0).all() and y[0] < goal < y[-1] and not found.beyond
     want = np.interp(goal, y, np.arange(1, 9))
@@ -102,7 +156,7 @@ def test_gains_at_equal_tokens_are_read_off_the_curve(comparison):
     for result in comparison.results:
         mine, tokens = result.means["correct"], result.means["tokens"]
         want = mine.point - np.interp(tokens.point, sizes * curve.tokens.mean(), curve.correct.mean(0))
-        found = comparison.gain_at_equal_tokens(result)
+        found = comparison.gain_at_equal_tokens(result).difference
         assert found.point == pytest.approx(want, abs=1e-9)
         rows = zip(tokens.draws, weights @ curve.tokens, weights @ curve.correct, strict=True)
         draws = mine.draws - [np.interp(spent, sizes * each, row) for spent, each, row in rows]
@@ -112,7 +166,7 @@ def test_gains_at_equal_tokens_are_read_off_the_curve(comparison):
 
 def moved(comparison, by):
     """The comparison with a curve that is ``by`` above that of its primary policy."""
-    gain = comparison.gain_at_equal_tokens(comparison.primary).point
+    gain = comparison.gain_at_equal_tokens(comparison.primary).difference.point
     return replace(comparison, curve=replace(comparison.curve, correct=comparison.curve.correct + gain + by))
 
 
@@ -134,6 +188,24 @@ def test_what_is_dominated_is_said_in_words_and_in_the_table(comparison):
     assert "at_equal_tokens" not in as_json(replace(comparison, curve=None), "x", "y")["policies"][0]
 
 
+def test_a_policy_that_spends_more_than_the_curve_is_not_above_it(tmp_path, pools):
+    """Best-of-2 is all that every question has: a policy of three times its tokens may only be found dominated."""
+    run = record_run(
+        tmp_path / "run", pools[0], ("optscale:score_min=1,max_samples=8,floor=0", "best_of_n:max_samples=2")
+    )
+    found = compare([read_record(run)])
+    gain = found.gain_at_equal_tokens(found.primary)
+    assert found.curve.depth == 2 and gain.beyond and gain.verdict == "beyond the curve"
+    assert gain.difference.point > 0
+    said = conclusion_at_equal_tokens(found)
+    assert (
+        said
+        == "optscale spends more tokens than Best-of-2, the last that is known: nothing is said for the same tokens."
+    )
+    better = replace(found, curve=replace(found.curve, correct=np.ones_like(found.curve.correct)))
+    assert better.gain_at_equal_tokens(found.primary).verdict == "dominated"
+
+
 def test_many_dominated_policies_are_counted(comparison):
     votes = named(comparison, VOTES)
     many = [comparison.primary, *(replace(votes, label=f"votes {number}") for number in range(8))]
@@ -144,10 +216,10 @@ def test_many_dominated_policies_are_counted(comparison):
 def test_a_policy_beyond_the_curve_saves_at_least_the_deepest(comparison):
     result = named(comparison, OURS)
     better = replace(comparison.curve, correct=np.minimum(comparison.curve.correct, 0.3))
-    found = replace(comparison, curve=better).equal_best_of_k(result)
+    found = replace(comparison, curve=better).equal_number(result)
     assert found.beyond and found.beyond_share == 1 and found.number.point == 8
     easy = replace(comparison.curve, correct=np.ones_like(comparison.curve.correct))
-    assert replace(comparison, curve=easy).equal_best_of_k(result).number.point == 1
+    assert replace(comparison, curve=easy).equal_number(result).number.point == 1
     shown = savings_table(replace(comparison, curve=better))
     assert "No Best-of-k up to k = 8 is as accurate" in conclusion_at_equal_accuracy(replace(comparison, curve=better))
     assert shown.rows[0][4] == "> 8" and shown.rows[0][5].startswith("≥ ")
@@ -187,7 +259,7 @@ def test_wall_time_is_against_the_reference_alone(folders):
 
 def test_the_answer_is_plain(comparison, folders):
     mine, its = (by_question(outcomes_of(folders[:3], policy), "tokens").mean() for policy in (OURS, REFERENCE))
-    equal = comparison.equal_best_of_k(comparison.primary)
+    equal = comparison.equal_number(comparison.primary)
     first, second = conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison)
     assert first.startswith(f"optscale spends {mine:,.0f} tokens and ")
     assert conclusion(comparison) == f"{first} {conclusion_at_equal_tokens(comparison)} {second}"

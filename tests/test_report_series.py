@@ -191,7 +191,7 @@ def test_what_is_saved_at_equal_accuracy_stands_with_the_means(comparison):
     table = policies_table(comparison)
     column = table.header.index("tokens saved at equal accuracy")
     for row, result in zip(table.rows, comparison.results, strict=True):
-        found = comparison.equal_best_of_k(result)
+        found = comparison.equal_number(result)
         if result.policy.startswith("best_of_n"):
             assert row[column] == ""
         elif -1 <= found.saved_tokens.point < 0 or found.beyond:

@@ -18,6 +18,7 @@ def report(
     title: str | None = None,
     reference: str | None = None,
     policies: str = "optscale best_of_n self_consistency",
+    selection: str | None = None,
     predictor: str | None = None,
     prior_pool: str | None = None,
     source: str | None = None,
@@ -35,8 +36,10 @@ def report(
         output: Folder for report.html, curve.png, tokens.png (both also .svg), table.md, table.tex and table.json.
         title: Heading of the page; by default it is made from the name of the task.
         reference: Policy that savings are measured against, for example "best_of_n:max_samples=32"; by default the
-            Best-of-N with the most samples.
+            Best-of-N with the most samples, or, without a verifier, the self-consistency with the most.
         policies: For pools: policies separated by spaces, the first one primary.
+        selection: For pools: how the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`,
+            or `confidence:FOLDER` with the folder of a fitted policy; by default each policy's own rule.
         predictor: For pools: checkpoint whose priors the policies get.
         prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
             there is no predictor.
@@ -50,12 +53,13 @@ def report(
     from optscale_predictor.evaluation.report.formatting import (
         conclusion_against_reference,
         conclusion_at_equal_accuracy,
+        conclusion_at_equal_tokens,
     )
 
     if not runs:
         raise InputError("name a run's folder, or several")
-    prior = PriorChoice(predictor, prior_pool, source, allow_source_mismatch)
-    found = [_read(name, policies, prior, num_orders, seed) for name in runs]
+    choice = ReplayChoice(policies, selection, predictor, prior_pool, source, allow_source_mismatch)
+    found = [_read(name, choice, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
     named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
     replayed = any(run.facts is None for run in found)
@@ -63,6 +67,7 @@ def report(
         "title": title,
         "reference": reference,
         "policies": policies if replayed else None,
+        "selection": selection if replayed else None,
         "predictor": predictor,
         "prior_pool": prior_pool,
         "source": source,
@@ -71,7 +76,8 @@ def report(
         "seed": seed,
     }
     written = write_report(comparison, output, named, _command(runs, given))
-    print("\n".join((conclusion_at_equal_accuracy(comparison), conclusion_against_reference(comparison))))
+    said = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
+    print("\n".join(filter(None, (sentence(comparison) for sentence in said))))
     print("\n".join(f"{path}" for path in written))
 
 
@@ -80,6 +86,9 @@ def _command(runs: list[str], given: Mapping[str, object]) -> str:
     from optscale_predictor.evaluation.report.read_runs import short_names
 
     folders = {name: Path(str(given[name])).name for name in ("predictor", "prior_pool") if given[name] is not None}
+    rule, colon, folder = str(given["selection"]).partition(":")
+    if colon:
+        folders["selection"] = f"{rule}:{Path(folder).name}"
     options = [
         piece
         for name, value in {**given, **folders}.items()
@@ -90,33 +99,39 @@ def _command(runs: list[str], given: Mapping[str, object]) -> str:
 
 
 @dataclass(frozen=True)
-class PriorChoice:
-    """Where the priors of replayed policies come from; the flags of the same names."""
+class ReplayChoice:
+    """What is replayed over pools, and where priors come from; the flags of the same names."""
 
+    policies: str
+    selection: str | None
     predictor: str | None
     prior_pool: str | None
     source: str | None
     allow_source_mismatch: bool
 
 
-def _read(name: str, policies: str, choice: PriorChoice, num_orders: int, seed: int) -> "Run":
+def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     from optscale_predictor.cli.replay_command import make_prior
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
+    from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.pools import Pool
     from optscale_predictor.pools.pool import is_hub_name
-    from optscale_predictor.predictor.provenance import require_policy_source, source_of_pool
+    from optscale_predictor.predictor.provenance import require_policy_source, require_selection_source, source_of_pool
 
     folder = Path(name)
     if (folder / "run.json").is_file():
         return read_record(folder)
     if not is_hub_name(name) and not (folder / "manifest.json").is_file():
         raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json)")
-    rules = [parse_policy(text) for text in policies.split()]
+    rules = [parse_policy(text) for text in choice.policies.split()]
     if not rules:
         raise InputError("no policies named")
+    selection = None if choice.selection is None else require_selection(choice.selection)
     pool = Pool(name)
+    drawn_by = source_of_pool(pool.manifest)
     for rule in rules:
-        require_policy_source(rule, source_of_pool(pool.manifest), choice.allow_source_mismatch)
+        require_policy_source(rule, drawn_by, choice.allow_source_mismatch)
+    require_selection_source(selection, drawn_by, choice.allow_source_mismatch)
     prior = make_prior(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
-    return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool)
+    return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool, selection)

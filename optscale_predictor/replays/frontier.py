@@ -44,7 +44,7 @@ class FixedCurve:
     @property
     def label(self) -> str:
         """What it is called in a table."""
-        return "Best-of-k" if self.policy == BestOfN.name else "self-consistency of k"
+        return curve_label(self.policy)
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,22 @@ class Gain:
         }
 
 
+def curve_label(policy: str, number: int | None = None) -> str:
+    """What a curve, or one of its points, is called: ``Best-of-k``, ``self-consistency of 8``.
+
+    Args:
+        policy: ``best_of_n`` or ``self_consistency``.
+        number: Samples of the point, >= 1; None for the curve.
+    """
+    size = "k" if number is None else f"{number}"
+    return f"Best-of-{size}" if policy == BestOfN.name else f"self-consistency of {size}"
+
+
+def scores_alike(scores: Float[Floats, "..."]) -> bool:
+    """Whether all scores are the same, as without a verifier: then the best-scored sample is the one drawn first."""
+    return bool(np.ptp(scores) < _ALIKE)
+
+
 def verdict_of(difference: Estimate) -> Verdict:
     """What a difference in accuracy at equal tokens means: ``level`` unless its interval leaves out 0."""
     if difference.low > 0:
@@ -111,7 +127,7 @@ def fixed_policies(scores: Float[Floats, "questions samples"], policies: Sequenc
             points the curve is a chord, above which that number would seem to lie.
     """
     # Without a verifier the best-scored sample is the first one: more samples would buy nothing.
-    rule: type[BestOfN | SelfConsistency] = SelfConsistency if np.ptp(scores) < _ALIKE else BestOfN
+    rule: type[BestOfN | SelfConsistency] = SelfConsistency if scores_alike(scores) else BestOfN
     own = [policy.max_samples for policy in policies if isinstance(policy, rule)]
     return [rule(number) for number in curve_sizes(scores.shape[1], own)]
 

@@ -14,17 +14,18 @@ from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve, fixed_number_curve
 from optscale_predictor.evaluation.report.read_runs import merge_ranks, short_names
-from optscale_predictor.evaluation.report.run_data import Cases, Run, normal, policy_labels, settings_of
+from optscale_predictor.evaluation.report.run_data import Cases, Run, name_of, normal, policy_labels, settings_of
 from optscale_predictor.evaluation.report.savings import (
-    BestOfKCurve,
-    EqualBestOfK,
+    EqualNumber,
     ReferenceSaving,
-    best_of_k_curve,
-    equal_best_of_k,
+    TokenGain,
+    equal_number,
     gain_at_equal_tokens,
     saving_against,
 )
+from optscale_predictor.policies import POLICIES, BestOfN, SelfConsistency
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.bootstrap import Resampled, Resamples
 from optscale_predictor.stats.reliability import Reliability, reliability
@@ -97,7 +98,7 @@ class Reference:
         label: What it is called.
         policy: In the form ``policies.parse_policy`` reads.
         means: By metric: accuracy (``correct``), ``score``, ``samples`` and ``tokens``.
-        live: Whether it was run; else it is a point of the Best-of-k curve.
+        live: Whether it was run; else it is a point of the curve.
     """
 
     label: str
@@ -116,7 +117,7 @@ class Comparison:
         left_out: Questions that some run has and that are not compared.
         quality: What policies are compared by: ``correct``, or ``score`` where no gold answers are known.
         results: One a policy and predictor; the first is the primary one.
-        curve: Best-of-k; None where no run has as many samples of every question.
+        curve: Of fixed numbers of samples; None where no run has as many samples of every question.
         reference: What savings are measured against; None where there is nothing.
         resamples: Of the questions.
     """
@@ -126,7 +127,7 @@ class Comparison:
     left_out: int
     quality: str
     results: Sequence[Result]
-    curve: BestOfKCurve | None
+    curve: FixedNumberCurve | None
     reference: Reference | None
     resamples: Resamples
 
@@ -146,14 +147,22 @@ class Comparison:
             return None
         return saving_against(result.means, self.reference.means, self.quality)
 
-    def equal_best_of_k(self, result: Result) -> EqualBestOfK | None:
-        """The cheapest Best-of-k that is as accurate as a policy; None where there is no curve."""
+    def on_curve(self, result: Result) -> bool:
+        """Whether a policy is a point of the curve, up to chance: of its kind, and choosing answers as it does."""
+        curve, chosen_by = self.curve, self.runs[0].selection
+        if curve is None or name_of(result.policy) != curve.policy:
+            return False
+        number = result.setting("max_samples") or 0
+        return number <= curve.depth and chosen_by in (None, POLICIES[curve.policy].selection)
+
+    def equal_number(self, result: Result) -> EqualNumber | None:
+        """The cheapest fixed number of samples that is as accurate as a policy; None where there is no curve."""
         if self.curve is None:
             return None
-        return equal_best_of_k(result.means, self.curve, self.resamples, self.quality)
+        return equal_number(result.means, self.curve, self.resamples, self.quality)
 
-    def gain_at_equal_tokens(self, result: Result) -> Resampled | None:
-        """A policy's accuracy (or score) less Best-of-k's at equal tokens; None where there is no curve."""
+    def gain_at_equal_tokens(self, result: Result) -> TokenGain | None:
+        """A policy's accuracy (or score) less the curve's at equal tokens; None where there is no curve."""
         if self.curve is None:
             return None
         return gain_at_equal_tokens(result.means, self.curve, self.resamples, self.quality)
@@ -164,7 +173,8 @@ def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) ->
 
     Args:
         runs: Of one task, generator and verifier; parts that several processes recorded become one run.
-        reference: The policy to measure savings against; by default the Best-of-N of most samples.
+        reference: The policy to measure savings against; by default the Best-of-N of most samples, or, without a
+            verifier, the self-consistency of most.
         seed: Of the resampling.
 
     Raises:
@@ -185,7 +195,7 @@ def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) ->
         cases = Cases.concatenate(found[policy, predictor])
         asked = np.array([index[question] for question in cases.question.tolist()], np.int64)
         results.append(Result(policy, predictor, label, cases, asked, resamples))
-    curve = best_of_k_curve(runs, questions) if quality == "score" or not _unlabelled(runs, questions) else None
+    curve = _curve(runs, questions, quality)
     chosen = _reference(results, curve, reference, resamples)
     if chosen is not None and len(results) > 1 and results[0].policy == chosen.policy:
         results = [*results[1:], results[0]]  # what is compared with is not what the report is about
@@ -252,6 +262,15 @@ def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
     return ordered, quality, len(set.union(*sets)) - len(ordered)
 
 
+def _curve(runs: Sequence[Run], questions: Sequence[str], quality: str) -> FixedNumberCurve | None:
+    if quality == "correct" and _unlabelled(runs, questions):
+        return None
+    found = fixed_number_curve(runs, questions)
+    if found is not None and quality == "score" and found.policy == SelfConsistency.name:
+        return None  # votes are compared by right answers alone
+    return found
+
+
 def _unlabelled(runs: Sequence[Run], questions: Sequence[str]) -> bool:
     """Whether a sample of these questions is neither right nor wrong."""
     for run in runs:
@@ -270,22 +289,24 @@ def _known_cases(cases: Cases, index: Mapping[str, int]) -> Cases:
 
 
 def _reference(
-    results: Sequence[Result], curve: BestOfKCurve | None, wanted: str | None, resamples: Resamples
+    results: Sequence[Result], curve: FixedNumberCurve | None, wanted: str | None, resamples: Resamples
 ) -> Reference | None:
     if wanted is not None:
         policy = normal(wanted)
         live = next((one for one in results if one.policy == policy), None)
     else:
-        fixed = [one for one in results if one.policy.startswith("best_of_n:")]
-        live = max(fixed, key=lambda one: one.setting("max_samples") or 0, default=None)
-        policy = f"best_of_n:max_samples={curve.depth}" if curve is not None else ""
+        live, policy = None, f"{curve.policy}:max_samples={curve.depth}" if curve is not None else ""
+        # Without a verifier no Best-of-N can have run.
+        for name in (curve.policy,) if curve is not None else (BestOfN.name, SelfConsistency.name):
+            fixed = [one for one in results if name_of(one.policy) == name]
+            live = live or max(fixed, key=lambda one: one.setting("max_samples") or 0, default=None)
     if live is not None:
         return Reference(live.label, live.policy, live.means, True)
     number = settings_of(policy).get("max_samples", "")
-    if curve is not None and policy.startswith("best_of_n:") and int(number) <= curve.depth:
+    if curve is not None and name_of(policy) == curve.policy and int(number) <= curve.depth:
         metrics = ("correct", "score", "samples", "tokens")
         means = {metric: curve.at(int(number), metric, resamples) for metric in metrics}
-        return Reference(f"best_of_n (max_samples={number})", policy, means, False)
+        return Reference(f"{curve.policy} (max_samples={number})", policy, means, False)
     if wanted is not None:
         known = ", ".join(one.policy for one in results)
         raise InputError(f"no run has the reference {wanted!r}; there is: {known}")

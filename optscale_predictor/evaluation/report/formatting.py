@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Reference, Result
+from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve
 from optscale_predictor.evaluation.report.run_data import name_of
-from optscale_predictor.evaluation.report.savings import ReferenceSaving
-from optscale_predictor.replays.frontier import verdict_of
+from optscale_predictor.evaluation.report.savings import ReferenceSaving, TokenGain
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
 MINUS = "\N{MINUS SIGN}"
@@ -119,10 +119,10 @@ def conclusion(comparison: Comparison) -> str:
 
 
 def conclusion_at_equal_accuracy(comparison: Comparison) -> str:
-    """What the primary policy spends, against the cheapest Best-of-k of equal accuracy where that is known."""
+    """What the primary policy spends, against the cheapest fixed number of equal accuracy where that is known."""
     primary, curve = comparison.primary, comparison.curve
-    found = comparison.equal_best_of_k(primary)
-    if curve is None or found is None or name_of(primary.policy) == "best_of_n":
+    found = comparison.equal_number(primary)
+    if curve is None or found is None or comparison.on_curve(primary):
         return f"{_reached(primary, comparison)}."
     name = name_of(primary.policy)
     reached = quality(primary.means[comparison.quality].point, comparison.quality)
@@ -130,47 +130,50 @@ def conclusion_at_equal_accuracy(comparison: Comparison) -> str:
     spends = f"{primary.label} spends {_spent(primary.means)} a question."
     if found.beyond:
         least = "as accurate" if comparison.quality == "correct" else "scored as high"
-        return (
-            f"{spends} No Best-of-k up to k = {curve.depth} is {least} ({reached}); {name} spends {less} than the last."
-        )
-    return (
-        f"{spends} At its {NAMES[comparison.quality]} ({reached}), Best-of-k needs k = {number(found.number.point, 1)} "
-        f"and {number(found.tokens.point, 0)} tokens: {name} spends {less}."
-    )
+        none = f"No {curve.label} up to k = {curve.depth} is {least} ({reached})"
+        return f"{spends} {none}; {name} spends {less} than the last."
+    needed = f"k = {number(found.number.point, 1)} and {number(found.tokens.point, 0)} tokens"
+    reached = f"At its {NAMES[comparison.quality]} ({reached})"
+    return f"{spends} {reached}, {curve.label} needs {needed}: {name} spends {less}."
 
 
 def conclusion_at_equal_tokens(comparison: Comparison) -> str:
-    """Whether Best-of-k dominates the primary policy, and which others; empty where there is no curve."""
+    """Whether the curve dominates the primary policy, and which others; empty where there is no curve."""
+    if (curve := comparison.curve) is None:
+        return ""
     gains = {
-        result.label: gain.estimate
+        result.label: gain
         for result in comparison.results
-        if name_of(result.policy) != "best_of_n" and (gain := comparison.gain_at_equal_tokens(result)) is not None
+        if not comparison.on_curve(result) and (gain := comparison.gain_at_equal_tokens(result)) is not None
     }
     own = gains.pop(comparison.primary.label, None)
-    sentences = [] if own is None else [_at_equal_tokens(name_of(comparison.primary.policy), own, comparison.quality)]
-    dominated = [label for label, gain in gains.items() if verdict_of(gain) == "dominated"]
+    sentences = [] if own is None else [_at_equal_tokens(comparison, curve, own)]
+    dominated = [label for label, gain in gains.items() if gain.verdict == "dominated"]
     if dominated:
         more = len(dominated) - _MOST_NAMED
         shown = [*dominated[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])]
-        also = "Also dominated" if own is not None and verdict_of(own) == "dominated" else "Dominated at equal tokens"
+        also = "Also dominated" if own is not None and own.verdict == "dominated" else "Dominated at equal tokens"
         sentences.append(f"{also}: {'; '.join(shown)}.")
     return " ".join(sentences)
 
 
-def _at_equal_tokens(name: str, gain: Estimate, quality: str) -> str:
-    """What a policy gains over Best-of-k for the same tokens, in one sentence."""
-    scale, digits, unit = (100, 1, " points") if quality == "correct" else (1, 3, "")
-    better = "more accurate" if quality == "correct" else "better scored"
-    verdict = verdict_of(gain)
-    if verdict == "level":
+def _at_equal_tokens(comparison: Comparison, curve: FixedNumberCurve, found: TokenGain) -> str:
+    """What the primary policy gains over the curve for the same tokens, in one sentence."""
+    name, gain, correct = name_of(comparison.primary.policy), found.difference.estimate, comparison.quality == "correct"
+    scale, digits, unit = (100, 1, " points") if correct else (1, 3, "")
+    better = "more accurate" if correct else "better scored"
+    if found.verdict == "beyond the curve":
+        last = curve.label_at(curve.depth)
+        return f"{name} spends more tokens than {last}, the last that is known: nothing is said for the same tokens."
+    if found.verdict == "level":
         gap = f"{signed(scale * gain.mean, digits)}{unit}, 95% interval {interval(gain, scale, digits, '')}"
-        return f"For the same tokens, {name} and Best-of-k cannot be told apart ({gap})."
+        return f"For the same tokens, {name} and {curve.label} cannot be told apart ({gap})."
     ends = sorted((abs(gain.low), abs(gain.high)))
     shown = " to ".join(number(scale * end, digits) for end in ends)
     gap = f"{number(scale * abs(gain.mean), digits)}{unit} (95% interval {shown}) {better}"
-    if verdict == "above":
-        return f"For the same tokens, {name} is {gap} than Best-of-k."
-    return f"{name} is dominated: for the same tokens, Best-of-k is {gap}."
+    if found.verdict == "above":
+        return f"For the same tokens, {name} is {gap} than {curve.label}."
+    return f"{name} is dominated: for the same tokens, {curve.label} is {gap}."
 
 
 def conclusion_against_reference(comparison: Comparison) -> str:

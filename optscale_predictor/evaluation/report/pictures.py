@@ -12,7 +12,7 @@ from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import MissingExtraError
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.formatting import NAMES
-from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, PolicySeries, series_of
+from optscale_predictor.evaluation.report.policy_series import PolicySeries, series_of
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate
 
@@ -62,7 +62,7 @@ class Line:
 
 
 def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], title: str) -> None:
-    """Every series of policies with 95% intervals, and Best-of-k.
+    """Every series of policies with 95% intervals, and the curve of fixed numbers of samples.
 
     Args:
         comparison: What to show.
@@ -80,7 +80,7 @@ def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], 
         number = np.arange(1, curve.depth + 1, dtype=np.float64)
         values = curve.quality(comparison.quality)
         x = number if metric == "samples" else number * curve.tokens.mean()
-        line = Line(BEST_OF_K, x.tolist(), values.mean(0).tolist())
+        line = Line(curve.label, x.tolist(), values.mean(0).tolist())
     labels = f"{metric} a question (mean)", NAMES[comparison.quality]
     draw(points, line, labels, title, paths, _BASES[metric])
 

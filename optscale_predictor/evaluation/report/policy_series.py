@@ -1,6 +1,7 @@
 """Policy series: policies that differ in one number only, with one mark, one colour and a line through them.
 
-Best-of-N's points lie on the Best-of-k curve, up to chance: where there is a curve it stands for them.
+Best-of-N's points lie on the Best-of-k curve, up to chance: where there is a curve it stands for them. So do those of
+self-consistency where there is no verifier.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,6 @@ from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.run_data import bracketed, distinguishing_settings, name_of
 from optscale_predictor.pages.chart_geometry import CURVE, SERIES
 
-#: What the curve is called.
-BEST_OF_K = "Best-of-k"
 #: Policies that are shown one by one, with each question or as lines over difficulty, at most.
 MAX_SHOWN = 8
 
@@ -39,7 +38,7 @@ class PolicySeries:
 def series_of(comparison: Comparison) -> list[PolicySeries]:
     """Every result in one series; that of the primary policy first."""
     results = comparison.results
-    on_curve = [index for index, one in enumerate(results) if index and _on_curve(one, comparison)]
+    on_curve = [index for index, one in enumerate(results) if index and comparison.on_curve(one)]
     distinguishing = distinguishing_settings([(one.policy, one.predictor) for one in results])
     made = []
     for number, (setting, indices) in enumerate(_groups(results, on_curve)):
@@ -50,15 +49,9 @@ def series_of(comparison: Comparison) -> list[PolicySeries]:
             rest = [text for key, text in distinguishing[first].items() if key != setting]
             label = bracketed(f"{name_of(results[first].policy)}, {setting} {values[0]} to {values[-1]}", rest)
         made.append(PolicySeries(label, SERIES[number % len(SERIES)], ordered))
-    if on_curve:
-        made.append(PolicySeries(BEST_OF_K, CURVE, tuple(on_curve)))
+    if on_curve and comparison.curve is not None:
+        made.append(PolicySeries(comparison.curve.label, CURVE, tuple(on_curve)))
     return made
-
-
-def _on_curve(result: Result, comparison: Comparison) -> bool:
-    number = result.setting("max_samples") or 0
-    fixed = name_of(result.policy) == "best_of_n"
-    return fixed and comparison.curve is not None and number <= comparison.curve.depth
 
 
 def _groups(results: Sequence[Result], without: Sequence[int]) -> list[tuple[str, list[int]]]:

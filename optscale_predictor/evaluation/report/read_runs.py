@@ -17,6 +17,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, Samples, normal
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
 from optscale_predictor.policies import Policy, PrefixMemo
+from optscale_predictor.policies.selection import require_selection, require_selection_prior
 from optscale_predictor.pools import Pool
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
@@ -51,7 +52,7 @@ def read_record(folder: str | Path) -> Run:
         name=str(folder),
         cases=cases,
         shown=cases,
-        samples=None if pool is None or facts.verifier is None else Samples.of(pool),
+        samples=None if pool is None else Samples.of(pool),
         questions={} if pool is None else {question.id: question for question in pool.questions},
         task=facts.task,
         generator=facts.generator,
@@ -184,6 +185,7 @@ def replay_pool(
     seed: int = 0,
     prior: Prior | None = None,
     predictor: str | None = None,
+    selection: str | None = None,
 ) -> Run:
     """What policies would have done on a pool: in the order recorded, and in ``orders`` - 1 random ones.
 
@@ -194,15 +196,20 @@ def replay_pool(
         seed: Of the random ones.
         prior: Given to the policies.
         predictor: What the prior is from.
+        selection: How answers are chosen, as ``policies.selection.choose`` takes it; each policy's own rule by default.
 
     Raises:
-        InputError: The pool is not scored, or a policy lacks the prior that it needs.
+        InputError: The pool is not scored, a policy or the selection lacks the prior that it needs, or the selection
+            is unknown.
     """
     if orders < 1:
         raise InputError(f"orders must be >= 1, got {orders}")
     for policy in policies:
         if policy.needs_prior and prior is None:
             raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
+    if selection is not None:
+        selection = require_selection(selection)
+        require_selection_prior(selection, prior is not None)
     recorded = RecordedSamples.from_pool(pool)
     parts: dict[str, list[Cases]] = {str(policy): [] for policy in policies}
     ids = np.array([question.id for question in pool.questions], object)
@@ -210,7 +217,7 @@ def replay_pool(
         one = recorded.reorder(rng) if number else recorded
         memo = PrefixMemo(one.num_questions, one.depth)
         for policy in policies:
-            outcomes = run_policy(policy, one, prior, traced=False, memo=memo)
+            outcomes = run_policy(policy, one, prior, selection, traced=False, memo=memo)
             parts[str(policy)].append(_replayed_cases(policy, ids, one, outcomes))
     settings, samples = pool.manifest["settings"], Samples.of(pool)
     return Run(
@@ -224,6 +231,7 @@ def replay_pool(
         verifier=pool.scores.get("score"),
         predictor=predictor,
         seed=None,
+        selection=selection,
     )
 
 

@@ -9,7 +9,7 @@ from optscale_predictor._support.arrays import Floats
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.difficulty import EDGES, Difficulty
 from optscale_predictor.evaluation.report.formatting import NAMES, figure, interval, number, percents, quality
-from optscale_predictor.evaluation.report.policy_series import BEST_OF_K, mark_kinds, series_of, shown_individually
+from optscale_predictor.evaluation.report.policy_series import mark_kinds, series_of, shown_individually
 from optscale_predictor.pages.chart_geometry import (
     CURVE,
     SERIES,
@@ -22,11 +22,12 @@ from optscale_predictor.pages.chart_geometry import (
     ticks,
 )
 from optscale_predictor.pages.score_charts import score_against_answer
+from optscale_predictor.replays.frontier import scores_alike
 from optscale_predictor.stats.bootstrap import Estimate
 
 
 def accuracy_against(comparison: Comparison, metric: str) -> Chart:
-    """Every policy's point with its interval, and Best-of-k as a curve.
+    """Every policy's point with its interval, and the curve of fixed numbers of samples.
 
     Args:
         comparison: What to show.
@@ -41,11 +42,7 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
         for result, (spot, own) in zip(comparison.results, spots, strict=True)
     ]
     dots, lines = _series(comparison, metric, frame)
-    shown = _whole(len(x))
-    rows += [
-        [f"Best-of-{one + 1}", number(x[one], 0), quality(y[one], comparison.quality), *_limits(comparison, one)]
-        for one in shown
-    ]
+    rows += _curve_rows(comparison, x, y)
     what = NAMES[comparison.quality]
     title = f"{what.capitalize()} against {metric}"
     text = "; ".join(_description(result, comparison, metric) for result in comparison.results)
@@ -62,7 +59,11 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
         rows,
         f"Left and up is better. {'The ringed point is the primary policy. ' if len(comparison.results) > 1 else ''}"
         "Bars are 95% intervals over questions."
-        + (f" The dashed line is {BEST_OF_K}, over all orders of the samples." if x.size else ""),
+        + (
+            ""
+            if comparison.curve is None
+            else f" The dashed line is {comparison.curve.label}, over orders of the samples."
+        ),
         dots=dots,
         lines=lines,
         reference=frame.path(x, y) if x.size else "",
@@ -72,8 +73,8 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
 def legend(comparison: Comparison) -> list[tuple[str, str]]:
     """Kind and name of every series, the primary policy's first; the dashed curve among them where there is one."""
     found = [(one.kind, one.label) for one in series_of(comparison)]
-    curve = (CURVE, BEST_OF_K)
-    return [*found, curve] if comparison.curve is not None and curve not in found else found
+    curve = [] if comparison.curve is None else [(CURVE, comparison.curve.label)]
+    return [*found, *(one for one in curve if one not in found)]
 
 
 def by_difficulty(comparison: Comparison, found: Difficulty) -> list[Chart]:
@@ -138,7 +139,7 @@ def scores_against_answers(comparison: Comparison) -> Chart | None:
     """Is the verifier's score a probability? Of all samples of the questions; None where none are labelled."""
     scores, labels = [], []
     for run in comparison.runs:
-        if run.samples is None:
+        if run.samples is None or scores_alike(run.samples.score):  # scores of no verifier say nothing
             continue
         for question in comparison.questions:
             start, end = run.samples.span.get(question, (0, 0))
@@ -221,7 +222,8 @@ def _description(result: Result, comparison: Comparison, metric: str) -> str:
 
 def _curve_description(x: Floats, y: Floats, comparison: Comparison, metric: str) -> str:
     first, last = quality(y[0], comparison.quality), quality(y[-1], comparison.quality)
-    return f"{BEST_OF_K} goes from {first} at {number(x[0], 0)} to {last} at {number(x[-1], 0)} {metric}."
+    label = "" if comparison.curve is None else comparison.curve.label
+    return f"{label} goes from {first} at {number(x[0], 0)} to {last} at {number(x[-1], 0)} {metric}."
 
 
 def _row(label: str, spot: float, own: Estimate, metric: str, measure: str) -> list[str]:
@@ -239,9 +241,13 @@ def _whole(depth: int) -> list[int]:
     return sorted(powers | ({depth - 1} if depth else set()))
 
 
-def _limits(comparison: Comparison, index: int) -> list[str]:
-    if comparison.curve is None:
-        return [""]
-    return [
-        _ends(comparison.curve.at(index + 1, comparison.quality, comparison.resamples).estimate, comparison.quality)
-    ]
+def _curve_rows(comparison: Comparison, x: Floats, y: Floats) -> list[list[str]]:
+    """The curve's points that a table lists, with their intervals."""
+    curve, measure = comparison.curve, comparison.quality
+    if curve is None:
+        return []
+    found = []
+    for index in _whole(curve.depth):
+        own = curve.at(index + 1, measure, comparison.resamples).estimate
+        found.append([curve.label_at(index + 1), number(x[index], 0), quality(y[index], measure), _ends(own, measure)])
+    return found

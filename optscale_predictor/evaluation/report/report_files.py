@@ -9,13 +9,12 @@ from pathlib import Path
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.coverage import guarantee_coverages
+from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve
 from optscale_predictor.evaluation.report.formatting import NAMES, conclusion
 from optscale_predictor.evaluation.report.pictures import draw_comparison, draw_replay, new_figure
 from optscale_predictor.evaluation.report.report_page import render_page
 from optscale_predictor.evaluation.report.report_tables import markdown_table, policies_table, savings_table
 from optscale_predictor.evaluation.report.run_summary import run_times
-from optscale_predictor.evaluation.report.savings import BestOfKCurve
-from optscale_predictor.replays.frontier import verdict_of
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -94,7 +93,7 @@ def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object
         "compared_by": NAMES[comparison.quality],
         "reference": None if reference is None else {"policy": reference.policy, **_figures(reference.means)},
         "policies": [_policy(result, comparison) for result in comparison.results],
-        "best_of_k": None if curve is None else _curve(comparison, curve),
+        "curve": None if curve is None else _curve(comparison, curve),
         "guarantee_coverage": [asdict(kept) for kept in guarantee_coverages(comparison)],
         "runs": [asdict(one) for one in run_times(comparison)],
     }
@@ -109,7 +108,7 @@ def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
         **_figures(result.means),
         "stop_reasons": _figures(result.stops),
     }
-    saving, equal = comparison.reference_saving(result), comparison.equal_best_of_k(result)
+    saving, equal = comparison.reference_saving(result), comparison.equal_number(result)
     if saving is not None:
         shares = {"difference": saving.difference, "samples_saved": saving.samples, "tokens_saved": saving.tokens}
         row["against_reference"] = _figures(shares)
@@ -121,15 +120,20 @@ def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
             "resamples_beyond_the_curve": equal.beyond_share,
         }
     gain = comparison.gain_at_equal_tokens(result)
-    if gain is not None:
-        found = gain.estimate
-        row["at_equal_tokens"] = {"against": "best_of_n", "difference": _estimate(found), "verdict": verdict_of(found)}
+    if gain is not None and comparison.curve is not None:
+        difference = _estimate(gain.difference.estimate)
+        row["at_equal_tokens"] = {
+            "against": comparison.curve.policy,
+            "difference": difference,
+            "verdict": gain.verdict,
+        }
     return row
 
 
-def _curve(comparison: Comparison, curve: BestOfKCurve) -> dict[str, object]:
+def _curve(comparison: Comparison, curve: FixedNumberCurve) -> dict[str, object]:
     known = ("score",) if comparison.quality == "score" else ("correct", "score")
     return {
+        "policy": curve.policy,
         "depth": curve.depth,
         "runs": curve.runs,
         **{NAMES[name]: curve.quality(name).mean(0).tolist() for name in known},

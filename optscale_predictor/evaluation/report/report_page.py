@@ -113,6 +113,7 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
         "run_times": run_times_table(times),
         "speed_ups": speed_ups(times),
         "runs": runs_table(comparison),
+        "curve": comparison.curve,
         "chart_width": chart_geometry.WIDTH,
         "chart_height": chart_geometry.HEIGHT,
         "outlines": chart_geometry.OUTLINES,

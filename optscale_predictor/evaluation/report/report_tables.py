@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optscale_predictor.evaluation.report.comparison import METRICS, Comparison, Result
+from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve
 from optscale_predictor.evaluation.report.formatting import (
     DIGITS,
     NAMES,
@@ -20,10 +21,10 @@ from optscale_predictor.evaluation.report.formatting import (
 from optscale_predictor.evaluation.report.policy_series import series_of
 from optscale_predictor.evaluation.report.run_data import FIXED, name_of, normal
 from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, prior_of
-from optscale_predictor.evaluation.report.savings import BestOfKCurve, EqualBestOfK
+from optscale_predictor.evaluation.report.savings import EqualNumber
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
-from optscale_predictor.replays.frontier import Gain, verdict_of
+from optscale_predictor.replays.frontier import Gain
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -76,7 +77,7 @@ def latex_text(text: str) -> str:
 
 
 def policies_table(comparison: Comparison) -> Table:
-    """Every policy: means and the shares of stop reasons, each ± its standard error, and gains over Best-of-k."""
+    """Every policy: means and the shares of stop reasons, each ± its standard error, and gains over the curve."""
     metrics = [name for name in METRICS if any(not math.isnan(one.means[name].point) for one in comparison.results)]
     found = {reason for one in comparison.results for reason in one.stops}
     reasons = [*(one.value for one in StopReason if one.value in found), *sorted(found - set(StopReason))]
@@ -93,8 +94,9 @@ def policies_table(comparison: Comparison) -> Table:
         for result in comparison.results
     ]
     name, unit = NAMES[comparison.quality], ", points" if comparison.quality == "correct" else ""
-    gained = f"{name} against Best-of-k at equal tokens{unit}"
-    equal = [] if comparison.curve is None else [f"tokens saved at equal {name}", gained]
+    equal = []
+    if (curve := comparison.curve) is not None:
+        equal = [f"tokens saved at equal {name}", f"{name} against {curve.label} at equal tokens{unit}"]
     header = ["policy", *(NAMES[name] for name in metrics), *errors, *equal, *(f"{one}, %" for one in reasons)]
     return Table("Policies: mean ± standard error over questions", header, rows)
 
@@ -107,10 +109,10 @@ def savings_table(comparison: Comparison) -> Table | None:
         unit = "points" if comparison.quality == "correct" else "score"
         header += [f"{NAMES[comparison.quality]} difference, {unit}", "samples saved", "tokens saved"]
     if curve is not None:
-        header += ["equal Best-of-k", "samples saved against it", "tokens saved against it"]
+        header += [f"equal {curve.label}", "samples saved against it", "tokens saved against it"]
     for result in compared(comparison):
         cells = [result.label]
-        saving, equal = comparison.reference_saving(result), comparison.equal_best_of_k(result)
+        saving, equal = comparison.reference_saving(result), comparison.equal_number(result)
         if saving is not None:
             cells += [_difference(saving.difference.estimate, comparison.quality)]
             cells += [share_with_interval(one.estimate) for one in (saving.samples, saving.tokens)]
@@ -247,26 +249,26 @@ def _difference(difference: Estimate, quality: str) -> str:
 
 
 def _tokens_saved_at_equal(result: Result, comparison: Comparison) -> list[str]:
-    """Against the cheapest Best-of-k that is as accurate, without an interval; empty for Best-of-N itself."""
-    found = comparison.equal_best_of_k(result)
+    """Against the cheapest fixed number that is as accurate, without an interval; empty for the curve's own points."""
+    found = comparison.equal_number(result)
     if found is None:
         return []
-    if name_of(result.policy) == "best_of_n":
+    if comparison.on_curve(result):
         return [""]
     return [f"{'≥ ' if found.beyond else ''}{share_saved(found.saved_tokens.point)}"]
 
 
 def _gain_at_equal_tokens(result: Result, comparison: Comparison) -> list[str]:
-    """``3.8 (1.0 to 6.6), above``; empty for Best-of-N itself."""
+    """``3.8 (1.0 to 6.6), above``; empty for the curve's own points."""
     gain = comparison.gain_at_equal_tokens(result)
     if gain is None:
         return []
-    if name_of(result.policy) == "best_of_n":
+    if comparison.on_curve(result):
         return [""]
-    return [f"{_difference(gain.estimate, comparison.quality)}, {verdict_of(gain.estimate)}"]
+    return [f"{_difference(gain.difference.estimate, comparison.quality)}, {gain.verdict}"]
 
 
-def _equal_cells(found: EqualBestOfK, curve: BestOfKCurve) -> list[str]:
+def _equal_cells(found: EqualNumber, curve: FixedNumberCurve) -> list[str]:
     if found.beyond:
         # A bound, not an estimate: no interval says how far beyond the curve the equal k lies.
         bounds = [f"≥ {percent(one.point)}" for one in (found.saved_samples, found.saved_tokens)]

@@ -123,11 +123,19 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
         "Verifier": [model_of(run.verifier) for run in runs],
         "Scores": [_settings(run.verifier or {}) for run in runs],
         "Prior": [prior_of(run) for run in runs],
+        "Answers chosen by": [_selection(run.selection) for run in runs],
         "Seed": ["" if run.seed is None else f"{run.seed}" for run in runs],
         "Version": ["" if run.facts is None else run.facts.version for run in runs],
     }
     joined = {name: "; ".join(dict.fromkeys(filter(None, found))) for name, found in values.items()}
     return [(f"{name}s" if name == "Seed" and ";" in value else name, value) for name, value in joined.items() if value]
+
+
+def _selection(rule: str | None) -> str:
+    """A selection without the path of a fitted policy's folder; empty where each policy has its own."""
+    name, colon, rest = (rule or "").partition(":")
+    folder, _, version = rest.partition(",")
+    return f"{name}{colon}{Path(folder).name}{' ' if version else ''}{version}" if rule else ""
 
 
 def model_of(described: Mapping[str, Any] | None) -> str:

@@ -1,66 +1,21 @@
-"""What a policy saves and gains, with intervals: against Best-of-k that is as accurate or costs as many tokens.
+"""What a policy saves and gains, with intervals: against fixed numbers of samples, and against the reference.
 
-Savings are against the cheapest Best-of-k of equal accuracy, and against the reference; gains are at equal tokens.
+Savings are against the cheapest fixed number of equal accuracy, and against the reference; gains are at equal tokens.
 
 Every figure of a report is read off the same resamples of its questions, so differences and ratios of two policies are
 paired. A question stands for all its runs: they share what makes it easy or hard.
-
-Best-of-k is known for every k, over all orders of a pool's samples at once. Of a question's n samples, ranked by score,
-the j-th worst is the best of k random ones with probability C(j - 1, k - 1) / C(n, k): the mean over all n! orders,
-which a replay of many orders approaches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import gammaln
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
-from optscale_predictor.evaluation.report.run_data import Run
-from optscale_predictor.replays.frontier import gain_over_curve
+from optscale_predictor._support.arrays import Bools, Floats
+from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve
+from optscale_predictor.replays.frontier import gain_over_curve, verdict_of
 from optscale_predictor.stats.bootstrap import Resampled, Resamples
-
-
-@dataclass(frozen=True, eq=False)
-class BestOfKCurve:
-    """Best-of-k for k = 1 to ``depth``.
-
-    Attributes:
-        correct: The probability of a right answer; NaN where that is not known.
-        score: The expected score of the returned sample, in [0, 1].
-        tokens: The mean tokens of a sample.
-        runs: Runs that it is the mean of.
-    """
-
-    correct: Float[Floats, "questions depth"]
-    score: Float[Floats, "questions depth"]
-    tokens: Float[Floats, " questions"]
-    runs: int
-
-    @property
-    def depth(self) -> int:
-        """The greatest k."""
-        return int(self.score.shape[1])
-
-    def quality(self, metric: str) -> Float[Floats, "questions depth"]:
-        """What policies are compared by: ``correct`` or ``score``."""
-        return self.correct if metric == "correct" else self.score
-
-    def at(self, number: int, metric: str, resamples: Resamples) -> Resampled:
-        """A figure of Best-of-k at one k.
-
-        Args:
-            number: The k, from 1 to ``depth``.
-            metric: ``correct`` (its accuracy), ``score``, ``samples`` or ``tokens``.
-            resamples: Of the questions.
-        """
-        if metric == "samples":
-            return Resampled(float(number), np.full(len(resamples.weights), float(number)))
-        values = number * self.tokens if metric == "tokens" else self.quality(metric)[:, number - 1]
-        point, draws = resamples.means(values[:, None])
-        return Resampled(float(point[0]), draws[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +34,8 @@ class ReferenceSaving:
 
 
 @dataclass(frozen=True, eq=False)
-class EqualBestOfK:
-    """The cheapest Best-of-k that is as accurate as a policy, interpolated between whole k.
+class EqualNumber:
+    """The cheapest fixed number of samples that is as accurate as a policy, interpolated between whole k.
 
     Attributes:
         number: The k, between 1 and the curve's depth.
@@ -114,14 +69,14 @@ def saving_against(mine: Mapping[str, Resampled], reference: Mapping[str, Resamp
     )
 
 
-def equal_best_of_k(
-    mine: Mapping[str, Resampled], curve: BestOfKCurve, resamples: Resamples, quality: str
-) -> EqualBestOfK:
-    """The Best-of-k that is as accurate as a policy, paired: each resample has its own curve.
+def equal_number(
+    mine: Mapping[str, Resampled], curve: FixedNumberCurve, resamples: Resamples, quality: str
+) -> EqualNumber:
+    """The fixed number of samples that is as accurate as a policy, paired: each resample has its own curve.
 
     Args:
         mine: The policy's means, by metric.
-        curve: Best-of-k on the same questions.
+        curve: Of fixed numbers of samples, on the same questions.
         resamples: Of those questions.
         quality: What they are compared by: ``correct`` or ``score``.
     """
@@ -131,7 +86,7 @@ def equal_best_of_k(
     number = Resampled(float(exact[0]), numbers)
     per_sample = curve.at(1, "tokens", resamples)
     tokens = Resampled(number.point * per_sample.point, number.draws * per_sample.draws)
-    return EqualBestOfK(
+    return EqualNumber(
         number,
         tokens,
         mine["samples"].saved(number),
@@ -141,83 +96,43 @@ def equal_best_of_k(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class TokenGain:
+    """How far a policy is from the curve at equal tokens.
+
+    Attributes:
+        difference: Its accuracy (or score) less the curve's at its mean tokens; positive = better.
+        beyond: Whether it spends more tokens than the curve's last point: then that point is what it is held against.
+    """
+
+    difference: Resampled
+    beyond: bool
+
+    @property
+    def verdict(self) -> str:
+        """``above``, ``level`` or ``dominated``; ``beyond the curve`` where nothing is known at equal tokens.
+
+        A policy that is worse than a point that costs less is dominated all the same.
+        """
+        found = verdict_of(self.difference.estimate)
+        return "beyond the curve" if self.beyond and found != "dominated" else found
+
+
 def gain_at_equal_tokens(
-    mine: Mapping[str, Resampled], curve: BestOfKCurve, resamples: Resamples, quality: str
-) -> Resampled:
-    """A policy's accuracy (or score) less Best-of-k's at the policy's mean tokens, paired; positive = better.
+    mine: Mapping[str, Resampled], curve: FixedNumberCurve, resamples: Resamples, quality: str
+) -> TokenGain:
+    """A policy's accuracy (or score) less the curve's at the policy's mean tokens, paired.
 
     Args:
         mine: The policy's means, by metric.
-        curve: Best-of-k on the same questions, interpolated linearly between whole k.
+        curve: Of fixed numbers of samples, on the same questions; interpolated linearly between whole k.
         resamples: Of those questions.
         quality: What they are compared by: ``correct`` or ``score``.
     """
-    tokens = curve.tokens[:, None] * np.arange(1, curve.depth + 1)
-    qualities = resamples.means(curve.quality(quality))
-    return gain_over_curve(mine[quality], mine["tokens"], qualities, resamples.means(tokens))
-
-
-def best_of_k_curve(runs: Sequence[Run], questions: Sequence[str]) -> BestOfKCurve | None:
-    """The mean curve of the runs that have as many samples of each of these questions; None where none has.
-
-    Args:
-        runs: The runs; the curve is as deep as the least deep of those that have a depth.
-        questions: Ids, in the order of the curve's rows.
-    """
-    deep = [(run, depth) for run in runs if (depth := run.depth(questions)) is not None]
-    if not deep:
-        return None
-    depth = min(depth for _, depth in deep)
-    found = [_curve_of_run(run, questions, own, depth) for run, own in deep]
-    correct, score, tokens = (np.mean([one[part] for one in found], 0) for part in range(3))
-    return None if np.isnan(tokens).any() else BestOfKCurve(correct, score, tokens, len(found))
-
-
-def _curve_of_run(run: Run, questions: Sequence[str], own: int, depth: int) -> tuple[Floats, Floats, Floats]:
-    if run.samples is None:
-        raise ValueError("a run with a depth has samples")
-    starts = np.array([run.samples.span[question][0] for question in questions], np.int64)
-    index = starts[:, None] + np.arange(own)
-    score = run.samples.score[index]
-    # Scores lie in [0, 1]: 2 less puts a sample that may not be returned below every one that may.
-    rank = np.where(run.samples.usable[index], score, score - 2.0)
-    correct = expected_best(rank, run.samples.correct[index])[:, :depth]
-    return correct, expected_best(rank, score)[:, :depth], run.samples.tokens[index].mean(-1)
-
-
-def expected_best(
-    scores: Float[Floats, "questions samples"], values: Float[Floats, "questions samples"]
-) -> Float[Floats, "questions samples"]:
-    """The expected value of the best-scored of k random samples, for every k; equal scores are as likely chosen.
-
-    Args:
-        scores: Of each sample.
-        values: What the sample is worth.
-
-    Returns:
-        For k = 1 to the number of samples.
-    """
-    order = np.argsort(scores, -1, kind="stable")
-    ranked, worth = np.take_along_axis(scores, order, -1), np.take_along_axis(values, order, -1)
-    # Samples of equal score are given the mean worth of their group, which is what a random order gives each.
-    starts = np.ones(scores.shape, np.bool_)
-    starts[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    group = np.cumsum(starts.ravel()) - 1
-    mean = np.bincount(group, worth.ravel()) / np.bincount(group)
-    return np.asarray(mean[group].reshape(scores.shape) @ _chances(scores.shape[1]))
-
-
-def _chances(number: int) -> Float[Floats, "ranks ks"]:
-    """P(the sample of rank j is the best of k), ranks from the worst."""
-    rank, size = np.arange(1, number + 1)[:, None], np.arange(1, number + 1)[None, :]
-    # In logs: C(600, 300) has 179 digits.
-    log = _log_choose(rank - 1, size - 1) - _log_choose(np.array(number), size)
-    return np.where(rank >= size, np.exp(log), 0.0)
-
-
-def _log_choose(whole: Ints, part: Ints) -> Floats:
-    rest = np.maximum(whole - part, 0)
-    return np.asarray(gammaln(whole + 1.0) - gammaln(part + 1.0) - gammaln(rest + 1.0))
+    tokens = resamples.means(curve.tokens[:, None] * np.arange(1, curve.depth + 1))
+    difference = gain_over_curve(mine[quality], mine["tokens"], resamples.means(curve.quality(quality)), tokens)
+    # Sums in another order differ in their last digits; the curve's own last point is not beyond it.
+    return TokenGain(difference, bool(mine["tokens"].point > tokens[0][-1] * (1 + 1e-6)))
 
 
 def _crossing(
