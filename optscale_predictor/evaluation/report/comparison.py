@@ -195,7 +195,7 @@ def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) ->
         cases = Cases.concatenate(found[policy, predictor])
         asked = np.array([index[question] for question in cases.question.tolist()], np.int64)
         results.append(Result(policy, predictor, label, cases, asked, resamples))
-    curve = _curve(runs, questions, quality)
+    curve = fixed_number_curve(runs, questions, quality)
     chosen = _reference(results, curve, reference, resamples)
     if chosen is not None and len(results) > 1 and results[0].policy == chosen.policy:
         results = [*results[1:], results[0]]  # what is compared with is not what the report is about
@@ -260,26 +260,6 @@ def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
     # Sorted, so that what is resampled depends on the outcomes and not on the order in which answers came.
     ordered = sorted(kept)
     return ordered, quality, len(set.union(*sets)) - len(ordered)
-
-
-def _curve(runs: Sequence[Run], questions: Sequence[str], quality: str) -> FixedNumberCurve | None:
-    if quality == "correct" and _unlabelled(runs, questions):
-        return None
-    found = fixed_number_curve(runs, questions)
-    if found is not None and quality == "score" and found.policy == SelfConsistency.name:
-        return None  # votes are compared by right answers alone
-    return found
-
-
-def _unlabelled(runs: Sequence[Run], questions: Sequence[str]) -> bool:
-    """Whether a sample of these questions is neither right nor wrong."""
-    for run in runs:
-        if run.samples is not None:
-            for question in questions:
-                start, end = run.samples.span.get(question, (0, 0))
-                if np.isnan(run.samples.correct[start:end]).any():
-                    return True
-    return False
 
 
 def _known_cases(cases: Cases, index: Mapping[str, int]) -> Cases:

@@ -80,22 +80,43 @@ class FixedNumberCurve:
         return Resampled(float(point[0]), draws[:, 0])
 
 
-def fixed_number_curve(runs: Sequence[Run], questions: Sequence[str]) -> FixedNumberCurve | None:
-    """The mean curve of the runs that have as many samples of each of these questions; None where none has.
+def fixed_number_curve(
+    runs: Sequence[Run], questions: Sequence[str], quality: str = "correct"
+) -> FixedNumberCurve | None:
+    """The mean curve of the runs that have as many samples of each of these questions.
 
     Args:
         runs: The runs; the curve is as deep as the least deep of those that have a depth.
         questions: Ids, in the order of the curve's rows.
+        quality: What policies are compared by: ``correct`` or ``score``.
+
+    Returns:
+        None where no run has as many samples of each, or where what policies are compared by is not known of them.
     """
+    if quality == "correct" and _unlabelled(runs, questions):
+        return None
     deep = [(run, depth) for run in runs if (depth := run.depth(questions)) is not None]
     if not deep:
         return None
     depth = min(depth for _, depth in deep)
     votes = scores_alike(np.concatenate([run.samples.score for run, _ in deep if run.samples is not None]))
+    if votes and quality == "score":
+        return None
     found = [_curve_of_run(run, questions, own, depth, votes) for run, own in deep]
     correct, score, tokens = (np.mean([one[part] for one in found], 0) for part in range(3))
     policy = SelfConsistency.name if votes else BestOfN.name
     return None if np.isnan(tokens).any() else FixedNumberCurve(policy, correct, score, tokens, len(found))
+
+
+def _unlabelled(runs: Sequence[Run], questions: Sequence[str]) -> bool:
+    """Whether a sample of these questions is neither right nor wrong."""
+    for run in runs:
+        if run.samples is not None:
+            for question in questions:
+                start, end = run.samples.span.get(question, (0, 0))
+                if np.isnan(run.samples.correct[start:end]).any():
+                    return True
+    return False
 
 
 def _curve_of_run(
