@@ -1,5 +1,6 @@
 """What a fitted policy computes: held against the same things done one answer, one node and one path at a time."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from drawn_samples import drawn
 from fitted_policies import folder_of, made_up, stump, text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit
 from scipy.stats import beta
 
@@ -21,9 +23,15 @@ from optscale_predictor.policies.fitted.answer_features import (
 )
 from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
-from optscale_predictor.policies.fitted.model_files import ARRAYS, SETTINGS, load_fitted, save_fitted
+from optscale_predictor.policies.fitted.model_files import ARRAYS, SELECTIONS, SETTINGS, load_fitted, save_fitted
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, lead_log_odds, stopping_features
-from optscale_predictor.policies.fitted.stopping_model import AccuracyTargets, PriceModel, Recalibration, log_odds
+from optscale_predictor.policies.fitted.stopping_model import (
+    AccuracyTargets,
+    HeldOutCurve,
+    PriceModel,
+    Recalibration,
+    log_odds,
+)
 from optscale_predictor.policies.selection import choose, needs_scores, require_selection, select
 
 EVIDENCE = ScoreEvidence(0.7, -0.3)
@@ -294,31 +302,140 @@ def test_what_is_saved_is_what_is_read(tmp_path):
     assert found.targets.threshold_for(0.6) == model.targets.threshold_for(0.6) == 0.5
 
 
-def broken(change, folder, model=None):
-    """A folder whose model had one array changed before it was saved."""
-    model = model or made_up()
-    change(model)
-    save_fitted(model, folder)
-    return folder
+def test_a_fit_of_two_points_and_one_price_is_read(tmp_path):
+    small = replace(
+        made_up(),
+        recalibration=Recalibration(np.array([1, 2]), np.zeros(2), np.ones(2)),
+        points=np.array([1, 2]),
+        prices=np.array([1e-4]),
+        models=(PriceModel(np.zeros(1), stump("leader", 0.5, 0.1, -0.1)),),
+        held_out=HeldOutCurve(*np.ones((4, 1))),
+        fixed={name: np.array([0.5, 0.6]) for name in SELECTIONS},
+        fixed_tokens=np.array([10.0, 20.0]),
+        targets=AccuracyTargets(np.array([0.2, 0.5, 0.9]), np.array([0.4, 0.4, 0.95]), np.array([1.0, 0.8, 0.5])),
+        shapes=("agreement",),
+    )
+    save_fitted(small, tmp_path / "a" / "policy")  # whose folder is not there either
+    assert load_fitted(tmp_path / "a" / "policy").depth == 2
 
 
-BROKEN = {
-    "points": lambda model: model.points.__setitem__(1, 1),
-    "prices": lambda model: model.prices.__setitem__(0, -1.0),
-    "trees": lambda model: model.models[0].trees.feature.__setitem__((0, 0), 99),
-    "price1.base": lambda model: model.models[1].base.__setitem__(0, np.nan),
-    "answer_weights": lambda model: model.confidence.answer_weights.__setitem__(0, np.inf),
-    "targets": lambda model: model.targets.accuracy.__setitem__(0, 0.99),
-}
+def refusal_of(folder, name, change):
+    """What is said of a folder in whose file one array was changed."""
+    save_fitted(made_up(), folder)
+    arrays = load_file(folder / ARRAYS)
+    arrays[name] = np.ascontiguousarray(change(arrays[name]))
+    save_file(arrays, folder / ARRAYS)
+    with pytest.raises(InputError) as refusal:
+        load_fitted(folder)
+    assert str(folder) in str(refusal.value)
+    return str(refusal.value)
 
 
-@pytest.mark.parametrize("part", BROKEN)
-def test_a_broken_array_is_named(part, tmp_path):
-    model = made_up()
-    for name in ("points", "prices"):
-        object.__setattr__(model, name, getattr(model, name).copy())
-    with pytest.raises(InputError, match=part):
-        load_fitted(broken(BROKEN[part], tmp_path / "policy", model))
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ("answer_weights", "answer_weights"),
+        ("none_weights", "none_weights"),
+        ("recalibration.intercept", "recalibration.intercept"),
+        ("recalibration.slope", "recalibration.slope"),
+        ("fixed_tokens", "fixed_tokens"),
+        ("fixed.majority", "fixed.majority"),
+        ("held_out.tokens", "held_out.tokens"),
+        ("targets.coverage", "targets.coverage"),
+        ("price1.base", "price1.base"),
+        ("price1.leaf", "trees"),
+        ("price1.threshold", "trees"),
+        ("prices", "shapes"),
+        ("points", "must hold"),  # nothing else is as long as it says
+    ],
+)
+def test_an_array_that_does_not_fit_the_others_is_named(part, named, tmp_path):
+    assert named in refusal_of(tmp_path / "short", part, lambda found: found[:-1])
+    if part != "points":
+        for change in (lambda found: found.astype(np.float32), lambda found: found * np.nan):
+            said = refusal_of(tmp_path / "other", part, change)
+            assert named in said or (part == "prices" and "prices" in said)
+
+
+def with_first(value):
+    return lambda found: np.concatenate([[value], found.ravel()[1:]]).reshape(found.shape).astype(found.dtype)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "named"),
+    [
+        ("points", with_first(2), "points"),
+        ("points", lambda found: found[::-1], "points"),
+        ("points", lambda found: found.astype(np.float64), "points"),
+        ("points", lambda found: np.concatenate([[1, 1], found[2:]]), "points"),
+        ("prices", with_first(0.0), "prices"),
+        ("prices", lambda found: found[::-1], "prices"),
+        ("held_out.price", with_first(0.0), "held-out figures"),
+        ("held_out.price", lambda found: found[::-1], "held-out figures"),
+        ("targets.threshold", lambda found: found[::-1], "targets"),
+        ("targets.accuracy", lambda found: found[::-1], "targets"),
+        ("price0.feature", with_first(len(STOPPING_FEATURES)), "trees"),
+        ("price0.feature", with_first(-1), "trees"),
+        ("price0.feature", lambda found: found.astype(np.float64), "trees"),
+        ("price0.feature", lambda found: found[:, :-1], "trees"),
+        ("price0.leaf", lambda found: found[:, :-1], "trees"),
+        ("price0.leaf", lambda found: found[0], "trees"),
+        ("price0.threshold", lambda found: found * np.nan, "trees"),
+    ],
+)
+def test_what_an_array_may_not_hold_is_refused_by_its_name(part, change, named, tmp_path):
+    assert f"{named} of this fitted policy are broken" in refusal_of(tmp_path, part, change)
+
+
+@pytest.mark.parametrize("curve", ["held_out", "targets"])
+def test_a_curve_without_points_is_refused(curve, tmp_path):
+    empty = {name: part[:0] for name, part in vars(getattr(made_up(), curve)).items()}
+    save_fitted(replace(made_up(), **{curve: type(getattr(made_up(), curve))(**empty)}), tmp_path)
+    with pytest.raises(InputError, match=f"{curve.replace('_', '-')}.* of this fitted policy are broken"):
+        load_fitted(tmp_path)
+
+
+def test_trees_must_have_a_power_of_two_of_leaves(tmp_path):
+    save_fitted(made_up(), tmp_path)
+    arrays = load_file(tmp_path / ARRAYS)
+    for name, width in (("feature", 4), ("threshold", 4), ("leaf", 5)):
+        part = arrays[f"price0.{name}"]
+        arrays[f"price0.{name}"] = np.zeros((1, width), part.dtype)
+    save_file(arrays, tmp_path / ARRAYS)
+    with pytest.raises(InputError, match="trees of this fitted policy are broken"):
+        load_fitted(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("version", 0, "its version or its features differ"),
+        ("features", {}, "its version or its features differ"),
+        ("shapes", ["all"], "shapes of this fitted policy are broken"),
+        ("evidence", {"slope": -1.0, "intercept": 0.0}, "evidence of this fitted policy are broken"),
+        ("evidence", {"slope": 1.0, "intercept": float("nan")}, "evidence of this fitted policy are broken"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(setting, value, says, tmp_path):
+    save_fitted(made_up(), tmp_path)
+    content = json.loads((tmp_path / SETTINGS).read_text())
+    (tmp_path / SETTINGS).write_text(json.dumps({**content, setting: value}))
+    with pytest.raises(InputError, match=says):
+        load_fitted(tmp_path)
+
+
+def test_a_version_does_not_depend_on_how_settings_are_ordered(tmp_path):
+    save_fitted(made_up(), tmp_path / "one")
+    save_fitted(made_up(), tmp_path / "other")
+    content = json.loads((tmp_path / "other" / SETTINGS).read_text())
+    (tmp_path / "other" / SETTINGS).write_text(json.dumps(dict(reversed(content.items()))))
+    assert load_fitted(tmp_path / "one").version == load_fitted(tmp_path / "other").version
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match=str(tmp_path / "taken")):
+        save_fitted(made_up(), tmp_path / "taken")
 
 
 def test_a_folder_without_a_fitted_policy_says_how_to_make_one(tmp_path):

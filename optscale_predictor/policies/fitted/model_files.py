@@ -175,21 +175,29 @@ def _model(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> F
 def _require_sound(model: FittedStopping, folder: str) -> None:
     """Raises ``InputError`` unless every array fits the others and holds what it may hold."""
     points, prices = len(model.points), len(model.prices)
-    shapes = {name: ((points,), part) for name, part in model.fixed.items()}
-    shapes |= {name: (model.held_out.price.shape, part) for name, part in vars(model.held_out).items()}
-    shapes |= {name: ((len(model.targets.threshold),), part) for name, part in vars(model.targets).items()}
+    shapes = {f"fixed.{name}": ((points,), part) for name, part in model.fixed.items()}
+    for prefix, curve, size in (
+        ("held_out", model.held_out, model.held_out.price.size),
+        ("targets", model.targets, model.targets.threshold.size),
+    ):
+        shapes |= {f"{prefix}.{name}": ((size,), part) for name, part in vars(curve).items()}
     shapes["fixed_tokens"] = ((points,), model.fixed_tokens)
     shapes["recalibration.intercept"] = ((points,), model.recalibration.intercept)
     shapes["recalibration.slope"] = ((points,), model.recalibration.slope)
     shapes["answer_weights"] = ((len(GROUP_FEATURES),), model.confidence.answer_weights)
     shapes["none_weights"] = ((len(QUESTION_FEATURES),), model.confidence.none_weights)
     shapes |= {f"price{index}.base": ((points - 1,), one.base) for index, one in enumerate(model.models)}
+    shapes["prices"] = ((prices,), model.prices)
     for name, (shape, part) in shapes.items():
         if part.shape != shape or part.dtype != np.float64 or not np.isfinite(part).all():
             raise InputError(f"{folder}: {name} must hold {shape} finite numbers")
     evidence = model.confidence.evidence
     sound = {
-        "points": model.points.ndim == 1 and points >= 2 and model.points[0] == 1 and _increases(model.points),
+        "points": np.issubdtype(model.points.dtype, np.integer)
+        and model.points.ndim == 1
+        and points >= 2
+        and model.points[0] == 1
+        and _increases(model.points),
         "prices": prices >= 1 and model.prices[0] > 0 and _increases(model.prices),
         "held-out figures": model.held_out.price.size > 0
         and model.held_out.price[0] > 0
@@ -215,8 +223,13 @@ def _are_trees(trees: BoostedTrees) -> bool:
     if leaf.ndim != 2 or leaf.shape[1] != 2**trees.depth or feature.shape != (len(leaf), leaf.shape[1] - 1):
         return False
     known = np.issubdtype(feature.dtype, np.integer) and ((feature >= 0) & (feature < len(STOPPING_FEATURES))).all()
+    exact = threshold.dtype == leaf.dtype == np.float64
     return bool(
-        known and threshold.shape == feature.shape and not np.isnan(threshold).any() and np.isfinite(leaf).all()
+        known
+        and exact
+        and threshold.shape == feature.shape
+        and not np.isnan(threshold).any()
+        and np.isfinite(leaf).all()
     )
 
 
