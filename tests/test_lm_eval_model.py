@@ -159,7 +159,7 @@ SEVERAL = (
 )
 
 
-def test_policies_of_one_run_share_samples_and_are_each_as_if_alone(tmp_path):
+def test_policies_of_one_run_share_samples_and_are_each_as_if_alone(tmp_path, capsys):
     measured, samples = run(tmp_path / "run", "seed=3", "--policies", SEVERAL)
     record = RunRecord.open(tmp_path / "run" / "records" / "optscale_arithmetic")
     assert record.facts.samples == record.pool.read(["score"]).num_rows  # nothing is drawn twice
@@ -181,6 +181,12 @@ def test_policies_of_one_run_share_samples_and_are_each_as_if_alone(tmp_path):
     assert [row["exact_match"] for row in samples] == right
     assert measured["samples@best_of_n:max_samples=2,none"] == 2
     assert {"exact_match@esc_stderr,none", "tokens@best_of_n:max_samples=6_stderr,none"} <= measured.keys()
+    # It ends with the distance of each policy to Best-of-k, and keeps that.
+    printed = capsys.readouterr().out
+    assert "against Best-of-k at equal tokens" in printed and "Best-of-k is known up to k = 6" in printed
+    kept = json.loads((record.folder / "frontier.json").read_text())
+    assert [one["policy"] for one in kept["policies"]] == record.facts.policies and kept["questions"] == 6
+    assert printed.index("optscale_arithmetic\n") < printed.index("against Best-of-k") < printed.index("record    ")
 
 
 def test_a_recorded_run_goes_on_where_it_was(tmp_path):

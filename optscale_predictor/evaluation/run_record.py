@@ -3,6 +3,7 @@
     run.json         what ran, and what it cost
     outcomes.jsonl   one line a question and policy, written as questions finish
     pool/            every sample that was drawn, scored; where the run kept them
+    frontier.json    accuracy, tokens and the distance to Best-of-k of every policy; when an evaluation has ended
 
 Samples of a question are shared by the policies of a run: a policy's samples are the first ones of the question.
 """
@@ -18,7 +19,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 
 FORMAT = 2
-_RUN, _OUTCOMES, _POOL = "run.json", "outcomes.jsonl", "pool"
+_RUN, _OUTCOMES, _POOL, _FRONTIER = "run.json", "outcomes.jsonl", "pool", "frontier.json"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class RecordWriter:
         self.finished: set[str] = set()
         if (self.folder / _RUN).exists():
             self._continue(RunRecord.open(self.folder))
+            (self.folder / _FRONTIER).unlink(missing_ok=True)  # of the questions of an earlier session
         self._write_facts()
         self._file = (self.folder / _OUTCOMES).open("a", encoding="utf-8")
 
@@ -223,6 +225,17 @@ class RunRecord:
     def pool(self) -> Pool | None:
         """The samples; None where the run kept none."""
         return Pool(self.folder / _POOL) if (self.folder / _POOL / "manifest.json").is_file() else None
+
+    def write_frontier(self, figures: Mapping[str, object]) -> None:
+        """Writes down how far each policy is from a fixed number of samples.
+
+        Args:
+            figures: JSON types.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        write_json(figures, self.folder / _FRONTIER)
 
     def outcomes(self) -> Iterator[PolicyOutcome]:
         """Every outcome; a last line that a kill cut short is left out.

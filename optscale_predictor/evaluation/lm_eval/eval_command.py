@@ -3,8 +3,12 @@
 Two flags are ours. ``--policies "A B C"`` compares policies in one run: they share each question's samples, so the
 whole costs what the greediest of them does. ``--record FOLDER`` says where the run's record goes, of which
 ``optscale report`` makes a page; by default it goes below ``--output_path``, where there is one.
+
+A run that leaves a record ends with a table of its own: how far each policy is from Best-of-k at equal tokens.
 """
 
+import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +18,7 @@ from optscale_predictor.errors import InputError, MissingExtraError
 TASKS = Path(__file__).parent / "tasks"
 
 RECORDS = "records"  # below --output_path
+_PART = re.compile(r"-rank\d+$")  # of the record of one process among several
 
 
 def evaluate(args: list[str]) -> None:
@@ -33,6 +38,7 @@ def evaluate(args: list[str]) -> None:
     import optscale_predictor.evaluation.lm_eval.optscale_lm  # noqa: F401 - registers the model
 
     args, record = with_ours(args)
+    before = _written(record)
     given = sys.argv
     sys.argv = ["optscale eval", *with_defaults(args)]
     try:
@@ -52,7 +58,9 @@ def evaluate(args: list[str]) -> None:
         raise InputError(f"lm-eval: {reason}") from error
     finally:
         sys.argv = given
-    if record is not None:
+    # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
+    if record is not None and os.environ.get("RANK", "0") == "0":
+        _say_frontiers([Path(path).parent for path, when in _written(record).items() if before.get(path) != when])
         _say_records(Path(record))
 
 
@@ -112,6 +120,31 @@ def _value(args: Sequence[str], *flags: str) -> str | None:
         if name in flags:
             found = value if equals else next(iter(args[index + 1 :]), "")
     return found
+
+
+def _written(record: str | None) -> dict[str, int]:
+    """When each record below a folder was last written; runs of other tasks may lie beside this one's."""
+    return {} if record is None else {str(one): one.stat().st_mtime_ns for one in Path(record).glob("*/run.json")}
+
+
+def _say_frontiers(records: Sequence[Path]) -> None:
+    """Says of each task how far its policies are from Best-of-k, and writes it into its record."""
+    from optscale_predictor.evaluation.report import compare, read_record
+    from optscale_predictor.evaluation.report.run_frontier import frontier_figures, frontier_notes, frontier_table
+    from optscale_predictor.evaluation.run_record import RunRecord
+
+    tasks: dict[str, list[Path]] = {}
+    for folder in sorted(records):
+        tasks.setdefault(_PART.sub("", folder.name), []).append(folder)
+    for task, parts in tasks.items():
+        try:
+            comparison = compare([read_record(part) for part in parts])
+            RunRecord.open(parts[0]).write_frontier(frontier_figures(comparison))
+        except InputError as error:  # the run itself went well: what is said of it may not fail it
+            print(f"{task}: no comparison with Best-of-k: {error}")
+            continue
+        print("\n\n".join((f"\n{task}", frontier_table(comparison).markdown(), "\n".join(frontier_notes(comparison)))))
+        print()
 
 
 def _say_records(folder: Path) -> None:

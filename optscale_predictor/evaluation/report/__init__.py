@@ -6,7 +6,7 @@
 questions that all of them answered. ``savings``, ``difficulty``, ``coverage`` and ``run_summary`` compute what is said
 of them, ``policy_series`` groups policies that differ in one number, and ``formatting`` writes figures and sentences.
 ``report_charts``, ``report_tables``, ``question_details`` and ``pictures`` are what ``report_page`` and
-``report_files`` put together.
+``report_files`` put together; ``run_frontier`` is what an evaluation says when it ends.
 
 Imports ``evaluation.run_record``, ``pages``, ``replays`` and what lies below them.
 """

@@ -92,14 +92,20 @@ def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object
         "left_out": comparison.left_out,
         "compared_by": NAMES[comparison.quality],
         "reference": None if reference is None else {"policy": reference.policy, **_figures(reference.means)},
-        "policies": [_policy(result, comparison) for result in comparison.results],
+        "policies": [policy_figures(result, comparison) for result in comparison.results],
         "curve": None if curve is None else _curve(comparison, curve),
         "guarantee_coverage": [asdict(kept) for kept in guarantee_coverages(comparison)],
         "runs": [asdict(one) for one in run_times(comparison)],
     }
 
 
-def _policy(result: Result, comparison: Comparison) -> dict[str, object]:
+def policy_figures(result: Result, comparison: Comparison) -> dict[str, object]:
+    """All figures of one policy, as JSON types; the comparisons that are not known are left out.
+
+    Args:
+        result: The policy.
+        comparison: That it belongs to.
+    """
     row: dict[str, object] = {
         "policy": result.policy,
         "label": result.label,

@@ -24,7 +24,6 @@ from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, 
 from optscale_predictor.evaluation.report.savings import EqualNumber
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
-from optscale_predictor.replays.frontier import Gain
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
@@ -194,27 +193,44 @@ def markdown_table(rows: Sequence[ReplayRow]) -> str:
     if curve is not None:
         # Next to the accuracy, which says little without it.
         header.insert(3, f"against {curve.label} at equal tokens")
-        cells = [(*line[:3], _gain_cell(row.gain), *line[3:]) for line, row in zip(cells, rows, strict=True)]
+        gains = ["" if row.gain is None else gain_cell(row.gain.difference, row.gain.verdict) for row in rows]
+        cells = [(*line[:3], gain, *line[3:]) for line, gain in zip(cells, gains, strict=True)]
     text = Table("", header, cells).markdown()
-    sentences = [_dominated(row, row.gain) for row in rows if row.gain is not None and row.gain.verdict == "dominated"]
+    sentences = [
+        dominated_line(_named_with_settings(row), row.gain.curve.label, row.gain.difference)
+        for row in rows
+        if row.gain is not None and row.gain.verdict == "dominated"
+    ]
     return "\n\n".join([text, "\n".join(sentences)]) if sentences else text
 
 
-def _gain_cell(gain: Gain | None) -> str:
-    """``+0.012 [+0.003, +0.021] above``."""
-    if gain is None:
-        return ""
-    found = gain.difference
-    return f"{signed(found.mean, 3)} [{signed(found.low, 3)}, {signed(found.high, 3)}] {gain.verdict}"
+def gain_cell(difference: Estimate, verdict: str) -> str:
+    """``+0.012 [+0.003, +0.021] above``.
+
+    Args:
+        difference: In accuracy (or score) at equal tokens, with its interval.
+        verdict: What it means.
+    """
+    return f"{signed(difference.mean, 3)} [{signed(difference.low, 3)}, {signed(difference.high, 3)}] {verdict}"
 
 
-def _dominated(row: ReplayRow, gain: Gain) -> str:
-    """One line of a list in Markdown."""
-    _, _, settings = row.policy.partition(":")
-    name = f"{row.label} ({settings.replace(',', ', ')})" if settings else row.label
-    less = Estimate(-gain.difference.mean, gain.difference.error, -gain.difference.high, -gain.difference.low)
+def dominated_line(name: str, curve: str, difference: Estimate, better: str = "more accurate") -> str:
+    """That a policy is dominated, and by how much; one line of a list in Markdown.
+
+    Args:
+        name: The policy's.
+        curve: What it is measured against.
+        difference: The policy's accuracy (or score) less the curve's at equal tokens, with its interval.
+        better: What the curve is.
+    """
+    less = Estimate(-difference.mean, difference.error, -difference.high, -difference.low)
     gap = f"{number(less.mean, 3)} (95% interval {interval(less, 1, 3, '')})"
-    return f"- {name} is dominated: {gain.curve.label} is more accurate by {gap} for the same tokens."
+    return f"- {name} is dominated: {curve} is {better} by {gap} for the same tokens."
+
+
+def _named_with_settings(row: ReplayRow) -> str:
+    _, _, settings = row.policy.partition(":")
+    return f"{row.label} ({settings.replace(',', ', ')})" if settings else row.label
 
 
 def _replay_cells(row: ReplayRow) -> tuple[str, ...]:
