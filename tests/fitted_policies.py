@@ -50,7 +50,11 @@ def made_up(uses_prior=False, slope=1.0, source=None):
         ),
         fixed={name: rising for name in SELECTIONS},
         fixed_tokens=10.0 * POINTS,
-        targets=AccuracyTargets(np.array([0.2, 0.5, 0.9]), np.array([0.4, 0.7, 0.95]), np.array([1.0, 0.8, 0.5])),
+        targets=AccuracyTargets(
+            np.array([0.2, 0.5, 0.9]),
+            np.array([[0.4, 0.7, 0.95], [0.4, 0.7, 0.95], [0.4, 0.8, 1.0]]),
+            np.array([[1.0, 0.8, 0.6], [1.0, 0.7, 0.5], [1.0, 0.3, 0.0]]),
+        ),
         uses_prior=uses_prior,
         source=source or {},
         shapes=("agreement",) * 3,

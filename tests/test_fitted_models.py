@@ -299,7 +299,7 @@ def test_what_is_saved_is_what_is_read(tmp_path):
     draws = some_draws(1)
     assert np.array_equal(found.confidence(draws).right, model.confidence(draws).right)
     assert (found.uses_prior, found.source, found.facts) == (True, model.source, model.facts)
-    assert found.targets.threshold_for(0.6) == model.targets.threshold_for(0.6) == 0.5
+    assert found.targets.cheapest(0.6) == model.targets.cheapest(0.6) == (0, 0.5)
 
 
 def test_a_fit_of_two_points_and_one_price_is_read(tmp_path):
@@ -312,7 +312,7 @@ def test_a_fit_of_two_points_and_one_price_is_read(tmp_path):
         held_out=HeldOutCurve(*np.ones((4, 1))),
         fixed={name: np.array([0.5, 0.6]) for name in SELECTIONS},
         fixed_tokens=np.array([10.0, 20.0]),
-        targets=AccuracyTargets(np.array([0.2, 0.5, 0.9]), np.array([0.4, 0.4, 0.95]), np.array([1.0, 0.8, 0.5])),
+        targets=AccuracyTargets(np.array([0.2, 0.5]), np.array([[0.4, 0.4]]), np.array([[1.0, 0.8]])),
         shapes=("agreement",),
     )
     save_fitted(small, tmp_path / "a" / "policy")  # whose folder is not there either
@@ -373,7 +373,8 @@ def with_first(value):
         ("held_out.price", with_first(0.0), "held-out figures"),
         ("held_out.price", lambda found: found[::-1], "held-out figures"),
         ("targets.threshold", lambda found: found[::-1], "targets"),
-        ("targets.accuracy", lambda found: found[::-1], "targets"),
+        ("targets.accuracy", lambda found: found[:, ::-1], "targets"),
+        ("targets.coverage", lambda found: 0 * found, "targets"),
         ("price0.feature", with_first(len(STOPPING_FEATURES)), "trees"),
         ("price0.feature", with_first(-1), "trees"),
         ("price0.feature", lambda found: found.astype(np.float64), "trees"),
@@ -389,9 +390,9 @@ def test_what_an_array_may_not_hold_is_refused_by_its_name(part, change, named, 
 
 @pytest.mark.parametrize("curve", ["held_out", "targets"])
 def test_a_curve_without_points_is_refused(curve, tmp_path):
-    empty = {name: part[:0] for name, part in vars(getattr(made_up(), curve)).items()}
+    empty = {name: part[..., :0] for name, part in vars(getattr(made_up(), curve)).items()}
     save_fitted(replace(made_up(), **{curve: type(getattr(made_up(), curve))(**empty)}), tmp_path)
-    with pytest.raises(InputError, match=f"{curve.replace('_', '-')}.* of this fitted policy are broken"):
+    with pytest.raises(InputError, match="targets"):
         load_fitted(tmp_path)
 
 
@@ -521,11 +522,30 @@ def test_probabilities_are_kept_off_0_and_1():
 
 
 def test_a_target_of_certainty_or_of_nothing_is_none():
-    targets = AccuracyTargets(np.array([0.2, 0.9]), np.array([0.0, 1.0]), np.array([1.0, 0.5]))
+    targets = AccuracyTargets(np.array([0.2, 0.9]), np.array([[0.0, 1.0]]), np.array([[1.0, 0.5]]))
     for accuracy in (0.0, 1.0):
         with pytest.raises(InputError, match=r"accuracy must lie in \(0, 1\)"):
-            targets.threshold_for(accuracy)
-    assert targets.threshold_for(0.999) == 0.9
+            targets.cheapest(accuracy)
+    assert targets.cheapest(0.999) == (0, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "found"),
+    [
+        (0.4, (2, 0.2)),  # all answers are that often right at any price
+        (0.5, (0, 0.5)),  # 0.8 of them at the lowest price, fewer than 0.95 of that at the others
+        (0.7, (0, 0.5)),
+        (0.71, (0, 0.9)),
+        (0.95, (0, 0.9)),
+    ],
+)
+def test_a_stated_accuracy_takes_the_highest_price_that_covers_nearly_as_many(accuracy, found):
+    targets = made_up().targets
+    assert targets.cheapest(accuracy) == found
+    alike = replace(targets, coverage=np.array([[1.0, 0.8, 0.6], [1.0, 0.77, 0.58], [1.0, 0.3, 0.0]]))
+    assert alike.cheapest(accuracy) == (max(found[0], 1), found[1])
+    with pytest.raises(InputError, match=r"accuracy=0.96 is out of reach: .* were right 0.950 of the time"):
+        targets.cheapest(0.96)  # reached at the highest price by nobody
 
 
 def test_a_budget_of_hardly_a_token_is_met_between_prices_too():

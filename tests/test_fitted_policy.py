@@ -50,13 +50,15 @@ def test_it_says_why_it_stops(settings):
     assert (outcomes.count[outcomes.reason == "budget"] == 32).all()
 
 
-def test_a_stated_accuracy_stops_at_the_confidence_that_reached_it():
-    """0.7 of the answers were right from a confidence of 0.5 on; 0.95 from 0.9 on."""
-    draws = drawn([0.8], [0.9], [0.96], prior=None)
+def test_an_answer_that_is_sure_enough_says_so_when_it_stops():
+    """A target of 0.4 is met from a confidence of 0.2 on at the highest price, whose rule stops from 0.6 on."""
+    found = parse_policy(text_of("fitted", "accuracy=0.4,max_samples=4"))
+    answers = [[0], [0], [0, 1, 2, 2], [0, 1, 2, 3]]
+    draws = drawn([0.8], [0.9], [0.8] * 4, [0.5] * 4, answers=answers, prior=None)
     leader = made_up().confidence(draws).of_leader
-    for accuracy, threshold in ((0.7, 0.5), (0.95, 0.9)):
-        found = parse_policy(text_of("fitted", f"accuracy={accuracy}")).decide(draws).reason
-        assert ((found == "confident") == (leader >= threshold)).all()
+    assert 0.2 < leader[0] < 0.6 < leader[1] and leader[3] < 0.2 < leader[2] < 0.6
+    # The first is sure enough already, but another sample is worth its price; the last two have all they may get.
+    assert found.decide(draws).reason.tolist() == [CONTINUE, "confident", "confident", "budget"]
 
 
 def test_matching_best_of_n_takes_the_price_whose_held_out_accuracy_is_enough():
@@ -81,8 +83,8 @@ def test_matching_one_sample_is_possible():
     )
 
 
-def test_a_target_that_is_not_worth_its_price_any_more_is_out_of_reach():
-    """Above 0.95 nothing further pays, and only the last is as sure as it must be: the one between is given up."""
+def test_who_is_not_sure_enough_where_nothing_further_pays_is_out_of_reach():
+    """A target of 0.95 buys at the lowest price, whose rule stops above 0.95; only the last is sure enough."""
     draws = drawn([0.8], [0.985], [0.999], prior=None)
     leader = made_up().confidence(draws).of_leader
     assert leader[0] < 0.95 < leader[1] < leader[2]

@@ -91,17 +91,21 @@ def test_recalibration_finds_lines_that_change_with_the_samples():
     assert np.abs(believed.intercept).max() < 0.5 and np.abs(believed.slope - 1).max() < 0.5
 
 
-def test_targets_are_what_stopping_at_a_confidence_gave():
-    confidence = np.array([[0.2, 0.6, 0.9], [0.5, 0.4, 0.3], [0.1, 0.7, 0.8], [0.3, 0.95, 0.2]])
-    right = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
+def test_targets_are_what_answers_of_some_confidence_gave():
+    confidence = np.array([[0.6, 0.5, 0.7, 0.95], [0.2, 0.3, 0.4, 0.6]])
+    right = np.array([[0.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
     found = measure_targets(confidence, right)
     assert (np.diff(found.threshold) > 0).all() and (np.diff(found.accuracy) >= 0).all()
-    # Up to 0.6 the first question stops while it is wrong, the others are right; beyond, all that stop are right.
-    low = found.threshold <= 0.6
-    assert found.coverage[0] == 1 and (found.accuracy[low] > 0.66).all() and (found.accuracy[low] <= 0.75).all()
-    assert (found.accuracy[~low] == 1).all()
-    for bound, coverage in ((0.6, 0.75), (0.8, 0.5), (0.9, 0.25)):
-        assert found.coverage[found.threshold > bound][0] == coverage
+
+    def at(threshold):
+        return np.flatnonzero(found.threshold <= threshold)[-1]
+
+    # Of the first price's, 0.6 is wrong and 0.5 right: the accuracy from 0.5 to 0.6 is pooled, 3/4 and 2/3 by 4 and 3.
+    assert found.coverage[0, [at(0.5), at(0.6), at(0.7)]].tolist() == [1, 0.75, 0.5]
+    assert (found.accuracy[0, : at(0.6)] < 0.75).all() and (found.accuracy[0, : at(0.6)] > 0.66).all()
+    assert (found.accuracy[0, at(0.61) :] == 1).all()
+    assert found.coverage[1, [at(0.3), at(0.4), at(0.6), at(0.7)]].tolist() == [0.75, 0.5, 0.25, 0]
+    assert found.accuracy[1, [at(0.2), at(0.4), at(0.6)]].tolist() == pytest.approx([0.5, 1, 1])
 
 
 @pytest.mark.parametrize("depth", [2, 3, 8, 24, 32, 64, 80])
@@ -147,23 +151,21 @@ def test_a_confidence_that_misleads_is_ignored_and_not_turned_round():
 @settings(max_examples=10, deadline=None)
 def test_targets_are_counted_path_by_path(seed):
     rng = np.random.default_rng(seed)
-    confidence, right = rng.random((50, 4)), (rng.random((50, 4)) < 0.5).astype(float)
+    confidence, right = rng.random((3, 50)) ** [[1], [2], [3]], (rng.random((3, 50)) < 0.5).astype(float)
     found = measure_targets(confidence, right)
-    highest = np.sort(confidence.max(1))
-    assert found.threshold[0] == highest[0] and len(found.threshold) == 60
-    assert found.threshold[-1] == pytest.approx(np.quantile(highest, 0.995))
-    raw, coverage = [], []
-    for threshold in found.threshold:
-        stops = [next((p for p, c in enumerate(row) if c >= threshold), None) for row in confidence]
-        hits = [right[path, point] for path, point in enumerate(stops) if point is not None]
-        raw.append(np.mean(hits))
-        coverage.append(len(hits) / 50)
-    assert found.coverage == pytest.approx(coverage)
-    # The rising curve nearest to the counts, by pooling neighbours that fall: its means are the counts' means.
-    assert (np.diff(found.accuracy) >= 0).all()
-    assert np.dot(found.accuracy, coverage) == pytest.approx(np.dot(raw, coverage))
-    for low, high in ((0, 1), (0, 30), (30, 60)):
-        assert min(raw[low:]) - 1e-9 <= found.accuracy[low] and found.accuracy[high - 1] <= max(raw[:high]) + 1e-9
+    assert len(found.threshold) == 60 and found.threshold[0] == confidence.min()
+    assert found.threshold[-1] == pytest.approx(np.quantile(confidence, 0.995))
+    for price in range(3):
+        sure = [[one >= threshold for one in confidence[price]] for threshold in found.threshold]
+        coverage = [sum(row) / 50 for row in sure]
+        raw = [np.mean(right[price][row]) for row in sure if any(row)]
+        assert found.coverage[price] == pytest.approx(coverage)
+        # The rising curve nearest to the counts, by pooling neighbours that fall: its means are the counts' means.
+        rising = found.accuracy[price]
+        assert (np.diff(rising) >= 0).all() and (rising[len(raw) :] == 1).all()
+        assert np.dot(rising[: len(raw)], coverage[: len(raw)]) == pytest.approx(np.dot(raw, coverage[: len(raw)]))
+        for at in (0, len(raw) // 2, len(raw) - 1):
+            assert min(raw[at:]) - 1e-9 <= rising[at] <= max(raw[: at + 1]) + 1e-9
 
 
 def some_samples(questions=7, depth=6, seed=0):

@@ -29,7 +29,8 @@ class Fitted(Policy):
         price: What 1,000 generated tokens cost, in units of the probability of a right answer, > 0; 0 = not given.
         tokens: Mean budget in generated tokens a question, > 0; 0 = not given.
         match: A ``best_of_n`` or ``self_consistency`` whose accuracy is wanted, as cheaply as can be.
-        accuracy: Share of the answers given as ``confident`` that shall be right, in (0, 1); 0 = not given.
+        accuracy: Share of the answers given as ``confident`` that shall be right, in (0, 1); 0 = not given. Samples are
+            drawn at the highest price that makes nearly as many answers that sure as all samples would.
         max_samples: Cap, >= 1; 0 = as many as it was fitted to.
         version: Of the fitted policy; by default the one that is in the folder. Two fits made one after the other in
             one folder are two policies.
@@ -65,7 +66,7 @@ class Fitted(Policy):
         require_cap(self.max_samples)
         if self.max_samples > self.model.depth:
             raise InputError(f"max_samples must be at most {self.model.depth}, to which {self.path} was fitted")
-        _ = self._price, self._threshold  # a target that is out of reach is said here
+        _ = self._price  # a target that is out of reach is said here
 
     @cached_property
     def model(self) -> FittedStopping:
@@ -97,12 +98,13 @@ class Fitted(Policy):
         if self.tokens:
             return model.price_for_tokens(self.tokens)
         if self.accuracy:
-            return float(model.prices[0])
+            return float(model.held_out.price[self._target[0]])
         return model.price_for_accuracy(_matched_accuracy(model, self.match or f"best_of_n:max_samples={model.depth}"))
 
     @cached_property
-    def _threshold(self) -> float:
-        return self.model.targets.threshold_for(self.accuracy) if self.accuracy else np.inf
+    def _target(self) -> tuple[int, float]:
+        """Index of a held-out price, and the confidence from which an answer is sure; beyond all where none need be."""
+        return self.model.targets.cheapest(self.accuracy) if self.accuracy else (0, np.inf)
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to the next decision point while that is worth its tokens."""
@@ -112,18 +114,19 @@ class Fitted(Policy):
         started = np.flatnonzero(draws.count > 0)
         if started.size:
             reason[started] = self._reasons(draws.take(started))
-        reason[draws.count >= self.max_samples] = StopReason.BUDGET.value
         nothing = np.full(draws.count.shape, np.nan)
         return Decision(np.minimum(self.model.next_point(draws.count), self.max_samples), reason, nothing)
 
     def _reasons(self, draws: Draws) -> list[str]:
         model = self.model
-        features = model.features(draws)
+        features, spent = model.features(draws), draws.count >= self.max_samples
         worth = model.advantage(features, draws.count, self._price) > 0
-        stop = StopReason.UNREACHABLE if self.accuracy else StopReason.PRICE
-        conditions = [features[:, STOPPING_FEATURES.index("leader")] >= self._threshold, ~worth]
-        reasons: list[str] = np.select(conditions, [StopReason.CONFIDENT.value, stop.value], CONTINUE).tolist()
-        return reasons
+        sure = features[:, STOPPING_FEATURES.index("leader")] >= self._target[1]
+        early = StopReason.UNREACHABLE if self.accuracy else StopReason.PRICE
+        # An answer that is sure enough may still be worth another look at this price: it does not stop by itself.
+        reasons = [CONTINUE, StopReason.CONFIDENT.value, StopReason.BUDGET.value]
+        found: list[str] = np.select([worth & ~spent, sure, spent], reasons, early.value).tolist()
+        return found
 
 
 def _matched_accuracy(model: FittedStopping, text: str) -> float:

@@ -31,7 +31,7 @@ from optscale_predictor.policies.fitted.stopping_model import (
 
 SETTINGS, ARRAYS = "fitted_policy.json", "fitted_policy.safetensors"
 SELECTIONS = ("best_score", "majority", "weighted_majority", "confidence")
-_VERSION = 1
+_VERSION = 2
 _VERSION_DIGITS = 8
 _MOST_BYTES = 2**28  # of either file
 _MOST_VERSIONS = 64  # that are remembered
@@ -176,11 +176,11 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
     """Raises ``InputError`` unless every array fits the others and holds what it may hold."""
     points, prices = len(model.points), len(model.prices)
     shapes = {f"fixed.{name}": ((points,), part) for name, part in model.fixed.items()}
-    for prefix, curve, size in (
-        ("held_out", model.held_out, model.held_out.price.size),
-        ("targets", model.targets, model.targets.threshold.size),
-    ):
-        shapes |= {f"{prefix}.{name}": ((size,), part) for name, part in vars(curve).items()}
+    curve, targets = (model.held_out.price.size,), (model.targets.threshold.size,)
+    shapes |= {f"held_out.{name}": (curve, part) for name, part in vars(model.held_out).items()}
+    shapes["targets.threshold"] = (targets, model.targets.threshold)
+    shapes["targets.accuracy"] = (curve + targets, model.targets.accuracy)
+    shapes["targets.coverage"] = (curve + targets, model.targets.coverage)
     shapes["fixed_tokens"] = ((points,), model.fixed_tokens)
     shapes["recalibration.intercept"] = ((points,), model.recalibration.intercept)
     shapes["recalibration.slope"] = ((points,), model.recalibration.slope)
@@ -204,7 +204,8 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
         and _increases(model.held_out.price),
         "targets": model.targets.threshold.size > 0
         and _increases(model.targets.threshold)
-        and bool((np.diff(model.targets.accuracy) >= 0).all()),
+        and bool((np.diff(model.targets.accuracy) >= 0).all())
+        and bool((model.targets.coverage > 0).any()),
         "shapes": len(model.shapes) == prices,
         "evidence": evidence.slope >= 0 and bool(np.isfinite([evidence.slope, evidence.intercept]).all()),
         "trees": all(_are_trees(one.trees) for one in model.models),

@@ -21,6 +21,8 @@ from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
 from optscale_predictor.policies.fitted.confidence_model import Confidence, ConfidenceModel
 from optscale_predictor.policies.fitted.stopping_features import stopping_features
 
+_NEARLY = 0.95  # of the answers that can be made sure: the last few cost as much as all the others
+
 
 @dataclass(frozen=True, eq=False)
 class PriceModel:
@@ -56,34 +58,43 @@ class HeldOutCurve:
 class AccuracyTargets:
     """How sure the leading answer must be for a share of answers to be right, measured on held-out questions.
 
-    A confidence that is right on average at every number of samples is too high where one stops because of it, so the
-    accuracy is that of the questions that stopped there.
+    A confidence that is right on average at every number of samples is too high where one stops because of it, so what
+    counts is how sure the rules of a price were when they stopped, and how often they were right then.
 
     Attributes:
-        threshold: Confidence from which a question stops, in [0, 1], increasing.
-        accuracy: Share of right answers among the questions that stopped so, in [0, 1], never falling.
-        coverage: Share of questions that stopped so, in [0, 1].
+        threshold: Confidence in the leading answer, in [0, 1], increasing.
+        accuracy: Share of right answers among the questions that ended at least so sure, in [0, 1], never falling from
+            threshold to threshold, for each of the held-out prices.
+        coverage: Share of questions that ended so, in [0, 1].
     """
 
     threshold: Float[Floats, " thresholds"]
-    accuracy: Float[Floats, " thresholds"]
-    coverage: Float[Floats, " thresholds"]
+    accuracy: Float[Floats, "prices thresholds"]
+    coverage: Float[Floats, "prices thresholds"]
 
-    def threshold_for(self, accuracy: float) -> float:
-        """The least confidence at which at least this share of the answers was right.
+    def cheapest(self, accuracy: float) -> tuple[int, float]:
+        """The highest price whose rules make nearly as many answers that sure as any price's, and what "sure" is.
+
+        Args:
+            accuracy: Share of the sure answers that shall be right, in (0, 1).
+
+        Returns:
+            Index of the price, and the least confidence, in [0, 1], from which an answer counts as sure.
 
         Raises:
             InputError: ``accuracy`` lies outside (0, 1), or no confidence reached it on held-out questions.
         """
         if not 0 < accuracy < 1:
             raise InputError(f"accuracy must lie in (0, 1), got {accuracy}")
-        index = int(np.searchsorted(self.accuracy, accuracy))
-        if index == len(self.accuracy):
+        enough = (self.accuracy >= accuracy) & (self.coverage > 0)
+        if not enough.any():
             raise InputError(
                 f"accuracy={accuracy} is out of reach: on held-out questions the surest answers were right "
-                f"{self.accuracy[-1]:.3f} of the time"
+                f"{self.accuracy[self.coverage > 0].max():.3f} of the time"
             )
-        return float(self.threshold[index])
+        covered = np.where(enough, self.coverage, 0.0).max(-1)
+        price = int(np.flatnonzero(covered >= _NEARLY * covered.max())[-1])
+        return price, float(self.threshold[enough[price].argmax()])
 
 
 @dataclass(frozen=True, eq=False)

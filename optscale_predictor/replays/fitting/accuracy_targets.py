@@ -6,11 +6,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats, Ints
-from optscale_predictor.policies.fitted.stopping_model import (
-    AccuracyTargets,
-    Recalibration,
-    log_odds,
-)
+from optscale_predictor.policies.fitted.stopping_model import AccuracyTargets, Recalibration, log_odds
 
 _THRESHOLDS = 60
 _OWN, _NEIGHBOURS = 1.0, 10.0  # pulls of a line towards the model's own confidence, and towards the next point's
@@ -52,20 +48,23 @@ def fit_recalibration(
     return Recalibration(points, *found.reshape(2, -1))
 
 
-def measure_targets(confidence: Float[Floats, "paths points"], right: Float[Floats, "paths points"]) -> AccuracyTargets:
-    """What stopping at the first confidence above a threshold gave, for many thresholds.
+def measure_targets(confidence: Float[Floats, "prices paths"], right: Float[Floats, "prices paths"]) -> AccuracyTargets:
+    """How often answers of at least some confidence were right where the rules of each price stopped.
 
     Args:
-        confidence: Of the leading answer at every decision point, in [0, 1], from models that have not seen the path.
+        confidence: Of the leading answer at the stop, in [0, 1], from models that have not seen the path.
         right: Whether that answer is right, 1 or 0.
     """
-    highest = confidence.max(-1)
-    thresholds = np.unique(np.quantile(highest, np.linspace(0.0, 0.995, _THRESHOLDS)))
-    path = np.arange(len(confidence))
-    accuracy, coverage = np.empty(len(thresholds)), np.empty(len(thresholds))
-    for index, threshold in enumerate(thresholds):
-        sure = highest >= threshold
-        point = (confidence >= threshold).argmax(-1)
-        accuracy[index], coverage[index] = right[path, point][sure].mean(), sure.mean()
-    rising = np.clip(isotonic_regression(accuracy, weights=np.maximum(coverage, 1e-9)).x, 0, 1)
-    return AccuracyTargets(thresholds, rising, coverage)
+    threshold = np.unique(np.quantile(confidence, np.linspace(0.0, 0.995, _THRESHOLDS)))
+    found = [_rising(one, hits, threshold) for one, hits in zip(confidence, right, strict=True)]
+    return AccuracyTargets(threshold, *(np.array(part) for part in zip(*found, strict=True)))
+
+
+def _rising(confidence: Floats, right: Floats, threshold: Floats) -> tuple[Floats, Floats]:
+    """Accuracy of the answers at least so sure, made to rise with the threshold, and their share."""
+    sure = confidence >= threshold[:, None]
+    coverage = sure.mean(-1)
+    some = np.flatnonzero(coverage)  # the first ones: who is this sure is less sure as well
+    accuracy = np.ones(len(threshold))
+    accuracy[some] = isotonic_regression((sure @ right)[some] / sure.sum(-1)[some], weights=coverage[some]).x
+    return np.clip(accuracy, 0, 1), coverage

@@ -80,6 +80,8 @@ def fit_policy(
     recalibration = fit_recalibration(leader, data.right, paths.points, len(group))
     count = np.broadcast_to(paths.points, leader.shape)
     measured = reliability(recalibration(leader.ravel(), count.ravel()), data.right.ravel())
+    between, mixed = _between(held_out, prices)
+    outcomes = outcomes_of(data, mixed)
     facts: dict[str, float] = {
         "questions": len(group),
         "groups": int(group.max()) + 1,
@@ -94,10 +96,12 @@ def fit_policy(
         points=paths.points,
         prices=prices,
         models=models,
-        held_out=_curve(data, held_out, prices, paths.points),
+        held_out=HeldOutCurve(
+            between, outcomes.right.mean(-1), outcomes.tokens.mean(-1), paths.points[outcomes.point].mean(-1)
+        ),
         fixed=_fixed_accuracy(paths, data),
         fixed_tokens=data.tokens.mean(0),
-        targets=measure_targets(leader, data.right),
+        targets=measure_targets(leader[np.arange(len(leader)), outcomes.point], outcomes.right),
         uses_prior=prior is not None,
         source=dict(source or {}),
         shapes=tuple(RULE_SHAPES[one].name for one in shapes),
@@ -154,16 +158,13 @@ def _look(model: ConfidenceModel, paths: SamplePaths, point: int, rows: Ints) ->
     return stopping_features(draws, found), paths.recorded.correct[rows, found.chosen]
 
 
-def _curve(data: StoppingData, advantage: Floats, prices: Floats, points: Ints) -> HeldOutCurve:
-    """Held-out figures at the fitted prices and between them, where a rule mixes its neighbours."""
-    place = np.linspace(0, len(prices) - 1, _BETWEEN * (len(prices) - 1) + 1)
-    low = np.minimum(place.astype(np.int64), len(prices) - 2)
-    found = []
-    for one, share in zip(low, place - low, strict=True):
-        mixed = (1 - share) * advantage[one] + share * advantage[one + 1]
-        outcome = outcomes_of(data, mixed[None])
-        found.append((outcome.right.mean(), outcome.tokens.mean(), points[outcome.point].mean()))
-    return HeldOutCurve(np.exp(np.interp(place, np.arange(len(prices)), np.log(prices))), *np.array(found).T)
+def _between(advantage: Floats, prices: Floats) -> tuple[Floats, Floats]:
+    """The fitted prices and some between each two, where a rule mixes its neighbours, and what the rules say there."""
+    position = np.linspace(0, len(prices) - 1, _BETWEEN * (len(prices) - 1) + 1)
+    low = np.minimum(position.astype(np.int64), len(prices) - 2)
+    share = (position - low)[:, None, None]
+    between = np.exp(np.interp(position, np.arange(len(prices)), np.log(prices)))
+    return between, (1 - share) * advantage[low] + share * advantage[low + 1]
 
 
 def _fixed_accuracy(paths: SamplePaths, data: StoppingData) -> dict[str, Float[Floats, " points"]]:
