@@ -1,10 +1,14 @@
 """Fitted stopping against every other rule on its frontier: tokens for the same accuracy, accuracy for the same tokens.
 
     python benchmarks/fitted_stopping.py aime --data POOL.jsonl.gz [--scores votes|length]
-    python benchmarks/fitted_stopping.py pools --train POOL --test POOL [--predictor CHECKPOINT] [--questions N]
+    python benchmarks/fitted_stopping.py pools --train POOL --test POOL [--predictor CHECKPOINT]
+        [--questions N ...] [--harder]
 
 ``aime``: 60 AIME questions x 11 models x 80 samples without verifier; five folds by question, each fitted on the other
-four. ``length`` takes -log(tokens) for a score. ``pools``: fitted on one pool, tried on another.
+four. ``length`` takes -log(tokens) for a score. ``pools``: fitted on one pool, tried on another. Several numbers of
+training questions are a learning curve: the first one's fit is compared with every rule, the others' are tried as well.
+``--harder`` fits to the easier half of the training questions and tries the harder half of the test questions, by the
+share of right samples.
 
 The baselines are self-consistency (or Best-of-k, where there is a verifier) and adaptive consistency. Intervals are 95%
 bootstrap intervals over questions, paired: both sides of a ratio are of the same resampled questions.
@@ -34,6 +38,7 @@ Floats = NDArray[np.float64]
 ORDERS = 4
 SAMPLE_PRICES = (0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5)  # of a mean sample
 Outcome = tuple[Floats, Floats]  # accuracy and tokens of each question
+Texts = dict[str, list[str]]  # policies by what they are called in the tables
 
 
 def main() -> None:
@@ -45,9 +50,12 @@ def main() -> None:
     parser.add_argument("--train")
     parser.add_argument("--test")
     parser.add_argument("--predictor")
-    parser.add_argument("--questions", type=int, help="fit to so many of the training questions only")
+    parser.add_argument("--questions", type=int, nargs="+", help="fit to so many of the training questions only")
+    parser.add_argument("--harder", action="store_true", help="fit to easier questions and try harder ones")
     flags = parser.parse_args()
-    print_frontiers(aime(flags.data, flags.scores) if flags.kind == "aime" else pools(flags))
+    outcomes, question = aime(flags.data, flags.scores) if flags.kind == "aime" else pools(flags)
+    print_frontiers(outcomes, question)
+    print_tokens_at_most_accurate(outcomes, question)
 
 
 def aime(path: str, scores: str) -> tuple[dict[str, dict[str, Outcome]], NDArray[np.int64]]:
@@ -68,7 +76,11 @@ def aime(path: str, scores: str) -> tuple[dict[str, dict[str, Outcome]], NDArray
             save_fitted(fit_policy(recorded.take(train), question[train]), folder)
             print(f"fold {one}: fitted to {len(train)} rows in {time.perf_counter() - started:.0f} s", flush=True)
             test = recorded.take(np.flatnonzero(fold == one))
-            for label, outcomes in run_all(test, folder, plain, None, float(recorded.tokens.mean())).items():
+            mean = float(recorded.tokens.mean())
+            texts = fitted_texts(folder, mean) | plain_texts(plain, test)
+            if plain == "best_of_n":
+                texts |= scored_texts(test, mean, False)
+            for label, outcomes in run_all(test, folder, texts).items():
                 for text, outcome in outcomes.items():
                     found.setdefault(label, {}).setdefault(text, []).append(outcome)
     order = np.concatenate([np.flatnonzero(fold == one) for one in range(5)])
@@ -86,29 +98,47 @@ def pools(flags: argparse.Namespace) -> tuple[dict[str, dict[str, Outcome]], NDA
 
         model = OptScalePredictor.from_pretrained(flags.predictor)
         priors = {name: model.predict_questions(pool.questions) for name, pool in opened.items()}
-    some = np.arange(min(flags.questions or recorded["train"].num_questions, recorded["train"].num_questions))
-    prior = None if priors["train"] is None else priors["train"].broadcast_to(len(opened["train"].questions)).take(some)
-    with TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        save_fitted(fit_policy(recorded["train"].take(some), prior=prior, say=print), folder)
-        print(f"fitted to {len(some)} questions in {time.perf_counter() - started:.0f} s", flush=True)
-        mean = float(recorded["test"].tokens.mean())
-        found = run_all(recorded["test"], folder, "best_of_n", priors["test"], mean)
-    return found, np.arange(recorded["test"].num_questions)
+    train, test = (np.arange(recorded[name].num_questions) for name in ("train", "test"))
+    if flags.harder:
+        right = {name: recorded[name].correct.mean(-1) for name in ("train", "test")}
+        train = train[right["train"] > np.median(right["train"])]
+        test = test[right["test"] <= np.median(right["test"])]
+    train = np.random.default_rng(0).permutation(train)
+    found: dict[str, dict[str, Outcome]] = {}
+    samples = recorded["test"].take(test)
+    mean = float(samples.tokens.mean())
+    priors = {name: prior and prior.broadcast_to(recorded[name].num_questions) for name, prior in priors.items()}
+    for number in flags.questions or [len(train)]:
+        some = train[:number]
+        with TemporaryDirectory() as folder:
+            started, prior = time.perf_counter(), priors["train"] and priors["train"].take(some)
+            model = fit_policy(recorded["train"].take(some), prior=prior)
+            save_fitted(model, folder)
+            seconds = time.perf_counter() - started
+            print(f"fitted to {len(some)} questions in {seconds:.0f} s, {', '.join(model.shapes)}", flush=True)
+            texts = fitted_texts(folder, mean)
+            if not found:
+                texts |= plain_texts("best_of_n", samples) | scored_texts(samples, mean, priors["test"] is not None)
+            outcomes = run_all(samples, folder, texts, priors["test"] and priors["test"].take(test))
+            label = "fitted" if not found else f"fitted to {len(some)}"
+            found[label] = outcomes.pop("fitted")
+            found |= outcomes
+    return found, np.arange(samples.num_questions)
 
 
-def run_all(
-    test: RecordedSamples, folder: str, plain: str, prior: Prior | None, mean: float
-) -> dict[str, dict[str, Outcome]]:
-    """Every rule at every setting: each question's accuracy and tokens, means over orders; ``mean`` tokens a sample."""
+def fitted_texts(folder: str, mean: float) -> Texts:
+    """The fitted policy at prices of ``mean`` tokens."""
+    return {"fitted": [f"fitted:path={folder},price={1000 * price / mean:.4g}" for price in SAMPLE_PRICES]}
+
+
+def plain_texts(plain: str, test: RecordedSamples) -> Texts:
+    """Fixed numbers of samples, and the rules that look at votes alone."""
     cap = test.depth
     numbers = [number for number in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80) if number <= cap]
     confidences = (0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
-    targets = [round(float(x), 4) for x in np.quantile(test.scores, (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98))]
     texts = {
         "plain": [f"{plain}:max_samples={number}" for number in numbers],
         "plain, confidence": [f"best_of_n:max_samples={number}" for number in numbers],
-        "fitted": [f"fitted:path={folder},price={1000 * price / mean:.4g}" for price in SAMPLE_PRICES],
         **{
             name: [f"{name}:confidence={c},max_samples={m}" for c in confidences for m in {16, cap} if m <= cap]
             for name in ("asc_beta", "asc_dirichlet")
@@ -116,8 +146,35 @@ def run_all(
         "esc": [f"esc:window={window},max_samples={cap}" for window in (2, 3, 4, 5, 8)],
     }
     if plain == "best_of_n":
-        texts["optscale"] = [f"optscale:score_min={t},max_samples={cap}" for t in targets]
-        texts["cost_aware"] = [f"cost_aware:price={1000 * p / mean:.4g},max_samples={cap}" for p in SAMPLE_PRICES]
+        texts["self_consistency"] = [f"self_consistency:max_samples={number}" for number in numbers]
+    return texts
+
+
+def scored_texts(test: RecordedSamples, mean: float, has_prior: bool) -> Texts:
+    """The rules that look at scores, the bounds last: they know what no rule does, but aim at scores."""
+    cap = test.depth
+    targets = [round(float(x), 4) for x in np.quantile(test.scores, (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98))]
+    tokens = [f"tokens={mean * number:.0f}" for number in (1.5, 2, 3, 4, 6, 8, 12, 16)]
+    settings = {
+        "optscale": [f"score_min={target}" for target in targets],
+        "cost_aware": [f"price={1000 * price / mean:.4g}" for price in SAMPLE_PRICES],
+        "optscale_0": [f"score_min={target},peek=3" for target in targets],
+        "beacon": [f"cost={cost}" for cost in (0.001, 0.003, 0.01, 0.03, 0.1)],
+        "pandora": [f"cost={cost},min_samples=5" for cost in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)],
+        "shared_budget": tokens,
+        "clairvoyant": [f"score_min={target}" for target in targets],
+        "oracle": [f"score_min={target}" for target in targets],
+    }
+    if has_prior:
+        settings["optscale_t"] = [f"score_min={target}" for target in targets]
+        settings["instance_adaptive"] = [f"q={q}" for q in (0.5, 0.8, 0.9, 0.99)]
+    return {name: [f"{name}:{one},max_samples={cap}" for one in given] for name, given in settings.items()}
+
+
+def run_all(
+    test: RecordedSamples, folder: str, texts: Texts, prior: Prior | None = None
+) -> dict[str, dict[str, Outcome]]:
+    """Every rule at every setting: each question's accuracy and tokens, means over orders."""
     orders = [test.reorder(rng) for rng in np.random.default_rng(1).spawn(ORDERS)]
     together = RecordedSamples.concatenate(orders)
     repeated = None if prior is None else prior.broadcast_to(test.num_questions).tile(ORDERS)
@@ -126,16 +183,38 @@ def run_all(
     for label, policies in texts.items():
         selection = f"confidence:{folder}" if label == "plain, confidence" else None
         for text in policies:
-            outcome = run_policy(parse_policy(text), together, repeated, selection, traced=False, memo=memo)
-            values = (together.correct[row, outcome.chosen], outcome.tokens)
+            policy = parse_policy(text)
+            if policy.joint:  # questions of different orders do not compete for one budget
+                parts = [run_policy(policy, one, prior, selection, traced=False) for one in orders]
+                chosen, spent = (np.concatenate([getattr(one, name) for one in parts]) for name in ("chosen", "tokens"))
+            else:
+                outcome = run_policy(policy, together, repeated, selection, traced=False, memo=memo)
+                chosen, spent = outcome.chosen, outcome.tokens
+            values = (together.correct[row, chosen], spent)
             means = (part.reshape(ORDERS, -1).mean(0) for part in values)
             found.setdefault(label, {})[text.replace(f"path={folder},", "")] = tuple(means)
     return found
 
 
-def print_frontiers(found: tuple[dict[str, dict[str, Outcome]], NDArray[np.int64]]) -> None:
+def print_tokens_at_most_accurate(outcomes: dict[str, dict[str, Outcome]], question: NDArray[np.int64]) -> None:
+    """Tokens that each frontier needs for the accuracy of the largest fixed number, and the share that fitted needs."""
+    text, goal = list(outcomes["plain"].items())[-1]
+    accuracy, tokens = goal[0].mean(), goal[1].mean()
+    print(f"\nTokens for the accuracy of {text} ({accuracy:.4f} with {tokens:,.0f}), on each rule's frontier:\n")
+
+    def needed(texts: dict[str, Outcome], weight: Floats) -> float:
+        return tokens_for(texts, weight, *goal) * float(goal[1] @ weight)
+
+    rows = []
+    for label, texts in outcomes.items():
+        ratio = resampled(lambda w, t=texts: needed(outcomes["fitted"], w) / needed(t, w), question)
+        uniform = np.full(len(question), 1 / len(question))
+        rows.append([label, f"{needed(texts, uniform):,.0f}", shown(ratio, 2)])
+    print(table(["rule", "tokens", "fitted's tokens over them"], rows, aligned=True))
+
+
+def print_frontiers(outcomes: dict[str, dict[str, Outcome]], question: NDArray[np.int64]) -> None:
     """Each rule's settings, and the tokens that the frontiers need for the same accuracy."""
-    outcomes, question = found
     rows = []
     for label, texts in outcomes.items():
         for text, (accuracy, tokens) in texts.items():
