@@ -6,13 +6,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fitted_policies import made_up
 from small_pools import refused
 from synthetic_pool import write_pool
+from tqdm import tqdm
 
+from optscale_predictor._support import progress
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.fitted.model_files import load_fitted, save_fitted
+from optscale_predictor.replays.fitting import fit_policy as fitting
 from optscale_predictor.replays.fitting.fit_policy import fit_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
@@ -179,12 +183,22 @@ def labelled_pool(folder, questions=24, seed=0):
     )
 
 
-def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys):
+def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys, monkeypatch):
+    bars = []
+
+    class Bar(tqdm):
+        def close(self):
+            bars.append((self.desc, self.n, self.total))
+            super().close()
+
+    monkeypatch.setattr(progress, "tqdm", Bar)
     labelled_pool(tmp_path / "a"), labelled_pool(tmp_path / "b", questions=30, seed=1)
     policy = tmp_path / "policy"
     main(["fit-policy", str(tmp_path / "a"), str(tmp_path / "b"), "--output", str(policy)])
-    printed = capsys.readouterr().out
+    printed, shown = capsys.readouterr()
     assert "54 labelled questions x 8 samples" in printed and f"use it as fitted:path={policy}" in printed
+    ((what, done, total),) = {one for one in bars if one[1]}  # counts the fits to the last one
+    assert what == "fit" and done == total > 4 * 4 and "fits/s" in shown
     assert load_fitted(policy).depth == 8
     main(["replay", str(tmp_path / "a"), "--policies", f"fitted:path={policy},price=1", "--num_orders", "2"])
     assert f"path={policy}, price=1.0" in capsys.readouterr().out
@@ -197,6 +211,33 @@ def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path, capsys):
     said = refused(capsys, "fit-policy", str(tmp_path / "few"), "--output", str(tmp_path / "taken"))
     assert str(tmp_path / "taken") in said and "cannot write" in said  # before what the pool lacks
     assert "seed must be >= 0" in refused(capsys, "fit-policy", str(tmp_path / "few"), "--seed", "-1")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_ctrl_c_ends_a_fit_with_one_line_and_leaves_what_was_there(tmp_path, monkeypatch, capsys, there):
+    labelled_pool(tmp_path / "pool")
+    policy = tmp_path / "policy"
+    if there:
+        save_fitted(made_up(), policy)
+    before = {one.name: one.read_bytes() for one in policy.iterdir()} if there else None
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "fit_confidence", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit-policy", str(tmp_path / "pool"), "--output", str(policy)])
+    assert stopped.value.code == 130
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == "optscale: interrupted; nothing was fitted, and nothing was written"
+    assert (before is None) == (not policy.exists())
+    assert before is None or {one.name: one.read_bytes() for one in policy.iterdir()} == before
+
+
+def test_a_refused_fit_leaves_no_folder(tmp_path, capsys):
+    labelled_pool(tmp_path / "few", questions=5)
+    refused(capsys, "fit-policy", str(tmp_path / "few"), "--output", str(tmp_path / "policy"))
+    assert not (tmp_path / "policy").exists()
 
 
 def test_a_missing_lightgbm_is_said_before_anything_is_fitted(monkeypatch):

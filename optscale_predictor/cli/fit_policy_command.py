@@ -1,5 +1,8 @@
 """The verb that fits stopping and the confidence in answers to labelled pools."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,8 @@ def fit_policy(
         source: Name of one of the predictor's score sources; by default the one that matches the pools.
         allow_source_mismatch: Whether pools may differ in generator or verifier, and from the predictor's.
     """
+    from tqdm import tqdm
+
     from optscale_predictor.cli.replay_command import make_prior
     from optscale_predictor.pages.markdown import table
     from optscale_predictor.policies.fitted.model_files import save_fitted
@@ -46,16 +51,16 @@ def fit_policy(
     if seed < 0:
         raise InputError(f"seed must be >= 0, got {seed}")
     opened = [Pool(pool) for pool in pools]
-    with explain_write_errors(Path(output)):  # before minutes of fitting, not after
-        Path(output).mkdir(parents=True, exist_ok=True)
     made_by = _common_source(opened, allow_source_mismatch)
     parts = [RecordedSamples.from_pool(pool) for pool in opened]
     depth = min(part.depth for part in parts)
     recorded = RecordedSamples.concatenate([part.first(depth) for part in parts])
     priors = [make_prior(pool, predictor, None, source, allow_source_mismatch) for pool in opened]
     group = group_near_duplicates([question.text for pool in opened for question in pool.questions])
-    model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, say=print)
-    save_fitted(model, output)
+    with _output_folder(Path(output)):
+        # Lines go past the bar, which is on standard error.
+        model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, say=tqdm.write, progress=True)
+        save_fitted(model, output)
     curve = model.held_out
     header = ["price of 1,000 tokens", "rule", "accuracy", "tokens", "samples"]
     rows = []
@@ -71,6 +76,27 @@ def fit_policy(
             "too few labelled questions to stop by what was drawn: the rule is a fixed number of samples at every price"
         )
     print(f"{output}: use it as fitted:path={output}")
+
+
+@contextmanager
+def _output_folder(folder: Path) -> Iterator[None]:
+    """Makes the folder before minutes of fitting, and not after; where the fit fails, takes away what it made.
+
+    A fit cannot be continued, so an interrupted one ends with a line of its own.
+    """
+    made = not folder.exists()
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    done = False
+    try:
+        yield
+        done = True
+    except KeyboardInterrupt:
+        print("optscale: interrupted; nothing was fitted, and nothing was written", file=sys.stderr)
+        raise SystemExit(130) from None
+    finally:
+        if made and not done and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _common_source(pools: "list[Pool]", allow_source_mismatch: bool) -> "ScoreSource":

@@ -1,16 +1,20 @@
 """From a labelled recording to a fitted policy, with what it did on held-out questions."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from tqdm import tqdm
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
 from optscale_predictor.policies.fitted.model_files import SELECTIONS
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES, stopping_features
-from optscale_predictor.policies.fitted.stopping_model import FittedStopping, HeldOutCurve
+from optscale_predictor.policies.fitted.stopping_model import FittedStopping, HeldOutCurve, PriceModel
 from optscale_predictor.policies.selection import select
 from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
 from optscale_predictor.replays.fitting.fit_confidence import RIDGES, fit_confidence, log_loss
@@ -37,6 +41,7 @@ def fit_policy(
     seed: int = 0,
     num_paths: int = 4000,
     say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
 ) -> FittedStopping:
     """Fits confidence and stopping to labelled samples.
 
@@ -49,10 +54,11 @@ def fit_policy(
         num_paths: Orders of all questions together that are aimed at, >= 1; at least 2 and at most 40 of each. It
             bounds the time that a fit takes, whatever the pool.
         say: Called with what a reader should see.
+        progress: Whether to show how many fits are done, their rate and the time left.
 
     Raises:
-        InputError: Fewer than 10 labelled questions or groups, fewer than 2 samples a question, or all samples are
-            right, or all are wrong.
+        InputError: LightGBM is not installed, there are fewer than 10 labelled questions or groups, or fewer than 2
+            samples a question, or all samples are right, or all are wrong.
     """
     require_lightgbm()  # said at once, and not after the confidence is fitted
     group = np.arange(recorded.num_questions) if group is None else group
@@ -63,24 +69,18 @@ def fit_policy(
     rng = np.random.default_rng(seed)
     orders = int(np.clip(num_paths // len(group), _FEWEST_ORDERS, _MOST_ORDERS))
     paths = SamplePaths.shuffled(recorded, _folds(group, rng), prior, orders, rng)
-    ridge = _choose_ridge(paths, rng)
-    say(f"{len(group)} labelled questions x {recorded.depth} samples, {orders} orders of each; ridge {ridge:g}")
-    confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
-    data = _held_out_data(paths, ridge, rng)
     prices = _PRICES / float(recorded.tokens.mean())
-    tried = []
-    for shape in RULE_SHAPES:
-        tried.append(held_out_advantages(data, paths.fold, prices, shape))
-        say(f"rules of shape {shape.name!r} tried on held-out questions")
-    shapes = choose_shapes([outcomes_of(data, one) for one in tried], group[paths.question], prices)
-    held_out = np.stack([tried[one][price] for price, one in enumerate(shapes)])
-    fitted = {int(one): fit_prices(data, prices, RULE_SHAPES[one]) for one in np.unique(shapes)}
-    models = tuple(fitted[int(one)][price] for price, one in enumerate(shapes))
+    with progress_bar("fit", _fits(paths, len(RULE_SHAPES)), shown=progress, unit="fits") as bar:
+        ridge = _choose_ridge(paths, rng, bar.update)
+        say(f"{len(group)} labelled questions x {recorded.depth} samples, {orders} orders of each; ridge {ridge:g}")
+        confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
+        data = _held_out_data(paths, ridge, rng, bar.update)
+        rules = _fit_rules(data, paths, group, prices, bar, say)
     leader = data.features[:, :, STOPPING_FEATURES.index("leader")]
     recalibration = fit_recalibration(leader, data.right, paths.points, len(group))
     count = np.broadcast_to(paths.points, leader.shape)
     measured = reliability(recalibration(leader.ravel(), count.ravel()), data.right.ravel())
-    between, mixed = _between(held_out, prices)
+    between, mixed = _between(rules.held_out, prices)
     outcomes = outcomes_of(data, mixed)
     facts: dict[str, float] = {
         "questions": len(group),
@@ -95,7 +95,7 @@ def fit_policy(
         recalibration=recalibration,
         points=paths.points,
         prices=prices,
-        models=models,
+        models=rules.models,
         held_out=HeldOutCurve(
             between, outcomes.right.mean(-1), outcomes.tokens.mean(-1), paths.points[outcomes.point].mean(-1)
         ),
@@ -104,9 +104,44 @@ def fit_policy(
         targets=measure_targets(leader[np.arange(len(leader)), outcomes.point], outcomes.right),
         uses_prior=prior is not None,
         source=dict(source or {}),
-        shapes=tuple(RULE_SHAPES[one].name for one in shapes),
+        shapes=rules.shapes,
         facts=facts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rules:
+    """The rules that are kept: one for each price, its shape, and what it said on held-out paths."""
+
+    models: tuple[PriceModel, ...]
+    shapes: tuple[str, ...]
+    held_out: Float[Floats, "prices paths before_last"]
+
+
+def _fit_rules(
+    data: StoppingData, paths: SamplePaths, group: Ints, prices: Floats, bar: "tqdm[Any]", say: Callable[[str], None]
+) -> _Rules:
+    """Tries every shape on held-out paths, and fits the one that is safe at each price to all paths."""
+    tried = []
+    for shape in RULE_SHAPES:
+        tried.append(held_out_advantages(data, paths.fold, prices, shape, bar.update))
+        say(f"rules of shape {shape.name!r} tried on held-out questions")
+    shapes = choose_shapes([outcomes_of(data, one) for one in tried], group[paths.question], prices)
+    used = [int(one) for one in np.unique(shapes)]
+    # How many shapes are fitted once more is known now: fewer than were counted with.
+    bar.total = bar.n + len(prices) * sum(bool(RULE_SHAPES[one].features) for one in used)
+    fitted = {one: fit_prices(data, prices, RULE_SHAPES[one], bar.update) for one in used}
+    return _Rules(
+        tuple(fitted[int(one)][price] for price, one in enumerate(shapes)),
+        tuple(RULE_SHAPES[one].name for one in shapes),
+        np.stack([tried[one][price] for price, one in enumerate(shapes)]),
+    )
+
+
+def _fits(paths: SamplePaths, shapes: int) -> int:
+    """How many fits there will be at most: the first shape has nothing to fit."""
+    folds = len(np.unique(paths.fold))
+    return (len(RIDGES) + 1) * folds + (shapes - 1) * (folds + 1) * len(_PRICES)
 
 
 def _require_enough(recorded: RecordedSamples, group: Ints) -> None:
@@ -128,7 +163,7 @@ def _folds(group: Ints, rng: np.random.Generator) -> Ints:
     return np.asarray(rng.permutation(np.arange(groups) % folds)[group])
 
 
-def _choose_ridge(paths: SamplePaths, rng: np.random.Generator) -> float:
+def _choose_ridge(paths: SamplePaths, rng: np.random.Generator, fitted: Callable[[], object]) -> float:
     """The penalty with the least log loss on held-out questions."""
     losses = []
     for ridge in RIDGES:
@@ -136,11 +171,14 @@ def _choose_ridge(paths: SamplePaths, rng: np.random.Generator) -> float:
         for fold in np.unique(paths.fold):
             model = fit_confidence(paths, np.flatnonzero(paths.fold != fold), ridge, rng)
             lost.append(log_loss(model, paths, np.flatnonzero(paths.fold == fold)))
+            fitted()
         losses.append(np.mean(lost))
     return RIDGES[int(np.argmin(losses))]
 
 
-def _held_out_data(paths: SamplePaths, ridge: float, rng: np.random.Generator) -> StoppingData:
+def _held_out_data(
+    paths: SamplePaths, ridge: float, rng: np.random.Generator, fitted: Callable[[], object]
+) -> StoppingData:
     """What paths went through, each seen by a confidence model that was not fitted to its fold."""
     shape = (len(paths.question), len(paths.points))
     features, right = np.empty((*shape, len(STOPPING_FEATURES))), np.empty(shape)
@@ -149,6 +187,7 @@ def _held_out_data(paths: SamplePaths, ridge: float, rng: np.random.Generator) -
         rows = np.flatnonzero(paths.fold == fold)
         for index, point in enumerate(paths.points):
             features[rows, index], right[rows, index] = _look(model, paths, int(point), rows)
+        fitted()
     return StoppingData(features, right, paths.tokens(), paths.question)
 
 

@@ -8,7 +8,7 @@ values, as in Longstaff and Schwartz (2001): errors of a fit then change decisio
 add up from point to point.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -78,13 +78,19 @@ RULE_SHAPES = (
 )
 
 
-def fit_prices(data: StoppingData, prices: Float[Floats, " prices"], shape: RuleShape) -> tuple[PriceModel, ...]:
+def fit_prices(
+    data: StoppingData,
+    prices: Float[Floats, " prices"],
+    shape: RuleShape,
+    fitted: Callable[[], object] = lambda: None,
+) -> tuple[PriceModel, ...]:
     """A rule for each price.
 
     Args:
         data: What paths went through.
         prices: Of one token, increasing.
         shape: What the rules may depend on.
+        fitted: Called after each price whose trees were fitted.
 
     Raises:
         InputError: LightGBM is not installed.
@@ -104,6 +110,7 @@ def fit_prices(data: StoppingData, prices: Float[Floats, " prices"], shape: Rule
             model, advantage = booster.fit(advantage_of_going_on(value, going))
             going = advantage > 0
         models.append(model)
+        fitted()
     return tuple(models[::-1])
 
 

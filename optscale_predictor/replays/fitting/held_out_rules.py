@@ -5,7 +5,7 @@ more on held-out questions, over that price and its neighbours, by more than noi
 few questions no shape does, and what is left is the best fixed number of samples, which is what Best-of-k does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,11 @@ class HeldOutOutcomes:
 
 
 def held_out_advantages(
-    data: StoppingData, fold: Int[Ints, " paths"], prices: Float[Floats, " prices"], shape: RuleShape
+    data: StoppingData,
+    fold: Int[Ints, " paths"],
+    prices: Float[Floats, " prices"],
+    shape: RuleShape,
+    fitted: Callable[[], object] = lambda: None,
 ) -> Float[Floats, "prices paths before_last"]:
     """What a shape's rules, fitted to all folds but a path's own, say of going on along it.
 
@@ -48,10 +52,11 @@ def held_out_advantages(
         fold: Of each path.
         prices: Of one token, increasing.
         shape: The shape of the rules.
+        fitted: Called after each price and fold whose trees were fitted.
     """
     found = np.empty((len(prices), len(fold), data.features.shape[1] - 1))
     for one in np.unique(fold):
-        models = fit_prices(data.take(fold != one), prices, shape)
+        models = fit_prices(data.take(fold != one), prices, shape, fitted)
         found[:, fold == one] = advantages(models, data.features[fold == one])
     return found
 
