@@ -2,8 +2,8 @@
 
 Source of the method: OptScale, arXiv 2506.22376. What a notebook needs is here:
 
-- statistics: :class:`TruncatedNormal`, :class:`Prior`, :func:`fit_mle`, :func:`fit_map`, :func:`num_samples`,
-  :class:`Calibration`;
+- statistics: :class:`TruncatedNormal`, :class:`Prior`, :class:`LearntPrior`, :func:`fit_mle`, :func:`fit_map`,
+  :func:`num_samples`, :class:`Calibration`;
 - questions and answers: :class:`Question`, :func:`load_question_set`, :func:`extract_answer`, :func:`is_correct`,
   :func:`answers_equal`;
 - models: :class:`GeneratorOptions` with :class:`SamplingParams`, :class:`VerifierOptions`, :class:`OptScalePredictor`;
@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from optscale_predictor.stats.calibration import Calibration
     from optscale_predictor.stats.distributions import TruncatedNormal
     from optscale_predictor.stats.estimators import Prior, fit_map, fit_mle
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 _MODULES = {
     "Answer": "inference",
     "Calibration": "stats.calibration",
     "GeneratorOptions": "backends.options",
     "InputError": "errors",
+    "LearntPrior": "stats.estimators.learnt_prior",
     "Limits": "inference",
     "OptScale": "inference",
     "OptScalePredictor": "predictor",
@@ -70,6 +72,7 @@ __all__ = [
     "Calibration",
     "GeneratorOptions",
     "InputError",
+    "LearntPrior",
     "Limits",
     "OptScale",
     "OptScalePredictor",

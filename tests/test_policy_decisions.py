@@ -14,13 +14,14 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import CONTINUE, POLICIES, Draws, PrefixMemo, StopReason, parse_policy
 from optscale_predictor.policies._policy import decide_by_need
 from optscale_predictor.policies._registry import make_policy
-from optscale_predictor.policies.belief import VAGUE, belief, expected_gain, misses
+from optscale_predictor.policies.belief import belief, expected_gain, misses
 from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.stats.bound import reach_probability
 from optscale_predictor.stats.calibration import Calibration
 from optscale_predictor.stats.distributions.family_choice import FAMILIES
 from optscale_predictor.stats.estimators import fit_map_gaussian, fit_posterior
+from optscale_predictor.stats.estimators.prior import VAGUE
 
 
 @pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.joint])

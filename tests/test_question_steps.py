@@ -12,13 +12,13 @@ import pytest
 from optscale_predictor.backends.generators import Sample, SamplingParams
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import Limits, RoundBarrier, Rounds, TokenBudget
+from optscale_predictor.inference.components import require_shareable
 from optscale_predictor.inference.deciding import AnswerVotes, DecisionWorker, Observation, draws_of
 from optscale_predictor.inference.question_run import (
     QuestionRequest,
     QuestionRun,
     SamplesRefusedError,
     Workers,
-    require_shareable,
 )
 from optscale_predictor.inference.sampling import SampleDrawer, ScoredSample
 from optscale_predictor.policies import BestOfN, Decision, Policy, parse_policy

@@ -39,6 +39,7 @@ def answer(
     question_seconds: float | None = None,
     source: str | None = None,
     allow_source_mismatch: bool = False,
+    prior: str | None = None,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
 
@@ -66,6 +67,8 @@ def answer(
         question_seconds: Wall time of one question at most, > 0.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        prior: `learnt`: each question starts from a prior that is learnt from the questions before it, in their order;
+            `learnt:block=16` says how many questions the first blocks have. In place of a predictor.
     """
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import Limits, OptScale
@@ -73,6 +76,7 @@ def answer(
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     questions = _read(question)
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
@@ -89,6 +93,7 @@ def answer(
         learnt,
         rule,
         prompt=prompt,
+        prior=None if prior is None else LearntPrior.parse(prior),
         selection=selection,
         source=source,
         allow_source_mismatch=allow_source_mismatch,
@@ -117,7 +122,6 @@ def _answer_into(
     from optscale_predictor._support.progress import progress_bar
 
     there = _answered(path)
-    left = [one for one in questions if one.id not in there]
     samples = tokens = 0
     reasons: Counter[str] = Counter()
     with (
@@ -125,8 +129,10 @@ def _answer_into(
         path.open("a", encoding="utf-8"),
     ):  # a file that cannot be written is found before anything is drawn
         pass
-    answers = scaler.stream(left, limits=limits, pool=pool)
-    bar = progress_bar("answer", len(questions), len(questions) - len(left), unit="questions")
+    # All of them, as their numbers in the order of asking are those of the first run.
+    answers = scaler.stream(questions, limits=limits, pool=pool, answered=there)
+    done = sum(one.id in there for one in questions)
+    bar = progress_bar("answer", len(questions), done, unit="questions")
     with path.open("a", encoding="utf-8") as file, closing(answers), bar:
         for result in answers:
             with explain_write_errors(path):
@@ -135,12 +141,12 @@ def _answer_into(
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
             reasons[result.stop_reason] += 1
             bar.update()
-    stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    print(f"{len(left)} questions, {samples} samples, {tokens} tokens; {stopped or 'nothing was left to do'}: {path}")
+    stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing was left to do"
+    print(f"{len(questions) - done} questions, {samples} samples, {tokens} tokens; {stopped}: {path}")
 
 
-def _answered(path: Path) -> set[str]:
-    """Ids of the questions that a file of answers has; a line that a kill cut short is taken off it.
+def _answered(path: Path) -> dict[str, list[float]]:
+    """The scores of the questions, by id, that a file of answers has; a line that a kill cut short is taken off it.
 
     Raises:
         InputError: It is not a file of answers.
@@ -149,7 +155,7 @@ def _answered(path: Path) -> set[str]:
     from optscale_predictor._support.json_lines import parse_object
 
     if not path.exists():
-        return set()
+        return {}
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -157,11 +163,11 @@ def _answered(path: Path) -> set[str]:
     whole = text[: text.rfind("\n") + 1]
     rows = [parse_object(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)]
     for number, row in enumerate(rows, start=1):
-        if "id" not in row or "stop_reason" not in row:
+        if not {"id", "stop_reason", "scores"} <= row.keys():
             raise InputError(f"{path}:{number}: not an answer of `optscale answer`; name another file")
     if whole != text:
         write_text(whole, path)
-    return {str(row["id"]) for row in rows}
+    return {str(row["id"]): row["scores"] for row in rows}
 
 
 def _read(question: str) -> "list[Question]":

@@ -8,6 +8,7 @@ from optscale_predictor.errors import InputError
 if TYPE_CHECKING:
     from optscale_predictor.pools import Pool
     from optscale_predictor.stats.estimators import Prior
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 
 def replay(
@@ -22,6 +23,7 @@ def replay(
     source: str | None = None,
     allow_source_mismatch: bool = False,
     frontier: bool = True,
+    prior: str | None = None,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
 
@@ -44,6 +46,8 @@ def replay(
         allow_source_mismatch: Whether predictor and fitted policies may have learnt from another generator, verifier or
             setting.
         frontier: Whether to compare every policy with Best-of-k at equal tokens.
+        prior: `learnt`: each policy learns a prior from the pool's questions, in their order, as it finishes them;
+            `learnt:block=16` says how many questions the first blocks have. In place of a predictor or a pool.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
@@ -70,12 +74,44 @@ def replay(
         require_policy_source(rule, drawn_by, allow_source_mismatch)
     require_selection_source(chosen_by, drawn_by, allow_source_mismatch)
     recorded = RecordedSamples.from_pool(opened)
-    prior = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
-    entries = [ReplayEntry(rule, rule.name, prior, chosen_by) for rule in rules]
+    given = choose_prior(opened, predictor, prior_pool, source, allow_source_mismatch, prior)
+    entries = [ReplayEntry(rule, rule.name, given, chosen_by) for rule in rules]
     rows = run(entries, recorded, num_orders, seed, progress=True, frontier=frontier)
     print(markdown_table(rows))
     if output is not None:
         write_replay(rows, Path(output), title=f"{pool}: accuracy against tokens", metric="tokens")
+
+
+def choose_prior(
+    pool: "Pool",
+    predictor: str | None,
+    prior_pool: str | None,
+    source: str | None,
+    allow_source_mismatch: bool,
+    learnt: str | None,
+) -> "Prior | LearntPrior | None":
+    """The priors that policies get: those that :func:`make_prior` makes, or one that is learnt in their place.
+
+    Args:
+        pool: Whose questions.
+        predictor: Checkpoint of a predictor, where there is one.
+        prior_pool: Where there is no predictor: a scored pool whose mean score distribution is the constant prior.
+        source: Name of one of the predictor's score sources; None: the one that matches the pool's generator and
+            verifier.
+        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        learnt: How a prior is learnt from the pool's own questions, as ``LearntPrior.parse`` reads it; None: it is not.
+
+    Raises:
+        InputError: There are two priors, or the predictor has learnt from other sources than made the pool, and that is
+            not allowed.
+    """
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
+
+    if learnt is None:
+        return make_prior(pool, predictor, prior_pool, source, allow_source_mismatch)
+    if predictor is not None or prior_pool is not None:
+        raise InputError(f"prior {learnt!r} is learnt: give it without a predictor and without prior_pool")
+    return LearntPrior.parse(learnt)
 
 
 def make_prior(

@@ -25,6 +25,7 @@ def report(
     allow_source_mismatch: bool = False,
     num_orders: int = 20,
     seed: int = 0,
+    prior: str | None = None,
 ) -> None:
     """Report on runs: one HTML page that needs nothing else, pictures, and tables in Markdown, LaTeX and JSON.
 
@@ -48,6 +49,8 @@ def report(
             verifier or setting.
         num_orders: For pools: orders of the samples to replay, >= 1.
         seed: Seed of those orders and of the bootstrap.
+        prior: For pools: `learnt`, or `learnt:block=16`, where each policy learns a prior from the pool's questions as
+            it finishes them; in place of a predictor or a pool.
     """
     from optscale_predictor.evaluation.report import compare, write_report
     from optscale_predictor.evaluation.report.formatting import (
@@ -58,7 +61,7 @@ def report(
 
     if not runs:
         raise InputError("name a run's folder, or several")
-    choice = ReplayChoice(policies, selection, predictor, prior_pool, source, allow_source_mismatch)
+    choice = ReplayChoice(policies, selection, predictor, prior_pool, source, allow_source_mismatch, prior)
     found = [_read(name, choice, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
     named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
@@ -74,6 +77,7 @@ def report(
         "allow_source_mismatch": "true" if allow_source_mismatch else None,
         "num_orders": num_orders if replayed else None,
         "seed": seed,
+        "prior": prior,
     }
     written = write_report(comparison, output, named, _command(runs, given))
     said = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
@@ -108,16 +112,18 @@ class ReplayChoice:
     prior_pool: str | None
     source: str | None
     allow_source_mismatch: bool
+    prior: str | None
 
 
 def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
-    from optscale_predictor.cli.replay_command import make_prior
+    from optscale_predictor.cli.replay_command import choose_prior
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.pools import Pool
     from optscale_predictor.pools.pool import is_hub_name
     from optscale_predictor.predictor.provenance import require_policy_source, require_selection_source, source_of_pool
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     folder = Path(name)
     if (folder / "run.json").is_file():
@@ -133,5 +139,9 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     for rule in rules:
         require_policy_source(rule, drawn_by, choice.allow_source_mismatch)
     require_selection_source(selection, drawn_by, choice.allow_source_mismatch)
-    prior = make_prior(pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch)
-    return replay_pool(pool, rules, num_orders, seed, prior, choice.predictor or choice.prior_pool, selection)
+    prior = choose_prior(
+        pool, choice.predictor, choice.prior_pool, choice.source, choice.allow_source_mismatch, choice.prior
+    )
+    # As a record names it, with the default block.
+    named = choice.predictor or choice.prior_pool or (str(prior) if isinstance(prior, LearntPrior) else None)
+    return replay_pool(pool, rules, num_orders, seed, prior, named, selection)

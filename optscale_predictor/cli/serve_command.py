@@ -46,6 +46,7 @@ def serve(
     max_body: int = 4 << 20,
     source: str | None = None,
     allow_source_mismatch: bool = False,
+    prior: str | None = None,
 ) -> None:
     """Serve an OpenAI-compatible endpoint that answers with the chosen sample.
 
@@ -75,6 +76,8 @@ def serve(
         max_body: Bytes that a request's body may have, >= 1.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        prior: `learnt`: each question starts from a prior that is learnt from the questions that have been answered;
+            `learnt:block=16` says how many questions the first blocks have. In place of a predictor.
     """
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import OptScale
@@ -84,12 +87,14 @@ def serve(
     from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.serving import ServeSettings, bind, is_loopback, require_servable
     from optscale_predictor.serving import serve as serve_at
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     require_servable(rule)
     if selection is not None:
         require_selection(selection)
+    learning = None if prior is None else LearntPrior.parse(prior)
     settings = ServeSettings(
         served_model_name if served_model_name is not None else "its own",
         max_in_flight=max_in_flight,
@@ -111,6 +116,7 @@ def serve(
             learnt,
             rule,
             prompt=prompt,
+            prior=learning,
             selection=selection,
             source=source,
             allow_source_mismatch=allow_source_mismatch,

@@ -19,6 +19,7 @@ def tune(
     seed: int = 0,
     source: str | None = None,
     allow_source_mismatch: bool = False,
+    prior: str | None = None,
 ) -> None:
     """Choose every policy's settings on one part of a labelled pool; prints what they do on the rest.
 
@@ -36,8 +37,11 @@ def tune(
         source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
             verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        prior: `learnt`: each policy learns a prior from the questions of either part, in their order, as it finishes
+            them (`shared_budget`, which finishes all together, has none); `learnt:block=16` says how many questions the
+            first blocks have. In place of a predictor or a pool.
     """
-    from optscale_predictor.cli.replay_command import make_prior
+    from optscale_predictor.cli.replay_command import choose_prior
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import BestOfN, parse_policy
     from optscale_predictor.pools import Pool
@@ -46,6 +50,7 @@ def tune(
     from optscale_predictor.replays.replaying import ReplayEntry, replay
     from optscale_predictor.replays.setting_grids import make_entries
     from optscale_predictor.replays.tuning import short_form, split_questions, tune_frontiers, tune_settings
+    from optscale_predictor.stats.estimators import Prior
 
     for name, number, least in (("num_orders", num_orders, 1), ("seed", seed, 0)):
         if number < least:
@@ -56,13 +61,13 @@ def tune(
         raise InputError(f"{pool}: settings are chosen by accuracy, and not every sample is known to be right or wrong")
     groups = group_near_duplicates([question.text for question in opened.questions])
     sides = split_questions(np.asarray(groups), share, seed)
-    priors = make_prior(opened, predictor, prior_pool, source, allow_source_mismatch)
+    priors = choose_prior(opened, predictor, prior_pool, source, allow_source_mismatch, prior)
     wanted = parse_policy(reference) if reference else BestOfN(recorded.depth)
     proto = make_entries(recorded.take(sides[0]), priors, recorded.depth, calibration)
     proto = [ReplayEntry(wanted, "reference"), *proto]
     rows = []
     for side in sides:
-        own = None if priors is None else priors.broadcast_to(recorded.num_questions).take(side)
+        own = priors.broadcast_to(recorded.num_questions).take(side) if isinstance(priors, Prior) else priors
         entries = [ReplayEntry(one.policy, one.label, None if one.prior is None else own) for one in proto]
         # Accuracy and tokens choose; the distance to Best-of-k is a figure to report.
         compared = side is sides[1]

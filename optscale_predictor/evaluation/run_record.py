@@ -72,6 +72,8 @@ class RunFacts:
         tokens: Tokens generated for them, those of discarded samples included.
         version: Of this package.
         selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
+        prior: How a prior was learnt from the run's own questions, as ``LearntPrior.parse`` reads it; None: it was not.
+            They were asked in the order in which the record's pool names them.
     """
 
     task: str
@@ -86,10 +88,11 @@ class RunFacts:
     tokens: int = 0
     version: str = ""
     selection: str | None = None
+    prior: str | None = None
 
     def same_run(self, other: "RunFacts") -> bool:
         """Whether ``other`` is this run, in another session: all but time, cost and version agrees."""
-        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed")
+        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed", "prior")
         # As JSON, which is what the record of an earlier session has been through.
         mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
         return mine == theirs

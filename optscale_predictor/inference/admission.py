@@ -154,6 +154,7 @@ class Rounds:
 
     def __init__(self) -> None:
         self._live = 0
+        self._left: set[asyncio.Future[None]] = set()
         self._barriers: list[RoundBarrier] = []
         self._scheduled = False
 
@@ -178,6 +179,20 @@ class Rounds:
             self._live -= 1
             self.check()  # it may have been the last that the others waited for
 
+    async def leave_until(self, event: "asyncio.Future[None]") -> None:
+        """Waits for something that other questions bring about; until it has happened, no round waits for this one.
+
+        Args:
+            event: Done when it has happened. From that moment, and not only when the waiting coroutine runs, rounds
+                wait again, so that a round is the same in every run.
+        """
+        self._left.add(event)
+        self.check()
+        try:
+            await event
+        finally:
+            self._left.discard(event)
+
     def check(self) -> None:
         """Sees whether a round may go, when everything that is ready to run has run."""
         if not self._scheduled:
@@ -188,7 +203,8 @@ class Rounds:
     def _open_next(self) -> None:
         self._scheduled = False
         waiting = sum(len(barrier.waiting) for barrier in self._barriers)
-        if waiting and waiting >= self._live:
+        under_way = self._live - sum(not event.done() for event in self._left)
+        if waiting and waiting >= under_way:
             next(barrier for barrier in self._barriers if barrier.waiting).open()
 
 

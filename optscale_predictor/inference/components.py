@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.inference.question_run import require_shareable
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.selection import (
     fitted_behind,
@@ -14,9 +13,11 @@ from optscale_predictor.policies.selection import (
     require_selection,
     require_selection_prior,
 )
+from optscale_predictor.policies.step import require_learning
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
@@ -30,7 +31,7 @@ class Components:
         verifier: Scores them; may be None only for policies that look at answers alone.
         policies: The stopping rules, which share the samples, the primary one first.
         predictor: Gives each question its prior; without one ``prior`` serves all.
-        prior: A constant prior, used where there is no predictor.
+        prior: A constant prior, used where there is no predictor; or a :class:`LearntPrior`, in place of both.
         prompt: The prompt around a question.
         selection: How the answer is chosen among the samples; each policy's own rule by default.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
@@ -47,7 +48,7 @@ class Components:
         verifier: Verifier | None,
         policies: Sequence[Policy],
         predictor: "OptScalePredictor | None" = None,
-        prior: Prior | None = None,
+        prior: Prior | LearntPrior | None = None,
         prompt: PromptTemplate | None = None,
         selection: str | None = None,
         source: str | None = None,
@@ -64,9 +65,11 @@ class Components:
         """Checks that these policies can share samples and have what they need.
 
         Raises:
-            InputError: One lacks a prior or a verifier, or they cannot share samples.
+            InputError: One lacks a prior or a verifier, they cannot share samples, or the prior cannot be learnt.
         """
         require_shareable(policies)
+        if isinstance(self.prior, LearntPrior):
+            self._require_learnable(policies)
         prior = self.predictor is not None or self.prior is not None
         for policy in policies:
             if policy.needs_prior and not prior:
@@ -75,6 +78,14 @@ class Components:
                 raise InputError(f"policy {policy.name!r} needs a verifier")
         if self.selection is not None:
             require_selection_prior(self.selection, prior)
+
+    def _require_learnable(self, policies: Sequence[Policy]) -> None:
+        if self.predictor is not None:
+            raise InputError("a predictor gives each question its prior: give either it or a learnt prior")
+        if self.verifier is None:
+            raise InputError("a prior is learnt from scores, and there is no verifier")
+        for policy in policies:
+            require_learning(policy)
 
     def predict(self, questions: Sequence[Question]) -> Prior:
         """The predictor's priors of some questions.
@@ -117,3 +128,18 @@ class Components:
         config = self.predictor.config
         self._source_name = require_pairing(config, live, self.source, self.allow_source_mismatch)
         lend_score_map(config, self._source_name, self.verifier)
+
+
+def require_shareable(policies: Sequence[Policy]) -> None:
+    """Checks that these policies can share samples.
+
+    Raises:
+        InputError: There is none, one is there twice, or one spends a budget of all questions together.
+    """
+    if not policies:
+        raise InputError("no policies named")
+    if len(set(policies)) < len(policies):
+        raise InputError("a policy is named twice")
+    joint = [policy.name for policy in policies if policy.joint]
+    if joint and len(policies) > 1:
+        raise InputError(f"policy {joint[0]!r} spends one budget on all questions and must run alone")

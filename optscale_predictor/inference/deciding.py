@@ -14,6 +14,7 @@ import numpy as np
 from optscale_predictor._support.arrays import Ints
 from optscale_predictor.inference.admission import RoundBarrier
 from optscale_predictor.inference.batch_worker import BatchWorker
+from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.policies import Draws, Policy
 from optscale_predictor.policies.selection import choose
 from optscale_predictor.policies.step import take_step
@@ -105,6 +106,7 @@ class DecisionWorker:
         traced: Whether somebody reads the estimates of the samples needed.
         barrier: Where questions wait until all of them ask, for a policy with a common budget.
         threads: What it works on; shared by the workers of all policies.
+        learner: What it learns of the questions that it has finished; None: nothing.
     """
 
     def __init__(
@@ -114,7 +116,9 @@ class DecisionWorker:
         traced: bool,
         barrier: RoundBarrier,
         threads: ThreadPoolExecutor,
+        learner: PriorLearner | None = None,
     ) -> None:
+        self.learner = learner
         self._policy, self._selection, self._traced = policy, selection or policy.selection, traced
         self._barrier = barrier if policy.joint else None
         # In the order of asking, not of arrival: sums over the batch are then the same in every run.

@@ -9,10 +9,11 @@ their twins for asynchronous programs, and ``session`` answers questions that co
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, closing
 from copy import copy
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
@@ -28,6 +29,7 @@ from optscale_predictor.policies import OptScalePolicy, Policy
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
@@ -44,6 +46,8 @@ class RunOptions(TypedDict, total=False):
             drawn, so a run that was interrupted goes on where it was.
         traced: Whether answers carry every decision, which takes a little time; they do by default.
         prompt_name: What the pool's manifest says of ``prompts``; samples of others are not mixed in.
+        answered: Questions, by id, that an earlier run of one policy answered, with the scores that it drew: they are
+            not answered again, and a learnt prior learns from them in their turn. None by default.
     """
 
     prompts: Prompts | None
@@ -51,6 +55,7 @@ class RunOptions(TypedDict, total=False):
     pool: str | Path | None
     traced: bool
     prompt_name: str
+    answered: Mapping[str, Sequence[float]]
 
 
 class OptScale(Components):
@@ -66,7 +71,8 @@ class OptScale(Components):
         alpha: Target probability of reaching it, in (0, 1).
         max_samples: Cap on a question's samples, >= 1.
         prompt: The prompt around a question.
-        prior: A constant prior, used where there is no predictor.
+        prior: A constant prior, used where there is no predictor; or a :class:`LearntPrior`, in place of both: each
+            policy learns it from the questions that it has finished.
         selection: How the answer is chosen among the samples; each policy's own rule by default.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
@@ -89,7 +95,7 @@ class OptScale(Components):
         alpha: float = 0.95,
         max_samples: int = 32,
         prompt: PromptTemplate | None = None,
-        prior: Prior | None = None,
+        prior: Prior | LearntPrior | None = None,
         selection: str | None = None,
         source: str | None = None,
         allow_source_mismatch: bool = False,
@@ -110,7 +116,7 @@ class OptScale(Components):
 
         Args:
             questions: The questions; their ids must be distinct.
-            options: ``prompts``, ``limits``, ``pool``, ``traced`` and ``prompt_name``, as :class:`RunOptions` says.
+            options: ``prompts``, ``limits``, ``pool`` and others, as :class:`RunOptions` says.
 
         Raises:
             InputError: Ids are not distinct, or the pool was made with other settings.
@@ -125,7 +131,7 @@ class OptScale(Components):
 
         Args:
             questions: The questions; their ids must be distinct.
-            options: ``prompts``, ``limits``, ``pool``, ``traced`` and ``prompt_name``, as :class:`RunOptions` says.
+            options: ``prompts``, ``limits``, ``pool`` and others, as :class:`RunOptions` says.
 
         Raises:
             InputError: Ids are not distinct, or the pool was made with other settings.
@@ -219,6 +225,7 @@ class OptScale(Components):
         pool: str | Path | None = None,
         traced: bool = True,
         prompt_name: str = "given with each question",
+        answered: Mapping[str, Sequence[float]] = MappingProxyType({}),
     ) -> None:
         _require_askable(questions, prompts)
         self.pair(prompts is None)  # before the store: the predictor may lend the verifier its score map
@@ -229,7 +236,7 @@ class OptScale(Components):
         try:
             async with Session(self, limits, store, traced=traced, known_batch=True) as session:
                 at_once = len(questions) if joint else self.in_flight
-                await session.answer_all(questions, prompts, at_once, emit)
+                await session.answer_all(questions, prompts, at_once, emit, answered)
         finally:
             if store is not None:
                 await store.close()

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from math import nan
 
 from optscale_predictor.backends.generators import Request, Sample, SamplingParams
-from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer
-from optscale_predictor.inference.deciding import AnswerVotes, DecisionWorker, Observation
-from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer, SampleStore, ScoredSample
+from optscale_predictor.inference.deciding import DecisionWorker, Observation
+from optscale_predictor.inference.prior_learner import PriorTurn
+from optscale_predictor.inference.sampling import SampleDrawer, SampleLog, SampleScorer, SampleStore, ScoredSample
 from optscale_predictor.policies import CONTINUE, Policy, StopReason
-from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.questions.question import Question
 
 _REFUSED_DRAWS = 8  # in a row, of which the verifier refuses every sample, until the question is given up
@@ -71,48 +71,13 @@ class Workers:
     store: SampleStore | None
 
 
-class _SampleLog:
-    """The samples of one question so far, and what they cost.
-
-    A sample that the verifier refuses cannot be shown to a policy. It is paid for all the same: its tokens are counted
-    with those of the next sample that can.
-    """
-
-    def __init__(self) -> None:
-        self.samples: list[Sample] = []
-        self.scores: list[float] = []
-        self.usable: list[bool] = []
-        self.votes = AnswerVotes()
-        self.tokens: list[int] = []
-        self.drawn = self.generated_tokens = self.prompt_tokens = 0
-        self._refused_tokens = 0
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def count_drawn(self, samples: Sequence[Sample]) -> None:
-        """Counts what was generated, before it is known what the verifier makes of it."""
-        self.drawn += len(samples)
-        self.generated_tokens += sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
-        self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
-
-    def add(self, one: ScoredSample) -> None:
-        self._refused_tokens += one.sample.num_tokens
-        if one.refusal is not None:
-            return
-        self.samples.append(one.sample)
-        self.scores.append(one.score)
-        self.usable.append(is_usable(one.answer, one.sample.finish_reason))
-        self.votes.answers.append(one.answer)
-        self.tokens.append(self._refused_tokens)
-        self._refused_tokens = 0
-
-
 @dataclass(eq=False)
 class _PolicyProgress:
     """How far one policy has got.
 
     Attributes:
+        prior: (mean, std, strength) that it starts from; None where there is none.
+        turn: The question's part in what the policy learns; None where it learns nothing.
         count: Samples that it has drawn.
         total: Samples that it should have before it is asked again.
         reason: Why it stopped; ``CONTINUE`` while it has not.
@@ -123,12 +88,19 @@ class _PolicyProgress:
 
     policy: Policy
     worker: DecisionWorker
+    prior: tuple[float, float, float] | None
+    turn: PriorTurn | None
     count: int = 0
     total: int = 0
     reason: str = CONTINUE
     needed: float = float("nan")
     trace: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+
+    def finish(self, scores: Sequence[float]) -> None:
+        """Lets the policy learn from what it drew; only the first call counts."""
+        if self.turn is not None:
+            self.turn.finish(scores)
 
 
 class QuestionRun:
@@ -142,8 +114,8 @@ class QuestionRun:
 
     def __init__(self, request: QuestionRequest, workers: Workers, traced: bool) -> None:
         self._request, self._workers, self._traced = request, workers, traced
-        self._progress = [_PolicyProgress(policy, workers.decisions(policy)) for policy in request.policies]
-        self._log = _SampleLog()
+        self._progress = [self._join(policy) for policy in request.policies]
+        self._log = SampleLog()
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else []
         self._cancelled = 0
         self._keeping: list[asyncio.Task[None]] = []
@@ -157,7 +129,16 @@ class QuestionRun:
             ServiceError: The generator or the verifier failed.
         """
         try:
+            return await self._run()
+        finally:
+            # Others may wait for this question, also where it failed; where it did not, this says nothing new.
+            for progress in self._progress:
+                progress.finish(())
+
+    async def _run(self) -> Answer:
+        try:
             async with asyncio.timeout_at(self._request.deadline) as limit:
+                await self._learn()
                 while total := await self._advance_all():
                     if not await self._draw_to(total):
                         break
@@ -173,6 +154,17 @@ class QuestionRun:
         first, *others = await asyncio.gather(*map(self._answer, self._progress))
         return replace(first, others=tuple(others))
 
+    def _join(self, policy: Policy) -> _PolicyProgress:
+        worker = self._workers.decisions(policy)
+        turn = None if worker.learner is None else worker.learner.join()
+        return _PolicyProgress(policy, worker, self._request.prior, turn)
+
+    async def _learn(self) -> None:
+        """Gives each policy the prior that it has learnt, when the questions that it is to learn from have finished."""
+        for progress in self._progress:
+            if progress.turn is not None:
+                progress.prior = await progress.turn.prior()
+
     def _going(self) -> list[_PolicyProgress]:
         return [progress for progress in self._progress if progress.reason == CONTINUE]
 
@@ -180,6 +172,7 @@ class QuestionRun:
         progress.reason = reason
         progress.count = min(max(progress.count, progress.total), len(self._log))
         progress.seconds = asyncio.get_running_loop().time() - self._request.since
+        progress.finish(self._log.scores[: progress.count])
 
     async def _advance_all(self) -> int:
         """Asks every policy that goes on; samples that the question should have, 0 where all have stopped."""
@@ -194,7 +187,7 @@ class QuestionRun:
         """Takes steps of a policy until it stops or wants a sample that is not there."""
         progress.count = progress.total
         while progress.count <= len(self._log):
-            step = await progress.worker.step(self._observation(progress.count))
+            step = await progress.worker.step(self._observation(progress))
             progress.needed = step.needed
             if self._traced:
                 progress.trace.append((progress.count, step.needed))
@@ -206,10 +199,10 @@ class QuestionRun:
                 return
             progress.count = progress.total  # another policy has drawn these already, or it waits for the others
 
-    def _observation(self, count: int) -> Observation:
+    def _observation(self, progress: _PolicyProgress) -> Observation:
         log = self._log
         return Observation(
-            self._request.rank, log.scores, log.votes, log.tokens, log.usable, count, self._request.prior
+            self._request.rank, log.scores, log.votes, log.tokens, log.usable, progress.count, progress.prior
         )
 
     async def _draw_to(self, total: int) -> bool:
@@ -257,7 +250,7 @@ class QuestionRun:
     async def _answer(self, progress: _PolicyProgress) -> Answer:
         count, policy, log = progress.count, progress.policy, self._log
         scores = log.scores[:count]
-        chosen = await progress.worker.choose(self._observation(count)) if count else None
+        chosen = await progress.worker.choose(self._observation(progress)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
         best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
@@ -283,18 +276,3 @@ class QuestionRun:
             prompt_tokens=log.prompt_tokens,
             cancelled_samples=self._cancelled,
         )
-
-
-def require_shareable(policies: Sequence[Policy]) -> None:
-    """Checks that these policies can share samples.
-
-    Raises:
-        InputError: There is none, one is there twice, or one spends a budget of all questions together.
-    """
-    if not policies:
-        raise InputError("no policies named")
-    if len(set(policies)) < len(policies):
-        raise InputError("a policy is named twice")
-    joint = [policy.name for policy in policies if policy.joint]
-    if joint and len(policies) > 1:
-        raise InputError(f"policy {joint[0]!r} spends one budget on all questions and must run alone")

@@ -17,6 +17,8 @@ from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, sc
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
 from optscale_predictor.inference.batch_worker import BatchWorker
+from optscale_predictor.inference.deciding import AnswerVotes
+from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.answers import extract_answer, has_ended
 from optscale_predictor.questions.question import Question
@@ -43,6 +45,55 @@ class ScoredSample:
     score: float
     refusal: str | None = None
     verifier_tokens: int = 0
+
+
+class SampleLog:
+    """The samples of one question so far, and what they cost.
+
+    A sample that the verifier refuses cannot be shown to a policy. It is paid for all the same: its tokens are counted
+    with those of the next sample that can.
+
+    Attributes:
+        samples: Those that have a score, in the order drawn; the attributes that follow have one entry for each.
+        scores: In [0, 1].
+        usable: Whether it may be returned.
+        votes: The answers.
+        tokens: Generated for it, and for refused samples before it.
+        drawn: Samples generated, refused ones too.
+        generated_tokens: Tokens generated for them, and for replies that could not be used.
+        prompt_tokens: Of the prompt, counted once.
+    """
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.scores: list[float] = []
+        self.usable: list[bool] = []
+        self.votes = AnswerVotes()
+        self.tokens: list[int] = []
+        self.drawn = self.generated_tokens = self.prompt_tokens = 0
+        self._refused_tokens = 0
+
+    def __len__(self) -> int:
+        """How many of them have a score."""
+        return len(self.scores)
+
+    def count_drawn(self, samples: Sequence[Sample]) -> None:
+        """Counts what was generated, before it is known what the verifier makes of it."""
+        self.drawn += len(samples)
+        self.generated_tokens += sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
+        self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
+
+    def add(self, one: ScoredSample) -> None:
+        """Adds the next sample; of one that the verifier refused, its tokens alone."""
+        self._refused_tokens += one.sample.num_tokens
+        if one.refusal is not None:
+            return
+        self.samples.append(one.sample)
+        self.scores.append(one.score)
+        self.usable.append(is_usable(one.answer, one.sample.finish_reason))
+        self.votes.answers.append(one.answer)
+        self.tokens.append(self._refused_tokens)
+        self._refused_tokens = 0
 
 
 class SampleDrawer:

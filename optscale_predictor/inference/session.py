@@ -1,11 +1,11 @@
 """Questions answered as they come, by a generator, a verifier and policies that are held open on an event loop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, AsyncExitStack
 from itertools import count
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, cast
 
 from optscale_predictor._support.asyncio_bridge import Emit
@@ -17,11 +17,13 @@ from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.components import Components
 from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, Workers
 from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer, SampleStore
 from optscale_predictor.policies import Policy
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 #: What the generator reads, one a question: a text, or a conversation as pairs of role and content.
 Prompts = Sequence[str | tuple[tuple[str, str], ...]]
@@ -136,7 +138,12 @@ class Session:
             self._answering.discard(task)
 
     async def answer_all(
-        self, questions: Sequence[Question], prompts: Prompts | None, at_once: int, emit: Emit[Answer]
+        self,
+        questions: Sequence[Question],
+        prompts: Prompts | None,
+        at_once: int,
+        emit: Emit[Answer],
+        answered: Mapping[str, Sequence[float]] = MappingProxyType({}),
     ) -> None:
         """Answers questions that are all known, each as soon as its turn comes.
 
@@ -145,6 +152,8 @@ class Session:
             prompts: One a question; None: the prompt template around each.
             at_once: Questions under way at once, >= 1.
             emit: Awaited with each answer as it is found.
+            answered: Of questions that are not asked, because they were answered before, the scores that each policy
+                drew, by id; a prior is learnt from them in their turn.
 
         Raises:
             RequestRefusedError: Some questions were refused for good; raised when all others are answered.
@@ -153,6 +162,9 @@ class Session:
         refused: list[str] = []
 
         async def work(index: int) -> None:
+            if (scores := answered.get(questions[index].id)) is not None:
+                self._learn_from(scores)
+                return
             asked = None if prompts is None else prompts[index]
             prompt, messages = ("", asked) if isinstance(asked, tuple) else (asked, ())
             await emit(await self._answer(questions[index], prompt, messages))
@@ -165,6 +177,12 @@ class Session:
         await run_workers(range(len(questions)), work, at_once, refuse, self.under_way)
         if refused:
             raise RequestRefusedError(f"{len(refused)} of {len(questions)} questions were refused; {refused[0]}")
+
+    def _learn_from(self, scores: Sequence[float]) -> None:
+        """Takes the turn of a question that was answered before."""
+        for policy in self._components.policies:
+            if (learner := self._decisions(policy).learner) is not None:
+                learner.join().finish(scores)
 
     def under_way(self) -> AbstractContextManager[None]:
         """Counts a question as under way, also before it is asked: engines that work in rounds wait for it."""
@@ -204,7 +222,7 @@ class Session:
         found = self._decisions_of.pop(policy, None)
         if found is None:
             selection = self._components.selection
-            found = DecisionWorker(policy, selection, self._traced, self._joint_barrier, self._threads)
+            found = DecisionWorker(policy, selection, self._traced, self._joint_barrier, self._threads, self._learner())
         self._decisions_of[policy] = found
         if len(self._decisions_of) > _MOST_POLICIES:
             del self._decisions_of[next(iter(self._decisions_of))]
@@ -214,7 +232,13 @@ class Session:
         components = self._components
         if components.predictor is not None:
             return await self._priors.do(question)
-        return None if components.prior is None else _rows(components.prior)[0]
+        return _rows(components.prior)[0] if isinstance(components.prior, Prior) else None
+
+    def _learner(self) -> PriorLearner | None:
+        learnt = self._components.prior
+        if not isinstance(learnt, LearntPrior):
+            return None
+        return PriorLearner(learnt, self._known_batch, self._rounds, self._threads)
 
     def _predict(self, questions: Sequence[Question]) -> list[tuple[float, float, float]]:
         return _rows(self._components.predict(questions))

@@ -14,13 +14,13 @@ from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Draws
 from optscale_predictor.stats.distributions import ParameterMixture, TruncatedNormal
-from optscale_predictor.stats.estimators import Prior, fit_map, fit_posterior
+from optscale_predictor.stats.estimators import fit_map, fit_posterior
+from optscale_predictor.stats.estimators.prior import VAGUE
 
 if TYPE_CHECKING:
     from optscale_predictor.stats.calibration import Calibration
 
 
-VAGUE = Prior(0.5, np.sqrt(1 / 12), 1.0)  # one sample's worth of "anything in [0, 1]", where no prior is given
 ESTIMATES = ("posterior", "plugin")
 _GRID = np.linspace(0, 1, 101)  # of scores, on which a calibration's steps are summed
 

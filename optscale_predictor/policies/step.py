@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Draws, Policy, StopReason
 
 
@@ -99,6 +100,16 @@ def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
         hindsight=None if draws.hindsight is None else draws.hindsight[questions],
         usable=drawn & usable[part],
     )
+
+
+def require_learning(policy: Policy) -> None:
+    """Checks that a policy can learn a prior from the questions that it has finished.
+
+    Raises:
+        InputError: It spends one budget on all questions, which all finish together.
+    """
+    if policy.joint:
+        raise InputError(f"policy {policy.name!r} finishes all questions together and cannot learn a prior from them")
 
 
 def _stopped(reason: Shaped[NDArray[np.str_], " questions"]) -> Shaped[NDArray[np.str_], " questions"]:

@@ -15,11 +15,13 @@ from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
+from optscale_predictor.policies.step import require_learning
 from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_equal_tokens
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 METRICS = ("accuracy", "score", "hit", "samples", "tokens")
 _PREFIXES_AT_ONCE = 2**16  # rows times depth; bounds the memory of a replay whatever the pool's size
@@ -71,14 +73,14 @@ class ReplayEntry:
     Attributes:
         policy: The stopping rule.
         label: What to call it; policies that share a label are points of one curve.
-        prior: Given to the policy; one for all questions, or one each. Entries that share a prior object share what is
-            computed with it.
+        prior: Given to the policy; one for all questions, or one each, or one that it learns from the questions in
+            their order. Entries that share a prior object share what is computed with it, unless it is learnt.
         selection: How the answer is chosen; the policy's own rule by default.
     """
 
     policy: Policy
     label: str
-    prior: Prior | None = None
+    prior: Prior | LearntPrior | None = None
     selection: str | None = None
 
 
@@ -106,12 +108,14 @@ def replay(
         One row an entry.
 
     Raises:
-        InputError: A policy or a selection lacks the prior that it needs, or a selection is unknown; said before
-            anything is replayed.
+        InputError: A policy or a selection lacks the prior that it needs, a policy cannot learn one, or a selection is
+            unknown; said before anything is replayed.
     """
     for entry in entries:
         if entry.policy.needs_prior and entry.prior is None:
             raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
+        if isinstance(entry.prior, LearntPrior):
+            require_learning(entry.policy)
         if entry.selection is not None:
             require_selection_prior(require_selection(entry.selection), entry.prior is not None)
     fixed = fixed_policies(recorded.scores, [entry.policy for entry in entries]) if frontier else []
@@ -164,15 +168,23 @@ def _chunk(entries: Sequence[ReplayEntry], orders: Sequence[RecordedSamples], sc
         memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
         if entry.policy.joint:  # questions of different orders do not compete for one budget
             yield np.stack([_run(entry, one, entry.prior, None, score_min) for one in orders], 1)
-        else:
-            prior = None if entry.prior is None else entry.prior.broadcast_to(orders[0].num_questions).tile(len(orders))
-            yield _run(entry, together, prior, memo, score_min).reshape(len(METRICS), len(orders), -1)
+            continue
+        prior = entry.prior
+        if isinstance(prior, Prior):
+            prior = prior.broadcast_to(orders[0].num_questions).tile(len(orders))
+        values = _run(entry, together, prior, memo, score_min, len(orders))
+        yield values.reshape(len(METRICS), len(orders), -1)
 
 
 def _run(
-    entry: ReplayEntry, recorded: RecordedSamples, prior: Prior | None, memo: PrefixMemo | None, score_min: float
+    entry: ReplayEntry,
+    recorded: RecordedSamples,
+    prior: Prior | LearntPrior | None,
+    memo: PrefixMemo | None,
+    score_min: float,
+    runs: int = 1,
 ) -> Floats:
-    outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo)
+    outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo, runs=runs)
     return _measure(recorded, outcomes, getattr(entry.policy, "score_min", score_min))
 
 

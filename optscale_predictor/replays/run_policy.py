@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.policies import CONTINUE, Draws, Policy, PrefixMemo
 from optscale_predictor.policies.selection import choose
-from optscale_predictor.policies.step import Step, take_step, visible
+from optscale_predictor.policies.step import Step, require_learning, take_step, visible
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators import Prior, ScoreStatistics
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior, fit_prior, summarize
+from optscale_predictor.stats.estimators.prior import VAGUE
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,11 @@ class Outcomes:
 def run_policy(
     policy: Policy,
     recorded: RecordedSamples,
-    prior: Prior | None = None,
+    prior: Prior | LearntPrior | None = None,
     selection: str | None = None,
     traced: bool = True,
     memo: PrefixMemo | None = None,
+    runs: int = 1,
 ) -> Outcomes:
     """Runs a policy over all questions of a recording.
 
@@ -60,24 +63,28 @@ def run_policy(
         policy: The stopping rule.
         recorded: The samples. Where it holds fewer of a question than the policy's cap, a question that would go on
             when it has them all stops with ``budget``.
-        prior: One for all questions, or one each.
+        prior: One for all questions, or one each; or one that is learnt from the questions of a run in their order.
         selection: How the answer is chosen; the policy's own rule by default.
         traced: Whether to keep every question's trace.
-        memo: What earlier runs over the same samples, with the same prior, computed from them.
+        memo: What earlier runs over the same samples, with the same prior, computed from them; not used where the prior
+            is learnt, which is every policy's own.
+        runs: How many runs of equally many questions the recording holds, one after the other, >= 1; a prior is learnt
+            in each by itself.
 
     Raises:
-        InputError: The policy lacks the prior that it needs, or the selection is unknown.
+        InputError: The policy lacks the prior that it needs or cannot learn one, or the selection is unknown.
     """
     number = recorded.num_questions
-    if policy.joint and memo is None:  # it asks about every question again whenever one got a sample
-        memo = PrefixMemo(number, policy.max_samples)
-    everything = _nothing_drawn(recorded, prior, traced, memo)
     progress = _Progress(number, traced)
-    active = np.arange(number)
-    while active.size:
-        step = take_step(policy, replace(everything, count=progress.count), active, recorded.depth)
-        progress.note(active, step)
-        active = active[step.going]
+    if isinstance(prior, LearntPrior):
+        require_learning(policy)
+        everything = _nothing_drawn(recorded, None, traced, PrefixMemo(number, recorded.depth))
+        everything = _run_learning(policy, everything, progress, prior, runs)
+    else:
+        if policy.joint and memo is None:  # it asks about every question again whenever one got a sample
+            memo = PrefixMemo(number, policy.max_samples)
+        everything = _nothing_drawn(recorded, prior, traced, memo)
+        _run(policy, everything, progress, np.arange(number))
     drawn = visible(replace(everything, count=progress.count))
     choice = choose(selection or policy.selection, drawn)
     return Outcomes(
@@ -91,6 +98,32 @@ def run_policy(
         drawn.scores,
         progress.trace,
     )
+
+
+def _run(policy: Policy, everything: Draws, progress: "_Progress", active: Ints) -> None:
+    """Runs the policy over some questions, until all of them have stopped."""
+    while active.size:
+        step = take_step(policy, replace(everything, count=progress.count), active, everything.scores.shape[1])
+        progress.note(active, step)
+        active = active[step.going]
+
+
+def _run_learning(policy: Policy, everything: Draws, progress: "_Progress", learnt: LearntPrior, runs: int) -> Draws:
+    """Runs the policy over all questions, block by block of each run; the draws with the priors that it had."""
+    rows = np.arange(len(everything.count)).reshape(runs, -1)
+    moments = np.zeros((3, *rows.shape))  # of what was drawn: count, mean and variance
+    priors = np.empty((3, *rows.shape))  # mean, std and strength
+    priors[:] = [[[float(part)]] for part in vars(VAGUE).values()]
+    for known, start, end in learnt.blocks(rows.shape[1]):
+        for run in range(runs):
+            prior = fit_prior(ScoreStatistics(*moments[:, run, :known]))
+            priors[:, run, start:end] = [[float(part)] for part in vars(prior).values()]
+        everything = replace(everything, prior=Prior(*priors.reshape(3, -1)))
+        block = rows[:, start:end]
+        _run(policy, everything, progress, block.ravel())
+        drawn = [everything.scores[row, : progress.count[row]].tolist() for row in block.ravel().tolist()]
+        moments[:, :, start:end] = np.reshape([*vars(summarize(drawn)).values()], (3, *block.shape))
+    return everything
 
 
 def _nothing_drawn(recorded: RecordedSamples, prior: Prior | None, traced: bool, memo: PrefixMemo | None) -> Draws:

@@ -13,6 +13,7 @@ from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 QUANTILES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 _BETWEEN = 4  # points between the least and the largest of these quantiles
@@ -31,7 +32,7 @@ def score_targets(recorded: RecordedSamples) -> list[float]:
 
 
 def make_entries(
-    recorded: RecordedSamples, prior: Prior | None, max_samples: int, calibration: str = ""
+    recorded: RecordedSamples, prior: Prior | LearntPrior | None, max_samples: int, calibration: str = ""
 ) -> list[ReplayEntry]:
     """Every policy at every setting worth trying, labelled by policy; bounds are left out.
 
@@ -39,7 +40,7 @@ def make_entries(
 
     Args:
         recorded: The samples on which settings are chosen.
-        prior: One for all questions, or one each.
+        prior: One for all questions, or one each, or one that is learnt; a joint policy, which cannot, then has none.
         max_samples: Cap of every policy, >= 1.
         calibration: File of a calibration that was fitted on other questions, for the policies that read one; where
             empty, they gain in score alone.
@@ -53,7 +54,7 @@ def make_entries(
 
 
 def label_settings(
-    label: str, texts: Sequence[str], prior: Prior | None, max_samples: int, selection: str | None = None
+    label: str, texts: Sequence[str], prior: Prior | LearntPrior | None, max_samples: int, selection: str | None = None
 ) -> Iterator[ReplayEntry]:
     """Entries of one label, one for each text.
 
@@ -66,12 +67,13 @@ def label_settings(
     """
     for text in texts:
         policy = parse_policy(text, {} if "max_samples" in text else {"max_samples": max_samples})
-        yield ReplayEntry(policy, label, prior, selection)
+        given = None if policy.joint and isinstance(prior, LearntPrior) else prior
+        yield ReplayEntry(policy, label, given, selection)
 
 
 def _grids(
-    recorded: RecordedSamples, prior: Prior | None, cap: int, calibration: str
-) -> Iterator[tuple[str, list[str], Prior | None]]:
+    recorded: RecordedSamples, prior: Prior | LearntPrior | None, cap: int, calibration: str
+) -> Iterator[tuple[str, list[str], Prior | LearntPrior | None]]:
     targets, mean_tokens = score_targets(recorded), max(float(recorded.tokens.mean()), 1.0)
     numbers = [number for number in _NUMBERS if number <= cap]
     prices = [float(f"{1000 * price / mean_tokens:.3g}") for price in _SAMPLE_PRICES]

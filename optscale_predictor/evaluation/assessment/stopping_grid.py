@@ -21,9 +21,10 @@ from jaxtyping import Bool, Float, Int
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor._support.worker_pool import map_slices
 from optscale_predictor.policies import Draws
-from optscale_predictor.policies.belief import VAGUE, belief
+from optscale_predictor.policies.belief import belief
 from optscale_predictor.stats.bound import log_misses
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.prior import VAGUE
 
 ALPHAS = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.0)
 _LOW_FLOORS = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)

@@ -17,6 +17,7 @@ from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.predictor import load_predictor
 from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 _GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
 #: Options that change no answer: where things are served, and how fast.
@@ -35,6 +36,8 @@ class EvaluationOptions:
         selection: How the answer is chosen: `best_score`, `majority`, `weighted_majority`, or `confidence:FOLDER` with
             the folder of a fitted policy; by default each policy's own rule.
         predictor: Predictor checkpoint; without one a vague prior.
+        prior: `learnt`, or `learnt:block=16`, in place of a predictor: each policy learns a prior from a task's
+            questions, in their order, as it finishes them; each process of several learns from its own questions.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         pool: A scored pool whose samples are served in place of a generator's; no generator or verifier is loaded.
@@ -49,6 +52,7 @@ class EvaluationOptions:
     policies: str = ""
     selection: str | None = None
     predictor: str | None = None
+    prior: str | None = None
     source: str | None = None
     allow_source_mismatch: bool = False
     pool: str | None = None
@@ -133,6 +137,7 @@ class Arguments:
             verifier,
             load_predictor(options.predictor),
             rules,
+            prior=None if options.prior is None else LearntPrior.parse(options.prior),
             selection=selection,
             source=options.source,
             allow_source_mismatch=options.allow_source_mismatch,

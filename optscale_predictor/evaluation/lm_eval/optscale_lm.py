@@ -140,17 +140,19 @@ class OptScaleLM(LM):
         self._ranks.barrier()
 
     def set_cache_hook(self, cache_hook: Any) -> None:
-        """Refuses a cache that another policy, seed or model filled.
+        """Refuses a cache that another policy, seed or model filled, and any cache where a prior is learnt.
 
         lm-eval's cache knows requests by their text alone, and would serve one model's answers as another's.
 
         Raises:
-            InputError: It is one.
+            InputError: It is one, or a prior is learnt.
         """
         super().set_cache_hook(cache_hook)
         cache = cache_hook.dbdict
         if cache is None:
             return
+        if self._arguments.options.prior is not None:
+            raise InputError("--use_cache: a prior is not learnt from answers of a cache; leave one of the two")
         self._cached = True
         mine = json.dumps(self._arguments.fingerprint(), sort_keys=True)
         if len(cache) and cache.get(_FINGERPRINT) != mine:

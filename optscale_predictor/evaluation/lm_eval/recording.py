@@ -11,6 +11,7 @@ from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter
 from optscale_predictor.inference import Answer, OptScale
 from optscale_predictor.questions.answers import is_correct
 from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 
 class Recording:
@@ -49,6 +50,7 @@ class Recording:
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=__version__,
             selection=scaler.selection,
+            prior=str(scaler.prior) if isinstance(scaler.prior, LearntPrior) else None,
         )
         self._writer = RecordWriter(folder, facts)
         self._clock = time.monotonic()

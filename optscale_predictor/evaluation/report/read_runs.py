@@ -22,6 +22,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 _PART = re.compile(r"(?P<name>.+)-rank\d+")
 
@@ -57,7 +58,7 @@ def read_record(folder: str | Path) -> Run:
         task=facts.task,
         generator=facts.generator,
         verifier=facts.verifier,
-        predictor=facts.predictor,
+        predictor=facts.predictor or facts.prior,
         seed=facts.seed,
         facts=facts,
         selection=facts.selection,
@@ -74,6 +75,7 @@ def _require_sound(facts: RunFacts, folder: str | Path) -> None:
         "verifier": facts.verifier is None or isinstance(facts.verifier, Mapping),
         "predictor": facts.predictor is None or isinstance(facts.predictor, str),
         "selection": facts.selection is None or isinstance(facts.selection, str),
+        "prior": facts.prior is None or isinstance(facts.prior, str),
         "seed": isinstance(facts.seed, int),
         "seconds": isinstance(facts.seconds, int | float) and facts.seconds >= 0,
         "samples": isinstance(facts.samples, int),
@@ -117,7 +119,7 @@ def _whole(run: Run, number: int) -> tuple[str, ...]:
     found = _PART.fullmatch(path.name)
     if found is None or run.facts is None:
         return (str(number),)
-    alike = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed")
+    alike = ("task", "policies", "selection", "generator", "verifier", "predictor", "prior", "seed")
     facts = json.dumps([getattr(run.facts, name) for name in alike], sort_keys=True)
     return str(path.with_name(found["name"])), facts
 
@@ -183,7 +185,7 @@ def replay_pool(
     policies: list[Policy],
     orders: int = 20,
     seed: int = 0,
-    prior: Prior | None = None,
+    prior: Prior | LearntPrior | None = None,
     predictor: str | None = None,
     selection: str | None = None,
 ) -> Run:
@@ -199,8 +201,8 @@ def replay_pool(
         selection: How answers are chosen, as ``policies.selection.choose`` takes it; each policy's own rule by default.
 
     Raises:
-        InputError: The pool is not scored, a policy or the selection lacks the prior that it needs, or the selection
-            is unknown.
+        InputError: The pool is not scored, a policy or the selection lacks the prior that it needs, a policy cannot
+            learn one, or the selection is unknown.
     """
     if orders < 1:
         raise InputError(f"orders must be >= 1, got {orders}")

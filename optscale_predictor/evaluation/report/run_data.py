@@ -19,6 +19,7 @@ from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.question import Question
 from optscale_predictor.replays.recorded_samples import scored_rows, usable_rows
+from optscale_predictor.stats.estimators.learnt_prior import is_learnt
 
 Objects = NDArray[np.object_]
 Strings = NDArray[np.str_]
@@ -140,7 +141,7 @@ class Run:
         task: What was asked.
         generator: As its ``describe`` says.
         verifier: As its ``describe`` says; None where there was none.
-        predictor: The checkpoint; None where there was none.
+        predictor: What priors are from: the checkpoint, or a :class:`LearntPrior` in words; None where there was none.
         seed: The base seed; None where it is not one run.
         facts: Of a live run; None for a replay.
         selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
@@ -232,9 +233,15 @@ def distinguishing_settings(policies: Sequence[tuple[str, str | None]]) -> list[
         }
         # The predictor is said where the same settings ran with and without it.
         if len({other for text, other in policies if text == policy}) > 1:
-            own["predictor"] = "no predictor" if predictor is None else f"predictor {Path(predictor).name}"
+            own["predictor"] = _named(predictor)
         made.append(own)
     return made
+
+
+def _named(predictor: str | None) -> str:
+    if predictor is None:
+        return "no predictor"
+    return f"prior {predictor}" if is_learnt(predictor) else f"predictor {Path(predictor).name}"
 
 
 def bracketed(name: str, settings: Iterable[str]) -> str:

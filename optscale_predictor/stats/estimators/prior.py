@@ -109,3 +109,6 @@ class Prior:
     def distribution(self) -> TruncatedNormal:
         """The truncated normal whose scores have mean ``mean`` and standard deviation ``std``."""
         return fit_moments(self.mean, self.std**2)
+
+
+VAGUE = Prior(0.5, np.sqrt(1 / 12), 1.0)  # one sample's worth of "anything in [0, 1]": where nothing is known
