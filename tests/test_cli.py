@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from fitted_policies import folder_of
+from recorded_runs import sums_pool
 from synthetic_pool import write_pool
 
 from optscale_predictor.backends.generators import SamplingParams, ServerOptions
@@ -137,6 +138,43 @@ def test_answers_in_a_file_go_on_where_they_were(tmp_path, capsys):
     for place, says in ((questions, "not an answer of"), (output / "below", "cannot write: Not a directory")):
         with pytest.raises(SystemExit) as stopped:
             main([*command[:-1], str(place)])
+        assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_answers_in_a_file_go_on_with_what_was_learnt_of_them(tmp_path, capsys):
+    """A run that was cut short twice answers as one that was not."""
+    (tmp_path / "q.jsonl").write_text("".join(f'{{"id": "{name}", "question": "1{name}+34="}}\n' for name in range(7)))
+    policy = "cost_aware:max_samples=4,sample_price=0.05"
+    command = ["answer", str(tmp_path / "q.jsonl"), "--policy", policy, "--prior", "learnt:block=1", "--output"]
+    found = []
+    for name, kept in (("whole", []), ("cut", [3, 5])):
+        output = tmp_path / f"{name}.jsonl"
+        for number in (*kept, None):
+            main([*command, str(output), "--pool", str(tmp_path / f"{name}_pool")])
+            rows = [{**json.loads(line), "seconds": 0} for line in output.read_text().splitlines()]
+            assert len(rows) == 7
+            output.write_text("".join(output.read_text().splitlines(keepends=True)[:number]))
+        found.append(sorted(rows, key=lambda one: one["id"]))
+    assert found[0] == found[1] and "2 questions" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["replay", "tune"])
+def test_a_prior_is_learnt_from_a_pool_or_given_but_not_both(verb, tmp_path, capsys):
+    pool = str(sums_pool(tmp_path / "pool", questions=24, depth=4).folder)
+    named = ["--policies", "cost_aware:max_samples=4,sample_price=0.1"] if verb == "replay" else []
+    told = []
+    for given in ([], ["--prior", "learnt:block=1"], ["--prior", "learnt:block=24"]):
+        main([verb, pool, "--num_orders", "1", *named, *given])
+        told.append(capsys.readouterr().out)
+    assert told[0] != told[1]
+    if verb == "replay":  # all of the questions are in the first block
+        assert told[0] == told[2]
+    for given, says in (
+        (["--prior", "learnt", "--prior_pool", pool], "prior 'learnt' is learnt: give it without a predictor and"),
+        (["--prior", "vague"], "prior must be learnt or learnt:block=NUMBER, got 'vague'"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, pool, *named, *given])
         assert stopped.value.code == 2 and says in capsys.readouterr().err
 
 

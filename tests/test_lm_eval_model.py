@@ -35,6 +35,7 @@ from optscale_predictor.questions.question import Question
 from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 # lm-eval 0.4.13 itself: a deprecated call, and database handles left to the garbage collector.
 pytestmark = [
@@ -201,6 +202,24 @@ def test_a_recorded_run_goes_on_where_it_was(tmp_path):
     with pytest.raises(SystemExit) as stopped:
         run(tmp_path / "c", f"{POLICY},seed=1", "--record", str(tmp_path / "record"))
     assert stopped.value.code == 2
+
+
+def test_a_prior_learnt_in_a_run_is_in_its_record_and_its_pool_replays_it(tmp_path):
+    asked = f"{POLICY},policies=best_of_n:max_samples=6,prior=learnt:block=1"
+    run(tmp_path / "a", asked, "--record", str(tmp_path / "record"))
+    record = RunRecord.open(tmp_path / "record" / "optscale_arithmetic")
+    assert record.facts.prior == "learnt:block=1" and record.facts.predictor is None
+    text = next(name for name in record.facts.policies if name.startswith("optscale"))
+    live = {one.question_id: (one.samples, one.score) for one in record.outcomes() if one.policy == text}
+    recorded = RecordedSamples.from_pool(record.pool)
+    again = run_policy(parse_policy(text), recorded, LearntPrior.parse(record.facts.prior))
+    found = zip(again.count.tolist(), recorded.scores[range(6), again.chosen].tolist(), strict=True)
+    assert live == dict(zip((question.id for question in record.pool.questions), found, strict=True))
+    cache = ("--use_cache", str(tmp_path / "cache"))
+    for given, flags in ((asked.replace("=1", "=2"), ("--record", str(tmp_path / "record"))), (asked, cache)):
+        with pytest.raises(SystemExit) as stopped:  # another run, and a cache, from whose answers nothing is learnt
+            run(tmp_path / "b", given, *flags)
+        assert stopped.value.code == 2
 
 
 def test_repeats_are_independent_and_never_served_from_a_cache(tmp_path):

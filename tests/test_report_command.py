@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fitted_policies import folder_of, made_up
-from recorded_runs import OURS, outcomes_of
+from recorded_runs import OURS, outcomes_of, record_run
 
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
@@ -20,6 +20,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 
 def test_latex_says_what_it_was_given():
@@ -78,6 +79,21 @@ def test_a_selection_is_that_of_every_replayed_policy(pools, tmp_path):
         page = html.unescape((tmp_path / "out" / "report.html").read_text())
         assert f"--selection {selection.replace(fitted, Path(fitted).name)}" in page
         assert "Answers chosen by" in page and str(Path(fitted).parent) not in page
+
+
+def test_a_learnt_prior_is_named_and_a_run_with_it_is_another_than_one_without(pools, tmp_path):
+    policy = "cost_aware:max_samples=8,sample_price=0.1"
+    main(["report", str(pools[0].folder), "--prior", "learnt", "--policies", policy, "--output", str(tmp_path / "out")])
+    (found,) = json.loads((tmp_path / "out" / "table.json").read_text())["policies"]
+    assert found["predictor"] == "learnt:block=16"
+    learnt = record_run(tmp_path / "learnt", pools[0], [policy], prior=LearntPrior(1))
+    facts = json.loads((learnt / "run.json").read_text())
+    (learnt / "run.json").write_text(json.dumps({**facts, "prior": "learnt:block=1"}))
+    plain = record_run(tmp_path / "plain", pools[0], [policy])
+    main(["report", str(learnt), str(plain), "--output", str(tmp_path / "two")])
+    shown = json.loads((tmp_path / "two" / "table.json").read_text())["policies"]
+    assert [one["predictor"] for one in shown] == ["learnt:block=1", None]
+    assert [one["label"] for one in shown] == ["cost_aware (prior learnt:block=1)", "cost_aware (no predictor)"]
 
 
 def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
