@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from fitted_policies import folder_of, made_up
 from hypothesis import given
 from hypothesis import strategies as st
 from small_pools import refused
@@ -13,6 +14,7 @@ from optscale_predictor import Prior
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import POLICIES, parse_policy
+from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.replays.setting_grids import label_settings, make_entries, score_targets
@@ -183,7 +185,7 @@ def test_every_policy_but_bounds_and_what_has_to_be_fitted_has_a_grid():
     prior = Prior(0.5, 0.2, 2.0)
     entries = make_entries(made_pool(), prior, 8)
     tried = {entry.policy.name for entry in entries}
-    assert tried == POLICIES.keys() - {"oracle", "clairvoyant", "fitted", "plug_in"}
+    assert tried == POLICIES.keys() - {"oracle", "clairvoyant", "fitted"}
     without = {entry.policy.name for entry in make_entries(made_pool(), None, 8)}
     assert without == tried - {entry.policy.name for entry in entries if entry.policy.needs_prior}
     assert all(entry.policy.max_samples <= 8 for entry in make_entries(made_pool(), prior, 8))
@@ -202,6 +204,10 @@ TRIED = {
     "optscale_0 (paper)": {"score_min": TARGETS, "peek": [3] * 3, "form": ["sequential"] * 3},
     "optscale_0 (code)": {"score_min": TARGETS, "peek": [5] * 3, "form": ["jump"] * 3},
     "optscale_t (code)": {"score_min": TARGETS, "peek": [5] * 3, "form": ["jump"] * 3},
+    **{
+        f"plug_in ({family})": {"score_min": TARGETS, "peek": [5] * 3, "form": ["jump"] * 3, "family": [family] * 3}
+        for family in ("beta", "point_masses", "empirical_tail")
+    },
     "beacon": {"cost": [0.001, 0.003, 0.01, 0.03, 0.1]},
     "pandora": {"cost": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], "min_samples": [5] * 5},
     "instance_adaptive": {"q": [0.5, 0.8, 0.9, 0.99]},
@@ -251,6 +257,23 @@ def test_what_is_tried_of_each_policy(given_prior, calibrated, tmp_path, monkeyp
         assert {getattr(entry.policy, "calibration", "") for entry in entries} == {calibration if reads else ""}
 
 
+def test_a_fitted_policy_is_tried_at_the_prices_of_the_pools_samples_and_no_deeper_than_it_knows():
+    folder = folder_of()  # fitted to 32 samples
+    for cap, most in ((8, 8), (64, 32)):
+        found = [one for one in make_entries(made_pool(), None, cap, "", folder) if one.label == "fitted"]
+        assert [one.policy.price for one in found] == pytest.approx([20 * price for price in SAMPLE_PRICES], rel=0.01)
+        assert {(one.policy.path, one.policy.max_samples) for one in found} == {(folder, most)}
+    needy = folder_of(made_up(uses_prior=True))
+    assert "fitted" not in {one.label for one in make_entries(made_pool(), None, 8, "", needy)}
+    prior = Prior(0.5, 0.2, 2.0)
+    given = [one.prior for one in make_entries(made_pool(), prior, 8, "", needy) if one.label == "fitted"]
+    assert len(given) == 6 and all(one is prior for one in given)
+
+
+def test_a_selection_is_that_of_every_entry():
+    assert {one.selection for one in make_entries(made_pool(), None, 8, selection="majority")} == {"majority"}
+
+
 def test_a_label_keeps_what_its_texts_are_given():
     prior = Prior(0.5, 0.2, 2.0)
     found = list(label_settings("mine", ["optscale:max_samples=3", "cost_aware"], prior, 8, "majority"))
@@ -286,6 +309,23 @@ def test_the_command_prints_policies_that_replay_reads(tmp_path, capsys):
         assert len(found) == len(set(found))
     assert len(at_par) < len(texts) and (tmp_path / "out" / "table.json").exists()
     main(["replay", str(tmp_path / "pool"), "--num_orders", "1", "--policies", " ".join(texts[:2])])
+
+
+def test_the_command_tries_a_fitted_policy_and_chooses_answers_as_it_is_told(tmp_path, capsys):
+    labelled_pool(tmp_path / "pool")
+    folder = folder_of()
+    given = ["tune", str(tmp_path / "pool"), "--num_orders", "1", "--fitted", folder]
+    main([*given, "--selection", f"confidence:{folder}"])
+    printed = capsys.readouterr().out
+    found = re.findall(r'^--policies "(.*)" --selection (.*)$', printed, re.MULTILINE)
+    assert len(found) == 2 and all(f"fitted:path={folder},price=" in texts for texts, _ in found)
+    main(["replay", str(tmp_path / "pool"), "--num_orders", "1", "--policies", found[0][0], "--selection", found[0][1]])
+    other = folder_of(made_up(source=ScoreSource(generator="org/other").as_dict()))
+    pool = str(tmp_path / "pool")
+    for flags in (("--fitted", other), ("--selection", f"confidence:{other}")):
+        assert "fitted to other samples than these: generator" in refused(capsys, "tune", pool, *flags)
+    assert "unknown selection 'best'" in refused(capsys, "tune", pool, "--selection", "best")
+    assert "no fitted policy" in refused(capsys, "tune", pool, "--fitted", str(tmp_path))
 
 
 def test_the_command_refuses_what_it_cannot_do(tmp_path, capsys):

@@ -7,14 +7,15 @@ plain data: nothing is loaded until :meth:`GeneratorOptions.build`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.backends.verifiers.process_verifier import StepSettings, is_reward_model
-from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
+from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE, RewardVerifier
 from optscale_predictor.errors import InputError
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
@@ -137,10 +138,10 @@ class VerifierOptions:
     Attributes:
         model: Reward model or process reward model (folder, hub id or `embedded:verifier`); your own function as
             `python:module:function`; a chat model as `judge:MODEL`; `math_verify` for right or wrong against the gold
-            answers; `none` for no verifier.
+            answers; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none` for no verifier.
         url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then for
             its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces; in this process by
-            default.
+            default. Of a combination COLUMN=URL for each part that is served.
         layout: How a process reward model reads steps: `qwen`, `math_shepherd`, `rlhflow` or `skywork`; its config
             tells, unless it is a plain language model.
         aggregate: What the steps' scores become: their `mean`, `min` or `product`, or the `last` one.
@@ -209,7 +210,9 @@ class VerifierOptions:
         kind = self._kind()
         self._require_fitting(kind)
         if kind == "judge":
-            return self._judge()
+            return self._judge(self.rubric)
+        if kind == "combined":
+            return self._combined()
         if kind == "math_verify":
             from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 
@@ -226,7 +229,7 @@ class VerifierOptions:
 
     def _kind(self) -> str:
         kind, colon, _ = self.model.partition(":")
-        if self.model == "math_verify" or (colon and kind in ("judge", "python")):
+        if self.model == "math_verify" or (colon and kind in ("judge", "python", "combined")):
             return kind
         if (Path(resolve_model(self.model)) / SCORE_MAP_FILE).is_file():
             return "likelihood"
@@ -242,12 +245,30 @@ class VerifierOptions:
         if kind in _IN_PROCESS and self.url is not None:
             raise InputError(f"verifier {self.model!r}: it runs in this process and takes no verifier_url")
 
-    def _judge(self) -> Verifier:
+    def _judge(self, rubric: str | Mapping[str, Any] | None) -> Verifier:
+        """A judge whose rubric is a file, or what a description says of it."""
         from optscale_predictor.backends.verifiers.judge import JudgeVerifier
         from optscale_predictor.backends.verifiers.rubric import Rubric
 
-        rubric = Rubric.from_file(self.rubric)
-        return JudgeVerifier(self.model.removeprefix("judge:"), self.url or "", rubric, self.concurrency)
+        read = Rubric(**rubric) if isinstance(rubric, Mapping) else Rubric.from_file(rubric)
+        return JudgeVerifier(self.model.removeprefix("judge:"), self.url or "", read, self.concurrency)
+
+    def _combined(self) -> Verifier:
+        from optscale_predictor.backends.verifiers.combined import COMBINED, CombinedVerifier, ScoreCombination
+
+        combination = ScoreCombination.load(self.model.removeprefix(COMBINED))
+        urls = combination.part_urls(self.url)
+        return CombinedVerifier(combination, list(map(self._part, combination.parts, urls)))
+
+    def _part(self, described: Mapping[str, Any], url: str | None) -> Verifier:
+        """A part of a combination, made again of its description."""
+        from optscale_predictor.backends.verifiers.combined import part_settings
+
+        own = replace(self, **part_settings(described), url=url)
+        built = own._judge(described.get("rubric")) if described.get("adapter") == "judge" else own.build()
+        if isinstance(built, RewardVerifier):
+            built.adopt_map(described)
+        return built
 
     def _reward_model(self) -> Verifier:
         if self.url is not None:

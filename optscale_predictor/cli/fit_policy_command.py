@@ -3,23 +3,28 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor.backends.verifiers.combined import COMBINED, COMBINED_FILE, ScoreCombination
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
+    from optscale_predictor._support.arrays import Ints
     from optscale_predictor.pools import Pool
     from optscale_predictor.predictor.model.config import ScoreSource
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.stats.estimators import Prior
 
 
 def fit_policy(
     pools: list[str],
     output: str = "policy",
+    scores: str = "score",
     predictor: str | None = None,
     seed: int = 0,
     source: str | None = None,
@@ -30,6 +35,8 @@ def fit_policy(
     Args:
         pools: Folders of scored pools of one generator and verifier, whose questions have gold answers.
         output: Folder for the fitted policy, which fitted:path=FOLDER and the selection confidence:FOLDER read.
+        scores: The pools' column of scores, `score` or `score_NAME`; or several, separated by commas: then a
+            combination of their verifiers is fitted as well, which runs as the verifier `combined:FOLDER`.
         predictor: Predictor checkpoint whose priors the policy is to use; it then needs that predictor wherever it
             runs. It must not have learnt from these questions.
         seed: Seed of orders and folds, >= 0.
@@ -41,7 +48,7 @@ def fit_policy(
     from optscale_predictor.cli.replay_command import make_prior
     from optscale_predictor.pages.markdown import table
     from optscale_predictor.policies.fitted.model_files import save_fitted
-    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools import open_pool
     from optscale_predictor.questions.near_duplicates import group_near_duplicates
     from optscale_predictor.replays.fitting.fit_policy import fit_policy as fit
     from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -50,16 +57,27 @@ def fit_policy(
         raise InputError("no pools named")
     if seed < 0:
         raise InputError(f"seed must be >= 0, got {seed}")
-    opened = [Pool(pool) for pool in pools]
+    columns = tuple(dict.fromkeys(filter(None, (name.strip() for name in scores.split(",")))))
+    if not columns:
+        raise InputError("no scores named")
+    opened = [open_pool(pool, columns[0] if len(columns) == 1 else "score") for pool in pools]
+    group = np.asarray(group_near_duplicates([question.text for pool in opened for question in pool.questions]))
+    combination = None
+    if len(columns) == 1:
+        parts = [RecordedSamples.from_pool(pool) for pool in opened]
+        depth = min(part.depth for part in parts)
+        recorded = RecordedSamples.concatenate([part.first(depth) for part in parts])
+    else:
+        opened, recorded, combination = _combine(opened, columns, group, seed, allow_source_mismatch)
     made_by = _common_source(opened, allow_source_mismatch)
-    parts = [RecordedSamples.from_pool(pool) for pool in opened]
-    depth = min(part.depth for part in parts)
-    recorded = RecordedSamples.concatenate([part.first(depth) for part in parts])
     priors = [make_prior(pool, predictor, None, source, allow_source_mismatch) for pool in opened]
-    group = group_near_duplicates([question.text for pool in opened for question in pool.questions])
     with _output_folder(Path(output)):
         # Lines go past the bar, which is on standard error.
         model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, say=tqdm.write, progress=True)
+        if combination is None:
+            (Path(output) / COMBINED_FILE).unlink(missing_ok=True)  # of an earlier fit of several scores
+        else:
+            combination.save(output)
         save_fitted(model, output)
     curve = model.held_out
     header = ["price of 1,000 tokens", "rule", "accuracy", "tokens", "samples"]
@@ -75,7 +93,8 @@ def fit_policy(
         print(
             "too few labelled questions to stop by what was drawn: the rule is a fixed number of samples at every price"
         )
-    print(f"{output}: use it as fitted:path={output}")
+    with_verifier = "" if combination is None else f", with the verifier {COMBINED}{output}"
+    print(f"{output}: use it as fitted:path={output}{with_verifier}")
 
 
 @contextmanager
@@ -99,10 +118,42 @@ def _output_folder(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _common_source(pools: "list[Pool]", allow_source_mismatch: bool) -> "ScoreSource":
+def _combine(
+    pools: "list[Pool]", columns: tuple[str, ...], group: "Ints", seed: int, allow_source_mismatch: bool
+) -> "tuple[list[Pool], RecordedSamples, ScoreCombination]":
+    """Fits a combination of several scores; prints what it is worth.
+
+    Returns:
+        The pools with the combination as their score; their samples, each with its score from a combination that was
+        not fitted to its question; and the combination, fitted to all.
+    """
+    from optscale_predictor.pools import ScoredPool
+    from optscale_predictor.replays.fitting.combine_scores import combine_scores
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+    from optscale_predictor.stats.reliability import reliability
+
+    for column in columns:
+        _common_source(pools, allow_source_mismatch, column)
+    read = [RecordedSamples.with_parts(pool, columns) for pool in pools]
+    depth = min(recorded.depth for recorded, _ in read)
+    recorded = RecordedSamples.concatenate([one.first(depth) for one, _ in read])
+    parts = np.concatenate([scores[:, :depth] for _, scores in read])
+    found = combine_scores(parts, recorded.correct, group, seed)
+    described = tuple(pools[0].scores[column] for column in columns)
+    combination = ScoreCombination(columns, described, found.slopes, found.intercept)
+    rows = [*zip(columns, np.moveaxis(parts, -1, 0), found.slopes, strict=True), ("together", found.held_out, None)]
+    print("P(a right sample is scored above a wrong one), on held-out questions where it was fitted:\n")
+    for name, scores, slope in rows:
+        coefficient = "" if slope is None else f", coefficient {slope:.2f}"
+        print(f"  {name}: {reliability(scores, recorded.correct).auc:.3f}{coefficient}")
+    print()
+    return [ScoredPool(pool.name, combination) for pool in pools], replace(recorded, scores=found.held_out), combination
+
+
+def _common_source(pools: "list[Pool]", allow_source_mismatch: bool, column: str = "score") -> "ScoreSource":
     from optscale_predictor.predictor.provenance import first_difference, source_of_pool
 
-    sources = [source_of_pool(pool.manifest) for pool in pools]
+    sources = [source_of_pool(pool.manifest, column) for pool in pools]
     for pool, made_by in zip(pools[1:], sources[1:], strict=True):
         difference = first_difference(sources[0], made_by)
         if difference is not None and not allow_source_mismatch:

@@ -15,6 +15,7 @@ def replay(
     pool: str,
     policies: str = "best_of_n self_consistency optscale_0 optscale",
     selection: str | None = None,
+    scores: str = "score",
     predictor: str | None = None,
     prior_pool: str | None = None,
     output: str | None = None,
@@ -35,6 +36,8 @@ def replay(
         policies: Policies separated by spaces, for example "best_of_n:max_samples=8 optscale:score_min=0.9".
         selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
             `confidence:FOLDER` with the folder of a fitted policy; by default each policy's own rule.
+        scores: Which of the pool's scores: a column, `score` or `score_NAME`; or `combined:FOLDER`, what a combination
+            of several makes of them (`optscale fit-policy --scores A,B`).
         predictor: Predictor checkpoint whose priors the policies get.
         prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
             no predictor.
@@ -52,7 +55,7 @@ def replay(
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
-    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools import open_pool
     from optscale_predictor.predictor.provenance import (
         require_policy_source,
         require_selection_source,
@@ -68,7 +71,7 @@ def replay(
     if not rules:
         raise InputError("no policies named")
     chosen_by = None if selection is None else require_selection(selection)
-    opened = Pool(pool)
+    opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)
     for rule in rules:
         require_policy_source(rule, drawn_by, allow_source_mismatch)
@@ -134,7 +137,7 @@ def make_prior(
     Raises:
         InputError: The predictor has learnt from other sources than made the pool, and that is not allowed.
     """
-    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools import open_pool
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.targets import constant_prior
@@ -146,5 +149,5 @@ def make_prior(
         learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, allow_source_mismatch)
         return model.predict_questions(pool.questions, learnt)
     if prior_pool is not None:
-        return constant_prior(RecordedSamples.from_pool(Pool(prior_pool)).scores)
+        return constant_prior(RecordedSamples.from_pool(open_pool(prior_pool, pool.score_name)).scores)
     return None

@@ -19,6 +19,7 @@ def report(
     reference: str | None = None,
     policies: str = "optscale best_of_n self_consistency",
     selection: str | None = None,
+    scores: str = "score",
     predictor: str | None = None,
     prior_pool: str | None = None,
     source: str | None = None,
@@ -41,6 +42,8 @@ def report(
         policies: For pools: policies separated by spaces, the first one primary.
         selection: For pools: how the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`,
             or `confidence:FOLDER` with the folder of a fitted policy; by default each policy's own rule.
+        scores: For pools: which of a pool's scores: a column, `score` or `score_NAME`; or `combined:FOLDER`, what a
+            combination of several makes of them.
         predictor: For pools: checkpoint whose priors the policies get.
         prior_pool: For pools: scored pool of other questions whose mean score distribution is the constant prior, where
             there is no predictor.
@@ -61,7 +64,7 @@ def report(
 
     if not runs:
         raise InputError("name a run's folder, or several")
-    choice = ReplayChoice(policies, selection, predictor, prior_pool, source, allow_source_mismatch, prior)
+    choice = ReplayChoice(policies, selection, scores, predictor, prior_pool, source, allow_source_mismatch, prior)
     found = [_read(name, choice, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
     named = title or f"{Path(found[0].task).name or found[0].task}: inference-time scaling compared"
@@ -71,6 +74,7 @@ def report(
         "reference": reference,
         "policies": policies if replayed else None,
         "selection": selection if replayed else None,
+        "scores": scores if replayed and scores != "score" else None,
         "predictor": predictor,
         "prior_pool": prior_pool,
         "source": source,
@@ -90,9 +94,10 @@ def _command(runs: list[str], given: Mapping[str, object]) -> str:
     from optscale_predictor.evaluation.report.read_runs import short_names
 
     folders = {name: Path(str(given[name])).name for name in ("predictor", "prior_pool") if given[name] is not None}
-    rule, colon, folder = str(given["selection"]).partition(":")
-    if colon:
-        folders["selection"] = f"{rule}:{Path(folder).name}"
+    for name in ("selection", "scores"):  # the path follows a word: confidence:FOLDER, combined:FOLDER
+        word, colon, folder = str(given[name]).partition(":")
+        if colon:
+            folders[name] = f"{word}:{Path(folder).name}"
     options = [
         piece
         for name, value in {**given, **folders}.items()
@@ -108,6 +113,7 @@ class ReplayChoice:
 
     policies: str
     selection: str | None
+    scores: str
     predictor: str | None
     prior_pool: str | None
     source: str | None
@@ -120,7 +126,7 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
-    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools import open_pool
     from optscale_predictor.pools.pool import is_hub_name
     from optscale_predictor.predictor.provenance import require_policy_source, require_selection_source, source_of_pool
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
@@ -134,7 +140,7 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     if not rules:
         raise InputError("no policies named")
     selection = None if choice.selection is None else require_selection(choice.selection)
-    pool = Pool(name)
+    pool = open_pool(name, choice.scores)
     drawn_by = source_of_pool(pool.manifest)
     for rule in rules:
         require_policy_source(rule, drawn_by, choice.allow_source_mismatch)

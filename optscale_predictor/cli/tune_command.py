@@ -1,5 +1,6 @@
 """The verb that chooses policies' settings on a labelled pool."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ def tune(
     predictor: str | None = None,
     prior_pool: str | None = None,
     calibration: str = "",
+    fitted: str = "",
+    selection: str | None = None,
+    scores: str = "score",
     reference: str = "",
     share: float = 0.5,
     output: str | None = None,
@@ -29,6 +33,12 @@ def tune(
         prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
             no predictor.
         calibration: File of a calibration (optscale calibrate) of other questions, for the policies that read one.
+        fitted: Folder of a policy that was fitted (optscale fit-policy) to other questions; tried at several prices.
+        selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
+            `confidence:FOLDER` with the folder of a policy that was fitted to other questions; by default each policy's
+            own rule, which the reference has in any case.
+        scores: Which of the pool's scores: a column, `score` or `score_NAME`; or `combined:FOLDER`, what a combination
+            of several makes of them (`optscale fit-policy --scores A,B`).
         reference: Policy whose accuracy is to be kept; by default Best-of-N with all samples.
         share: Share of the questions that choose, in (0, 1); near-duplicates stay together.
         output: Folder for table.md, table.json and curve.png.
@@ -36,7 +46,8 @@ def tune(
         seed: Seed of the split and of the random orders, >= 0.
         source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
             verifier.
-        allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        allow_source_mismatch: Whether predictor and fitted policies may have learnt from another generator, verifier or
+            setting.
         prior: `learnt`: each policy learns a prior from the questions of either part, in their order, as it finishes
             them (`shared_budget`, which finishes all together, has none); `learnt:block=16` says how many questions the
             first blocks have. In place of a predictor or a pool.
@@ -44,7 +55,13 @@ def tune(
     from optscale_predictor.cli.replay_command import choose_prior
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import BestOfN, parse_policy
-    from optscale_predictor.pools import Pool
+    from optscale_predictor.policies.selection import require_selection
+    from optscale_predictor.pools import open_pool
+    from optscale_predictor.predictor.provenance import (
+        require_policy_source,
+        require_selection_source,
+        source_of_pool,
+    )
     from optscale_predictor.questions.near_duplicates import group_near_duplicates
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry, replay
@@ -55,7 +72,10 @@ def tune(
     for name, number, least in (("num_orders", num_orders, 1), ("seed", seed, 0)):
         if number < least:
             raise InputError(f"{name} must be >= {least}, got {number}")
-    opened = Pool(pool)
+    chosen_by = None if selection is None else require_selection(selection)
+    opened = open_pool(pool, scores)
+    drawn_by = source_of_pool(opened.manifest)
+    require_selection_source(chosen_by, drawn_by, allow_source_mismatch)
     recorded = RecordedSamples.from_pool(opened)
     if np.isnan(recorded.correct).any():
         raise InputError(f"{pool}: settings are chosen by accuracy, and not every sample is known to be right or wrong")
@@ -63,12 +83,14 @@ def tune(
     sides = split_questions(np.asarray(groups), share, seed)
     priors = choose_prior(opened, predictor, prior_pool, source, allow_source_mismatch, prior)
     wanted = parse_policy(reference) if reference else BestOfN(recorded.depth)
-    proto = make_entries(recorded.take(sides[0]), priors, recorded.depth, calibration)
+    proto = make_entries(recorded.take(sides[0]), priors, recorded.depth, calibration, fitted, chosen_by)
+    for entry in proto:
+        require_policy_source(entry.policy, drawn_by, allow_source_mismatch)
     proto = [ReplayEntry(wanted, "reference"), *proto]
     rows = []
     for side in sides:
         own = priors.broadcast_to(recorded.num_questions).take(side) if isinstance(priors, Prior) else priors
-        entries = [ReplayEntry(one.policy, one.label, None if one.prior is None else own) for one in proto]
+        entries = [replace(one, prior=None if one.prior is None else own) for one in proto]
         # Accuracy and tokens choose; the distance to Best-of-k is a figure to report.
         compared = side is sides[1]
         rows.append(replay(entries, recorded.take(side), num_orders, seed, progress=True, frontier=compared))
@@ -79,7 +101,8 @@ def tune(
     said = f"Cheapest at the accuracy of {wanted}, else the most accurate:"
     for title, found in ((said, at_par), ("Every policy's own frontier of accuracy and tokens:", kept)):
         texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in found)
-        print(f'{title}\n\n{markdown_table(found)}\n\n--policies "{" ".join(texts)}"\n')
+        chosen = "" if chosen_by is None else f" --selection {chosen_by}"
+        print(f'{title}\n\n{markdown_table(found)}\n\n--policies "{" ".join(texts)}"{chosen}\n')
     if output is not None:
         title = f"{pool}: accuracy against tokens, settings chosen on other questions"
         write_replay(kept, Path(output), title, metric="tokens")

@@ -61,10 +61,13 @@ class Pool:
         folder: Its folder on this machine.
         manifest: What made it.
         questions: Its questions.
+        score_name: Which of its scores the column ``score`` is.
 
     Raises:
         InputError: The folder is no pool, or one of another format, or its questions are damaged.
     """
+
+    score_name: str = "score"
 
     def __init__(self, folder: str | Path) -> None:
         self.name = str(folder)

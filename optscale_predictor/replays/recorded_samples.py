@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.selection import is_usable
-from optscale_predictor.pools import Pool
+from optscale_predictor.pools import Pool, ScoreColumns
 from optscale_predictor.questions.answers import group_questions
 
 
@@ -69,7 +69,25 @@ class RecordedSamples:
         Raises:
             InputError: A question has no sample, or a sample no score or no count of tokens.
         """
-        rows = scored_rows(pool, ["answer", "num_tokens", "correct", "finish_reason"])
+        return cls.with_parts(pool, ("score",))[0]
+
+    @classmethod
+    def with_parts(
+        cls, pool: Pool, columns: Sequence[str]
+    ) -> tuple["RecordedSamples", Float[Floats, "questions samples parts"]]:
+        """The samples that every one of several verifiers has scored.
+
+        Args:
+            pool: The pool.
+            columns: Of the scores, at least one.
+
+        Returns:
+            The samples, with the first of the scores, as :meth:`from_pool` gives them; and all of the scores.
+
+        Raises:
+            InputError: A question has no sample, a sample no score or no count of tokens, or there is no such column.
+        """
+        rows = scored_rows(pool, ["answer", "num_tokens", "correct", "finish_reason"], columns)
         counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
         depth = int(counts.min())
         if depth == 0:
@@ -78,12 +96,13 @@ class RecordedSamples:
             raise InputError(f"{pool.folder}: {rows['num_tokens'].null_count} samples have no count of tokens")
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         index = starts[:, None] + np.arange(depth)
-        scores = rows["score"].to_numpy()[index]
+        parts = np.stack([rows[column].to_numpy()[index] for column in columns], -1)
         spelled = rows["answer"].to_pylist()
         answers = [[spelled[number] for number in row] for row in index.tolist()]
         tokens = np.asarray(rows["num_tokens"].to_numpy(), np.float64)[index]
         correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[index]
-        return cls(scores, lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[index])
+        found = (lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[index])
+        return cls(parts[..., 0], *found), parts
 
     def take(self, questions: Int[Ints, " some"]) -> "RecordedSamples":
         """The questions at these indices."""
@@ -118,21 +137,31 @@ class RecordedSamples:
         return RecordedSamples(change(self.scores), lambda: change(self.answers), *others)
 
 
-def scored_rows(pool: Pool, columns: Sequence[str]) -> pa.Table:
-    """A pool's rows that have a score; samples that the verifier refused are left out.
+def scored_rows(pool: Pool, columns: Sequence[str], scores: Sequence[str] = ("score",)) -> pa.Table:
+    """A pool's rows that have every one of some scores; samples that a verifier refused are left out.
 
     Args:
         pool: The pool.
-        columns: What to read besides ``score`` and ``refusal``.
+        columns: What to read besides the scores and the refusals.
+        scores: The columns of the scores.
 
     Raises:
-        InputError: A sample has neither a score nor a refusal.
+        InputError: A sample has neither a score nor a refusal, or the pool has no such column.
     """
-    rows = pool.read(["score", "refusal", *columns])
-    unscored = pc.and_(rows["score"].is_null(), rows["refusal"].is_null())
-    if pc.any(unscored).as_py():
-        raise InputError(f"{pool.folder}: {pc.sum(unscored).as_py()} samples have no score; run: optscale score")
-    return rows.filter(rows["score"].is_valid())
+    named = [ScoreColumns(name) for name in scores]
+    for one in named:
+        if one.name != "score" and one.name not in pool.scores:
+            raise InputError(f"{pool.folder}: has no scores {one.name!r}; it has: {', '.join(pool.scores) or 'none'}")
+    rows = pool.read([*(name for one in named for name in (one.name, one.refusal)), *columns])
+    for one in named:
+        unscored = pc.and_(rows[one.name].is_null(), rows[one.refusal].is_null())
+        if pc.any(unscored).as_py():
+            more = "" if one.name == "score" else f" --column {one.name}"
+            missing = f"{pc.sum(unscored).as_py()} samples have no {one.name}"
+            raise InputError(f"{pool.folder}: {missing}; run: optscale score{more}")
+    for one in named:
+        rows = rows.filter(rows[one.name].is_valid())
+    return rows
 
 
 def usable_rows(rows: pa.Table) -> Bool[Bools, " rows"]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from optscale_predictor.policies import parse_policy
+from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry
 from optscale_predictor.stats.estimators import Prior
@@ -19,6 +20,7 @@ QUANTILES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 _BETWEEN = 4  # points between the least and the largest of these quantiles
 _NUMBERS = (1, 2, 4, 8, 16, 32, 64, 128)
 _SAMPLE_PRICES = (3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 5e-2)  # what a mean sample costs, in score or probability
+_FAMILIES = ("beta", "point_masses", "empirical_tail")  # optscale_0 plugs in the truncated normal
 _CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
 
 
@@ -32,7 +34,12 @@ def score_targets(recorded: RecordedSamples) -> list[float]:
 
 
 def make_entries(
-    recorded: RecordedSamples, prior: Prior | LearntPrior | None, max_samples: int, calibration: str = ""
+    recorded: RecordedSamples,
+    prior: Prior | LearntPrior | None,
+    max_samples: int,
+    calibration: str = "",
+    fitted: str = "",
+    selection: str | None = None,
 ) -> list[ReplayEntry]:
     """Every policy at every setting worth trying, labelled by policy; bounds are left out.
 
@@ -44,11 +51,16 @@ def make_entries(
         max_samples: Cap of every policy, >= 1.
         calibration: File of a calibration that was fitted on other questions, for the policies that read one; where
             empty, they gain in score alone.
+        fitted: Folder of a policy that was fitted to other questions; where empty, ``fitted`` is left out.
+        selection: How the answer is chosen; each policy's own rule by default.
+
+    Raises:
+        InputError: There is no fitted policy in that folder.
     """
     return [
         entry
-        for label, texts, given in _grids(recorded, prior, max_samples, calibration)
-        for entry in label_settings(label, texts, given, max_samples)
+        for label, texts, given in _grids(recorded, prior, max_samples, calibration, fitted)
+        for entry in label_settings(label, texts, given, max_samples, selection)
         if given is not None or not entry.policy.needs_prior
     ]
 
@@ -72,7 +84,7 @@ def label_settings(
 
 
 def _grids(
-    recorded: RecordedSamples, prior: Prior | LearntPrior | None, cap: int, calibration: str
+    recorded: RecordedSamples, prior: Prior | LearntPrior | None, cap: int, calibration: str, fitted: str
 ) -> Iterator[tuple[str, list[str], Prior | LearntPrior | None]]:
     targets, mean_tokens = score_targets(recorded), max(float(recorded.tokens.mean()), 1.0)
     numbers = [number for number in _NUMBERS if number <= cap]
@@ -86,6 +98,9 @@ def _grids(
     yield "optscale_0 (paper)", [f"optscale_0:score_min={target},peek=3" for target in targets], None
     yield "optscale_0 (code)", [f"optscale_0:score_min={target},form=jump,peek=5" for target in targets], None
     yield "optscale_t (code)", [f"optscale_t:score_min={target},form=jump,peek=5" for target in targets], prior
+    for family in _FAMILIES:
+        name = f"plug_in ({family})"
+        yield name, [f"plug_in:score_min={target},form=jump,peek=5,family={family}" for target in targets], None
     yield "beacon", [f"beacon:cost={cost}" for cost in (0.001, 0.003, 0.01, 0.03, 0.1)], None
     yield "pandora", [f"pandora:cost={cost},min_samples=5" for cost in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)], None
     read = f",calibration={calibration}" if calibration else ""
@@ -96,6 +111,9 @@ def _grids(
     if calibration:
         yield "cost_aware, right", [text + read for text in by_sample + by_token], prior
     yield "shared_budget", [f"shared_budget:tokens={mean_tokens * number:.0f}" for number in (2, 4, 8, 16)], prior
+    if fitted:
+        most = min(cap, load_fitted(fitted).depth)
+        yield "fitted", [f"fitted:path={fitted},price={price},max_samples={most}" for price in prices], prior
     own = [f"optscale:score_min={target}" for target in targets]
     if prior is not None:
         yield "optscale, no prior", own, None
