@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from recorded_pools import read_pool
 
 from optscale_predictor import Prior, parse_policy
+from optscale_predictor.errors import InputError
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import PrefixMemo
 from optscale_predictor.policies.fitted.model_files import save_fitted
@@ -33,6 +34,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.replays.fitting.fit_policy import fit_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.stats.reliability import reliability
 
 Floats = NDArray[np.float64]
 ORDERS = 4
@@ -117,6 +119,7 @@ def pools(flags: argparse.Namespace) -> tuple[dict[str, dict[str, Outcome]], NDA
             seconds = time.perf_counter() - started
             print(f"fitted to {len(some)} questions in {seconds:.0f} s, {', '.join(model.shapes)}", flush=True)
             texts = fitted_texts(folder, mean)
+            print_promises(folder, samples, priors["test"] and priors["test"].take(test))
             if not found:
                 texts |= plain_texts("best_of_n", samples) | scored_texts(samples, mean, priors["test"] is not None)
             outcomes = run_all(samples, folder, texts, priors["test"] and priors["test"].take(test))
@@ -124,6 +127,31 @@ def pools(flags: argparse.Namespace) -> tuple[dict[str, dict[str, Outcome]], NDA
             found[label] = outcomes.pop("fitted")
             found |= outcomes
     return found, np.arange(samples.num_questions)
+
+
+def print_promises(folder: str, test: RecordedSamples, prior: Prior | None) -> None:
+    """How often answers that a stated accuracy calls confident are right, and how well confidences are calibrated."""
+    row, rows = np.arange(test.num_questions), []
+    for target in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
+        try:
+            policy = parse_policy(f"fitted:path={folder},accuracy={target}")
+        except InputError as error:
+            rows.append([f"{target}", str(error).split(":")[0], "", ""])
+            continue
+        found = run_policy(policy, test, prior, traced=False)
+        sure = found.reason == "confident"
+        right = test.correct[row, found.chosen][sure]
+        error = right.std() / np.sqrt(max(sure.sum(), 1))
+        rows.append(
+            [f"{target}", f"{sure.mean():.3f}", f"{right.mean():.3f} +- {error:.3f}", f"{found.tokens.mean():,.0f}"]
+        )
+    print(table(["accuracy", "confident", "of them right", "tokens"], rows, aligned=True))
+    for number in (1, 2, 4, 8, 16, 32, 64):
+        if number <= test.depth:
+            plain = parse_policy(f"best_of_n:max_samples={number}")
+            found = run_policy(plain, test, prior, f"confidence:{folder}", traced=False)
+            measured = reliability(found.confidence, test.correct[row, found.chosen])
+            print(f"confidence after {number} samples: calibration error {measured.calibration_error:.3f}")
 
 
 def fitted_texts(folder: str, mean: float) -> Texts:
