@@ -355,7 +355,8 @@ def test_optscale_steps_by_one_doubled_or_to_the_bound():
     quiet = replace(draws, traced=False)
     assert np.isnan(decided("optscale:score_min=0.55,floor=0", quiet).needed).all()
     assert decided("optscale:score_min=0.55,floor=0,step=jump", quiet).needed == pytest.approx(needed)
-    assert decided("optscale:score_min=0.55,floor=0.999", drawn([])).reason.tolist() == [CONTINUE]
+    # Whatever the prior says of the target, nothing is given up before the first sample.
+    assert decided("optscale:score_min=0.99,floor=0.999,min_gain=1", drawn([])).reason.tolist() == [CONTINUE]
     stopped = decided("optscale:score_min=0.8", drawn([0.9], [0.1] * 32))
     assert stopped.reason.tolist() == ["reached", "budget"] and np.isnan(stopped.needed).all()
 

@@ -203,7 +203,7 @@ def next_total(count: Int[Ints, " questions"], step: str, max_samples: int) -> I
         max_samples: Cap, >= 1.
     """
     total = np.maximum(2 * count, 1) if step == "double" else count + 1
-    return np.clip(total, count + 1, np.maximum(max_samples, count + 1))
+    return np.minimum(total, np.maximum(max_samples, count + 1))
 
 
 def decide_by_need(

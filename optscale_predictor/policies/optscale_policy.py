@@ -80,12 +80,12 @@ class OptScalePolicy(Policy):
             "U16"
         )
         needed = np.full(draws.count.shape, np.nan)
-        out_of_reach = np.zeros(draws.count.shape, np.bool_)
+        out_of_reach = np.zeros_like(reached)
         open_ = np.flatnonzero((reason == CONTINUE) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
             chances = misses(found, self.score_min, self.estimate)
-            confident = (found.count > 0) & (log_misses(*chances, found.count) <= np.log1p(-self.alpha))
+            confident = log_misses(*chances, found.count) <= np.log1p(-self.alpha)
             out_of_reach[open_] = (found.count > 0) & ~confident & self._hopeless(chances, found.count)
             reason[open_[confident]] = StopReason.CONFIDENT.value
             if draws.traced or self.step == "jump":
@@ -108,5 +108,6 @@ class OptScalePolicy(Policy):
         if self.step != "jump":
             return next_total(count, self.step, self.max_samples)
         # N* of a target out of reach is the cap or beyond, and says nothing of when the gain ends.
-        total = np.where(out_of_reach, 2 * count, np.fmin(needed, self.max_samples)).astype(np.int64)
-        return np.clip(total, count + 1, np.maximum(self.max_samples, count + 1))
+        total = np.where(out_of_reach, 2 * count, needed)
+        # Rounding must not leave a question without the sample that it goes on for.
+        return np.maximum(np.fmin(total, self.max_samples).astype(np.int64), count + 1)
