@@ -16,7 +16,7 @@ import numpy as np
 from _data import read_rows
 from numpy.typing import NDArray
 
-from optscale_predictor import Prior
+from optscale_predictor import LearntPrior, Prior
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -51,7 +51,12 @@ def main() -> None:
     rng = np.random.default_rng(flags.seed)
     train, test = halves(read_questions(flags.data), rng)
     pool = simulate(test, rng)
-    priors = {"constant": constant(train), "ridge": ridge(train, test), "truth": known(test)}
+    priors = {
+        "constant": constant(train),
+        "learnt": LearntPrior(),
+        "ridge": ridge(train, test),
+        "truth": known(test),
+    }
     print(f"{len(train.texts)} training questions, {len(test.texts)} replayed x {DEPTH} samples, alpha 0.95\n")
     found = {}
     for target in TARGETS:
@@ -118,13 +123,13 @@ def known(test: Questions) -> Prior:
     return Prior(test.mean, np.minimum(test.std, np.sqrt(test.mean * (1 - test.mean))), 1.0)
 
 
-def entries(target: float, priors: dict[str, Prior]) -> list[ReplayEntry]:
+def entries(target: float, priors: dict[str, Prior | LearntPrior]) -> list[ReplayEntry]:
     """Every policy of the table at one target."""
     aim = f"score_min={target},{CAP}"
     plan = [
         (f"clairvoyant:{aim}", None),
         (f"oracle:{aim},floor=0,alpha=0.999999", "truth"),
-        *((f"optscale:{aim}", prior) for prior in (None, "constant", "ridge")),
+        *((f"optscale:{aim}", prior) for prior in (None, "constant", "learnt", "ridge")),
         (f"optscale:{aim},step=double", "ridge"),
         (f"optscale:{aim},step=jump", "ridge"),
         (f"optscale:{aim},estimate=plugin", "ridge"),

@@ -82,6 +82,7 @@ def answer(
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     if selection is not None:
         require_selection(selection)
+    learning = None if prior is None else LearntPrior.parse(prior)
     limits = Limits(limit_tokens, limit_seconds, question_seconds)
     prompt = PromptTemplate.from_file(prompt_file)
     drawing = generator.build()
@@ -93,7 +94,7 @@ def answer(
         learnt,
         rule,
         prompt=prompt,
-        prior=None if prior is None else LearntPrior.parse(prior),
+        prior=learning,
         selection=selection,
         source=source,
         allow_source_mismatch=allow_source_mismatch,

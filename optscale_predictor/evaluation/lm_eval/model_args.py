@@ -131,13 +131,14 @@ class Arguments:
         """
         rules, options = self.rules(), self.options
         selection = self.selection()
+        learning = None if options.prior is None else LearntPrior.parse(options.prior)
         generator, verifier = self._engines()
         return OptScale(
             generator,
             verifier,
             load_predictor(options.predictor),
             rules,
-            prior=None if options.prior is None else LearntPrior.parse(options.prior),
+            prior=learning,
             selection=selection,
             source=options.source,
             allow_source_mismatch=options.allow_source_mismatch,
