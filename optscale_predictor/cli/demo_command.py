@@ -11,7 +11,7 @@ def demo(
     """Run the whole path on the embedded world; writes a table and a picture. A rerun continues where it stopped.
 
     Args:
-        output: Folder for pools, targets, predictor, table.md, table.json and curve.png.
+        output: Folder for pools, targets, predictor, fitted policy, table.md, table.json and curve.png.
         train_questions: Questions whose samples the predictor learns from, >= 20.
         test_questions: Questions that policies are compared on, >= 2.
         epochs: Of the predictor's training, >= 1.

@@ -158,9 +158,9 @@ def expected_majority(
     questions, samples = answers.shape
     number = int(np.clip(_ROWS // questions, _FEWEST_ORDERS, _MOST_ORDERS))
     order = np.argsort(np.random.default_rng(seed).random((number * questions, samples)), -1)
-    given, allowed, right = (
-        np.take_along_axis(np.tile(part, (number, 1)), order, -1) for part in (answers, usable, correct)
-    )
+    given = np.take_along_axis(np.tile(answers, (number, 1)), order, -1)
+    allowed = np.take_along_axis(np.tile(usable, (number, 1)), order, -1)
+    right = np.take_along_axis(np.tile(correct, (number, 1)), order, -1)
     nothing, rows = np.zeros(given.shape), np.arange(len(given))
     found = np.empty((questions, samples))
     for k in range(1, samples + 1):

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart by readers who see colours differently. Markers tell curves apart in print.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7F7F7F")
+# Okabe and Ito's palette, and the wine of Tol's: told apart by readers who see colours differently. Markers tell curves
+# apart in print.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#7F7F7F", "#882255")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _BASES = {"samples": 2, "tokens": 10}  # of the logarithmic axis
 _MAX_INSIDE = 5  # series in a legend that stands among the points; a longer one stands beside them
