@@ -125,12 +125,16 @@ def objective(lines, odds, right, questions):
     return loss + 1.0 * (away**2).sum() + 10.0 * ((lines[:, 1:] - lines[:, :-1]) ** 2).sum()
 
 
-@given(seed=st.integers(0, 1000), questions=st.sampled_from([3, 40, 1000]))
+@given(
+    seed=st.integers(0, 1000),
+    questions=st.sampled_from([3, 40, 1000]),
+    truth=st.sampled_from([(-0.3, 0.7), (-3.0, 0.2), (2.0, 3.0)]),
+)
 @settings(max_examples=15, deadline=None)
-def test_recalibration_is_the_least_of_its_penalised_loss(seed, questions):
+def test_recalibration_is_the_least_of_its_penalised_loss(seed, questions, truth):
     rng = np.random.default_rng(seed)
     odds = rng.normal(0, 1.5, (60, 4))
-    right = (rng.random(odds.shape) < expit(0.7 * odds - 0.3)).astype(float)
+    right = (rng.random(odds.shape) < expit(truth[0] + truth[1] * odds)).astype(float)
     found = fit_recalibration(expit(odds), right, np.array([1, 2, 4, 8]), questions)
     lines = np.stack([found.intercept, found.slope])
     assert found.points.tolist() == [1, 2, 4, 8] and (lines[1] >= 0).all()
@@ -288,16 +292,23 @@ def test_a_single_group_earns_nothing():
     assert choose_shapes([plain, other], np.zeros(4, np.int64), np.array([0.1])).tolist() == [0]
 
 
+def chosen_of(*rows):
+    """The shapes chosen at each price, of a plain one and of others with these gains over it, and a little noise."""
+    noise = np.tile(np.array([1.0, -1.0]) * 1e-3, 5)
+    shapes = [outcomes_worth(np.array(row)[:, None] + scale * noise) for scale, row in enumerate(rows, 1)]
+    plain = outcomes_worth(np.zeros((len(rows[0]), 10)))
+    return choose_shapes([plain, *shapes], np.arange(10), np.full(len(rows[0]), 0.1)).tolist()
+
+
 def test_a_price_is_judged_with_its_two_neighbours():
-    gain = np.tile(np.array([1.0, -1.0]) * 1e-3, 5)  # a little noise, so that every error is above 0
-    rows = np.array([0.0, 0.0, 3.0, -1.0, -1.0, -9.0])[:, None] + gain
-    plain, other = outcomes_worth(np.zeros((6, 10))), outcomes_worth(rows)
-    # Means of neighbours: 0, 1, 0.67, 0.33, -3.7, -5.
-    chosen = choose_shapes([plain, other], np.arange(10), np.full(6, 0.1)).tolist()
-    assert chosen == [0, 1, 1, 1, 0, 0]
-    # What was chosen before is what the next shape must beat, price by price.
-    better = outcomes_worth(rows + np.array([0.0, 0.0, -0.5, -0.5, 5.0, 5.0])[:, None] - 0.2 * gain)
-    assert choose_shapes([plain, other, better], np.arange(10), np.full(6, 0.1)).tolist()[:3] == [0, 1, 1]
+    # Means of neighbours: 0, 1, 0.67, 0.33, -3.7, 0.33, 1.
+    assert chosen_of([0.0, 0.0, 3.0, -1.0, -1.0, -9.0, 11.0]) == [0, 1, 1, 1, 0, 1, 1]
+    assert chosen_of([0.0, 0.0, 9.0, -1.0, -1.0, -1.0]) == [0, 1, 1, 1, 0, 0]  # the fifth has only losses beside it
+
+
+def test_the_next_shape_must_beat_what_was_chosen_before():
+    assert chosen_of([0.0, 0.0, 3.0, -1.0, -1.0, -9.0], [0.0, 0.0, 2.5, -1.5, 4.0, -4.0])[:3] == [0, 1, 1]
+    assert chosen_of([1.0] * 3, [2.0] * 3) == [2] * 3
 
 
 def test_tokens_are_charged_at_each_price():

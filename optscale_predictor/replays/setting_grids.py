@@ -103,7 +103,7 @@ def _grids(
         yield name, [f"plug_in:score_min={target},form=jump,peek=5,family={family}" for target in targets], None
     yield "beacon", [f"beacon:cost={cost}" for cost in (0.001, 0.003, 0.01, 0.03, 0.1)], None
     yield "pandora", [f"pandora:cost={cost},min_samples=5" for cost in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)], None
-    read = f",calibration={calibration}" if calibration else ""
+    read = f",calibration={calibration}"
     yield "instance_adaptive", [f"instance_adaptive:q={q}{read}" for q in (0.5, 0.8, 0.9, 0.99)], prior
     by_sample = [f"cost_aware:sample_price={price}" for price in _SAMPLE_PRICES]
     by_token = [f"cost_aware:price={price}" for price in prices]

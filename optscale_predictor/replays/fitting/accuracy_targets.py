@@ -56,8 +56,8 @@ def measure_targets(confidence: Float[Floats, "prices paths"], right: Float[Floa
         right: Whether that answer is right, 1 or 0.
     """
     threshold = np.unique(np.quantile(confidence, np.linspace(0.0, 0.995, _THRESHOLDS)))
-    found = [_rising(one, hits, threshold) for one, hits in zip(confidence, right, strict=True)]
-    return AccuracyTargets(threshold, *(np.array(part) for part in zip(*found, strict=True)))
+    found = np.array([_rising(confidence[price], right[price], threshold) for price in range(len(confidence))])
+    return AccuracyTargets(threshold, found[:, 0], found[:, 1])
 
 
 def _rising(confidence: Floats, right: Floats, threshold: Floats) -> tuple[Floats, Floats]:
@@ -67,4 +67,4 @@ def _rising(confidence: Floats, right: Floats, threshold: Floats) -> tuple[Float
     some = np.flatnonzero(coverage)  # the first ones: who is this sure is less sure as well
     accuracy = np.ones(len(threshold))
     accuracy[some] = isotonic_regression((sure @ right)[some] / sure.sum(-1)[some], weights=coverage[some]).x
-    return np.clip(accuracy, 0, 1), coverage
+    return accuracy, coverage
