@@ -354,6 +354,8 @@ def test_the_command_fits_a_combination_that_replays_live_runs_and_scoring_share
     assert f"--scores combined:{policy.name}" in (tmp_path / "report" / "report.html").read_text()
     # Fitted to one column again, the folder holds no combination that its policy does not go with.
     monkeypatch.setattr(fitting, "fit_policy", lambda *_, **__: load_fitted(policy))
+    main(["fit-policy", str(pool.folder), "--scores", combined, "--output", str(policy)])
+    assert ScoreCombination.load(policy) == combination
     main(["fit-policy", str(pool.folder), "--scores", "score_both", "--output", str(policy)])
     assert not (policy / COMBINED_FILE).exists()
 

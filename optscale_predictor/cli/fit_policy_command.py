@@ -15,6 +15,7 @@ from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from optscale_predictor._support.arrays import Ints
+    from optscale_predictor.policies.fitted.stopping_model import FittedStopping
     from optscale_predictor.pools import Pool
     from optscale_predictor.predictor.model.config import ScoreSource
     from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -36,7 +37,8 @@ def fit_policy(
         pools: Folders of scored pools of one generator and verifier, whose questions have gold answers.
         output: Folder for the fitted policy, which fitted:path=FOLDER and the selection confidence:FOLDER read.
         scores: The pools' column of scores, `score` or `score_NAME`; or several, separated by commas: then a
-            combination of their verifiers is fitted as well, which runs as the verifier `combined:FOLDER`.
+            combination of their verifiers is fitted as well, which runs as the verifier `combined:FOLDER`; or
+            `combined:FOLDER` for one that was fitted before.
         predictor: Predictor checkpoint whose priors the policy is to use; it then needs that predictor wherever it
             runs. It must not have learnt from these questions.
         seed: Seed of orders and folds, >= 0.
@@ -46,7 +48,6 @@ def fit_policy(
     from tqdm import tqdm
 
     from optscale_predictor.cli.replay_command import make_prior
-    from optscale_predictor.pages.markdown import table
     from optscale_predictor.policies.fitted.model_files import save_fitted
     from optscale_predictor.pools import open_pool
     from optscale_predictor.questions.near_duplicates import group_near_duplicates
@@ -64,6 +65,8 @@ def fit_policy(
     group = np.asarray(group_near_duplicates([question.text for pool in opened for question in pool.questions]))
     combination = None
     if len(columns) == 1:
+        if columns[0].startswith(COMBINED):  # one that there is already: the policy keeps it with it
+            combination = ScoreCombination.load(columns[0].removeprefix(COMBINED))
         parts = [RecordedSamples.from_pool(pool) for pool in opened]
         depth = min(part.depth for part in parts)
         recorded = RecordedSamples.concatenate([part.first(depth) for part in parts])
@@ -79,6 +82,15 @@ def fit_policy(
         else:
             combination.save(output)
         save_fitted(model, output)
+    _print_figures(model)
+    with_verifier = "" if combination is None else f", with the verifier {COMBINED}{output}"
+    print(f"{output}: use it as fitted:path={output}{with_verifier}")
+
+
+def _print_figures(model: "FittedStopping") -> None:
+    """What the rules did on held-out questions, and how well the confidence in answers is calibrated."""
+    from optscale_predictor.pages.markdown import table
+
     curve = model.held_out
     header = ["price of 1,000 tokens", "rule", "accuracy", "tokens", "samples"]
     rows = []
@@ -93,8 +105,6 @@ def fit_policy(
         print(
             "too few labelled questions to stop by what was drawn: the rule is a fixed number of samples at every price"
         )
-    with_verifier = "" if combination is None else f", with the verifier {COMBINED}{output}"
-    print(f"{output}: use it as fitted:path={output}{with_verifier}")
 
 
 @contextmanager
