@@ -28,7 +28,7 @@ from optscale_predictor.stats.bootstrap import Estimate, Resampled, Resamples
 from optscale_predictor.targets import constant_prior
 
 # Close together: between two settings the curve is a chord, above which any prior would seem to lie.
-SAMPLE_PRICES = (0.01, 0.02, 0.025, 0.03, 0.035, 0.04, 0.05, 0.06, 0.08, 0.12)
+SAMPLE_PRICES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.12)
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--questions", type=int, default=1000, help="of the pool, at most")
     parser.add_argument("--depth", type=int, default=32, help="samples of a question, at most")
-    parser.add_argument("--blocks", type=int, nargs="*", default=[16])
+    parser.add_argument("--blocks", type=int, nargs="*", default=[8])
     parser.add_argument("--policies", nargs="*", default=["cost_aware", "optscale"])
     parser.add_argument("--sorted", action="store_true")
     parser.add_argument("--seed", type=int, default=0)

@@ -64,7 +64,7 @@ def test_no_prior_nearby_is_better(scores):
     def worth(mean, std, strength):
         share = std**2 / (mean * (1 - mean))
         point = np.log([mean / (1 - mean), share / (1 - share), strength])
-        weak = ((point - [0, np.log(1 / 2), 0]) / [1.5, 1.5, 1]) ** 2  # a third of mean (1 - mean) is a log odds of 1/2
+        weak = ((point - [0, np.log(1 / 2), 0]) / [1.5, 1.5, 0.3]) ** 2  # log odds of a third: 1/2
         return log_evidence(Prior(mean, std, strength), observed).sum() - weak.sum() / 2
 
     found = numbers(fit_prior(observed))
@@ -159,7 +159,7 @@ def test_of_those_that_have_finished_as_many_are_learnt_from_as_begin_a_block(bl
 
 
 def test_how_it_is_named():
-    assert LearntPrior.parse("learnt") == LearntPrior() == LearntPrior(16)
+    assert LearntPrior.parse("learnt") == LearntPrior() == LearntPrior(8)
     assert LearntPrior.parse("learnt:block=3") == LearntPrior(3)
     assert str(LearntPrior(3)) == "learnt:block=3" and LearntPrior.parse(str(LearntPrior())) == LearntPrior()
     assert is_learnt("learnt:block=3") and not is_learnt("learnt_predictor")

@@ -68,7 +68,7 @@ def answer(
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         prior: `learnt`: each question starts from a prior that is learnt from the questions before it, in their order;
-            `learnt:block=16` says how many questions the first blocks have. In place of a predictor.
+            `learnt:block=8` says how many questions the first blocks have. In place of a predictor.
     """
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import Limits, OptScale

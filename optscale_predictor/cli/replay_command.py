@@ -50,7 +50,7 @@ def replay(
             setting.
         frontier: Whether to compare every policy with Best-of-k at equal tokens.
         prior: `learnt`: each policy learns a prior from the pool's questions, in their order, as it finishes them;
-            `learnt:block=16` says how many questions the first blocks have. In place of a predictor or a pool.
+            `learnt:block=8` says how many questions the first blocks have. In place of a predictor or a pool.
     """
     from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy

@@ -52,7 +52,7 @@ def report(
             verifier or setting.
         num_orders: For pools: orders of the samples to replay, >= 1.
         seed: Seed of those orders and of the bootstrap.
-        prior: For pools: `learnt`, or `learnt:block=16`, where each policy learns a prior from the pool's questions as
+        prior: For pools: `learnt`, or `learnt:block=8`, where each policy learns a prior from the pool's questions as
             it finishes them; in place of a predictor or a pool.
     """
     from optscale_predictor.evaluation.report import compare, write_report

@@ -49,7 +49,7 @@ def tune(
         allow_source_mismatch: Whether predictor and fitted policies may have learnt from another generator, verifier or
             setting.
         prior: `learnt`: each policy learns a prior from the questions of either part, in their order, as it finishes
-            them (`shared_budget`, which finishes all together, has none); `learnt:block=16` says how many questions the
+            them (`shared_budget`, which finishes all together, has none); `learnt:block=8` says how many questions the
             first blocks have. In place of a predictor or a pool.
     """
     from optscale_predictor.cli.replay_command import choose_prior

@@ -36,7 +36,7 @@ class EvaluationOptions:
         selection: How the answer is chosen: `best_score`, `majority`, `weighted_majority`, or `confidence:FOLDER` with
             the folder of a fitted policy; by default each policy's own rule.
         predictor: Predictor checkpoint; without one a vague prior.
-        prior: `learnt`, or `learnt:block=16`, in place of a predictor: each policy learns a prior from a task's
+        prior: `learnt`, or `learnt:block=8`, in place of a predictor: each policy learns a prior from a task's
             questions, in their order, as it finishes them; each process of several learns from its own questions.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.

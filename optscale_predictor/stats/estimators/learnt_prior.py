@@ -33,7 +33,9 @@ _MOST = 4096  # questions that are learnt from; further ones would change the pr
 # tell and the tabulated evidence knows. A strength below 1 counts as 1, and one above 32 would leave a question no
 # belief of its own: where scores are not truncated normal (0s and 1s), the evidence asks for hundreds.
 _CENTRE = np.array([0.0, logit(1 / 3), 0.0])  # the vague prior
-_WIDTH = np.array([1.5, 1.5, 1.0])  # standard deviations of the weak prior around it
+# Standard deviations of the weak prior around it. Few questions say little of the strength, and one too high costs more
+# than one too low: a question would not be moved by its own scores.
+_WIDTH = np.array([1.5, 1.5, 0.3])
 _BOUNDS = ((-5.0, 5.0), (-6.0, 3.5), (0.0, np.log(32.0)))
 _EDGE = 0.01  # scores closer to 0 or 1 count as this far: of scores that are often exact, the evidence has no bound
 _FIRST_STRENGTH = 2.0  # where the search starts
@@ -69,7 +71,7 @@ class LearntPrior:
         InputError: ``block`` is below 1.
     """
 
-    block: int = 16
+    block: int = 8
 
     def __post_init__(self) -> None:
         """Checks the range."""
@@ -78,7 +80,7 @@ class LearntPrior:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What a text names: ``learnt``, or ``learnt:block=16``.
+        """What a text names: ``learnt``, or ``learnt:block=8``.
 
         Raises:
             InputError: It names anything else.
