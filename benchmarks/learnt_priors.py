@@ -135,7 +135,7 @@ def accuracy_and_tokens(
 def line(one: dict[str, object]) -> list[str]:
     """A row of the table."""
     difference = one["difference"]
-    gain = Estimate(**difference) if isinstance(difference, dict) else None  # type: ignore[arg-type]
+    gain = Estimate(**difference) if isinstance(difference, dict) else None
     distance = ["", ""] if gain is None else [f"{gain.mean:+.4f}", f"{gain.low:+.4f} to {gain.high:+.4f}"]
     return [str(one["policy"]), str(one["prior"]), f"{one['tokens']:.0f}", f"{one['accuracy']:.4f}", *distance]
 

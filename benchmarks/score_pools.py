@@ -51,7 +51,7 @@ def main() -> None:
     rng = np.random.default_rng(flags.seed)
     train, test = halves(read_questions(flags.data), rng)
     pool = simulate(test, rng)
-    priors = {
+    priors: dict[str, Prior | LearntPrior] = {
         "constant": constant(train),
         "learnt": LearntPrior(),
         "ridge": ridge(train, test),
