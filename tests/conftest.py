@@ -1,12 +1,14 @@
 """Tests run on one thread a process: the tier runs in two processes on two cores, and threads that wait burn both."""
 
 import os
+import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 from hypothesis import Phase, settings
+from tqdm import tqdm
 
 if os.environ.get("CHECK_SHAPES"):
     # `CHECK_SHAPES=1 pytest`: calls are compared with the shapes that signatures state; `test_shapes.py` does so in
@@ -23,6 +25,12 @@ settings.register_profile(
     "mutants", deadline=None, max_examples=30, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("tier")
+
+
+def pytest_configure(config):
+    """Every mutant runs in a fork, and tqdm's own lock is one for all forks: who is killed while he holds it stops all."""
+    if config.getoption("hypothesis_profile", None) == "mutants":
+        tqdm.set_lock(threading.RLock())
 
 
 @pytest.fixture(scope="session")

@@ -302,6 +302,12 @@ def test_what_is_saved_is_what_is_read(tmp_path):
     assert found.targets.cheapest(0.6) == model.targets.cheapest(0.6) == (0, 0.5)
 
 
+def test_evidence_that_bends_is_read_as_it_was_saved(tmp_path):
+    evidence = ScoreEvidence(0.5, -1.0, (-1.0, 2.0), (1.5, -2.0))
+    save_fitted(replace(made_up(), confidence=replace(made_up().confidence, evidence=evidence)), tmp_path)
+    assert load_fitted(tmp_path).confidence.evidence == evidence
+
+
 def test_a_fit_of_two_points_and_one_price_is_read(tmp_path):
     small = replace(
         made_up(),
@@ -413,8 +419,22 @@ def test_trees_must_have_a_power_of_two_of_leaves(tmp_path):
         ("version", 0, "its version or its features differ"),
         ("features", {}, "its version or its features differ"),
         ("shapes", ["all"], "shapes of this fitted policy are broken"),
-        ("evidence", {"slope": -1.0, "intercept": 0.0}, "evidence of this fitted policy are broken"),
-        ("evidence", {"slope": 1.0, "intercept": float("nan")}, "evidence of this fitted policy are broken"),
+        *(
+            (
+                "evidence",
+                dict(zip(("slope", "intercept", "knots", "bends"), one, strict=True)),
+                "evidence of this fitted",
+            )
+            for one in (
+                (-1.0, 0.0, [], []),
+                (1.0, float("nan"), [], []),
+                (float("inf"), 0.0, [], []),
+                (1.0, 0.0, [0.0, 1.0], [0.5]),
+                (1.0, 0.0, [1.0, 1.0], [0.5, 0.5]),
+                (1.0, 0.0, [0.0, 1.0], [0.5, -1.6]),
+                (1.0, 0.0, [float("nan")], [0.5]),
+            )
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting, value, says, tmp_path):

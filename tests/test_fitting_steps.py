@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from optscale_predictor.policies.fitted.answer_features import ScoreEvidence
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
 from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
+from optscale_predictor.replays.fitting.fit_confidence import fit_evidence
 from optscale_predictor.replays.fitting.fit_stopping import (
     RULE_SHAPES,
     StoppingData,
@@ -319,3 +321,42 @@ def test_tokens_are_charged_at_each_price():
     assert choose_shapes([cheap, dear], group, np.array([0.005, 0.006])).tolist() == [1, 1]
     assert choose_shapes([cheap, dear], group, np.array([0.012, 0.02])).tolist() == [0, 0]
     assert choose_shapes([dear, cheap], group, np.array([0.012, 0.02])).tolist() == [1, 1]
+
+
+def test_evidence_bends_where_a_verifier_has_a_threshold():
+    """Right in 0.05 of the samples below 0.6 and in 0.97 above: what many questions say, and no line in log-odds."""
+    rng = np.random.default_rng(0)
+    scores = rng.beta(0.7, 0.7, (2000, 8))
+    right = (rng.random(scores.shape) < np.where(scores < 0.6, 0.05, 0.97)).astype(float)
+    found = fit_evidence(scores, right)
+    at = expit(found(np.array([0.02, 0.2, 0.45, 0.75, 0.9, 0.99])))
+    assert at == pytest.approx([0.05, 0.05, 0.05, 0.97, 0.97, 0.97], abs=0.04)
+    rising = found(np.linspace(0, 1, 200))
+    assert (np.diff(rising) >= -1e-9).all()
+    line = fit_evidence(scores[:2], right[:2])  # two questions say next to nothing of bends
+    assert np.abs(line.bends).max() < 0.5 < np.abs(found.bends).max()
+
+
+def test_evidence_of_a_line_is_a_line():
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 1.5, (3000, 8))
+    right = (rng.random(odds.shape) < expit(0.7 * odds - 0.3)).astype(float)
+    found = fit_evidence(expit(odds), right)
+    assert found(expit(np.array([-2.0, 0.0, 2.0]))) == pytest.approx([-1.7, -0.3, 1.1], abs=0.12)
+
+
+def test_evidence_of_scores_that_mislead_or_are_alike_is_flat():
+    rng = np.random.default_rng(0)
+    odds = rng.normal(0, 1.5, (500, 8))
+    found = fit_evidence(expit(odds), (rng.random(odds.shape) < expit(-odds)).astype(float))
+    assert np.ptp(found(expit(odds))) < 0.05
+    alike = fit_evidence(np.full((3, 2), 0.4), np.array([[0, 1], [0, 1], [0, 0]]))
+    assert alike.flat and alike(np.array([0.9])) == pytest.approx(np.log(3 / 5))
+
+
+def test_evidence_that_bends_is_a_sum_of_ramps():
+    found = ScoreEvidence(0.5, -1.0, (-1.0, 2.0), (1.5, -2.0))
+    odds = np.array([-3.0, -1.0, 0.0, 2.0, 4.0])
+    assert found(expit(odds)) == pytest.approx([-2.5, -1.5, 0.5, 4.5, 4.5])
+    assert not found.flat and not ScoreEvidence(0.0, 1.0, (0.0,), (1.0,)).flat and ScoreEvidence(0.0, 1.0).flat
+    assert np.isnan(found(np.array([np.nan, 0.5]))).tolist() == [True, False]

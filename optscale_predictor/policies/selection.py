@@ -142,7 +142,7 @@ def needs_scores(rule: str) -> bool:
         rule: As :func:`choose` takes it.
     """
     model = fitted_behind(rule)
-    return rule != "majority" if model is None else model.confidence.evidence.slope > 0
+    return rule != "majority" if model is None else not model.confidence.evidence.flat
 
 
 def _where_any(preferred: Bools, otherwise: Bools) -> Bools:

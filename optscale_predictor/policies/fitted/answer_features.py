@@ -40,24 +40,43 @@ _EDGE = 1e-4  # least distance of a score from 0 and 1, where its logit is taken
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """The logit of P(a sample is right) given its score alone, as a line in the score's logit (Platt, 1999).
+    """The logit of P(a sample is right) given its score alone, as a line in the score's logit that may bend.
 
     It makes verifiers comparable: a process reward model whose scores lie between 0.8 and 0.98 and one that uses the
-    whole range give evidence on one scale, and a score that says nothing has slope 0.
+    whole range give evidence on one scale, and a score that says nothing is flat. A line is Platt's (1999); a verifier
+    with a threshold, below which nearly nothing is right and above which nearly all is, bends it.
 
     Attributes:
-        slope: >= 0.
-        intercept: Finite.
+        slope: Of the first piece, >= 0.
+        intercept: What the first piece would say at a score of 0.5, finite.
+        knots: Where pieces meet, in log-odds of scores, increasing.
+        bends: By how much the slope changes at each; no piece falls.
     """
 
     slope: float
     intercept: float
+    knots: tuple[float, ...] = ()
+    bends: tuple[float, ...] = ()
+
+    @property
+    def flat(self) -> bool:
+        """Whether scores say nothing."""
+        return self.slope == 0 and not any(self.bends)
 
     def __call__(self, scores: Float[Floats, "..."]) -> Float[Floats, "..."]:
         """Log-odds of scores in [0, 1], of any shape; NaN stays NaN."""
-        if self.slope == 0:
+        if self.flat:
             return np.where(np.isnan(scores), np.nan, self.intercept)
-        return np.asarray(self.intercept + self.slope * logit(np.clip(scores, _EDGE, 1 - _EDGE)))
+        odds = score_odds(scores)
+        found = self.intercept + self.slope * odds
+        for knot, bend in zip(self.knots, self.bends, strict=True):
+            found = found + bend * np.maximum(odds - knot, 0.0)
+        return np.asarray(found)
+
+
+def score_odds(scores: Float[Floats, "..."]) -> Float[Floats, "..."]:
+    """Log-odds of scores in [0, 1], kept a ten-thousandth away from 0 and 1; NaN stays NaN."""
+    return np.asarray(logit(np.clip(scores, _EDGE, 1 - _EDGE)))
 
 
 @dataclass(frozen=True)

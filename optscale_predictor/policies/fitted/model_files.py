@@ -7,7 +7,7 @@ numbers, and features that exist.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ SETTINGS, ARRAYS = "fitted_policy.json", "fitted_policy.safetensors"
 SELECTIONS = ("best_score", "majority", "weighted_majority", "confidence")
 _VERSION = 2
 _VERSION_DIGITS = 8
+_ROUNDING = 1e-9  # sums of bends leave no more of a slope that is 0
 _MOST_BYTES = 2**28  # of either file
 _MOST_VERSIONS = 64  # that are remembered
 _versions: dict[tuple[str, str], FittedStopping] = {}  # read by this process, by folder and version
@@ -62,7 +63,7 @@ def save_fitted(model: FittedStopping, folder: str | Path) -> None:
     settings = {
         "version": _VERSION,
         "features": _FEATURES,
-        "evidence": {"slope": model.confidence.evidence.slope, "intercept": model.confidence.evidence.intercept},
+        "evidence": asdict(model.confidence.evidence),
         "uses_prior": model.uses_prior,
         "source": dict(model.source),
         "shapes": list(model.shapes),
@@ -149,7 +150,10 @@ def _arrays(model: FittedStopping) -> dict[str, NDArray[Any]]:
 def _model(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedStopping:
     if settings["version"] != _VERSION or settings["features"] != _FEATURES:
         raise ValueError("its version or its features differ")
-    evidence = ScoreEvidence(float(settings["evidence"]["slope"]), float(settings["evidence"]["intercept"]))
+    line, bend = (
+        [settings["evidence"][name] for name in names] for names in (("slope", "intercept"), ("knots", "bends"))
+    )
+    evidence = ScoreEvidence(*map(float, line), *(tuple(map(float, part)) for part in bend))
 
     def price_model(index: int) -> PriceModel:
         base, *trees = (arrays[f"price{index}.{name}"] for name in _PARTS)
@@ -191,7 +195,6 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
     for name, (shape, part) in shapes.items():
         if part.shape != shape or part.dtype != np.float64 or not np.isfinite(part).all():
             raise InputError(f"{folder}: {name} must hold {shape} finite numbers")
-    evidence = model.confidence.evidence
     sound = {
         "points": np.issubdtype(model.points.dtype, np.integer)
         and model.points.ndim == 1
@@ -207,7 +210,7 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
         and bool((np.diff(model.targets.accuracy) >= 0).all())
         and bool((model.targets.coverage > 0).any()),
         "shapes": len(model.shapes) == prices,
-        "evidence": evidence.slope >= 0 and bool(np.isfinite([evidence.slope, evidence.intercept]).all()),
+        "evidence": _is_evidence(model.confidence.evidence),
         "trees": all(_are_trees(one.trees) for one in model.models),
     }
     for name, good in sound.items():
@@ -217,6 +220,16 @@ def _require_sound(model: FittedStopping, folder: str) -> None:
 
 def _increases(values: NDArray[Any]) -> bool:
     return bool((np.diff(values) > 0).all())
+
+
+def _is_evidence(evidence: ScoreEvidence) -> bool:
+    slopes = evidence.slope + np.cumsum((0.0, *evidence.bends))
+    return bool(
+        len(evidence.knots) == len(evidence.bends)
+        and np.isfinite([evidence.intercept, *evidence.knots, *slopes]).all()
+        and (slopes >= -_ROUNDING).all()
+        and _increases(np.array(evidence.knots))
+    )
 
 
 def _are_trees(trees: BoostedTrees) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.policies.fitted.answer_features import (
@@ -17,6 +18,7 @@ from optscale_predictor.policies.fitted.answer_features import (
     AnswerTable,
     ScoreEvidence,
     answer_table,
+    score_odds,
 )
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel, choice_probabilities
 from optscale_predictor.replays.fitting.sample_paths import SamplePaths
@@ -26,19 +28,45 @@ RIDGES = (1.0, 10.0, 100.0)
 _LOOKS = 2.0  # how many independent looks the paths of one question are worth: they share its samples
 _MOST_STATES = 60_000  # beyond that more states cost time and say nothing new
 _TINY = 1e-300
+_PIECES, _STIFFNESS, _RIDGE = 8, 1.0, 1e-3  # of the evidence: at most so many, what a bend and what a slope costs
 
 
-def fit_evidence(scores: Float[Floats, "..."], correct: Float[Floats, "..."]) -> ScoreEvidence:
+def fit_evidence(
+    scores: Float[Floats, "questions samples"], correct: Float[Floats, "questions samples"]
+) -> ScoreEvidence:
     """What a score alone says of a sample.
+
+    A logistic regression in the score's log-odds whose slope may change at eighths of the samples, at a price: few
+    questions leave it a line, many bend it as they say.
 
     Args:
         scores: Of samples, in [0, 1].
-        correct: Whether each is right, 1 or 0, in the same shape.
+        correct: Whether each is right, 1 or 0.
     """
     if np.ptp(scores) < 1e-9:  # no verifier: all scores are alike
         share = (correct.sum() + 1) / (correct.size + 2)
         return ScoreEvidence(0.0, float(np.log(share / (1 - share))))
-    return ScoreEvidence(*platt_parameters(scores, correct))
+    slope, intercept = platt_parameters(scores, correct)
+    odds, right = score_odds(scores).ravel(), correct.ravel()
+    knots = np.unique(np.quantile(odds, np.arange(1, _PIECES) / _PIECES))
+    # Of each score the way that it goes along every piece; all pieces together are its log-odds.
+    way = np.diff(np.minimum(odds[:, None], np.append(knots, np.inf)), axis=1, prepend=0.0)
+    weight = _LOOKS * len(scores) / len(odds)
+
+    def cost(point: Floats) -> tuple[float, Floats]:
+        slopes = point[:-1]
+        linear, change = way @ slopes + point[-1], np.diff(slopes)
+        residual = weight * (expit(linear) - right)
+        gradient = np.append(residual @ way + _RIDGE * slopes, residual.sum())
+        gradient[1:-1] += _STIFFNESS * change
+        gradient[:-2] -= _STIFFNESS * change
+        loss = weight * (np.logaddexp(0, linear) - right * linear).sum()
+        return float(loss + 0.5 * (_STIFFNESS * (change**2).sum() + _RIDGE * (slopes**2).sum())), gradient
+
+    start = np.append(np.full(way.shape[1], slope), intercept)
+    bounds = [(0.0, None)] * way.shape[1] + [(None, None)]
+    *slopes, intercept = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds).x.tolist()
+    return ScoreEvidence(slopes[0], intercept, tuple(knots.tolist()), tuple(np.diff(slopes).tolist()))
 
 
 def fit_confidence(
