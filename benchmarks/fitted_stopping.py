@@ -114,10 +114,10 @@ def pools(flags: argparse.Namespace) -> tuple[dict[str, dict[str, Outcome]], NDA
         some = train[:number]
         with TemporaryDirectory() as folder:
             started, prior = time.perf_counter(), priors["train"] and priors["train"].take(some)
-            model = fit_policy(recorded["train"].take(some), prior=prior)
-            save_fitted(model, folder)
+            fitted = fit_policy(recorded["train"].take(some), prior=prior)
+            save_fitted(fitted, folder)
             seconds = time.perf_counter() - started
-            print(f"fitted to {len(some)} questions in {seconds:.0f} s, {', '.join(model.shapes)}", flush=True)
+            print(f"fitted to {len(some)} questions in {seconds:.0f} s, {', '.join(fitted.shapes)}", flush=True)
             texts = fitted_texts(folder, mean)
             print_promises(folder, samples, priors["test"] and priors["test"].take(test))
             if not found:
@@ -141,9 +141,9 @@ def print_promises(folder: str, test: RecordedSamples, prior: Prior | None) -> N
         found = run_policy(policy, test, prior, traced=False)
         sure = found.reason == "confident"
         right = test.correct[row, found.chosen][sure]
-        error = right.std() / np.sqrt(max(sure.sum(), 1))
+        spread = right.std() / np.sqrt(max(sure.sum(), 1))
         rows.append(
-            [f"{target}", f"{sure.mean():.3f}", f"{right.mean():.3f} +- {error:.3f}", f"{found.tokens.mean():,.0f}"]
+            [f"{target}", f"{sure.mean():.3f}", f"{right.mean():.3f} +- {spread:.3f}", f"{found.tokens.mean():,.0f}"]
         )
     print(table(["accuracy", "confident", "of them right", "tokens"], rows, aligned=True))
     for number in (1, 2, 4, 8, 16, 32, 64):

@@ -28,7 +28,7 @@ settings.load_profile("tier")
 
 
 def pytest_configure(config):
-    """Every mutant runs in a fork, and tqdm's own lock is one for all forks: who is killed while he holds it stops all."""
+    """Mutants run in forks, and tqdm's lock is one for all forks: one that is killed while holding it stops all."""
     if config.getoption("hypothesis_profile", None) == "mutants":
         tqdm.set_lock(threading.RLock())
 

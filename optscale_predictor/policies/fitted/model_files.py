@@ -150,10 +150,9 @@ def _arrays(model: FittedStopping) -> dict[str, NDArray[Any]]:
 def _model(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedStopping:
     if settings["version"] != _VERSION or settings["features"] != _FEATURES:
         raise ValueError("its version or its features differ")
-    line, bend = (
-        [settings["evidence"][name] for name in names] for names in (("slope", "intercept"), ("knots", "bends"))
-    )
-    evidence = ScoreEvidence(*map(float, line), *(tuple(map(float, part)) for part in bend))
+    line = settings["evidence"]
+    knots, bends = (tuple(map(float, line[name])) for name in ("knots", "bends"))
+    evidence = ScoreEvidence(float(line["slope"]), float(line["intercept"]), knots, bends)
 
     def price_model(index: int) -> PriceModel:
         base, *trees = (arrays[f"price{index}.{name}"] for name in _PARTS)
@@ -179,7 +178,9 @@ def _model(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> F
 def _require_sound(model: FittedStopping, folder: str) -> None:
     """Raises ``InputError`` unless every array fits the others and holds what it may hold."""
     points, prices = len(model.points), len(model.prices)
-    shapes = {f"fixed.{name}": ((points,), part) for name, part in model.fixed.items()}
+    shapes: dict[str, tuple[tuple[int, ...], NDArray[Any]]] = {
+        f"fixed.{name}": ((points,), part) for name, part in model.fixed.items()
+    }
     curve, targets = (model.held_out.price.size,), (model.targets.threshold.size,)
     shapes |= {f"held_out.{name}": (curve, part) for name, part in vars(model.held_out).items()}
     shapes["targets.threshold"] = (targets, model.targets.threshold)
