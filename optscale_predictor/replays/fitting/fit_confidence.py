@@ -28,7 +28,7 @@ RIDGES = (1.0, 10.0, 100.0)
 _LOOKS = 2.0  # how many independent looks the paths of one question are worth: they share its samples
 _MOST_STATES = 60_000  # beyond that more states cost time and say nothing new
 _TINY = 1e-300
-_PIECES, _STIFFNESS, _RIDGE = 24, 0.1, 1e-3  # of the evidence: at most so many, what a bend and what a slope costs
+_PIECES, _STIFFNESS, _RIDGE = 24, 0.3, 1e-3  # of the evidence: at most so many, what a bend and what a slope costs
 
 
 def fit_evidence(
