@@ -129,6 +129,13 @@ def pools(flags: argparse.Namespace) -> tuple[dict[str, dict[str, Outcome]], NDA
     return found, np.arange(samples.num_questions)
 
 
+def truth_of(test: RecordedSamples) -> Prior:
+    """Mean and standard deviation of all scores of each question: what nobody knows beforehand."""
+    mean = np.clip(test.scores.mean(-1), 1e-3, 1 - 1e-3)
+    most = np.sqrt(mean * (1 - mean))
+    return Prior(mean, np.clip(test.scores.std(-1), 1e-3 * most, 0.98 * most), 1.0)
+
+
 def print_promises(folder: str, test: RecordedSamples, prior: Prior | None) -> None:
     """How often answers that a stated accuracy calls confident are right, and how well confidences are calibrated."""
     row, rows = np.arange(test.num_questions), []
@@ -212,7 +219,10 @@ def run_all(
         selection = f"confidence:{folder}" if label == "plain, confidence" else None
         for text in policies:
             policy = parse_policy(text)
-            if policy.joint:  # questions of different orders do not compete for one budget
+            if policy.name == "oracle":  # its prior is the truth
+                outcome = run_policy(policy, together, truth_of(test).tile(ORDERS), selection, traced=False)
+                chosen, spent = outcome.chosen, outcome.tokens
+            elif policy.joint:  # questions of different orders do not compete for one budget
                 parts = [run_policy(policy, one, prior, selection, traced=False) for one in orders]
                 chosen, spent = (np.concatenate([getattr(one, name) for one in parts]) for name in ("chosen", "tokens"))
             else:
