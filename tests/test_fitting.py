@@ -146,7 +146,7 @@ def test_it_is_no_worse_than_best_of_k_at_its_own_tokens(noisy):
             mine = test.correct[np.arange(6000), outcomes.chosen]
             at = np.array([np.interp(outcomes.tokens.mean(), cost, row) for row in np.array(plain).T])
             gain = mine - at
-            assert gain.mean() > -2 * gain.std() / np.sqrt(6000), (selection, price)
+            assert gain.mean() >= -2 * gain.std() / np.sqrt(6000), (selection, price)  # 0 where it is that number
 
 
 def test_with_few_questions_and_nothing_to_learn_it_is_a_fixed_number_of_samples():

@@ -95,7 +95,7 @@ class AnswerTable:
     """
 
     features: Float[Floats, "groups features"]
-    question_features: Float[Floats, "questions features"]
+    question_features: Float[Floats, "questions question_features"]
     question: Int[Ints, " groups"]
     group: Int[Ints, "questions samples"]
     first: Int[Ints, " groups"]
