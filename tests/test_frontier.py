@@ -263,3 +263,11 @@ def test_a_gain_in_a_file():
         "high": 0.05,
         "verdict": "above",
     }
+
+
+def test_the_seed_draws_other_resamples_and_the_same_ones_again():
+    rng = np.random.default_rng(0)
+    one = rng.random((1, 20)), rng.uniform(10, 40, (1, 20))
+    fixed = np.sort(rng.random((3, 20)), axis=0), np.array([10.0, 20.0, 40.0])[:, None] * np.ones(20)
+    low = [gains_at_equal_tokens(*one, FIXED, *fixed, seed)[0].difference.low for seed in (1, 1, 2)]
+    assert low[0] == low[1] != low[2]
