@@ -177,9 +177,10 @@ def test_a_damaged_combination_is_refused(tmp_path, change, says):
 def test_a_folder_without_one_says_how_it_is_made(tmp_path):
     with pytest.raises(InputError, match="run: optscale fit-policy POOL --scores A,B"):
         VerifierOptions(f"combined:{tmp_path}").build()
-    (tmp_path / COMBINED_FILE).write_text("{")
-    with pytest.raises(InputError, match="cannot read it"):
-        ScoreCombination.load(tmp_path)
+    for broken in ("{", '{"parts":' * 100_000):  # cut off; nested deeper than can be read
+        (tmp_path / COMBINED_FILE).write_text(broken)
+        with pytest.raises(InputError, match="cannot read it"):
+            ScoreCombination.load(tmp_path)
 
 
 def test_the_verifier_asks_its_parts(tmp_path):

@@ -30,9 +30,9 @@ from optscale_predictor.policies.fitted.stopping_model import (
     HeldOutCurve,
     PriceModel,
     Recalibration,
-    log_odds,
 )
 from optscale_predictor.policies.selection import choose, needs_scores, require_selection, select
+from optscale_predictor.stats.log_odds import log_odds
 
 EVIDENCE = ScoreEvidence(0.7, -0.3)
 

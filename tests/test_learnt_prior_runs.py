@@ -65,17 +65,8 @@ def replayed(pool, policy):
     ]
 
 
-@dataclass
-class Rounds(Generator, DrawSession):
-    """A recorded generator that works in rounds, or that takes its time by question, few at once."""
-
-    inner: Generator
-    in_rounds: bool = False
-    at_once: int = 5
-    rounds: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.sampling, self.usage = self.inner.sampling, Usage()
+class OwnSession(Generator, DrawSession):
+    """A generator that holds nothing between runs, and so is its own session."""
 
     def session(self):
         return self
@@ -85,6 +76,18 @@ class Rounds(Generator, DrawSession):
 
     async def __aexit__(self, *_):
         pass
+
+
+@dataclass
+class Rounds(OwnSession):
+    """A recorded generator that works in rounds, or that takes its time by question, few at once."""
+
+    inner: Generator
+    in_rounds: bool = False
+    at_once: int = 5
+
+    def __post_init__(self):
+        self.sampling, self.usage = self.inner.sampling, Usage()
 
     def describe(self):
         return self.inner.describe()
@@ -181,7 +184,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(pool):
 
 
 @dataclass
-class Scripted(Generator, DrawSession):
+class Scripted(OwnSession):
     """Draws by question; holds back, or refuses, the samples of some."""
 
     held: set = field(default_factory=set)
@@ -192,15 +195,6 @@ class Scripted(Generator, DrawSession):
 
     def __post_init__(self):
         self.sampling, self.usage = SamplingParams(max_tokens=50), Usage()
-
-    def session(self):
-        return self
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
 
     def describe(self):
         return {"adapter": "scripted"}

@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.log_odds import log_odds
 
 _EDGE = 1e-6  # least distance of a score from 0 and 1, where its logit is taken
 _LOGITS = np.linspace(-14, 14, 401)  # of a Platt curve's knots
@@ -181,7 +182,7 @@ def fit_platt(scores: ArrayLike, correct: ArrayLike) -> Calibration:
     # Knots where the score moves, and where the probability does: a steep curve rises between two scores.
     steep = expit((_LOGITS - intercept) / slope) if slope > 0 else np.array([0.5])
     knots = np.unique(np.concatenate([[0.0, 1.0], expit(_LOGITS), steep]))
-    probabilities = expit(slope * logit(np.clip(knots, _EDGE, 1 - _EDGE)) + intercept)
+    probabilities = expit(slope * log_odds(knots, _EDGE) + intercept)
     return Calibration("platt", knots, np.maximum.accumulate(probabilities))
 
 
@@ -196,7 +197,7 @@ def platt_parameters(scores: ArrayLike, correct: ArrayLike) -> tuple[float, floa
         InputError: No sample has both, the shapes differ, or a number is out of its range.
     """
     scores, correct = labelled(scores, correct)
-    x = logit(np.clip(scores, _EDGE, 1 - _EDGE))
+    x = log_odds(scores, _EDGE)
     positives = correct.sum()
     high, low = (positives + 1) / (positives + 2), 1 / (len(correct) - positives + 2)
     target = np.where(correct == 1, high, low)

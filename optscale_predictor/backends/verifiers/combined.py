@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier, score_samples
 from optscale_predictor.errors import InputError
+from optscale_predictor.stats.log_odds import log_odds
 
 COMBINED = "combined:"  # before the folder, in the name of a verifier and of a pool's scores
 COMBINED_FILE = "combined_verifier.json"
 _FORMAT = 1
-_EDGE = 1e-4  # least distance of a score from 0 and 1, where its log-odds are taken
 _MOST_PARTS = 16
 _READING = ("layout", "aggregate", "separator")
 _INCIDENTAL = {"adapter", "served_model"}  # who runs a model, and not which model it is
@@ -71,7 +71,7 @@ class ScoreCombination:
         Args:
             scores: Of each part, in [0, 1].
         """
-        return np.asarray(expit(self.intercept + score_log_odds(scores) @ np.array(self.slopes)))
+        return np.asarray(expit(self.intercept + log_odds(scores) @ np.array(self.slopes)))
 
     @property
     def version(self) -> str:
@@ -108,7 +108,7 @@ class ScoreCombination:
                 f"{folder}: no combination of verifiers ({COMBINED_FILE}: {error.strerror}); run: "
                 "optscale fit-policy POOL --scores A,B"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot read it: {error}") from error
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise InputError(f"{path}: not a combination of verifiers of format {_FORMAT}")
@@ -162,11 +162,6 @@ class ScoreCombination:
             "slopes": list(self.slopes),
             "intercept": self.intercept,
         }
-
-
-def score_log_odds(scores: Float[Floats, "..."]) -> Float[Floats, "..."]:
-    """Log-odds of scores in [0, 1], kept a ten-thousandth away from 0 and 1; NaN stays NaN."""
-    return np.asarray(logit(np.clip(scores, _EDGE, 1 - _EDGE)))
 
 
 def part_settings(described: Mapping[str, Any]) -> dict[str, Any]:

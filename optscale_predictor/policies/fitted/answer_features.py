@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.policies._policy import Draws
+from optscale_predictor.stats.log_odds import log_odds
 
 GROUP_FEATURES = (
     "log_votes",
@@ -35,7 +36,6 @@ QUESTION_FEATURES = (
     "prior_mean",
     "prior_std",
 )
-_EDGE = 1e-4  # least distance of a score from 0 and 1, where its logit is taken
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,11 @@ class ScoreEvidence:
         """Log-odds of scores in [0, 1], of any shape; NaN stays NaN."""
         if self.flat:
             return np.where(np.isnan(scores), np.nan, self.intercept)
-        odds = score_odds(scores)
+        odds = log_odds(scores)
         found = self.intercept + self.slope * odds
         for knot, bend in zip(self.knots, self.bends, strict=True):
             found = found + bend * np.maximum(odds - knot, 0.0)
         return np.asarray(found)
-
-
-def score_odds(scores: Float[Floats, "..."]) -> Float[Floats, "..."]:
-    """Log-odds of scores in [0, 1], kept a ten-thousandth away from 0 and 1; NaN stays NaN."""
-    return np.asarray(logit(np.clip(scores, _EDGE, 1 - _EDGE)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
@@ -20,6 +20,7 @@ from optscale_predictor.policies._policy import Draws
 from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
 from optscale_predictor.policies.fitted.confidence_model import Confidence, ConfidenceModel
 from optscale_predictor.policies.fitted.stopping_features import stopping_features
+from optscale_predictor.stats.log_odds import log_odds
 
 _NEARLY = 0.95  # of the answers that can be made sure: the last few cost as much as all the others
 
@@ -126,11 +127,6 @@ class Recalibration:
         at, known = np.log(np.maximum(count, 1)), np.log(self.points)
         odds = np.interp(at, known, self.intercept) + np.interp(at, known, self.slope) * log_odds(leader)
         return np.where(leader > 0, expit(odds), 0.0)
-
-
-def log_odds(probability: Float[Floats, "..."]) -> Float[Floats, "..."]:
-    """Of probabilities in [0, 1], kept a ten-thousandth away from 0 and 1."""
-    return np.asarray(logit(np.clip(probability, 1e-4, 1 - 1e-4)))
 
 
 @dataclass(frozen=True, eq=False)

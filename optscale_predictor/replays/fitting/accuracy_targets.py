@@ -6,7 +6,8 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats, Ints
-from optscale_predictor.policies.fitted.stopping_model import AccuracyTargets, Recalibration, log_odds
+from optscale_predictor.policies.fitted.stopping_model import AccuracyTargets, Recalibration
+from optscale_predictor.stats.log_odds import log_odds
 
 _THRESHOLDS = 60
 _OWN, _NEIGHBOURS = 1.0, 10.0  # pulls of a line towards the model's own confidence, and towards the next point's

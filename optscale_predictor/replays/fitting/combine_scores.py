@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats, Ints
-from optscale_predictor.backends.verifiers.combined import score_log_odds
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import fit_logistic
+from optscale_predictor.stats.log_odds import log_odds
 
 _FOLDS = 5
 _FEWEST_GROUPS = 10
@@ -63,7 +63,7 @@ def combine_scores(
         )
     if np.nanmin(correct) == np.nanmax(correct):
         raise InputError(f"all samples are {'right' if np.nanmin(correct) else 'wrong'}: nothing to be learnt")
-    odds = score_log_odds(parts)
+    odds = log_odds(parts)
     dealt = np.random.default_rng(seed).permutation(np.arange(int(group.max()) + 1) % _FOLDS)
     fold = dealt[group]
     held_out = np.empty(correct.shape)

@@ -18,11 +18,11 @@ from optscale_predictor.policies.fitted.answer_features import (
     AnswerTable,
     ScoreEvidence,
     answer_table,
-    score_odds,
 )
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel, choice_probabilities
 from optscale_predictor.replays.fitting.sample_paths import SamplePaths
 from optscale_predictor.stats.calibration import platt_parameters
+from optscale_predictor.stats.log_odds import log_odds
 
 RIDGES = (1.0, 10.0, 100.0)
 _LOOKS = 2.0  # how many independent looks the paths of one question are worth: they share its samples
@@ -47,7 +47,7 @@ def fit_evidence(
         share = (correct.sum() + 1) / (correct.size + 2)
         return ScoreEvidence(0.0, float(np.log(share / (1 - share))))
     slope, intercept = platt_parameters(scores, correct)
-    odds, right = score_odds(scores).ravel(), correct.ravel()
+    odds, right = log_odds(scores).ravel(), correct.ravel()
     knots = np.unique(np.quantile(odds, np.arange(1, _PIECES) / _PIECES))
     # Of each score the way that it goes along every piece; all pieces together are its log-odds.
     way = np.diff(np.minimum(odds[:, None], np.append(knots, np.inf)), axis=1, prepend=0.0)
