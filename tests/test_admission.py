@@ -199,6 +199,26 @@ def test_a_barrier_that_stands_idle_opens_by_itself():
     asyncio.run(run())
 
 
+def test_who_leaves_a_barrier_is_waited_for_no_longer():
+    async def run():
+        rounds = Rounds()
+        barrier = rounds.barrier()
+
+        async def one():
+            with rounds.under_way():
+                await barrier.wait(1)
+
+        with rounds.under_way():  # so that no round goes
+            leaves = asyncio.create_task(one())
+            await asyncio.sleep(0)
+            assert len(barrier.waiting) == 1
+            leaves.cancel()
+            await asyncio.gather(leaves, return_exceptions=True)
+            assert not barrier.waiting
+
+    asyncio.run(run())
+
+
 def test_no_barrier_opens_by_itself_while_a_round_is_under_way():
     """Neither where one comes during the round, nor where the time of one who came before it is over then."""
 

@@ -159,6 +159,7 @@ def test_without_a_verifier_the_curve_is_one_of_votes():
     votes, scored = replayed(["self_consistency:max_samples=8", "best_of_n:max_samples=8"], alike)
     assert votes.gain.curve.policy == "self_consistency" and votes.gain.difference == Estimate(0.0, 0.0, 0.0, 0.0)
     assert scored.gain.verdict == "dominated"  # the first sample of eight, for the tokens of eight
+    assert scored.as_dict()["at_equal_tokens"] == scored.gain.as_dict()
     assert "| against self-consistency of k at equal tokens |" in markdown_table([votes])
 
 
