@@ -219,3 +219,20 @@ def test_the_first_samples_of_every_question():
     assert part.depth == 2 and part.scores.tolist() == SCORES[:, :2].tolist()
     assert part.answers.tolist() == ANSWERS[:, :2].tolist() and part.tokens.tolist() == TOKENS[:, :2].tolist()
     assert np.array_equal(part.correct, CORRECT[:, :2], equal_nan=True) and part.usable.tolist() == [[True, False]] * 3
+
+
+def test_policies_replayed_together_are_those_replayed_alone():
+    """Whatever priors they have, and whether or not they share a budget; over one order and over several."""
+    rng = np.random.default_rng(3)
+    scores = rng.beta(2, 2, (12, 16))
+    samples = RecordedSamples(scores, np.zeros((12, 16), int), np.full((12, 16), 10.0), (scores > 0.5).astype(float))
+    low, high, each = Prior(0.2, 0.1, 5.0), Prior(0.8, 0.1, 5.0), Prior(np.linspace(0.1, 0.9, 12), 0.2, 4.0)
+    texts = [("shared_budget:tokens=40", low), ("shared_budget:tokens=40", each)]
+    texts += [("optscale:score_min=0.85", prior) for prior in (low, high, each, None)]
+    entries = [ReplayEntry(parse_policy(text), f"{place}", prior) for place, (text, prior) in enumerate(texts)]
+    for orders in (1, 3):
+        together = replay(entries, samples, num_orders=orders, seed=1)
+        alone = [replay([entry], samples, num_orders=orders, seed=1)[0] for entry in entries]
+        assert [row.as_dict() for row in together] == [row.as_dict() for row in alone]
+        assert len({row.tokens.mean for row in together[2:]}) == 4  # priors tell
+        assert together[0].score != together[1].score
