@@ -98,7 +98,7 @@ def noisy(tmp_path_factory):
 def test_a_budget_in_tokens_is_kept_on_new_questions(noisy, tokens):
     test = noisy_world(6000, 4)
     outcomes = run_policy(parse_policy(f"fitted:path={noisy},tokens={tokens}"), test, traced=False)
-    assert outcomes.tokens.mean() == pytest.approx(tokens, rel=0.1)
+    assert outcomes.tokens.mean() == pytest.approx(tokens, rel=0.15)  # of what 500 questions say of others
 
 
 def accuracy_of(text, recorded, selection=None):

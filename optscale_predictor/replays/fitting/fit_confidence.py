@@ -49,24 +49,49 @@ def fit_evidence(
     slope, intercept = platt_parameters(scores, correct)
     odds, right = log_odds(scores).ravel(), correct.ravel()
     knots = np.unique(np.quantile(odds, np.arange(1, _PIECES) / _PIECES))
-    # Of each score the way that it goes along every piece; all pieces together are its log-odds.
-    way = np.diff(np.minimum(odds[:, None], np.append(knots, np.inf)), axis=1, prepend=0.0)
+    along = _Pieces(odds, knots)
     weight = _LOOKS * len(scores) / len(odds)
 
     def cost(point: Floats) -> tuple[float, Floats]:
         slopes = point[:-1]
-        linear, change = way @ slopes + point[-1], np.diff(slopes)
+        linear, change = along.evidence(slopes) + point[-1], np.diff(slopes)
         residual = weight * (expit(linear) - right)
-        gradient = np.append(residual @ way + _RIDGE * slopes, residual.sum())
+        gradient = np.append(along.pulled_back(residual) + _RIDGE * slopes, residual.sum())
         gradient[1:-1] += _STIFFNESS * change
         gradient[:-2] -= _STIFFNESS * change
         loss = weight * (np.logaddexp(0, linear) - right * linear).sum()
         return float(loss + 0.5 * (_STIFFNESS * (change**2).sum() + _RIDGE * (slopes**2).sum())), gradient
 
-    start = np.append(np.full(way.shape[1], slope), intercept)
-    bounds = [(0.0, None)] * way.shape[1] + [(None, None)]
+    number = len(knots) + 1
+    start = np.append(np.full(number, slope), intercept)
+    bounds = [(0.0, None)] * number + [(None, None)]
     *slopes, intercept = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds).x.tolist()
     return ScoreEvidence(slopes[0], intercept, tuple(knots.tolist()), tuple(np.diff(slopes).tolist()))
+
+
+class _Pieces:
+    """Log-odds cut into pieces at knots, each with a slope of its own; linear in the slopes.
+
+    A matrix of every sample's way along every piece says the same and costs as many times more as there are pieces.
+    """
+
+    def __init__(self, odds: Floats, knots: Floats) -> None:
+        self._piece = np.searchsorted(knots, odds)
+        self._into = odds - np.append(0.0, knots)[self._piece]  # how far along the piece that it ends in
+        self._length = np.diff(np.append(0.0, knots))  # of each piece that others pass as a whole: all but the last
+
+    def evidence(self, slopes: Floats) -> Floats:
+        """Of each sample, its way along the pieces times their slopes, from log-odds of 0."""
+        passed = np.append(0.0, np.cumsum(self._length * slopes[:-1]))
+        return np.asarray(passed[self._piece] + slopes[self._piece] * self._into)
+
+    def pulled_back(self, weights: Floats) -> Floats:
+        """The gradient of ``weights @ evidence(slopes)`` in the slopes."""
+        pieces = len(self._length) + 1
+        own = np.bincount(self._piece, weights * self._into, pieces)
+        ending = np.bincount(self._piece, weights, pieces)
+        own[:-1] += self._length * np.cumsum(ending[::-1])[::-1][1:]  # of those that end beyond the piece
+        return own
 
 
 def fit_confidence(

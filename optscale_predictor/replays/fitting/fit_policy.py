@@ -27,8 +27,8 @@ from optscale_predictor.stats.reliability import reliability
 
 _FOLDS = 4
 _BETWEEN = 4  # held-out figures from one fitted price to the next
-_MANY_QUESTIONS = 1000  # from here on two folds say enough, and paths need few orders
-_MOST_ORDERS, _FEWEST_ORDERS = 40, 2
+_MANY_QUESTIONS = 1000  # from here on two folds say enough
+_MOST_ORDERS = 40
 # Of a mean sample, in probability of a right answer: from next to nothing to more than a second sample can bring.
 _PRICES = np.geomspace(3e-5, 0.5, 9)
 
@@ -51,7 +51,7 @@ def fit_policy(
         prior: The predictor's priors, one a question, where policies are to use them.
         source: The generator and verifier behind the samples, JSON types.
         seed: Seed of orders and folds, >= 0.
-        num_paths: Orders of all questions together that are aimed at, >= 1; at least 2 and at most 40 of each. It
+        num_paths: Orders of all questions together that are aimed at, >= 1; at least 1 and at most 40 of each. It
             bounds the time that a fit takes, whatever the pool.
         say: Called with what a reader should see.
         progress: Whether to show how many fits are done, their rate and the time left.
@@ -67,12 +67,12 @@ def fit_policy(
     recorded, group = recorded.take(labelled), np.unique(group[labelled], return_inverse=True)[1]
     _require_enough(recorded, group)
     rng = np.random.default_rng(seed)
-    orders = int(np.clip(num_paths // len(group), _FEWEST_ORDERS, _MOST_ORDERS))
+    orders = int(np.clip(num_paths // len(group), 1, _MOST_ORDERS))
     paths = SamplePaths.shuffled(recorded, _folds(group, rng), prior, orders, rng)
     prices = _PRICES / float(recorded.tokens.mean())
     with progress_bar("fit", _fits(paths, len(RULE_SHAPES)), shown=progress, unit="fits") as bar:
         ridge = _choose_ridge(paths, rng, bar.update)
-        say(f"{len(group)} labelled questions x {recorded.depth} samples, {orders} orders of each; ridge {ridge:g}")
+        say(f"{len(group)} labelled questions x {recorded.depth} samples, orders of each: {orders}; ridge {ridge:g}")
         confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
         data = _held_out_data(paths, ridge, rng, bar.update)
         rules = _fit_rules(data, paths, group, prices, bar, say)
