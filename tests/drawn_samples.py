@@ -1,4 +1,4 @@
-"""Draws as a test writes them: each question's scores, and what a policy says of them."""
+"""Draws as a test writes them or chance has them, and what a policy says of them."""
 
 import numpy as np
 
@@ -19,6 +19,17 @@ def drawn(*rows, answers=None, tokens=10.0, prior=PRIOR, width=None, **more):
     count = np.array([len(row) for row in rows])
     cost = np.where(np.isnan(scores), np.nan, tokens)
     return Draws(scores, groups, cost, count, prior and prior.broadcast_to(len(rows)), **more)
+
+
+def some_draws(seed, questions=5, width=9, unusable=0.2):
+    """Questions with different numbers of samples, few distinct answers, some samples cut off."""
+    rng = np.random.default_rng(seed)
+    count = rng.integers(1, width + 1, questions)
+    there = np.arange(width) < count[:, None]
+    scores = np.where(there, rng.integers(0, 5, (questions, width)) / 4, np.nan)
+    answers = np.where(there, rng.integers(-1, 4, (questions, width)), -1)
+    tokens = np.where(there, rng.integers(1, 60, (questions, width)), np.nan)
+    return Draws(scores, answers, tokens, count, None, usable=there & (rng.random((questions, width)) > unusable))
 
 
 def decided(text, draws):
