@@ -54,6 +54,24 @@ def lm_eval_tasks():
         yield
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """What the client would have slept, in seconds: the most that the jitter allows, and nothing is slept."""
+    import tenacity
+
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    init = tenacity.AsyncRetrying.__init__
+    monkeypatch.setattr(
+        tenacity.AsyncRetrying, "__init__", lambda self, **options: init(self, **{**options, "sleep": sleep})
+    )
+    return slept
+
+
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory):
     """Three pools of the same sums, drawn with other seeds, for tests of reports."""
