@@ -3,90 +3,22 @@
 The full tier starts vLLM with the interpreter that ``OPTSCALE_VLLM_PYTHON`` names; without it the test fails.
 """
 
-import asyncio
 import re
 
 import numpy as np
 import pytest
 from aiohttp import web
 from faulty_proxy import FaultyProxy
-from hypothesis import given
-from hypothesis import strategies as st
+from judge_server import SHORT, Judge, grade, items_of, judged
 from served_world import serving
 from synthetic_pool import write_pool
 from vendor_server import counted, reply
 from vllm_server import serving_vllm
 
-from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.judge import JudgeVerifier
-from optscale_predictor.backends.verifiers.rubric import DEFAULT, Rubric
-from optscale_predictor.cli.main import main
+from optscale_predictor.backends.verifiers.rubric import Rubric
 from optscale_predictor.errors import InputError, ServiceError
-from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import score_pool
-from optscale_predictor.questions.question import Question
-
-SHORT = Rubric("Q: {question}\nA: {answer}\n")
-
-
-class Judge:
-    """A chat server; ``says`` makes a reply's text of a prompt, or a whole reply, or a (status, body).
-
-    Attributes:
-        bodies: Every request's body.
-        under_way: Most requests that were under way at once.
-        spent: Tokens that were counted in replies.
-    """
-
-    def __init__(self, says, models=("judge-7b",)):
-        self.says, self.models = says, models
-        self.bodies, self.under_way, self.spent, self._now = [], 0, 0, 0
-
-    def app(self):
-        app = web.Application()
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_post("/v1/chat/completions", self._answer)
-        return app
-
-    async def _models(self, _):
-        if self.models is None:
-            return web.json_response({"error": {"message": "no list here"}}, status=404)
-        return web.json_response({"data": [{"id": name} for name in self.models]})
-
-    async def _answer(self, request):
-        body = await request.json()
-        self.bodies.append(body)
-        self._now += 1
-        self.under_way = max(self.under_way, self._now)
-        await asyncio.sleep(0.005)
-        self._now -= 1
-        said = self.says(body["messages"][-1]["content"], body["seed"])
-        if isinstance(said, tuple):
-            return web.json_response(said[1], status=said[0])
-        if isinstance(said, dict):
-            return web.json_response(said)
-        ended = "length" if said.endswith("<cut>") else "stop"
-        usage = {"prompt_tokens": len(body["messages"][-1]["content"]), "completion_tokens": len(said)}
-        self.spent += sum(usage.values())
-        return web.json_response(
-            {"choices": [{"message": {"role": "assistant", "content": said}, "finish_reason": ended}], "usage": usage}
-        )
-
-
-def grade(prompt, _):
-    """The number after the last ``#`` of the prompt, with some talk before it."""
-    return f"Let me see. Score: 1?\nNo.\n**Score:** {re.findall('#([0-9.]+)', prompt)[-1]}"
-
-
-def items_of(texts, gold="42"):
-    return [Answered(Question(f"q{number}", "How many?", gold), text) for number, text in enumerate(texts)]
-
-
-def judged(says, texts, rubric=SHORT, gold="42", **options):
-    judge = Judge(says)
-    with serving(judge.app()) as url:
-        scores = JudgeVerifier("judge-7b", f"{url}/v1", rubric, **options).score(items_of(texts, gold))
-    return scores, judge
 
 
 def test_scores_are_mapped_linearly_and_tokens_counted():
@@ -177,17 +109,6 @@ def test_replies_are_read_as_servers_in_use_write_them_and_paid_once(content, en
     assert len(judge.bodies) == 1 and scores.tokens.tolist() == [tokens]
 
 
-@given(number=st.decimals(0, 10, places=3), before=st.text(max_size=20))
-def test_any_number_in_range_is_read_as_it_is(number, before):
-    assert SHORT.read(f"{before}\nScore: {number}") == pytest.approx(float(number) / 10)
-
-
-@given(reply=st.text(max_size=60))
-def test_any_reply_is_a_score_in_range_or_a_reason(reply):
-    read = SHORT.read(f"Score: {reply}")
-    assert isinstance(read, str) or 0 <= read <= 1
-
-
 def test_votes_are_drawn_with_seeds_of_their_own_and_averaged():
     rubric = Rubric("{question}{answer}", votes=3, temperature=0.7, seed=5)
     scores, judge = judged(lambda _, seed: f"Score: {seed}", ["one", "two"], rubric)
@@ -234,62 +155,6 @@ def test_a_refused_request_refuses_its_sample_alone():
     assert scores.refusals == {1: "the judge's server refuses it: the server answered 400: too long: no room"}
 
 
-def test_a_server_that_refuses_everything_ends_the_run_and_spoils_nothing(tmp_path):
-    write_pool(tmp_path / "pool", [[0.5] * 10] * 10)
-    judge = Judge(lambda *_: (400, {"error": {"message": "no such option: seed"}}))
-    with serving(judge.app()) as url:
-        verifier = JudgeVerifier("", f"{url}/v1", SHORT)
-        with pytest.raises(InputError, match=r"'judge-7b' failed 32 times and never worked; question 'q.': the server"):
-            score_pool(tmp_path / "pool", verifier, "score_judge", progress=False)
-    assert 32 <= len(judge.bodies) < 100
-    assert Pool(tmp_path / "pool").unscored("score_judge") == 100
-
-
-def test_what_was_judged_before_a_server_failed_for_good_is_kept(tmp_path):
-    """The 41st reply is the last; a rerun asks for what is missing, and for nothing twice."""
-    write_pool(tmp_path / "pool", [[0.5] * 10] * 10)
-    answered = []
-
-    def says(prompt, _):
-        answered.append(prompt)
-        return "Score: 5" if len(answered) <= 40 else (401, {})
-
-    with serving(Judge(says).app()) as url:
-        verifier = JudgeVerifier("", f"{url}/v1", SHORT, concurrency=4)
-        with pytest.raises(ServiceError, match="the server refuses the key"):
-            score_pool(tmp_path / "pool", verifier, "score_judge", progress=False)
-    left = Pool(tmp_path / "pool").unscored("score_judge")
-    assert 60 <= left <= 60 + 8  # what was under way is lost, and no more
-    judge = Judge(lambda *_: "Score: 5")
-    with serving(judge.app()) as url:
-        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
-    assert len(judge.bodies) == left
-    pool = Pool(tmp_path / "pool")
-    assert set(pool.read(["score_judge"])["score_judge"].to_pylist()) == {0.5}
-    assert set(pool.read(["score"])["score"].to_pylist()) == {0.5}
-
-
-def test_another_rubric_is_another_verifier(tmp_path):
-    write_pool(tmp_path / "pool", [[0.5, 0.5]])
-    with serving(Judge(lambda *_: "Score: 5").app()) as url:
-        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
-        other = JudgeVerifier("", f"{url}/v1", Rubric(SHORT.text, high=5))
-        with pytest.raises(InputError, match=r"rubric.high was 10.0, now 5; name another column"):
-            score_pool(tmp_path / "pool", other, "score_judge", progress=False)
-
-
-def test_a_judge_that_never_got_to_a_score_may_be_set_up_anew(tmp_path):
-    write_pool(tmp_path / "pool", [[0.5, 0.5]])
-    with serving(Judge(lambda *_: "Mark: 5").app()) as url:
-        score_pool(tmp_path / "pool", JudgeVerifier("", f"{url}/v1", SHORT), "score_judge", progress=False)
-        other = JudgeVerifier("", f"{url}/v1", Rubric(SHORT.text, pattern=r"Mark: (\S+)"))
-        with pytest.raises(InputError, match=r"rubric.pattern was"):
-            score_pool(tmp_path / "pool", other, "score_judge", progress=False)
-        pool = score_pool(tmp_path / "pool", other, "score_judge", retry_refused=True, progress=False)
-    assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.5, 0.5]
-    assert pool.scores["score_judge"]["rubric"]["pattern"] == r"Mark: (\S+)"
-
-
 def test_models_are_checked():
     with serving(Judge(grade).app()) as url:
         with pytest.raises(ServiceError, match="serves no model 'other'; it serves: judge-7b"):
@@ -309,70 +174,6 @@ def test_models_are_checked():
         JudgeVerifier("x", " ")
 
 
-def test_the_command_line(tmp_path, capsys):
-    write_pool(tmp_path / "pool", [[0.5, 0.5], [0.5, 0.5]])
-    (tmp_path / "rubric.txt").write_text("---\nhigh: 4\n---\n{question} {answer}")
-    with serving(Judge(lambda *_: "Score: 3").app()) as url:
-        flags = [
-            "--verifier",
-            "judge:judge-7b",
-            "--verifier_url",
-            f"{url}/v1",
-            "--verifier_rubric",
-            str(tmp_path / "rubric.txt"),
-        ]
-        main(["score", str(tmp_path / "pool"), "--column", "score_judge", *flags])
-    assert "4 samples scored" in capsys.readouterr().out
-    pool = Pool(tmp_path / "pool")
-    assert pool.read(["score_judge"])["score_judge"].to_pylist() == [0.75] * 4
-    for flags, says in (
-        (["--verifier", "judge:x"], "a judge needs the verifier_url of a server"),
-        (["--verifier", "math_verify", "--verifier_rubric", "x"], "only a judge (judge:MODEL) takes a verifier_rubric"),
-        (
-            ["--verifier", "judge:x", "--verifier_url", "http://127.0.0.1:9", "--verifier_rubric", "none"],
-            "none: cannot read the rub",
-        ),
-    ):
-        with pytest.raises(SystemExit) as stopped:
-            main(["score", str(tmp_path / "pool"), "--column", "score_other", *flags])
-        error = capsys.readouterr().err
-        assert stopped.value.code == 2 and says in error and len(error.strip().splitlines()) == 1
-
-
-BROKEN = {
-    "no question": ("{answer}", "has no {question} in it"),
-    "no answer": ("{question}", "has no {answer} in it"),
-    "pattern": ("---\npattern: '('\n---\n{question}{answer}", "is no regular expression"),
-    "groups": ("---\npattern: 'a'\n---\n{question}{answer}", "must have one group, it has 0"),
-    "range": ("---\nlow: 3\nhigh: 3\n---\n{question}{answer}", "need low < high, got 3"),
-    "infinite": ("---\nhigh: .inf\n---\n{question}{answer}", "need low < high"),
-    "unknown": ("---\nhihg: 3\n---\n{question}{answer}", "unknown settings of a rubric: hihg; known: pattern, low"),
-    "type": ("---\nhigh: ten\n---\n{question}{answer}", "the rubric's high cannot be 'ten'"),
-    "votes": ("---\nvotes: 2.5\n---\n{question}{answer}", "the rubric's votes cannot be 2.5"),
-    "same votes": ("---\nvotes: 3\n---\n{question}{answer}", "3 votes at temperature 0 are all the same"),
-    "YAML": ("---\nhigh: [\n---\n{question}{answer}", "the rubric's settings are not YAML"),
-    "a list": ("---\n- high\n---\n{question}{answer}", "unknown settings of a rubric"),
-}
-
-
-@pytest.mark.parametrize("mistake", BROKEN)
-def test_a_broken_rubric_is_one_line(mistake, tmp_path):
-    content, says = BROKEN[mistake]
-    (tmp_path / "rubric.txt").write_text(content)
-    with pytest.raises(InputError, match=re.escape(says)) as raised:
-        Rubric.from_file(tmp_path / "rubric.txt")
-    assert "\n" not in str(raised.value) and str(tmp_path / "rubric.txt") in str(raised.value)
-
-
-def test_settings_of_a_rubric(tmp_path):
-    (tmp_path / "rubric.txt").write_text("---\nhigh: 5\nvotes: 2\ntemperature: 1\n---\n---\n{question}{answer}\n")
-    rubric = Rubric.from_file(tmp_path / "rubric.txt", high=4.0)
-    assert (rubric.high, rubric.votes, rubric.low) == (4.0, 2, 0.0)  # an argument goes before the file
-    assert rubric.text == "---\n{question}{answer}\n"
-    (tmp_path / "plain.txt").write_text("{question}{answer}\n---\nhigh: 5\n---\n")
-    assert Rubric.from_file(tmp_path / "plain.txt").high == 10.0
-
-
 def test_a_server_that_cannot_list_its_models_is_believed_if_one_is_named():
     async def broken(_):
         return web.json_response({"error": {"message": "no list here"}}, status=500)
@@ -383,15 +184,6 @@ def test_a_server_that_cannot_list_its_models_is_believed_if_one_is_named():
         assert JudgeVerifier("world", f"{url}/v1").describe()["model"] == "world"
         with pytest.raises(ServiceError, match="500: no list here"):
             JudgeVerifier("", f"{url}/v1")
-
-
-def test_the_packages_own_rubric():
-    rubric = Rubric.from_file()
-    assert (rubric.low, rubric.high, rubric.temperature, rubric.votes) == (0, 10, 0, 1) and not rubric.needs_gold
-    prompt = rubric.ask(Answered(Question("q", "What is 1+1?"), "It is 2."))
-    assert "What is 1+1?" in prompt and "It is 2." in prompt and "---" not in prompt and "{" not in prompt
-    assert DEFAULT.read_text().endswith("Score: NUMBER\n")
-    assert isinstance(rubric.read(prompt), str)  # a model that parrots its instructions gives no score
 
 
 @pytest.fixture(scope="module")
