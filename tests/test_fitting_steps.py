@@ -18,15 +18,6 @@ from optscale_predictor.replays.fitting.fit_stopping import (
     fit_prices,
     stopping_points,
 )
-from optscale_predictor.replays.fitting.held_out_rules import (
-    HeldOutOutcomes,
-    choose_shapes,
-    held_out_advantages,
-    outcomes_of,
-)
-from optscale_predictor.replays.fitting.sample_paths import SamplePaths, decision_points
-from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.stats.estimators import Prior
 
 
 @given(seed=st.integers(0, 1000))
@@ -66,20 +57,6 @@ def test_trees_decide_as_lightgbm_would():
     assert trees(x) == pytest.approx(booster.predict(x), abs=1e-9)
 
 
-def test_a_shape_that_does_not_earn_more_on_held_out_questions_is_not_used():
-    paths, prices = 400, np.array([1e-3, 1e-2])
-    rng = np.random.default_rng(0)
-    right = (rng.random((2, paths)) < 0.5).astype(float)
-    tokens, point = np.full((2, paths), 10.0), np.zeros((2, paths), np.int64)
-    plain = HeldOutOutcomes(right, tokens, point)
-    cheaper = HeldOutOutcomes(right, tokens / 2, point)
-    noise = HeldOutOutcomes(rng.permuted(right, axis=1), tokens, point)
-    group = np.arange(paths) // 4
-    assert choose_shapes([plain, cheaper], group, prices).tolist() == [1, 1]
-    assert choose_shapes([cheaper, plain], group, prices).tolist() == [0, 0]
-    assert choose_shapes([plain, noise, cheaper], group, prices).tolist() == [2, 2]
-
-
 def test_recalibration_finds_lines_that_change_with_the_samples():
     """Labels drawn from a known line at each of three points, many questions: the lines come back."""
     rng = np.random.default_rng(0)
@@ -108,15 +85,6 @@ def test_targets_are_what_answers_of_some_confidence_gave():
     assert (found.accuracy[0, at(0.61) :] == 1).all()
     assert found.coverage[1, [at(0.3), at(0.4), at(0.6), at(0.7)]].tolist() == [0.75, 0.5, 0.25, 0]
     assert found.accuracy[1, [at(0.2), at(0.4), at(0.6)]].tolist() == pytest.approx([0.5, 1, 1])
-
-
-@pytest.mark.parametrize("depth", [2, 3, 8, 24, 32, 64, 80])
-def test_decision_points_begin_one_by_one_and_end_with_the_depth(depth):
-    points = decision_points(depth)
-    assert points[0] == 1 and points[-1] == depth and (np.diff(points) > 0).all()
-    assert points[: min(depth, 8)].tolist() == list(range(1, min(depth, 8) + 1))
-    assert (np.diff(points) <= np.maximum(points[:-1] / 4, 1)).all()
-    assert all(power in points for power in (8, 16, 32, 64) if power <= depth)
 
 
 def objective(lines, odds, right, questions):
@@ -172,155 +140,6 @@ def test_targets_are_counted_path_by_path(seed):
         assert np.dot(rising[: len(raw)], coverage[: len(raw)]) == pytest.approx(np.dot(raw, coverage[: len(raw)]))
         for at in (0, len(raw) // 2, len(raw) - 1):
             assert min(raw[at:]) - 1e-9 <= rising[at] <= max(raw[: at + 1]) + 1e-9
-
-
-def some_samples(questions=7, depth=6, seed=0):
-    """Every number occurs once, so that a sample can be told wherever it went."""
-    rng = np.random.default_rng(seed)
-    unique = rng.permutation(questions * depth).reshape(questions, depth)
-    return RecordedSamples(unique / 100, unique, unique + 1000.0, unique % 2.0, unique % 3 > 0)
-
-
-def test_paths_are_the_questions_samples_in_orders_of_their_own():
-    samples, fold = some_samples(), np.array([0, 1, 0, 1, 2, 2, 0])
-    prior = Prior(np.linspace(0.2, 0.8, 7), np.full(7, 0.1), np.full(7, 2.0))
-    paths = SamplePaths.shuffled(samples, fold, prior, 3, np.random.default_rng(1))
-    assert paths.question.tolist() == [*range(7)] * 3 and paths.fold.tolist() == fold.tolist() * 3
-    assert paths.points.tolist() == decision_points(6).tolist()
-    assert paths.prior.mean.tolist() == prior.mean.tolist() * 3
-    orders = set()
-    for row, question in zip(paths.recorded.answers, paths.question, strict=True):
-        assert sorted(row) == sorted(samples.answers[question])
-        orders.add((question, *row))
-    assert len(orders) == 21
-    everything = paths.recorded
-    assert (everything.tokens == everything.answers + 1000).all()
-    assert (everything.scores == everything.answers / 100).all()
-    assert (everything.correct == everything.answers % 2).all()
-    assert SamplePaths.shuffled(samples, fold, None, 1, np.random.default_rng(1)).prior is None
-    one = SamplePaths.shuffled(
-        samples, fold, Prior(np.full(1, 0.3), np.full(1, 0.1), np.ones(1)), 2, np.random.default_rng(1)
-    )
-    assert one.prior.mean.tolist() == [0.3] * 14
-
-
-def test_a_policy_sees_the_first_samples_of_the_paths_asked_for():
-    samples = some_samples()
-    prior = Prior(np.linspace(0.2, 0.8, 7), np.full(7, 0.1), np.full(7, 2.0))
-    paths = SamplePaths.shuffled(samples, np.zeros(7, np.int64), prior, 2, np.random.default_rng(1))
-    rows = np.array([12, 3, 3])
-    draws = paths.draws(4, rows)
-    assert (draws.answers == paths.recorded.answers[rows, :4]).all()
-    assert (draws.scores == paths.recorded.scores[rows, :4]).all()
-    assert (draws.tokens == paths.recorded.tokens[rows, :4]).all()
-    assert (draws.usable == paths.recorded.usable[rows, :4]).all()
-    assert draws.count.tolist() == [4, 4, 4] and draws.prior.mean.tolist() == prior.mean[[5, 3, 3]].tolist()
-    bare = SamplePaths.shuffled(samples, np.zeros(7, np.int64), None, 2, np.random.default_rng(1))
-    assert bare.draws(4, rows).prior is None
-
-
-def test_tokens_up_to_a_point_are_those_of_its_samples():
-    paths = SamplePaths.shuffled(some_samples(), np.zeros(7, np.int64), None, 2, np.random.default_rng(1))
-    found = paths.tokens()
-    assert found.shape == (14, len(paths.points))
-    for column, point in enumerate(paths.points):
-        assert found[:, column].tolist() == [sum(row[:point]) for row in paths.recorded.tokens]
-
-
-@pytest.mark.parametrize(
-    ("depth", "points"),
-    [
-        (2, [1, 2]),
-        (12, [*range(1, 9), 10, 12]),
-        (24, [*range(1, 9), 10, 12, 14, 16, 20, 24]),
-        (41, [*range(1, 9), 10, 12, 14, 16, 20, 24, 28, 32, 40, 41]),
-    ],
-)
-def test_steps_between_decision_points_are_a_quarter_of_the_power_of_two_below(depth, points):
-    assert decision_points(depth).tolist() == points
-
-
-def fixed_data(paths=40, points=5, seed=0):
-    rng = np.random.default_rng(seed)
-    tokens = np.cumsum(rng.integers(5, 15, (paths, points)), -1).astype(float)
-    right = (rng.random((paths, points)) < np.linspace(0.3, 0.8, points)).astype(float)
-    return StoppingData(np.zeros((paths, points, len(STOPPING_FEATURES))), right, tokens, np.arange(paths))
-
-
-def test_held_out_rules_are_fitted_to_the_other_folds_only():
-    data, fold = fixed_data(), np.arange(40) % 3
-    prices = np.array([1e-3, 1e-2])
-    found = held_out_advantages(data, fold, prices, RULE_SHAPES[0])
-    assert found.shape == (2, 40, 4)
-    for index, price in enumerate(prices):
-        for path in range(40):
-            others = fold != fold[path]
-            value = (data.right - price * data.tokens)[others].mean(0)
-            best_later = [max(value[point + 1 :]) - value[point] for point in range(4)]
-            assert found[index, path] == pytest.approx(best_later)
-
-
-def test_what_following_rules_gives_is_read_off_where_they_stop():
-    data = fixed_data()
-    advantage = np.random.default_rng(1).normal(0.3, 1, (2, 40, 4))
-    found = outcomes_of(data, advantage)
-    for price in range(2):
-        for path in range(40):
-            stop = next((point for point in range(4) if advantage[price, path, point] <= 0), 4)
-            assert found.point[price, path] == stop
-            assert found.right[price, path] == data.right[path, stop]
-            assert found.tokens[price, path] == data.tokens[path, stop]
-
-
-def outcomes_worth(worth, tokens=0.0):
-    worth = np.atleast_2d(worth)
-    return HeldOutOutcomes(worth, np.broadcast_to(tokens, worth.shape), np.zeros(worth.shape, np.int64))
-
-
-@pytest.mark.parametrize(("mean", "taken"), [(1.6, False), (1.7, True)])
-def test_a_gain_must_exceed_1_645_standard_errors_over_groups(mean, taken):
-    """Groups of unlike size whose gains have this mean, in standard errors; paths of a group count as one."""
-    size = np.array([1, 3, 2, 5, 4])
-    gain = np.array([-1.0, 0.5, 0.0, 1.0, -0.5])
-    gain = gain / (gain.std(ddof=1) / np.sqrt(5)) + mean
-    group = np.repeat([7, 3, 9, 1, 4], size)
-    spread = np.concatenate([np.linspace(-2, 2, n) if n > 1 else np.zeros(1) for n in size])  # within groups: no matter
-    plain, other = outcomes_worth(np.zeros(15)), outcomes_worth(np.repeat(gain, size) + spread)
-    assert choose_shapes([plain, other], group, np.array([0.1])).tolist() == [int(taken)]
-
-
-def test_a_single_group_earns_nothing():
-    plain, other = outcomes_worth(np.zeros(4)), outcomes_worth(np.ones(4))
-    assert choose_shapes([plain, other], np.zeros(4, np.int64), np.array([0.1])).tolist() == [0]
-
-
-def chosen_of(*rows):
-    """The shapes chosen at each price, of a plain one and of others with these gains over it, and a little noise."""
-    noise = np.tile(np.array([1.0, -1.0]) * 1e-3, 5)
-    shapes = [outcomes_worth(np.array(row)[:, None] + scale * noise) for scale, row in enumerate(rows, 1)]
-    plain = outcomes_worth(np.zeros((len(rows[0]), 10)))
-    return choose_shapes([plain, *shapes], np.arange(10), np.full(len(rows[0]), 0.1)).tolist()
-
-
-def test_a_price_is_judged_with_its_two_neighbours():
-    # Means of neighbours: 0, 1, 0.67, 0.33, -3.7, 0.33, 1.
-    assert chosen_of([0.0, 0.0, 3.0, -1.0, -1.0, -9.0, 11.0]) == [0, 1, 1, 1, 0, 1, 1]
-    assert chosen_of([0.0, 0.0, 9.0, -1.0, -1.0, -1.0]) == [0, 1, 1, 1, 0, 0]  # the fifth has only losses beside it
-
-
-def test_the_next_shape_must_beat_what_was_chosen_before():
-    assert chosen_of([0.0, 0.0, 3.0, -1.0, -1.0, -9.0], [0.0, 0.0, 2.5, -1.5, 4.0, -4.0])[:3] == [0, 1, 1]
-    assert chosen_of([1.0] * 3, [2.0] * 3) == [2] * 3
-
-
-def test_tokens_are_charged_at_each_price():
-    right = np.full((2, 6), 0.5) + np.array([1e-6, -1e-6] * 3)
-    dear = HeldOutOutcomes(right + 0.1, np.full((2, 6), 20.0), np.zeros((2, 6), np.int64))
-    cheap = HeldOutOutcomes(right * 1.0001, np.full((2, 6), 10.0), np.zeros((2, 6), np.int64))
-    group = np.arange(6)
-    assert choose_shapes([cheap, dear], group, np.array([0.005, 0.006])).tolist() == [1, 1]
-    assert choose_shapes([cheap, dear], group, np.array([0.012, 0.02])).tolist() == [0, 0]
-    assert choose_shapes([dear, cheap], group, np.array([0.012, 0.02])).tolist() == [1, 1]
 
 
 def test_evidence_bends_where_a_verifier_has_a_threshold():
