@@ -1,10 +1,8 @@
 """lm-eval for real: the embedded models in process, its own table's numbers, its cache, its samples."""
 
 import json
-import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from fitted_policies import folder_of, made_up
@@ -14,25 +12,21 @@ from lm_eval.api.registry import get_model
 from lm_eval.tasks import TaskManager
 from tiny_prms import make_skywork
 
-from optscale_predictor.backends.generators import Sample, SamplingParams
+from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText
-from optscale_predictor.evaluation.lm_eval.eval_command import TASKS, with_defaults, with_ours
+from optscale_predictor.evaluation.lm_eval.eval_command import TASKS
 from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
 from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
 from optscale_predictor.evaluation.run_record import RunRecord
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.policies.fitted.model_files import save_fitted
-from optscale_predictor.pools import PoolWriter
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
-from optscale_predictor.questions.question import Question
-from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
@@ -123,36 +117,6 @@ def test_a_pool_replays_through_the_same_task(tmp_path):
     two, _ = run(tmp_path / "two", f"pool={tmp_path / 'pool'},{POLICY}")
     assert one["samples,none"] == two["samples,none"] and one["tokens,none"] == two["tokens,none"]
     assert all(1 <= row["samples"] <= 6 for row in samples)
-
-
-def test_the_answer_survives_pickling():
-    other = ("best_of_n", ChosenText("4", confidence=0.5))
-    chosen = ChosenText("#### 3", 4, 50, "reached", 0.9, 0.75, True, (other,), ended=False)
-    again = pickle.loads(pickle.dumps(chosen))
-    assert (again.confidence, again.hit, again.others[0][1].confidence) == (0.75, True, 0.5)
-    assert (again, again.samples, again.tokens, again.stop_reason, again.score) == ("#### 3", 4, 50, "reached", 0.9)
-    assert again.ended is False
-
-
-@pytest.mark.parametrize(
-    ("text", "reason", "handed_on"),
-    [
-        ("<think>Is it $9$?</think>\n\nIt is $8$.", "stop", "It is $8$."),
-        ("<think>Is it $9$", "length", ""),
-        ("7", "stop", "7"),
-    ],
-)
-def test_lm_eval_is_handed_the_answer_without_its_thinking(tmp_path, text, reason, handed_on):
-    asked = Question("q", "3+4=", "8")
-    with PoolWriter(tmp_path / "pool", [asked], {}, scores={"score": {"adapter": "made up"}}) as writer:
-        columns = (("score", 0.5), ("refusal", None), ("verifier_tokens", 1))
-        writer.append("q", 0, [Sample(text, 5, reason, 0, columns)])
-    generator = RecordedGenerator(str(tmp_path / "pool"))
-    (answer,) = OptScale(generator, RecordedVerifier(generator), policy=parse_policy("best_of_n:max_samples=1")).answer(
-        [asked]
-    )
-    chosen = ChosenText.of(answer)
-    assert answer.text == text and (chosen, chosen.tokens, chosen.ended) == (handed_on, 5, reason == "stop")
 
 
 SEVERAL = (
@@ -296,39 +260,8 @@ def test_what_cannot_be_is_one_line(given, says, tmp_path, capsys):
     assert stopped.value.code == 2 and len(said) == 1 and says in said[0]
 
 
-def test_our_flags_become_arguments_of_our_model():
-    given = ["--policies", "esc:window=2,max_samples=4 best_of_n", "--tasks", "x", "--output_path", "out"]
-    args, record = with_ours(given)
-    assert record == str(Path("out") / "records")
-    place = args.index("--model_args")
-    assert args[place + 1 :] == ["policies=esc:window=2;max_samples=4 best_of_n", f"record={record}"]
-    assert with_ours(["--model", "hf", "--output_path", "out"]) == (["--model", "hf", "--output_path", "out"], None)
-    with pytest.raises(InputError, match="--model optscale"):
-        with_ours(["--model=hf", "--policies", "esc"])
-    with pytest.raises(InputError, match="needs a value"):
-        with_ours(["--policies"])
-
-
-def test_a_gold_answer_made_a_reply_costs_nothing():
-    chosen = type(ChosenText("7", 3, 40, "reached", 0.9))("8")  # as lm-eval does where a task has no filters
-    assert chosen == "8" and (chosen.samples, chosen.tokens, chosen.stop_reason) == (0, 0, None)
-
-
 def test_the_other_models_stay_registered():
     assert get_model("hf") is not None and get_model("optscale") is OptScaleLM
-
-
-def test_flags_are_handed_on():
-    assert with_defaults(["--tasks", "x"]) == [
-        "run",
-        "--tasks",
-        "x",
-        "--model",
-        "optscale",
-        "--include_path",
-        str(TASKS),
-    ]
-    assert "optscale" not in with_defaults(["--model", "hf"])
 
 
 def test_a_metric_that_no_document_of_a_process_has_is_gathered_from_the_others(monkeypatch):
