@@ -16,6 +16,7 @@ from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.eval_command import TASKS
@@ -117,6 +118,21 @@ def test_a_pool_replays_through_the_same_task(tmp_path):
     two, _ = run(tmp_path / "two", f"pool={tmp_path / 'pool'},{POLICY}")
     assert one["samples,none"] == two["samples,none"] and one["tokens,none"] == two["tokens,none"]
     assert all(1 <= row["samples"] <= 6 for row in samples)
+
+
+def test_a_pool_serves_the_scores_that_are_asked_for(tmp_path):
+    questions, pool = make_questions(200, 0, "test")[:6], tmp_path / "pool"
+    engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160))
+    generate_pool(pool, questions, engine, 6, progress=False)
+    score_pool(pool, LikelihoodVerifier("embedded:verifier"), progress=False)
+    right = score_pool(pool, GoldVerifier(), "score_gold", progress=False).read(["question_id", "score_gold"])
+    _, samples = run(tmp_path / "run", f"pool={pool},scores=score_gold,policy=best_of_n,max_samples=6")
+    any_right = right.group_by("question_id").aggregate([("score_gold", "max")])["score_gold_max"].to_pylist()
+    assert sum(any_right) > 0 and [row["exact_match"] for row in samples] == any_right
+    for wrong in (f"pool={pool},scores=score_other", "scores=score_gold"):
+        with pytest.raises(SystemExit) as stopped:
+            run(tmp_path / "wrong", wrong)
+        assert stopped.value.code == 2
 
 
 SEVERAL = (

@@ -16,7 +16,7 @@ from optscale_predictor.backends.generators import (
 )
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools import Pool
+from optscale_predictor.pools.scored_pool import open_pool
 from optscale_predictor.replays.recorded_samples import scored_rows
 
 
@@ -25,14 +25,15 @@ class RecordedGenerator(Generator):
 
     Args:
         folder: The pool; every sample scored.
+        scores: Which of its scores are served: a column, or ``combined:FOLDER``.
 
     Raises:
-        InputError: It is no pool, or has unscored samples.
+        InputError: It is no pool, has no such scores, or has unscored samples.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, scores: str = "score") -> None:
         self.sampling, self.usage = SamplingParams(), Usage()
-        self._pool = Pool(folder)
+        self._pool = open_pool(folder, scores)
         self.made_by: Mapping[str, object] = self._pool.scores.get("score", {})
         rows = scored_rows(self._pool, ["text", "num_tokens", "finish_reason", "seed"])
         texts = {question.id: question.text for question in self._pool.questions}

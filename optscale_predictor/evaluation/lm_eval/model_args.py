@@ -41,6 +41,7 @@ class EvaluationOptions:
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         pool: A scored pool whose samples are served in place of a generator's; no generator or verifier is loaded.
+        scores: Which of the pool's scores are served: a column, or `combined:FOLDER`.
         in_flight: Questions under way at once, >= 1.
         limit_tokens: Generated tokens of one task's run at most, >= 1.
         limit_seconds: Wall time of one task's run at most, > 0.
@@ -56,11 +57,17 @@ class EvaluationOptions:
     source: str | None = None
     allow_source_mismatch: bool = False
     pool: str | None = None
+    scores: str = "score"
     in_flight: int = 1024
     limit_tokens: int | None = None
     limit_seconds: float | None = None
     question_seconds: float | None = None
     record: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what belongs together."""
+        if self.scores != "score" and self.pool is None:
+            raise InputError("scores= chooses among a pool's scores and needs pool=")
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class Arguments:
 
     def _engines(self) -> tuple[Generator, Verifier | None]:
         if self.options.pool is not None:
-            recorded = RecordedGenerator(self.options.pool)
+            recorded = RecordedGenerator(self.options.pool, self.options.scores)
             return recorded, RecordedVerifier(recorded)
         return self.generator.build(), self.verifier.build() if self.verifier.wanted else None
 
