@@ -39,6 +39,9 @@ def test_held_out_rules_are_fitted_to_the_other_folds_only():
     prices = np.array([1e-3, 1e-2])
     found = held_out_advantages(data, fold, prices, RULE_SHAPES[0])
     assert found.shape == (2, 40, 4)
+    told = []
+    held_out_advantages(data, fold, prices, RULE_SHAPES[1], lambda: told.append(1))
+    assert len(told) == 2 * 3  # each price and fold whose trees were fitted
     for index, price in enumerate(prices):
         for path in range(40):
             others = fold != fold[path]

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from answering import graded_pool
+from fitted_policies import folder_of, made_up
 
 from optscale_predictor import Prior
 from optscale_predictor.backends.generators import Sample
@@ -236,3 +237,29 @@ def test_policies_replayed_together_are_those_replayed_alone():
         assert [row.as_dict() for row in together] == [row.as_dict() for row in alone]
         assert len({row.tokens.mean for row in together[2:]}) == 4  # priors tell
         assert together[0].score != together[1].score
+
+
+def test_scores_that_are_missing_are_named_with_the_command_that_makes_them(tmp_path):
+    made = {"score": {"adapter": "a"}, "score_prm": {"adapter": "b"}}
+    with PoolWriter(tmp_path / "pool", [Question("q", "1+1=", "2")], {}, scores=made) as writer:
+        columns = (("score", 0.5), ("refusal", None), ("verifier_tokens", 1))
+        writer.append("q", 0, [Sample("2", 5, "stop", 0, columns)])
+    pool = Pool(tmp_path / "pool")
+    assert scored_rows(pool, [])["score"].to_pylist() == [0.5]
+    with pytest.raises(InputError, match=r"1 samples have no score_prm; run: optscale score --column score_prm$"):
+        scored_rows(pool, [], ["score", "score_prm"])
+    with pytest.raises(InputError, match=r"pool: has no scores 'score_rm'; it has: score, score_prm$"):
+        scored_rows(pool, [], ["score_rm"])
+    with PoolWriter(tmp_path / "bare", [Question("q", "1+1=", "2")], {}) as writer:
+        writer.append("q", 0, [Sample("2", 5, "stop", 0)])
+    with pytest.raises(InputError, match=r"1 samples have no score; run: optscale score$"):
+        scored_rows(Pool(tmp_path / "bare"), [])
+
+
+def test_a_selection_that_looks_at_priors_is_refused_where_there_are_none():
+    folder = folder_of(made_up(uses_prior=True))
+    plain = parse_policy("best_of_n:max_samples=2")
+    with pytest.raises(InputError, match="needs a prior"):
+        replay([ReplayEntry(plain, "", None, f"confidence:{folder}")], recording(), 1)
+    rows = replay([ReplayEntry(plain, "", Prior(0.5, 0.2, 2.0), f"confidence:{folder}")], recording(), 1)
+    assert rows[0].samples.mean == 2

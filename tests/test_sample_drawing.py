@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from optscale_predictor.backends.generators import Sample, SamplingParams
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
-from optscale_predictor.inference.sampling import SampleDrawer
+from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
+from optscale_predictor.questions.question import Question
 
 SAMPLING = SamplingParams(max_tokens=50)
 
@@ -138,3 +140,31 @@ def test_an_engine_that_works_in_rounds_is_asked_when_all_wait():
 
     engine = asyncio.run(main())
     assert engine.order == ["late", "other", "early"] and engine.most == 3
+
+
+class Reader(Verifier):
+    """Notes what it is given to read."""
+
+    def __init__(self):
+        self.read = []
+
+    def score(self, items):
+        self.read += [(item.question.id, item.written, item.ended) for item in items]
+        return Scores.of([0.5] * len(items))
+
+    def describe(self):
+        return {}
+
+
+def test_the_verifier_is_told_what_was_cut_off_and_no_number_is_read_from_it():
+    async def main(verifier):
+        scorer = SampleScorer(verifier)
+        samples = [Sample("it is 7", 3, reason, 0) for reason in ("stop", "length")]
+        found = await scorer.score(Question("q", "3+4="), samples)
+        await scorer.close()
+        return [(one.answer, one.score) for one in found]
+
+    reader = Reader()
+    assert asyncio.run(main(reader)) == [("7", 0.5), (None, 0.5)]
+    assert reader.read == [("q", "it is 7", True), ("q", "it is 7", False)]
+    assert asyncio.run(main(None)) == [("7", 0.0), (None, 0.0)]

@@ -170,3 +170,18 @@ def test_a_stored_row_without_counts_is_a_sample_that_cost_nothing_known(tmp_pat
     assert np.isnan(refused.score) and refused.refusal == "too long"
     with pytest.raises(InputError, match="run: optscale score pool"):
         _of_row({**row, "score": None, "refusal": None}, pool)
+
+
+def test_a_run_of_some_of_a_pools_questions_takes_their_samples_and_no_others(tmp_path):
+    async def fill_and_reopen():
+        store = store_of(tmp_path / "pool")
+        await store.keep("q0", 0, [scored_sample(0)])
+        await store.keep("q3", 0, [scored_sample(index) for index in (1, 2)])
+        await store.close()
+        some = SampleStore(tmp_path / "pool", [QUESTIONS[3]], {"generator": {}}, {"adapter": "reads"})
+        found = [some.stored("q3"), some.stored("q0")]
+        await some.close()
+        return found
+
+    mine, others = asyncio.run(fill_and_reopen())
+    assert [one.sample.text for one in mine] == ["text 1", "text 2"] and others == []
