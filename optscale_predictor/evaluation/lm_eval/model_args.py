@@ -12,6 +12,7 @@ from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.option_flags import FlagParser, flag_names, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import Verifier
+from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
