@@ -1,6 +1,7 @@
 """Continuous batching, for real on the CPU, held against the decoding loop of our own and the model's probabilities."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,30 @@ def test_token_counts_and_finish_reasons_are_exact(engine: ContinuousBatchingGen
             else:
                 assert sample.num_tokens == written == 30
     assert reasons == {"stop", "length"}
+
+
+def test_log_probabilities_are_those_of_the_loop(
+    engine: ContinuousBatchingGenerator, loop: HuggingFaceGenerator
+) -> None:
+    for temperature in (0.0, 1.0):
+        params = SamplingParams(temperature=temperature, max_tokens=40, logprobs=True)
+        ours = draw(engine, params, REQUESTS)
+        theirs = {(name, one.text): one for name, drawn in draw(loop, params, REQUESTS).items() for one in drawn}
+        same = [(one, theirs.get((name, one.text))) for name, drawn in ours.items() for one in drawn]
+        pairs = [(one.logprobs, other.logprobs) for one, other in same if other is not None]
+        assert len(pairs) > 3
+        for mine, other in pairs:
+            assert mine is not None and other is not None and mine.self_certainty is None
+            assert mine.mean == pytest.approx(other.mean, abs=1e-4)
+            assert mine.lowest == pytest.approx(other.lowest, abs=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0.5}, {"top_p": 0.9}])
+def test_log_probabilities_that_are_not_the_models_own_are_refused(
+    engine: ContinuousBatchingGenerator, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="--engine transformers tells them at any"):
+        draw(engine, SamplingParams(**settings, logprobs=True), REQUESTS)
 
 
 def test_stop_strings_end_a_sample_and_what_was_drawn_beyond_is_counted(loop: HuggingFaceGenerator) -> None:

@@ -30,6 +30,7 @@ QUESTIONS, SAMPLES = 60, 16
 
 SCRIPT = """
 import json, sys
+from dataclasses import asdict
 from optscale_predictor.errors import InputError
 from optscale_predictor.backends.generators import Request, SamplingParams, VLLMOptions
 from optscale_predictor.backends.generators.vllm_engine import VLLMGenerator
@@ -40,7 +41,7 @@ from optscale_predictor.questions.arithmetic import make_questions
 
 
 def plain(results):
-    return {request.question_id: [vars(sample) for sample in samples] for request, samples in results}
+    return {request.question_id: [asdict(sample) for sample in samples] for request, samples in results}
 
 
 class Lengths(Verifier):
@@ -75,6 +76,7 @@ def main(model, prompts, questions, samples):
     draw("greedy", requests, temperature=0.0)
     draw("first", requests, max_tokens=160)
     draw("again", requests, max_tokens=160)
+    draw("told", requests, temperature=0.0, logprobs=True)
     draw("seeded", requests, max_tokens=160, seed=1)
     draw("short", requests, max_tokens=30)
     draw("stopped", requests, temperature=0.0, stop=("####",))
@@ -126,6 +128,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if not lines:
         pytest.fail(f"no result:\n{run.stdout[-1000:]}\n{run.stderr[-3000:]}")
     return dict(json.loads(lines[0].removeprefix("RESULT")))
+
+
+@pytest.mark.full
+def test_log_probabilities_are_those_of_transformers(found: dict[str, Any]) -> None:
+    params = SamplingParams(temperature=0.0, logprobs=True)
+    loop = HuggingFaceGenerator("embedded:generator", params, device="cpu")
+    for request, samples in loop.generate([Request(str(i), prompt, 1) for i, prompt in enumerate(PROMPTS)]):
+        for one in found["told"][request.question_id]:
+            assert samples[0].logprobs is not None and one["logprobs"]["self_certainty"] is None
+            assert one["logprobs"]["mean"] == pytest.approx(samples[0].logprobs.mean, abs=1e-3)
+            assert one["logprobs"]["lowest"] == pytest.approx(samples[0].logprobs.lowest, abs=1e-3)
 
 
 @pytest.mark.full

@@ -23,7 +23,7 @@ EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier
 #: The verifier's name where there is none: policies that look at answers alone need no scores.
 NO_VERIFIER = "none"
 
-_IN_PROCESS = ("math_verify", "python", "likelihood")  # kinds of verifiers that no server runs
+_IN_PROCESS = ("math_verify", "python", "likelihood", "logprobs")  # kinds of verifiers that no server runs
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ class VerifierOptions:
     Attributes:
         model: Reward model or process reward model (folder, hub id or `embedded:verifier`); your own function as
             `python:module:function`; a chat model as `judge:MODEL`; `math_verify` for right or wrong against the gold
-            answers; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none` for no verifier.
+            answers; `logprobs:mean`, `logprobs:lowest_group` or `logprobs:self_certainty` for what the generator itself
+            thought of its tokens; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none`
+            for no verifier.
         url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then for
             its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces; in this process by
             default. Of a combination COLUMN=URL for each part that is served.
@@ -221,6 +223,10 @@ class VerifierOptions:
             from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
 
             return FunctionVerifier(self.model.removeprefix("python:"), self.batch_size)
+        if kind == "logprobs":
+            from optscale_predictor.backends.verifiers.logprobs import LogprobVerifier
+
+            return LogprobVerifier(self.model)
         if kind == "likelihood":
             from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 
@@ -229,7 +235,7 @@ class VerifierOptions:
 
     def _kind(self) -> str:
         kind, colon, _ = self.model.partition(":")
-        if self.model == "math_verify" or (colon and kind in ("judge", "python", "combined")):
+        if self.model == "math_verify" or (colon and kind in ("judge", "python", "combined", "logprobs")):
             return kind
         if (Path(resolve_model(self.model)) / SCORE_MAP_FILE).is_file():
             return "likelihood"

@@ -70,6 +70,26 @@ def read_message(message: Mapping[str, Any], cut_off: bool) -> str:
     return unfinished_thinking(thinking) if cut_off else thinking
 
 
+def token_logprobs(choice: Mapping[str, Any]) -> list[float]:
+    """The log-probabilities of a choice's tokens, in nats; empty where it lists none.
+
+    Completions have a list of numbers, chats a list of objects; llama.cpp gives completions in the form of chats.
+
+    Args:
+        choice: Of the reply.
+
+    Raises:
+        UnreadableReplyError: One is no number.
+    """
+    listed = choice.get("logprobs")
+    if not isinstance(listed, Mapping):
+        return []
+    given = listed.get("token_logprobs") or [one.get("logprob") for one in listed.get("content") or ()]
+    if not all(isinstance(one, int | float) and one == one for one in given):
+        raise UnreadableReplyError("a token's log-probability is not a number")
+    return [float(one) for one in given]
+
+
 def _split(content: object) -> tuple[str, str]:
     """Thinking and answer in a message's content."""
     if not isinstance(content, list):

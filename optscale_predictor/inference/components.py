@@ -1,10 +1,12 @@
 """What answers questions (generator, verifier, predictor or prior, policies), checked to go together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.verifiers import Verifier
+from optscale_predictor.backends.verifiers.logprobs import NO_SELF_CERTAINTY
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.selection import (
@@ -54,7 +56,7 @@ class Components:
         source: str | None = None,
         allow_source_mismatch: bool = False,
     ) -> None:
-        self.generator, self.verifier, self.policies = generator, verifier, tuple(policies)
+        self.generator, self.verifier, self.policies = _telling_logprobs(generator, verifier), verifier, tuple(policies)
         self.predictor, self.prior, self.prompt = predictor, prior, prompt or PromptTemplate()
         self.selection = None if selection is None else require_selection(selection)
         self.source, self.allow_source_mismatch = source, allow_source_mismatch
@@ -128,6 +130,17 @@ class Components:
         config = self.predictor.config
         self._source_name = require_pairing(config, live, self.source, self.allow_source_mismatch)
         lend_score_map(config, self._source_name, self.verifier)
+
+
+def _telling_logprobs(generator: Generator, verifier: Verifier | None) -> Generator:
+    """The generator, asked for its samples' log-probabilities where the verifier reads them."""
+    if verifier is None or not verifier.reads_logprobs:
+        return generator
+    if verifier.reads_self_certainty and not generator.tells_self_certainty:
+        raise InputError(f"the verifier scores what this generator does not tell: {NO_SELF_CERTAINTY}")
+    if generator.sampling.logprobs:
+        return generator
+    return generator.with_sampling(replace(generator.sampling, logprobs=True))
 
 
 def require_shareable(policies: Sequence[Policy]) -> None:

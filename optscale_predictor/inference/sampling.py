@@ -183,7 +183,7 @@ class SampleScorer:
 
     def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[ScoredSample]]:
         items = [
-            Answered(question, sample.text, has_ended(sample.finish_reason))
+            Answered(question, sample.text, has_ended(sample.finish_reason), sample.logprobs)
             for question, samples in batch
             for sample in samples
         ]

@@ -83,7 +83,13 @@ class Pool:
     @property
     def schema(self) -> pa.Schema:
         """All columns, those of every score included."""
-        return pool_schema(list(self.scores))
+        return pool_schema(list(self.scores), self.keeps_logprobs)
+
+    @property
+    def keeps_logprobs(self) -> bool:
+        """Whether samples have the log-probabilities of their tokens: their generator was asked for them."""
+        drawn = self.manifest["settings"].get("generator")
+        return isinstance(drawn, dict) and drawn.get("logprobs") is True
 
     def shards(self) -> list[Path]:
         """The committed shards, oldest first.

@@ -2,7 +2,8 @@
 
 Every sample has the columns of ``SAMPLE_FIELDS``, and a pool may hold several scores of it, three columns each. The
 first score is the column ``score``; another, named ``prm``, is ``score_prm``. Beside it stand the tokens that its
-verifier read and, where the verifier refused the sample, why. :class:`DrawnSamples` holds which keys there are, one bit
+verifier read and, where the verifier refused the sample, why. A pool whose generator was asked for log-probabilities
+has the columns of ``LOGPROB_FIELDS`` as well. :class:`DrawnSamples` holds which keys there are, one bit
 a sample: what a rerun must not draw again.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from optscale_predictor.backends.token_logprobs import COLUMN_PREFIX, COLUMNS
 from optscale_predictor.errors import InputError
 
 SAMPLE_FIELDS = [
@@ -24,6 +26,9 @@ SAMPLE_FIELDS = [
     pa.field("finish_reason", pa.string()),
     pa.field("seed", pa.int64()),  # of the request it was drawn by; null where an import did not say
 ]
+
+#: What a pool keeps of the log-probabilities of each sample's tokens, where it keeps them.
+LOGPROB_FIELDS = [pa.field(name, pa.float32()) for name in COLUMNS]
 
 #: Indices of a question's samples lie below this.
 MOST_SAMPLES = 2**24
@@ -38,6 +43,7 @@ MEANING = {
     "correct": "whether the answer equals the gold answer; null where that is not known",
     "finish_reason": "stop, or length where the sample ran into its token limit",
     "seed": "seed of the request that drew the sample",
+    **COLUMNS,
 }
 
 
@@ -85,10 +91,27 @@ class ScoreColumns:
         }
 
 
-def pool_schema(scores: Sequence[str] = ("score",)) -> pa.Schema:
-    """The schema of a pool that has these score columns; ``score`` is always among them."""
+def pool_schema(scores: Sequence[str] = ("score",), logprobs: bool = False) -> pa.Schema:
+    """The schema of a pool that has these score columns; ``score`` is always among them.
+
+    Args:
+        scores: The score columns.
+        logprobs: Whether the pool keeps log-probabilities.
+    """
     names = dict.fromkeys(("score", *scores))
-    return pa.schema(SAMPLE_FIELDS + [field for name in names for field in ScoreColumns(name).fields])
+    kept = LOGPROB_FIELDS if logprobs else []
+    return pa.schema(SAMPLE_FIELDS + kept + [field for name in names for field in ScoreColumns(name).fields])
+
+
+def schema_among(names: Iterable[str]) -> pa.Schema:
+    """The schema of a pool that has the scores and the log-probabilities that are among these columns.
+
+    Raises:
+        InputError: A column's name begins like a score's and is none.
+    """
+    columns = list(names)
+    scores = [name for name in columns if name.startswith("score")]
+    return pool_schema(scores, any(name.startswith(COLUMN_PREFIX) for name in columns))
 
 
 def fit_table(table: pa.Table, schema: pa.Schema) -> pa.Table:

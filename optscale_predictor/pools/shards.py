@@ -16,7 +16,7 @@ from optscale_predictor._support.atomic_files import (
 )
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import Entry, digest, record_intent
-from optscale_predictor.pools.schema import SCHEMA, pool_schema
+from optscale_predictor.pools.schema import SCHEMA, schema_among
 
 
 def shard_name(number: int) -> str:
@@ -65,7 +65,7 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         InputError: The file cannot be read or is damaged, or a column is missing or of another type.
     """
     wanted = SCHEMA.names if columns is None else list(columns)
-    schema = pool_schema([name for name in wanted if name.startswith("score")])
+    schema = schema_among(wanted)
     with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         present = [name for name in wanted if name in file.schema_arrow.names]
         table = file.read(columns=present)

@@ -20,7 +20,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal
 from optscale_predictor.pools.manifest import MANIFEST_FILE, read_manifest
 from optscale_predictor.pools.pool import is_hub_name, local_copy
-from optscale_predictor.pools.schema import MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, pool_schema
+from optscale_predictor.pools.schema import LOGPROB_FIELDS, MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, schema_among
 from optscale_predictor.pools.shards import list_shards
 from optscale_predictor.questions.question import read_questions
 
@@ -144,11 +144,11 @@ class _ShardChecks:
 
     def _columns(self, schema: pa.Schema) -> Iterator[str]:
         try:
-            expected = pool_schema([name for name in schema.names if name.startswith("score")])
+            expected = schema_among(schema.names)
         except InputError as error:
             yield str(error)
             return
-        always = {field.name for field in SAMPLE_FIELDS}
+        always = {field.name for field in SAMPLE_FIELDS + LOGPROB_FIELDS}
         for field in expected:
             if field.name not in schema.names:
                 if field.name in always:

@@ -191,6 +191,7 @@ def _row(question_id: str, index: int, sample: Sample) -> dict[str, object]:
         "num_tokens": sample.num_tokens,
         "finish_reason": sample.finish_reason,
         "seed": sample.seed,
+        **(sample.logprobs.as_row() if sample.logprobs is not None else {}),
         **dict(sample.columns),
     }
 

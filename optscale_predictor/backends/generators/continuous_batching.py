@@ -20,10 +20,11 @@ from optscale_predictor.backends.generators.generator import (
     Sample,
     SamplingParams,
     Usage,
-    session_seed,
 )
 from optscale_predictor.backends.generators.huggingface import describe_transformers, end_tokens, load_causal_model
+from optscale_predictor.backends.generators.request_seeds import session_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
 
 MASKED_ROWS = 64  # samples at once where attention goes over all of them
@@ -36,6 +37,7 @@ class _Row:
 
     request: int
     tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     done: bool = False
     ended: bool = False
     extra: int = 0
@@ -95,9 +97,10 @@ class ContinuousBatchingGenerator(TokenGenerator):
 
         Raises:
             EngineError: The engine failed.
-            InputError: Another iteration over it has not ended.
+            InputError: Another iteration over it has not ended, or it cannot tell log-probabilities of such sampling.
             RequestRefusedError: Some prompts are empty or too long; raised when all others are done.
         """
+        _require_plain(self.sampling)
         prompts, refusals = self._transcriber.prompts(requests)
         if prompts:
             yield from self._drawn(prompts)
@@ -161,13 +164,14 @@ class ContinuousBatchingGenerator(TokenGenerator):
             row.extra = max(row.extra, len(tokens) - len(row.tokens))
             return False
         stopped = self._transcriber.has_stop(tokens, self.sampling)
-        row.tokens, row.done = tokens, stopped or output.is_finished()
+        row.tokens, row.logprobs, row.done = tokens, output.logprobs[: len(tokens)], stopped or output.is_finished()
         row.ended = stopped or tokens[-1] in self._ends
         return row.done
 
     def _samples(self, rows: Mapping[str, _Row], index: int, seed: int, prompt: Prompt) -> list[Sample]:
         drawn = [rows[name] for name in _names(index, prompt.request.num_samples)]
-        return [self._transcriber.sample(row.tokens, row.ended, seed, self.sampling, prompt) for row in drawn]
+        write, told = self._transcriber.sample, LogprobSummary.of_tokens
+        return [write(row.tokens, row.ended, seed, self.sampling, prompt, told(row.logprobs)) for row in drawn]
 
     def _settle(self, manager: Any, rows: Mapping[str, _Row], waiting: Mapping[int, int]) -> None:
         """Counts what was drawn for nothing: beyond stop strings, and for requests that were left."""
@@ -229,7 +233,7 @@ class _Engine:
             self._key = ()
 
     def _prepared(self, sampling: SamplingParams, ends: list[int], span: int, seed: int) -> Any:
-        key = (sampling.temperature, sampling.top_p, bool(sampling.stop))
+        key = (sampling.temperature, sampling.top_p, bool(sampling.stop), sampling.logprobs)
         if key == self._key and (span <= self._span or self.model.device.type != "cpu"):
             manager = self.model.init_continuous_batching()  # the one it keeps
         else:
@@ -248,6 +252,7 @@ class _Engine:
 
         settings: dict[str, Any] = {"seed": seed, "max_requests_per_batch": self.batch_size}
         settings["max_memory_percent"] = self.memory_share
+        settings |= {"return_logprobs": True} if sampling.logprobs else {}
         if sampling.stop:
             settings["use_async_batching"] = False  # a cancelled row must not be in a batch under way
         if not flash_attention_ready(self.model):
@@ -257,6 +262,15 @@ class _Engine:
                 page = "page_size" if hasattr(ContinuousBatchingConfig, "page_size") else "block_size"
                 settings |= {page: _CPU_PAGE, "num_blocks": rows * (ceil(self._span / _CPU_PAGE) + 1)}
         return ContinuousBatchingConfig(**settings)
+
+
+def _require_plain(sampling: SamplingParams) -> None:
+    """Raises ``InputError`` where log-probabilities are asked for that would not be the model's own."""
+    if sampling.logprobs and sampling.temperature and (sampling.temperature != 1 or sampling.top_p < 1):
+        raise InputError(
+            "logprobs: continuous batching tells the model's own only at temperature 1 (or 0) and top_p 1; "
+            "--engine transformers tells them at any"
+        )
 
 
 def _choice(sampling: SamplingParams, ends: list[int]) -> Any:

@@ -66,7 +66,7 @@ class VLLMOptions:
         more: Any further engine arguments of `vllm.LLM`, by name.
 
     Raises:
-        InputError: A number is out of its range.
+        InputError: A number is out of its range, or log-probabilities would not be the model's own.
     """
 
     tensor_parallel_size: int = 1
@@ -84,6 +84,9 @@ class VLLMOptions:
             raise InputError(f"gpu_memory_utilization must lie in (0, 1], got {self.gpu_memory_utilization}")
         if self.max_model_len is not None and self.max_model_len < 2:
             raise InputError(f"max_model_len must be >= 2, got {self.max_model_len}")
+        mode = self.more.get("logprobs_mode", "raw_logprobs")
+        if mode != "raw_logprobs":
+            raise InputError(f"logprobs_mode must be raw_logprobs, the model's own log-probabilities, got {mode!r}")
 
     def arguments(self) -> dict[str, Any]:
         """As keyword arguments of ``vllm.LLM``."""

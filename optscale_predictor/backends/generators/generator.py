@@ -1,20 +1,20 @@
 """The generator interface: something that draws independent samples (answers) to a prompt.
 
 Beside the interface stand the plain data that pass through it (how samples are drawn, what is asked for, what comes
-back, what it cost) and the seeds of requests, which are the same on every run and machine. One adapter a provider lives
-beside this file; its heavy imports happen when it is built, not when it is imported.
+back, what it cost). One adapter a provider lives beside this file; its heavy imports happen when it is built, not when
+it is imported.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from optscale_predictor._support.progress import say
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import strip_thinking
 
@@ -30,6 +30,8 @@ class SamplingParams:
         stop: Strings that end a sample; not part of its text.
         seed: Base seed, >= 0; every request derives its own from it, its question and its first sample.
         thinking: `keep` or `strip` what a reasoning model writes up to `</think>`; its tokens are counted either way.
+        logprobs: Whether samples come with a summary of their tokens' log-probabilities, which a pool keeps and the
+            verifiers `logprobs:MEASURE` score; on in any case where such a verifier scores them as they are drawn.
     """
 
     temperature: float = 1.0
@@ -38,6 +40,7 @@ class SamplingParams:
     stop: tuple[str, ...] = field(default=())
     seed: int = 0
     thinking: str = "keep"
+    logprobs: bool = False
 
     def __post_init__(self) -> None:
         """Checks every range."""
@@ -55,6 +58,10 @@ class SamplingParams:
     def shown(self, text: str) -> str:
         """A sample's text as it is kept."""
         return strip_thinking(text) if self.thinking == "strip" else text
+
+    def describe(self) -> dict[str, object]:
+        """What a pool's manifest records; ``logprobs`` only where it is on, as it changes no sample."""
+        return {name: value for name, value in asdict(self).items() if name != "logprobs" or value}
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ class Sample:
         columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
         prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
         discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
+        logprobs: Of its tokens; None where they were not asked for, or it has no tokens.
     """
 
     text: str
@@ -113,6 +121,7 @@ class Sample:
     columns: tuple[tuple[str, object], ...] = ()
     prompt_tokens: int = field(default=0, compare=False)
     discarded_tokens: int = field(default=0, compare=False)
+    logprobs: LogprobSummary | None = field(default=None, compare=False)
 
 
 def copies(drawn: Sample, count: int) -> list[Sample]:
@@ -218,11 +227,13 @@ class Generator(ABC):
         sampling: How samples are drawn.
         usage: What was spent so far.
         scored_by: What makes the scores that come with the samples, by their columns; most bring none.
+        tells_self_certainty: Whether it sees each token's whole distribution, and not only how likely the token was.
     """
 
     sampling: SamplingParams
     usage: Usage
     scored_by: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    tells_self_certainty: bool = False
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""
@@ -264,28 +275,6 @@ class Generator(ABC):
     @abstractmethod
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling parameters; JSON types, no secrets."""
-
-
-def request_seed(base_seed: int, request: Request) -> int:
-    """The seed of one request, in [0, 2**31): what every engine accepts as a seed.
-
-    Args:
-        base_seed: Of the pool or run, >= 0.
-        request: Known by its question's id and its first sample's index.
-    """
-    key = f"{base_seed}\0{request.question_id}\0{request.first_index}".encode()
-    return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
-
-
-def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
-    """The one seed of a call with these requests, in [0, 2**31), for engines that do not take a seed a request.
-
-    Args:
-        base_seed: Of the pool or run, >= 0.
-        requests: All of the call, in their order.
-    """
-    parts = [f"{base_seed}", *(f"{one.question_id}\0{one.first_index}\0{one.num_samples}" for one in requests)]
-    return int.from_bytes(blake2b("\0\0".join(parts).encode(), digest_size=4).digest(), "big") >> 1
 
 
 @contextmanager

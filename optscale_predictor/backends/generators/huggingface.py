@@ -6,8 +6,9 @@ times its size; and the random numbers come from a generator that belongs to the
 """
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
@@ -18,10 +19,11 @@ from optscale_predictor.backends.generators.generator import (
     Sample,
     SamplingParams,
     Usage,
-    request_seed,
 )
+from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
 
 
@@ -56,6 +58,8 @@ class _Row:
     limit: int
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
+    logprobs: list[float] = field(default_factory=list)
+    certainties: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -92,6 +96,8 @@ class HuggingFaceGenerator(TokenGenerator):
     Raises:
         InputError: There is no such model, or no chat template.
     """
+
+    tells_self_certainty = True
 
     def __init__(
         self,
@@ -166,6 +172,8 @@ class HuggingFaceGenerator(TokenGenerator):
         live = rows
         while not self._interrupted.is_set():
             new = self._choose(logits, rng)
+            if self.sampling.logprobs:
+                _note_logprobs(live, logits, new)
             going = self._note(live, new)
             if not going:
                 return
@@ -228,9 +236,25 @@ class HuggingFaceGenerator(TokenGenerator):
     ) -> Iterator[tuple[Request, list[Sample]]]:
         write = self._transcriber.sample
         for index, rows in waiting.items():
-            samples = [write(row.tokens, row.ended, row.seed, self.sampling, prompts[index]) for row in rows]
+            samples = [
+                write(row.tokens, row.ended, row.seed, self.sampling, prompts[index], _summary(row)) for row in rows
+            ]
             self.usage.note(samples)
             yield prompts[index].request, samples
+
+
+def _note_logprobs(live: list[_Row], logits: torch.Tensor, new: torch.Tensor) -> None:
+    """Adds the new tokens' log-probabilities, and KL(uniform || p) of what they were drawn from, at temperature 1."""
+    logprobs = torch.log_softmax(logits, -1)
+    chosen = logprobs.gather(-1, new[:, None])[:, 0].tolist()
+    certainties = (-logprobs.mean(-1) - math.log(logprobs.shape[-1])).tolist()
+    for row, logprob, certainty in zip(live, chosen, certainties, strict=True):
+        row.logprobs.append(logprob)
+        row.certainties.append(certainty)
+
+
+def _summary(row: _Row) -> LogprobSummary | None:
+    return LogprobSummary.of_tokens(row.logprobs, row.certainties)
 
 
 def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bool) -> tuple[Any, Transcriber]:
@@ -267,4 +291,4 @@ def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> M
         chat: Whether prompts are put into its chat template.
         sampling: How samples are drawn.
     """
-    return {"adapter": "transformers", "model": model, "chat": chat, **asdict(sampling)}
+    return {"adapter": "transformers", "model": model, "chat": chat, **sampling.describe()}

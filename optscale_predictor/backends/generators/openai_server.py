@@ -9,7 +9,7 @@ server lists, and where it lists none they are an estimate, counted as such (``U
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -24,12 +24,12 @@ from optscale_predictor.backends.generators.generator import (
     SamplingParams,
     Usage,
     copies,
-    request_seed,
 )
 from optscale_predictor.backends.generators.reply_reader import (
     LOGPROBS,
     MAX_COMPLETION_TOKENS,
     MAX_TOKENS,
+    NO_LOGPROBS,
     ONE_BY_ONE,
     TOKEN_IDS,
     USAGE,
@@ -37,10 +37,11 @@ from optscale_predictor.backends.generators.reply_reader import (
     SentRequest,
     ServerFacts,
 )
+from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
-from optscale_predictor.errors import InputError, RequestRefusedError
+from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.questions.answers import opened_thinking
 
 _Result = tuple[Request, list[Sample]]
@@ -91,7 +92,13 @@ class OpenAIServerGenerator(Generator):
         URLs are left out: where a model is served changes nothing about its samples.
         """
         extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
-        return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **asdict(self.sampling)}
+        return {
+            "adapter": "openai_server",
+            "model": self._model,
+            "chat": self._chat,
+            **extra,
+            **self.sampling.describe(),
+        }
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
         """Draws independent samples for each request; yields each request once, as it finishes.
@@ -188,7 +195,8 @@ class OpenAIServerGenerator(Generator):
         try:
             return await self._ask(service, request, count, seed, way)
         except RequestRefusedError as error:
-            if way == LOGPROBS and error.field in ("", "logprobs"):  # some servers refuse the option itself
+            # Some servers refuse the option itself.
+            if way == LOGPROBS and error.field in ("", "logprobs") and not self.sampling.logprobs:
                 return None
             raise
 
@@ -204,6 +212,8 @@ class OpenAIServerGenerator(Generator):
                 samples = await self._post(service, request, count, seed, way, MAX_COMPLETION_TOKENS)
                 self._facts.limit = MAX_COMPLETION_TOKENS
                 return samples
+            if self.sampling.logprobs and error.field in ("logprobs", "top_logprobs"):
+                raise ServiceError(f"{error}; {NO_LOGPROBS}") from error
             if error.field == "seed":
                 hint = "--server.send_seed false (server.send_seed=False in lm-eval's model_args) leaves the seed out"
                 raise RequestRefusedError(f"{error}; {hint}", error.field) from error
@@ -218,8 +228,11 @@ class OpenAIServerGenerator(Generator):
             payload["seed"] = seed
         if way == TOKEN_IDS:
             payload["return_token_ids"] = True
-        elif way == LOGPROBS:
+        if way == LOGPROBS or self.sampling.logprobs:
             payload["logprobs"] = True if chat else 0
+        if self.sampling.logprobs:
+            # One alternative, which nobody reads: llama.cpp lists no log-probabilities where none is asked for.
+            payload["top_logprobs" if chat else "logprobs"] = 1
         opened = opened_thinking(request.own_end if chat else request.prompt)
         asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened)
         reader = ReplyReader(self.sampling, self.usage, self._facts)

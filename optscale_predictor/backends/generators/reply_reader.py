@@ -18,8 +18,10 @@ from optscale_predictor.backends.server_replies import (
     prompt_tokens,
     read_finish_reason,
     read_message,
+    token_logprobs,
     told_tokens,
 )
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import ServiceError
 from optscale_predictor.questions.answers import has_ended, reopen_thinking
 
@@ -27,6 +29,9 @@ from optscale_predictor.questions.answers import has_ended, reopen_thinking
 TOKEN_IDS, LOGPROBS, ONE_BY_ONE = "token ids", "logprobs", "one by one"
 #: The way of a request for one sample: ``usage`` tells.
 USAGE = ""
+
+#: What a user can do about a server that does not tell log-probabilities.
+NO_LOGPROBS = "samples of it cannot be scored by logprobs:..., nor drawn with --logprobs true"
 
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 
@@ -134,6 +139,8 @@ class ReplyReader:
             raise UnreadableReplyError(f"asked for {sent.count} samples, got {len(choices)}")
         endings = [self._ending(choice.get("finish_reason")) for choice in choices]
         texts = [_text(choice, sent.chat, not has_ended(end)) for choice, end in zip(choices, endings, strict=True)]
+        # Before the tokens are counted: a server without log-probabilities is not asked again in another way.
+        told_of = [self._logprobs(choice, text) for choice, text in zip(choices, texts, strict=True)]
         tokens = self._counted(choices, texts, sent, told)
         if tokens is None:
             return None
@@ -143,9 +150,18 @@ class ReplyReader:
         shown = [self.sampling.shown(reopen_thinking(sent.opened, text)) for text in texts]
         used_up = ["length" if count >= self.sampling.max_tokens else "stop" for count in tokens]
         return [
-            Sample(text, count, end or guess, sent.seed, prompt_tokens=read)
-            for text, count, end, guess in zip(shown, tokens, endings, used_up, strict=True)
+            Sample(text, count, end or guess, sent.seed, prompt_tokens=read, logprobs=logprobs)
+            for text, count, end, guess, logprobs in zip(shown, tokens, endings, used_up, told_of, strict=True)
         ]
+
+    def _logprobs(self, choice: Any, text: str) -> LogprobSummary | None:
+        """Of a choice's tokens, where they were asked for; None where it has none."""
+        if not self.sampling.logprobs:
+            return None
+        summary = LogprobSummary.of_tokens(token_logprobs(choice))
+        if summary is None and text:
+            raise ServiceError(f"the server returns no log-probabilities, which it was asked for; {NO_LOGPROBS}")
+        return summary
 
     def _ending(self, reason: object) -> str | None:
         known = read_finish_reason(reason)

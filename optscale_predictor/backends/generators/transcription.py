@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optscale_predictor.backends.generators.generator import Generator, Request, Sample, SamplingParams
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import opened_thinking, reopen_thinking
 
@@ -134,7 +135,15 @@ class Transcriber:
         tail = self.text(tokens[-max(len(stop.encode()) for stop in sampling.stop) - 1 :])
         return any(stop in tail for stop in sampling.stop)
 
-    def sample(self, tokens: Sequence[int], ended: bool, seed: int, sampling: SamplingParams, prompt: Prompt) -> Sample:
+    def sample(
+        self,
+        tokens: Sequence[int],
+        ended: bool,
+        seed: int,
+        sampling: SamplingParams,
+        prompt: Prompt,
+        logprobs: LogprobSummary | None = None,
+    ) -> Sample:
         """A finished sample of a prompt: its text without the stop string, every token counted.
 
         Args:
@@ -143,11 +152,13 @@ class Transcriber:
             seed: What it was drawn with.
             sampling: How it was drawn.
             prompt: What it goes on from.
+            logprobs: Of all its tokens, where they were asked for.
         """
         text = self.text(tokens)
         cut = min((index for stop in sampling.stop if (index := text.find(stop)) >= 0), default=len(text))
         shown = sampling.shown(reopen_thinking(prompt.opened, text[:cut]))
-        return Sample(shown, len(tokens), "stop" if ended else "length", seed, prompt_tokens=len(prompt.tokens))
+        reason, read = "stop" if ended else "length", len(prompt.tokens)
+        return Sample(shown, len(tokens), reason, seed, prompt_tokens=read, logprobs=logprobs)
 
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say, special ones left out."""

@@ -11,7 +11,6 @@ vLLM starts processes of its own that import the main script: a script that uses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from itertools import count
 from typing import Any
 
@@ -23,11 +22,12 @@ from optscale_predictor.backends.generators.generator import (
     SamplingParams,
     Usage,
     copies,
-    request_seed,
 )
+from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.questions.answers import reopen_thinking
 
@@ -198,6 +198,7 @@ class VLLMGenerator(TokenGenerator):
             stop=list(self.sampling.stop) or None,
             seed=request_seed(self.sampling.seed, prompt.request),
             output_kind=RequestOutputKind.FINAL_ONLY,
+            logprobs=0 if self.sampling.logprobs else None,  # of the drawn token alone
         )
 
     def _asked(self, request: Request) -> int:
@@ -219,6 +220,7 @@ class VLLMGenerator(TokenGenerator):
                 str(one.finish_reason),
                 seed,
                 prompt_tokens=read,
+                logprobs=_summary(one) if self.sampling.logprobs else None,
             )
             for one in output.outputs
         ]
@@ -227,6 +229,12 @@ class VLLMGenerator(TokenGenerator):
             what = f"ended with {sorted(strange)}" if strange else f"has {len(samples)} samples"
             raise EngineError(f"question {request.question_id!r}: vLLM's reply {what}")
         return samples if len(samples) == request.num_samples else copies(samples[0], request.num_samples)
+
+
+def _summary(output: Any) -> LogprobSummary | None:
+    """Of one sample's tokens, each of which vLLM gives a mapping that has the token itself."""
+    pairs = zip(output.token_ids, output.logprobs, strict=True)
+    return LogprobSummary.of_tokens([float(told[token].logprob) for token, told in pairs])
 
 
 def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: SamplingParams) -> Mapping[str, object]:
@@ -239,7 +247,7 @@ def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: Sampli
         sampling: How samples are drawn.
     """
     shaping = {"dtype": options.dtype, "max_model_len": options.max_model_len}
-    return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **asdict(sampling)}
+    return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **sampling.describe()}
 
 
 def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:

@@ -202,6 +202,8 @@ class CombinedVerifier(Verifier):
         self.reads_tokens = any(part.reads_tokens for part in parts)
         self.samples_at_once = max(part.samples_at_once for part in parts)
         self.served = all(part.served for part in parts)
+        self.reads_logprobs = any(part.reads_logprobs for part in parts)
+        self.reads_self_certainty = any(part.reads_self_certainty for part in parts)
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """Scores of samples, in their order; where there is none, the reason."""

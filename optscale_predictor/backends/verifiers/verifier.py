@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import strip_thinking
 from optscale_predictor.questions.question import Question
@@ -27,11 +28,13 @@ class Answered:
         question: The question.
         written: The sample as it was drawn, thinking and all.
         ended: Whether it ended by itself; False where it was cut off.
+        logprobs: Of its tokens; None where they are not known.
     """
 
     question: Question
     written: str
     ended: bool = True
+    logprobs: LogprobSummary | None = None
 
     @property
     def text(self) -> str:
@@ -100,11 +103,15 @@ class Verifier(ABC):
         reads_tokens: Whether it is a model, whose work is counted in tokens.
         samples_at_once: How many samples it is best asked to score at once, >= 0; 0 where that does not matter.
         served: Whether servers do its work, so that it may be asked again while it answers.
+        reads_logprobs: Whether it reads the log-probabilities of the samples' tokens, which must come with them.
+        reads_self_certainty: Whether it reads the self-certainty among them, which few generators tell.
     """
 
     reads_tokens: bool = True
     samples_at_once: int = 0
     served: bool = False
+    reads_logprobs: bool = False
+    reads_self_certainty: bool = False
 
     @abstractmethod
     def score(self, items: Sequence[Answered]) -> Scores:

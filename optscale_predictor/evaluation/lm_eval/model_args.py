@@ -168,6 +168,7 @@ class Arguments:
         ):
             for name in neutral:
                 del part[name]
+        del generator["sampling"]["logprobs"]  # what is told of samples changes none
         named = {"generator": generator, "verifier": verifier, **options, "max_tokens": self.max_tokens}
         served = self.generator.base_url is not None
         rules = [str(rule) for rule in self.rules()]

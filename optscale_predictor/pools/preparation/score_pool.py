@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor.backends.token_logprobs import COLUMNS, LogprobSummary
 from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
+from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
 from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import record_run, register_scores, update_manifest
@@ -53,12 +55,13 @@ def score_pool(
 
     Raises:
         InputError: The pool is being written by another process, or this column was scored by another verifier (the
-            column would mix two scales).
+            column would mix two scales), or the verifier reads log-probabilities and the pool keeps none.
     """
     names = ScoreColumns(column)
     with closing(lock_pool(Path(folder))):
         pool = Pool(folder)
         recover(pool.folder)
+        _require_logprobs(pool, verifier)
         _register(pool, verifier, names, retry_refused)
         _run(_Scoring(pool, verifier, names, retry_refused, chunk_samples), progress)
     return Pool(folder)
@@ -120,6 +123,14 @@ def _register(pool: Pool, verifier: Verifier, names: ScoreColumns, retry_refused
     register_scores(pool.folder, {names.name: verifier.describe()})
 
 
+def _require_logprobs(pool: Pool, verifier: Verifier) -> None:
+    if verifier.reads_logprobs and not pool.keeps_logprobs:
+        raise InputError(
+            f"{pool.name}: keeps no log-probabilities of its samples, which this verifier scores; "
+            "draw a pool that does: optscale generate ... --logprobs true"
+        )
+
+
 def _grouped(shards: Sequence[Path], samples_at_once: int) -> Iterator[list[Path]]:
     """Shards one by one, or as many together as hold about so many samples, if memory has room for them."""
     group: list[Path] = []
@@ -160,7 +171,8 @@ def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
 
 
 def _answered(row: Mapping[str, Any], questions: Mapping[str, Question]) -> Answered:
-    return Answered(questions[row["question_id"]], row["text"], has_ended(row["finish_reason"]))
+    ended = has_ended(row["finish_reason"])
+    return Answered(questions[row["question_id"]], row["text"], ended, LogprobSummary.of_row(row))
 
 
 @dataclass
@@ -243,7 +255,8 @@ class _Scoring:
 
     def _scores_of(self, table: pa.Table, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Scores]]:
         """The scores of some rows, as they come, with their numbers in the table."""
-        chosen = table.select(["question_id", "text", "finish_reason"]).take(rows)
+        read = ["question_id", "text", "finish_reason", *(COLUMNS if self.verifier.reads_logprobs else ())]
+        chosen = table.select(read).take(rows)
         empty = chosen["text"].is_null().to_numpy()
         if empty.any():
             # An import may know a sample's answer and not its text.

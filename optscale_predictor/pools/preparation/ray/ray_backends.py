@@ -14,6 +14,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions
 from optscale_predictor.pools.preparation.ray.pipeline import Stage, run_stages
 from optscale_predictor.pools.preparation.ray.stages import (
+    READS,
     REQUESTS,
     SAMPLES,
     GenerationStage,
@@ -110,9 +111,10 @@ class RayVerifier(Verifier):
     samples_at_once = 2**18
 
     def __init__(
-        self, engine: ScoringEngine, options: RayOptions, described: Mapping[str, Any], reads_tokens: bool
+        self, engine: ScoringEngine, options: RayOptions, described: Mapping[str, Any], reads: Mapping[str, bool]
     ) -> None:
-        self._engine, self._options, self._described, self.reads_tokens = engine, options, described, reads_tokens
+        self._engine, self._options, self._described = engine, options, described
+        self.reads_tokens, self.reads_logprobs, self.reads_self_certainty = (reads[name] for name in READS)
 
     @property
     def engine(self) -> ScoringEngine:
@@ -141,6 +143,7 @@ class RayVerifier(Verifier):
         rows = [
             {"question_id": one.question.id, "first_index": index, "question": one.question.text}
             | {"gold": one.question.gold, "text": [one.written], "finish_reason": ["stop" if one.ended else "length"]}
+            | {"logprobs": [None if one.logprobs is None else one.logprobs.as_row()]}
             for index, one in enumerate(items)
         ]
         scoring = self._options.scoring
@@ -200,7 +203,7 @@ def make_ray_verifier(verifier: VerifierOptions, options: RayOptions) -> RayVeri
     engine = ScoringEngine(verifier)
     found = _remotely(probe_verifier, options, engine)
     kind = RayRewardVerifier if found["unbounded"] else RayVerifier
-    made = kind(engine, options, found["described"], found["reads_tokens"])
+    made = kind(engine, options, found["described"], found["reads"])
     if isinstance(made, RayRewardVerifier) and found["score_map"] is not None:
         made.score_map = LogisticMap(**found["score_map"])
     return made

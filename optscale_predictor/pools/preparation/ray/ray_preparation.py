@@ -1,6 +1,7 @@
 """Pools filled and scored by actors on a Ray cluster; this process alone writes to the pool."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def generate_pool_with_ray(
             return generate_pool(folder, questions, RayGenerator(generator, options), num_samples, **settings)
     with ray_session([options.generation, options.scoring]):
         judge = make_ray_verifier(verifier, options)
+        if judge.reads_logprobs:
+            generator = replace(generator, sampling=replace(generator.sampling, logprobs=True))
         progress = bool(settings.get("progress", True))
         if not _has_samples(folder) and isinstance(judge, RewardVerifier) and judge.score_map is None:
             first = min(num_samples, ceil(_MAP_SAMPLES / len(questions)))

@@ -6,7 +6,7 @@ A row is a request, its samples are lists in it, so that a request's samples sta
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from optscale_predictor.backends.generators import Request, Sample, Usage
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
+from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.backends.verifiers import (
     Answered,
     LogisticMap,
@@ -23,7 +24,7 @@ from optscale_predictor.backends.verifiers import (
     stream_samples,
 )
 from optscale_predictor.errors import EngineError, InputError
-from optscale_predictor.pools.schema import ScoreColumns
+from optscale_predictor.pools.schema import LOGPROB_FIELDS, ScoreColumns
 from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
@@ -45,6 +46,7 @@ SAMPLES = pa.schema(
         ("num_tokens", pa.list_(pa.int32())),
         ("finish_reason", pa.list_(pa.string())),
         ("seed", pa.list_(pa.int64())),
+        ("logprobs", pa.list_(pa.struct(LOGPROB_FIELDS))),  # null where the engine was not asked for them
         *((name, pa.int64()) for name in _SPENT),
         ("error", pa.string()),  # the only thing in a row that says why a batch, or the whole stage, cannot be served
     ]
@@ -56,6 +58,8 @@ SCORES = pa.schema(
         ("refusal", pa.list_(pa.string())),
     ]
 )
+#: What the driver must know of a verifier's reading.
+READS = ("reads_tokens", "reads_logprobs", "reads_self_certainty")
 _SCORED = pa.schema([*SAMPLES, *SCORES])
 
 
@@ -136,11 +140,11 @@ class ScoringStage(_Stage):
         """The batch with its scores; questions, which nobody reads any more, are left out."""
         if batch["error"].null_count < batch.num_rows or self.error:
             return self.failed(_SCORED, next(iter(batch["error"].drop_null().to_pylist()), self.error))
-        rows = batch.select(["question_id", "question", "gold", "text", "finish_reason"]).to_pylist()
+        rows = batch.select(["question_id", "question", "gold", "text", "finish_reason", "logprobs"]).to_pylist()
         items = [
-            Answered(Question(row["question_id"], row["question"], row["gold"]), text, has_ended(reason))
+            Answered(Question(row["question_id"], row["question"], row["gold"]), text, has_ended(reason), summary(told))
             for row in rows
-            for text, reason in zip(row["text"], row["finish_reason"], strict=True)
+            for text, reason, told in zip(row["text"], row["finish_reason"], row["logprobs"], strict=True)
         ]
         try:
             scores = Scores.joined(stream_samples(self.engine, items), len(items))
@@ -167,7 +171,7 @@ def probe_verifier(scoring: ScoringEngine) -> dict[str, Any]:
     score_map = verifier.score_map if isinstance(verifier, RewardVerifier) else None
     return {
         "described": dict(verifier.describe_model() if isinstance(verifier, RewardVerifier) else verifier.describe()),
-        "reads_tokens": verifier.reads_tokens,
+        "reads": {name: getattr(verifier, name) for name in READS},
         "unbounded": unbounded,
         "score_map": None if score_map is None else asdict(score_map),
     }
@@ -198,16 +202,28 @@ def read_samples(row: Mapping[str, Any], column: str | None) -> list[Sample]:
         row: Of the last stage.
         column: Where their scores go; None where they were not scored.
     """
-    samples = zip(row["text"], row["num_tokens"], row["finish_reason"], row["seed"], strict=True)
+    drawn = zip(row["text"], row["num_tokens"], row["finish_reason"], row["seed"], strict=True)
+    told = map(summary, row["logprobs"])
+    samples = [Sample(*one, logprobs=logprobs) for one, logprobs in zip(drawn, told, strict=True)]
     if column is None:
-        return [Sample(*one) for one in samples]
+        return samples
     names = tuple(field.name for field in ScoreColumns(column).fields)
     scored = zip(*(row[field.name] for field in SCORES), strict=True)
-    return [Sample(*one, tuple(zip(names, scores, strict=True))) for one, scores in zip(samples, scored, strict=True)]
+    return [
+        replace(one, columns=tuple(zip(names, scores, strict=True)))
+        for one, scores in zip(samples, scored, strict=True)
+    ]
+
+
+def summary(told: Mapping[str, Any] | None) -> LogprobSummary | None:
+    """A sample's log-probabilities, from its part of the column ``logprobs``."""
+    return None if told is None else LogprobSummary.of_row(told)
 
 
 def _columns(samples: Sequence[Sample]) -> dict[str, list[Any]]:
-    return {name: [getattr(one, name) for one in samples] for name in ("text", "num_tokens", "finish_reason", "seed")}
+    told = [None if one.logprobs is None else one.logprobs.as_row() for one in samples]
+    names = ("text", "num_tokens", "finish_reason", "seed")
+    return {**{name: [getattr(one, name) for one in samples] for name in names}, "logprobs": told}
 
 
 def _lists(scores: Scores, counts: Sequence[int]) -> dict[str, list[list[Any]]]:
