@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from optscale_predictor._support.arrays import Floats
@@ -111,16 +112,9 @@ def replay(
         InputError: A policy or a selection lacks the prior that it needs, a policy cannot learn one, or a selection is
             unknown; said before anything is replayed.
     """
-    for entry in entries:
-        if entry.policy.needs_prior and entry.prior is None:
-            raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
-        if isinstance(entry.prior, LearntPrior):
-            require_learning(entry.policy)
-        if entry.selection is not None:
-            require_selection_prior(require_selection(entry.selection), entry.prior is not None)
     fixed = fixed_policies(recorded.scores, [entry.policy for entry in entries]) if frontier else []
     every = [*entries, *(ReplayEntry(policy, policy.name) for policy in fixed)]
-    measured = _measure_orders(every, recorded, num_orders, seed, progress, score_min)
+    measured = measure_orders(every, recorded, num_orders, seed, progress, score_min)
     bootstrap = Bootstrap(num_orders, recorded.num_questions, seed=seed)
     gains = _gains(measured, fixed, seed) if fixed else [None] * len(entries)
     return [
@@ -129,26 +123,55 @@ def replay(
     ]
 
 
-def _measure_orders(
+def measure_orders(
     entries: Sequence[ReplayEntry],
     recorded: RecordedSamples,
     num_orders: int,
-    seed: int,
-    progress: bool,
-    score_min: float,
-) -> Floats:
-    """Every metric of every run, [entries, metrics, orders, questions]."""
-    measured = np.empty((len(entries), len(METRICS), num_orders, recorded.num_questions), np.float32)
-    orders = np.random.default_rng(seed).spawn(num_orders)
+    seed: int = 0,
+    progress: bool = False,
+    score_min: float = np.nan,
+    description: str = "replay",
+) -> Float[Floats, "entries metrics orders questions"]:
+    """Every metric (``METRICS``) of every run.
+
+    Args:
+        entries: The policies.
+        recorded: The samples.
+        num_orders: Random orders, the same for all policies; 0: the order of the recording alone.
+        seed: Seed of the random orders, >= 0.
+        progress: Whether to show a progress bar.
+        score_min: Target score for the hit rate of policies that have none of their own.
+        description: What the progress bar says.
+
+    Raises:
+        InputError: A policy or a selection lacks the prior that it needs, a policy cannot learn one, or a selection is
+            unknown; said before anything is replayed.
+    """
+    _require_priors(entries)
+    generators = np.random.default_rng(seed).spawn(num_orders) if num_orders else [None]
+    measured = np.empty((len(entries), len(METRICS), len(generators), recorded.num_questions), np.float32)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
-    starts = range(0, num_orders, size)
-    with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc="replay") as bar:
+    starts = range(0, len(generators), size)
+    with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc=description) as bar:
         for start in starts:
-            chunk = [recorded.reorder(rng) for rng in orders[start : start + size]]
+            chunk = [
+                recorded if generator is None else recorded.reorder(generator)
+                for generator in generators[start : start + size]
+            ]
             for index, values in enumerate(_chunk(entries, chunk, score_min)):
                 measured[index, :, start : start + size] = values
                 bar.update()
     return np.asarray(measured)
+
+
+def _require_priors(entries: Sequence[ReplayEntry]) -> None:
+    for entry in entries:
+        if entry.policy.needs_prior and entry.prior is None:
+            raise InputError(f"policy {entry.policy.name!r} needs a prior: give a predictor, or a constant prior")
+        if isinstance(entry.prior, LearntPrior):
+            require_learning(entry.policy)
+        if entry.selection is not None:
+            require_selection_prior(require_selection(entry.selection), entry.prior is not None)
 
 
 def _gains(measured: Floats, fixed: Sequence[Policy], seed: int) -> list[Gain | None]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from optscale_predictor._support.arrays import Ints
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
 from optscale_predictor.replays.replaying import ReplayRow
@@ -117,10 +117,33 @@ def cheapest_at_par(rows: Sequence[ReplayRow], reference: ReplayRow) -> ReplayRo
     """
     if not rows:
         raise InputError("no settings to choose from")
-    at_par = [row for row in rows if row.accuracy.mean >= reference.accuracy.mean - reference.accuracy.error]
-    if not at_par:
-        return max(rows, key=lambda row: (row.accuracy.mean, -row.tokens.mean))
-    return min(at_par, key=lambda row: row.tokens.mean)
+    accuracy, tokens = np.array([[row.accuracy.mean, row.tokens.mean] for row in rows]).T
+    return rows[at_par(accuracy, tokens, reference.accuracy.mean - reference.accuracy.error)]
+
+
+def at_par(accuracy: Float[Floats, " settings"], tokens: Float[Floats, " settings"], least: float) -> int:
+    """Index of the settings with fewest tokens among those that are accurate enough.
+
+    Where none are, of the most accurate ones, as :func:`most_accurate` finds them.
+
+    Args:
+        accuracy: Of each, in [0, 1].
+        tokens: Of each, a question.
+        least: Accuracy that is enough.
+    """
+    enough = np.flatnonzero(accuracy >= least)
+    return int(enough[np.argmin(tokens[enough])]) if enough.size else most_accurate(accuracy, tokens)
+
+
+def most_accurate(accuracy: Float[Floats, " settings"], tokens: Float[Floats, " settings"]) -> int:
+    """Index of the settings that are most accurate, and of several such of those with fewest tokens.
+
+    Args:
+        accuracy: Of each, in [0, 1].
+        tokens: Of each, a question.
+    """
+    best = np.flatnonzero(accuracy == accuracy.max())
+    return int(best[np.argmin(tokens[best])])
 
 
 def _row(rows: Sequence[ReplayRow], policy: str, label: str | None = None) -> ReplayRow:
