@@ -124,6 +124,7 @@ def import_(
     verifier: str | None = None,
     shard_samples: int = 8192,
     verdict: str = "auto",
+    pair: str = "text",
 ) -> None:
     """Make a pool of samples that others drew; what cannot be read is named by file and line, and nothing is written.
 
@@ -142,6 +143,8 @@ def import_(
         verdict: For lm_eval: what says whether a sample is right. auto takes lm-eval's own verdicts, right where any
             says so; METRIC or METRIC,FILTER that one, for example "exact_match,strict-match"; none compares with the
             gold answers.
+        pair: For paper: how its items find the questions of the file of questions; text, or position, which is how the
+            published code does it.
     """
     from optscale_predictor.pools.importing import import_pool
 
@@ -157,6 +160,7 @@ def import_(
         verifier,
         shard_samples,
         verdict,
+        pair,
     )
     scores = f", with {', '.join(done.scores)}" if done.scores else ", without scores"
     print(f"{pool}: {done.added} samples added; the files hold {done.samples} of {done.questions} questions{scores}")

@@ -35,13 +35,15 @@ class ImportedQuestions:
 
     Args:
         given: Questions that the user named; None where the files' own are used.
+        by_position: Whether the first item of the files is of the first given question, the second of the second, and
+            so on, whatever text and id an item has.
 
     Attributes:
         questions: Those that have samples, in order of first appearance.
     """
 
-    def __init__(self, given: Sequence[Question] | None) -> None:
-        self._given = given
+    def __init__(self, given: Sequence[Question] | None, by_position: bool = False) -> None:
+        self._given, self._by_position = given, by_position
         self._by_id = {question.id: question for question in given or ()}
         self._by_text = {question.text: question for question in given or ()}
         self._items = 0
@@ -62,7 +64,7 @@ class ImportedQuestions:
 
     def again(self) -> "ImportedQuestions":
         """For a second reading of the same files: questions and samples get the numbers that the first gave them."""
-        return ImportedQuestions(self._given)
+        return ImportedQuestions(self._given, self._by_position)
 
     def question_of(self, found: ImportedSamples) -> Question:
         """The samples' question.
@@ -98,6 +100,10 @@ class ImportedQuestions:
         return question
 
     def _named(self, found: ImportedSamples, given: Sequence[Question]) -> Question:
+        if self._by_position:
+            if self._items < len(given):
+                return given[self._items]
+            raise InputError(f"{found.location}: there are only {len(given)} questions given")
         if found.question is not None and found.question in self._by_text:
             return self._by_text[found.question]
         if found.question is None and found.question_id in self._by_id:

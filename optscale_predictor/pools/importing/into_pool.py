@@ -97,6 +97,7 @@ def import_pool(
     verifier: str | None = None,
     shard_samples: int = 8192,
     verdict: str = "auto",
+    pair: str = "text",
 ) -> ImportResult:
     """Makes a pool of samples that others drew.
 
@@ -114,6 +115,8 @@ def import_pool(
         shard_samples: Samples of a shard, >= 1.
         verdict: For lm-eval's logs, what says whether a sample is right: ``auto``, every metric known to do so;
             ``METRIC`` or ``METRIC,FILTER``, that one alone; ``none``, the comparison with the gold answers.
+        pair: For the paper's form, how its items find the given questions: ``text``, or by ``position``, as the
+            published code does it.
 
     Raises:
         InputError: Something in the files cannot be used (names file and line), or the pool was made otherwise.
@@ -128,8 +131,11 @@ def import_pool(
         "where": dict(where or {}),
         "generator": generator,
         **({"verdict": verdict} if source.form == "lm_eval" else {}),
+        **({"pair": pair} if pair != "text" else {}),
     }
-    found, counts = ImportedQuestions(None if questions is None else read_question_file(questions)), _Counts()
+    _require_pairing(pair, source.form, questions)
+    given = None if questions is None else read_question_file(questions)
+    found, counts = ImportedQuestions(given, by_position=pair == "position"), _Counts()
     _check(source, found, counts)
     made = {score: {"adapter": "import", "verifier": verifier} for score in counts.scores}
     with PoolWriter(folder, found.questions, {"import": settings}, shard_samples, made) as writer:
@@ -145,6 +151,13 @@ def _require_arguments(files: Sequence[str | Path], form: str, column: str, shar
     if shard_samples < 1:
         raise InputError(f"shard_samples must be >= 1, got {shard_samples}")
     ScoreColumns(column)
+
+
+def _require_pairing(pair: str, form: str, questions: str | Path | None) -> None:
+    if pair not in ("text", "position"):
+        raise InputError(f"pair must be text or position, got {pair!r}")
+    if pair == "position" and (form != "paper" or questions is None):
+        raise InputError("pair position is for the paper's form, with a file of questions")
 
 
 def _check(source: _Source, found: ImportedQuestions, counts: _Counts) -> None:
