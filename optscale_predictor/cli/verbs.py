@@ -104,6 +104,10 @@ VERBS: Mapping[str, Verb] = {
         "Choose every policy's settings on one part of a labelled pool; prints what they do on the rest.",
         "cli.tune_command:tune",
     ),
+    "paper-table": Verb(
+        "Make the paper's table from recorded pools: every method at N = 8 to 64 beside the published figures.",
+        "cli.paper_table_command:paper_table",
+    ),
     "eval": Verb(
         "Run lm-eval with the OptScale model and tasks; takes every flag of lm-eval.",
         "evaluation.lm_eval.eval_command:evaluate",
