@@ -5,6 +5,6 @@
 ``table_methods`` says which settings of each method are tried, ``published_results`` reads the published figures and
 predictions, ``benchmark_pools`` opens the pools, ``table_priors`` gives their questions priors, ``measured_settings``
 replays, ``setting_choice`` chooses, ``table_cells`` puts the cells together, and ``table_files`` writes them. Imports
-``replays``, ``targets``, ``pools``, ``pages`` and what lies below them; of ``evaluation`` the folds of ``assessment`` and
-how ``report`` writes figures.
+``replays``, ``targets``, ``pools``, ``pages`` and what lies below them; of ``evaluation`` the folds of ``assessment``
+and how ``report`` writes figures.
 """

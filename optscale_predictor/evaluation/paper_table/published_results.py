@@ -54,7 +54,7 @@ def read_results(path: Path = RESULTS) -> dict[tuple[str, str, int], TableResult
         rows = csv.DictReader(line for line in file if not line.startswith("#"))
         return {
             (row["benchmark"], row["method"], int(row["n"])): TableResult(
-                float(row["accuracy"]) / 100, float(row["tokens"])
+                round(float(row["accuracy"]) / 100, 4), float(row["tokens"])
             )
             for row in rows
         }

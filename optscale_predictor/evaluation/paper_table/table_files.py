@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_text
-from optscale_predictor.evaluation.paper_table.published_results import TableResult
+from optscale_predictor.evaluation.paper_table.published_results import BENCHMARKS, TableResult
 from optscale_predictor.evaluation.paper_table.table_cells import Cell
 from optscale_predictor.evaluation.paper_table.table_methods import BEST_OF_N
 from optscale_predictor.evaluation.report.formatting import interval, number, percent, signed
@@ -83,7 +83,7 @@ def summary_table(cells: Sequence[Cell]) -> str:
     found = {way: summarize(cells, way) for way in _WAYS}
     header = ["method", *(f"{way}: tokens saved, points" for way in _WAYS)]
     titles = {cell.method.name: cell.method.title for cell in cells}
-    rows = [[escape(title), *(_summary(found[way].get(name)) for way in _WAYS)] for name, title in titles.items()]
+    rows = [[title, *(_summary(found[way].get(name)) for way in _WAYS)] for name, title in titles.items()]
     return table(header, rows, aligned=True)
 
 
@@ -118,17 +118,17 @@ def markdown(cells: Sequence[Cell], how: str) -> str:
     for benchmark in dict.fromkeys(cell.benchmark for cell in cells):
         own = [cell for cell in cells if cell.benchmark == benchmark]
         said = f"{own[0].questions} questions; 95% intervals over them, differences paired with Best-of-N at equal N."
-        parts += [f"## {escape(benchmark)}", said, _details(own)]
+        parts += [f"## {_shown(benchmark)}", said, _details(own)]
     return "\n\n".join(parts) + "\n"
 
 
 def _paper_layout(cells: Sequence[Cell], size: int) -> str:
     at = {(cell.method.title, cell.benchmark): cell for cell in cells if cell.size == size}
     benchmarks = list(dict.fromkeys(benchmark for _, benchmark in at))
-    header = ["method", *(f"{name} {what}" for name in benchmarks for what in ("acc.", "tokens"))]
+    header = ["method", *(f"{_shown(name)} {what}" for name in benchmarks for what in ("acc.", "tokens"))]
     rows = []
     for title in dict.fromkeys(title for title, _ in at):
-        row = [escape(title)]
+        row = [title]
         for name in benchmarks:
             found = results_of(at[title, name])
             mine, theirs = found["off the test set"], found["published"]
@@ -147,13 +147,18 @@ def _details(cells: Iterable[Cell]) -> str:
             ends = interval(found.accuracy, unit="")
             intervals = [ends, _points(found.gain), f"{percent(found.saved.mean)} ({interval(found.saved)})"]
         both = [_both(result) for result in results_of(cell).values()]
-        rows.append([str(cell.size), escape(cell.method.title), *both, *intervals])
+        rows.append([str(cell.size), cell.method.title, *both, *intervals])
     return table(header, rows, aligned=True)
 
 
 def _points(estimate: Estimate) -> str:
     ends = (signed(100 * end, 1) for end in (estimate.low, estimate.high))
     return f"{signed(100 * estimate.mean, 1)} [{', '.join(ends)}]"
+
+
+def _shown(benchmark: str) -> str:
+    """A benchmark's title as Markdown: that of an own pool is the name of its folder, which may be anything."""
+    return benchmark if benchmark in BENCHMARKS.values() else escape(benchmark)
 
 
 def _accuracy(result: TableResult | None) -> str:
