@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fitted_policies import folder_of
 from paper_pools import best_of, last_of, samples_file, texts_of, write, write_layout
 from small_pools import refused
 
@@ -159,6 +160,14 @@ class TestCells:
         assert cells["AIME24", "mr_thinking", 8].off_test is None
         with pytest.raises(InputError, match="no other pool on which"):
             make_cells(benchmarks[:1], FEW, {}, QUICK, benchmarks[:1])
+
+    def test_a_fitted_policy_is_a_row_up_to_the_samples_that_it_was_fitted_to(self, one):
+        fitted = table_methods(folder_of())[-1]
+        assert {policy.max_samples for policy in fitted.policies(64)} == {32}
+        assert [policy.price for policy in fitted.policies(8)] == pytest.approx([0.01, 0.1, 1.0])  # of 1,000 tokens
+        cells = cells_by_key(make_cells(open_benchmarks(one[0]), [FEW[0], fitted], {}, QUICK))
+        found = cells["AIME24", "fitted", 16]
+        assert found.on_test_settings.startswith("fitted:path=") and found.off_test.tokens.mean > 0
 
     def test_what_cannot_choose_is_said(self, tmp_path, one):
         folder, _ = one

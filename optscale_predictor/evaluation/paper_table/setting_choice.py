@@ -18,7 +18,7 @@ from optscale_predictor.replays.tuning import at_par, most_accurate
 #: ``at_par``: fewest tokens among settings that are less accurate than Best-of-N by no more than its standard error;
 #: ``most_accurate``: of the most accurate settings those with fewest tokens, as in the published table.
 RULES = ("at_par", "most_accurate")
-_DIGITS = 9  # of an accuracy; what is beyond is the rounding of a sum
+_DIGITS = 9  # of a mean; what is beyond is the rounding of a sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class SettingOutcomes:
         Args:
             rule: One of ``RULES``.
         """
-        accuracy, tokens = np.round(self.accuracy @ self.weight, _DIGITS), self.tokens @ self.weight
+        accuracy, tokens = (np.round(part @ self.weight, _DIGITS) for part in (self.accuracy, self.tokens))
         if rule == "most_accurate":
             return most_accurate(accuracy, tokens)
         mean = float(self.reference @ self.weight)

@@ -6,7 +6,7 @@ every pool, so that settings can be chosen on one pool for another.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from optscale_predictor.policies import Policy, parse_policy
@@ -36,12 +36,14 @@ class Method:
         settings: Policies without their cap, as ``parse_policy`` reads them; none: samples were drawn one after the
             other, each from the last, and the last one is the answer.
         as_published: Those among which the published table, or one made in its way, chooses; all by default.
+        most: The largest cap that the settings allow, >= 1; None: any.
     """
 
     name: str
     title: str
     settings: tuple[str, ...]
     as_published: tuple[str, ...] = ()
+    most: int | None = None
 
     def policies(self, size: int) -> list[Policy]:
         """The settings at a cap; those that first look when the cap is reached draw it in any case, and are left out.
@@ -49,7 +51,7 @@ class Method:
         Args:
             size: Cap on a question's samples, >= 1.
         """
-        found = [parse_policy(text, {"max_samples": size}) for text in self.settings]
+        found = [parse_policy(text, {"max_samples": min(size, self.most or size)}) for text in self.settings]
         return [policy for policy in found if getattr(policy, "peek", 0) < size] or found[:1]
 
     def published_policies(self, size: int) -> list[Policy]:
@@ -58,7 +60,7 @@ class Method:
         Args:
             size: Cap on a question's samples, >= 1.
         """
-        return Method(self.name, self.title, self.as_published or self.settings).policies(size)
+        return replace(self, settings=self.as_published or self.settings).policies(size)
 
 
 def table_methods(fitted: str = "") -> list[Method]:
@@ -90,5 +92,6 @@ def table_methods(fitted: str = "") -> list[Method]:
 def _fitted(folder: str) -> Sequence[Method]:
     if not folder:
         return ()
-    prices = [f"fitted:path={folder},price={1000 * price:.4g}" for price in load_fitted(folder).prices]
-    return (Method("fitted", "fitted (ours)", tuple(prices)),)
+    model = load_fitted(folder)
+    prices = tuple(f"fitted:path={folder},price={1000 * price:.4g}" for price in model.prices)
+    return (Method("fitted", "fitted (ours)", prices, most=model.depth),)
