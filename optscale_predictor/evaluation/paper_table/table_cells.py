@@ -195,8 +195,8 @@ def _off_test(
     right, spent, their_right, their_spent = (
         _mean(resamples, values) for values in (accuracy, tokens, reference.accuracy[0], reference.tokens[0])
     )
-    figures = (right, spent, right - their_right, spent.saved(their_spent))
-    return OffTest(*(one.estimate for one in figures), settings)
+    gain, saved = right - their_right, spent.saved(their_spent)
+    return OffTest(right.estimate, spent.estimate, gain.estimate, saved.estimate, settings)
 
 
 def _mean(resamples: Resamples, values: Float[Floats, " questions"]) -> Resampled:

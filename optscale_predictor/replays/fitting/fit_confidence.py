@@ -88,7 +88,7 @@ class _Pieces:
     def pulled_back(self, weights: Floats) -> Floats:
         """The gradient of ``weights @ evidence(slopes)`` in the slopes."""
         pieces = len(self._length) + 1
-        own = np.bincount(self._piece, weights * self._into, pieces)
+        own: Floats = np.bincount(self._piece, weights * self._into, pieces).astype(np.float64)
         ending = np.bincount(self._piece, weights, pieces)
         own[:-1] += self._length * np.cumsum(ending[::-1])[::-1][1:]  # of those that end beyond the piece
         return own
