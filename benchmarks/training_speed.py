@@ -257,12 +257,12 @@ def train_ours(way: str, folder: Path, flags: argparse.Namespace) -> dict[str, f
     """This package's module and data under Lightning, callbacks and loggers as the command has them."""
     import pytorch_lightning as pl
 
+    from optscale_predictor._support.training_loop.quiet_lightning import quiet
+    from optscale_predictor._support.training_loop.throughput import Throughput
+    from optscale_predictor.backends.adapters.lora import LoraSettings
     from optscale_predictor.predictor.losses import SquaredError
-    from optscale_predictor.predictor.model.backbone import LoraSettings
     from optscale_predictor.predictor.training.data_module import TargetData
     from optscale_predictor.predictor.training.module import PredictorModule
-    from optscale_predictor.predictor.training.throughput import Throughput
-    from optscale_predictor.predictor.training.train_command import quiet
 
     quiet()
     clock = Clock(flags)

@@ -5,10 +5,10 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.heads.gaussian_process import head_sizes
-from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig
 
 DECODER = "embedded:generator"

@@ -10,10 +10,10 @@ from huggingface_hub import ModelCard
 from small_predictors import make_predictor, priors, refusal_of, write_encoder
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor.backends.adapters.base_model import LOCAL_BASE
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.base_model import LOCAL_BASE
 from optscale_predictor.predictor.checkpoint.save_load import CHECKPOINT_FILES
 
 

@@ -17,11 +17,11 @@ from small_predictors import (
 )
 from transformers import AutoModel
 
+from optscale_predictor.backends.adapters.base_model import base_fingerprint
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.base_model import base_fingerprint
 from optscale_predictor.predictor.checkpoint.save_load import load_config
-from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import ScoreSource
 
 SOURCES = [ScoreSource("one", "org/generator", {"temperature": 0.7, "stop": ["\n"]}, "org/judge"), ScoreSource("two")]

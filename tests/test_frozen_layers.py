@@ -5,9 +5,9 @@ import torch
 from training_runs import make_encoder
 from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
 
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.predictor.pretrained import OptScalePredictor
 from optscale_predictor.predictor.training.frozen_cache import cache_size, fill_cache

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optscale_predictor._support.training_loop.length_buckets import LengthBuckets
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.training.data_module import LengthBuckets
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=120)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tiny_backbones import KINDS, save_backbone
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 
 QUESTIONS = ["1+2=", "12+34+56+78=", "9+9=", "10+20+30+40+50+60="]

@@ -16,9 +16,9 @@ from small_predictors import DECODER, make_gaussian_process, make_predictor, pri
 from transformers import AutoModel, AutoTokenizer
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.merging_weights import merge
-from optscale_predictor.predictor.model.backbone import LoraSettings
 
 ASSESSMENT = {
     "predictor": "/home/me/predictor",

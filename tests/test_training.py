@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from training_runs import logged, make_encoder, write_targets
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor._support.training_loop.learning_rate import share_of_rate
+from optscale_predictor._support.training_loop.throughput import Throughput, minutes_left
 from optscale_predictor.predictor.model.config import ScoreSource
-from optscale_predictor.predictor.training.optimizer import share_of_rate
-from optscale_predictor.predictor.training.throughput import Throughput, minutes_left
 from optscale_predictor.predictor.training.train_command import CONFIGS, TrainingCLI, main, train_predictor
 
 #: Seventy-two training questions: nine steps an epoch.
@@ -207,7 +207,7 @@ def test_throughput_counts_the_questions_own_tokens(monkeypatch):
     rates = Throughput.rates
 
     def watched(self):
-        counted.append((self._tokens, self._questions, self._padded_tokens))
+        counted.append((self._tokens, self._rows, self._padded_tokens))
         return rates(self)
 
     monkeypatch.setattr(Throughput, "rates", watched)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.backends.gguf_files import unpack_gguf
@@ -42,6 +42,12 @@ def resolve_model(name: str) -> str:
     if name.count("/") > 1 or not name:
         raise InputError(f"model {name!r}: no such folder, and not a hub id")
     return name
+
+
+def public_name(model: str) -> str:
+    """A model's name as others may read it: of a folder of this machine, its own name alone."""
+    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
+    return PurePath(model.replace("\\", "/")).name or model if is_path else model
 
 
 def _model_folder(folder: Path, name: str) -> str:

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.backends.generators import Generator
+from optscale_predictor.backends.model_loading import public_name
 from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.selection import fitted_behind
-from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
 
 _DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body")
-_READING = ("layout", "separator", "rubric")
+_READING = ("layout", "separator", "rubric", "version")
 _RULES = {"math_verify": "math_verify"}  # verifiers that no model stands behind
 _HOW = "say allow_source_mismatch (--allow_source_mismatch true) to use it all the same"
 

@@ -103,8 +103,8 @@ def assess(
         InputError: Something given cannot be used, or a side has too few questions.
         MissingExtraError: scikit-learn is not installed.
     """
+    from optscale_predictor.backends.adapters.base_model import folder_name
     from optscale_predictor.evaluation.assessment.scored_questions import of_source, provenance_notes, read_sides
-    from optscale_predictor.predictor.checkpoint.base_model import folder_name
 
     settings = settings or Settings()
     # What can be said at once is said before a model is loaded.

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.adapters.base_model import folder_name
+from optscale_predictor.backends.adapters.checked_files import read_json
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.markdown import escape, table
-from optscale_predictor.predictor.checkpoint.base_model import folder_name
-from optscale_predictor.predictor.checkpoint.checked_files import read_json
 from optscale_predictor.predictor.model.config import PredictorConfig
 
 #: What figures are called: by the hub, and in words.

@@ -6,15 +6,14 @@ or a kernel to download (``attn_implementation``), and an ``adapter_config.json`
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor.backends.adapters.adapter import is_adapted
+from optscale_predictor.backends.adapters.base_model import base_fingerprint, published_name
+from optscale_predictor.backends.adapters.checked_files import own_file, read_json, require_no_kernel
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.adapter import is_adapted
-from optscale_predictor.predictor.checkpoint.base_model import base_fingerprint, published_name
-from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor.model.prior_network import PriorNetwork
@@ -38,10 +37,8 @@ MODEL_FILES = (
     "chat_template.jinja",
 )
 
-_KERNELS = ("attn_implementation", "experts_implementation")
 # What transformers writes down of where a model came from on this machine, and of code that came with it.
 _LEFT_OUT = ("name_or_path", "_name_or_path", "is_local", "local_files_only", "auto_map")
-_DEEPEST = 20  # objects within objects in a model's config
 
 
 def merge(predictor: "PriorNetwork") -> None:
@@ -98,24 +95,3 @@ def read_model(folder: Path) -> tuple[Any, Any]:
     where = str(folder.absolute())
     tokenizer = load_pretrained(AutoTokenizer, where)
     return load_pretrained(AutoModel, where, "cpu", complete=True), tokenizer
-
-
-def require_no_kernel(config: Mapping[str, Any], name: str, depth: int = 0) -> None:
-    """Checks that neither a model's config nor one within it names a kernel that a hub would be asked for.
-
-    Args:
-        config: Of a model.
-        name: What the error calls it.
-        depth: Configs that it lies within, >= 0.
-
-    Raises:
-        InputError: It names one, or configs lie deeper within one another than any model's do.
-    """
-    if depth > _DEEPEST:
-        raise InputError(f"{name}: objects within objects, more than {_DEEPEST} deep")
-    for key, value in config.items():
-        if key.lstrip("_").removesuffix("_internal") in _KERNELS and "/" in json.dumps(value):
-            raise InputError(f"{name}: {key} names a kernel to fetch; a checkpoint may not bring code")
-        for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, Mapping):
-                require_no_kernel(inner, name, depth + 1)

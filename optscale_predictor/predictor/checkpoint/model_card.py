@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support import __version__
+from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
+from optscale_predictor.backends.model_loading import public_name
 from optscale_predictor.pages.cards import front_matter, require_license
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
-from optscale_predictor.predictor.checkpoint.base_model import folder_name, is_folder
 from optscale_predictor.predictor.checkpoint.measured_figures import (
     METRICS,
     assessment_notes,
@@ -21,7 +22,7 @@ from optscale_predictor.predictor.checkpoint.measured_figures import (
     figures_of,
     number,
 )
-from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource, public_name
+from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 
 CARD = "README.md"
 

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from optscale_predictor._support.hub import push
+from optscale_predictor.backends.adapters import adapter
+from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import require_license
-from optscale_predictor.predictor.checkpoint import adapter
-from optscale_predictor.predictor.checkpoint.base_model import folder_name, is_folder
 from optscale_predictor.predictor.checkpoint.measured_figures import read_assessment
 from optscale_predictor.predictor.checkpoint.merging_weights import MODEL_FILES, merge
 from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card

@@ -18,10 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optscale_predictor._support.hub import fetch
-from optscale_predictor.backends.model_loading import read_config
-from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint import adapter
-from optscale_predictor.predictor.checkpoint.base_model import (
+from optscale_predictor.backends.adapters import adapter
+from optscale_predictor.backends.adapters.base_model import (
     base_fingerprint,
     find_base,
     is_folder,
@@ -29,11 +27,12 @@ from optscale_predictor.predictor.checkpoint.base_model import (
     record_base_folder,
     require_base,
 )
-from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json, read_weights
+from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights, require_no_kernel
+from optscale_predictor.backends.model_loading import read_config
+from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.merging_weights import (
     MODEL_FILES,
     read_model,
-    require_no_kernel,
     write_model,
 )
 from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card

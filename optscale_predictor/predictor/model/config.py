@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import PurePath
 from typing import Any, Self
 
 from optscale_predictor.errors import InputError
@@ -39,7 +38,8 @@ class ScoreSource:
         verifier: The judging model or rule.
         aggregation: How steps' scores become one (``mean``, ``min``, ``last``, ``product``).
         score_map: What maps the verifier's numbers into [0, 1].
-        reading: How the verifier reads a sample: a process reward model's layout and separator, a judge's rubric.
+        reading: How the verifier reads a sample: a process reward model's layout and separator, a judge's rubric, a
+            trained verifier's version.
     """
 
     name: str = "default"
@@ -81,12 +81,6 @@ class ScoreSource:
         if unknown:
             raise InputError(f"a source has no entry {min(unknown)[:60]!r}")
         return cls(**content)
-
-
-def public_name(model: str) -> str:
-    """A model's name as others may read it: of a folder of this machine, its own name alone."""
-    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
-    return PurePath(model.replace("\\", "/")).name or model if is_path else model
 
 
 @dataclass

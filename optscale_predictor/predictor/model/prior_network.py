@@ -13,17 +13,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor.backends.adapters.lora import LoraSettings, tune
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.heads import Features, GaussianProcessHead, LinearHead
 from optscale_predictor.predictor.heads.question_features import label_codes
 from optscale_predictor.predictor.losses import Predicted
 from optscale_predictor.predictor.model.backbone import (
-    LoraSettings,
     hidden_layers,
     load_base,
     make_pooling,
     num_layers,
-    tune,
 )
 from optscale_predictor.predictor.model.config import PredictorConfig
 from optscale_predictor.questions.question import Question

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from optscale_predictor.backends.adapters.lora import layer_stack
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.heads import Features
-from optscale_predictor.predictor.model.backbone import layer_stack
 from optscale_predictor.predictor.model.prior_network import PriorNetwork
 
 Tokens = Sequence[list[int]]

@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from optscale_predictor._support.training_loop.learning_rate import Shape
+from optscale_predictor._support.training_loop.length_buckets import LengthBuckets
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.heads import Features
 from optscale_predictor.predictor.losses import (
@@ -21,10 +24,8 @@ from optscale_predictor.predictor.losses import (
     Predicted,
     SquaredError,
 )
-from optscale_predictor.predictor.model.backbone import LoraSettings
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource
 from optscale_predictor.predictor.pretrained import OptScalePredictor
-from optscale_predictor.predictor.training.data_module import LengthBuckets
 from optscale_predictor.predictor.training.frozen_cache import Precision, cache_frozen, pool_cached
 from optscale_predictor.predictor.training.frozen_layers import FrozenLayers
 from optscale_predictor.predictor.training.head_training import HeadTraining, export, training_of, with_head
@@ -38,7 +39,6 @@ from optscale_predictor.predictor.training.held_out import (
 )
 from optscale_predictor.predictor.training.optimizer import (
     OptimizerSettings,
-    Shape,
     freeze_unused,
     make_optimizer,
     trained_names,

@@ -3,21 +3,19 @@
 The learning rate rises at first, and then falls, or stays.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from optscale_predictor._support.training_loop.learning_rate import Shape, share_of_rate
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.model.prior_network import PriorNetwork
-
-Shape = Literal["cosine", "linear", "constant"]
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,6 @@ class OptimizerSettings:
                 raise InputError(f"{name} must be > 0, got {rate}")
         if not 0 <= self.warmup_share < 1:
             raise InputError(f"warmup_share must lie in [0, 1), got {self.warmup_share}")
-
-
-def share_of_rate(step: int, steps: int, warmup_share: float, shape: Shape) -> float:
-    """Share of the highest learning rate at a step, in [0, 1].
-
-    Args:
-        step: In [0, steps].
-        steps: Of the whole run.
-        warmup_share: Share of them over which it rises in a straight line, in [0, 1).
-        shape: What comes then: half a cosine to zero, a straight line to zero, or no change.
-
-    Raises:
-        InputError: The run has no end, and the shape wants to know it.
-    """
-    if steps < 1:
-        raise InputError("the learning rate needs a run with an end: set trainer.max_epochs or trainer.max_steps")
-    warmup = round(steps * warmup_share)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = min(1.0, (step - warmup) / max(1, steps - warmup))
-    if shape == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1 - done if shape == "linear" else 1.0
 
 
 def make_optimizer(model: PriorNetwork, trainer: pl.Trainer, settings: OptimizerSettings) -> Any:

@@ -7,7 +7,6 @@ Every setting of trainer, model and data is a flag and a line of YAML; ``--print
 with one line and exit code 2; Ctrl-C with exit code 130, the run's state written.
 """
 
-import logging
 import shlex
 import sys
 import warnings
@@ -24,12 +23,18 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
+from optscale_predictor._support.training_loop.last_checkpoint import (
+    LAST,
+    InterruptedRun,
+    LastCheckpoint,
+    require_state,
+)
+from optscale_predictor._support.training_loop.quiet_lightning import quiet
+from optscale_predictor._support.training_loop.throughput import Throughput
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
-from optscale_predictor.predictor.training.last_checkpoint import LAST, InterruptedRun, LastCheckpoint, require_state
 from optscale_predictor.predictor.training.module import PredictorModule
-from optscale_predictor.predictor.training.throughput import Throughput
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -225,20 +230,3 @@ def _beside(output: str) -> str:
 
 def _seed_of(seed: int | bool) -> int:
     return 0 if isinstance(seed, bool) else seed
-
-
-def quiet() -> None:
-    """Leaves out what Lightning says to everybody on every run: devices, tips, and advice on loader processes."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    # Tokens are in memory and collating is cheap: worker processes would cost more than they save.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # `optscale train` hands its arguments on; sys.argv must stay as it is, for DDP starts its processes by it.
-    warnings.filterwarnings("ignore", message=".*not recommended to provide both.*")
-    # A resumed run writes its state where it was read from; that is meant.
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    # LightningCLI still calls what jsonargparse 5 will remove; the upper bound in pyproject.toml keeps 4.
-    warnings.filterwarnings("ignore", message=r"(?s).*(JSONARGPARSE_DEPRECATION|removed in v5).*")
-    # Lightning asks torch for a pytree class by its old name; nothing here does.
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    # Fewer steps in an epoch than between two log lines: what is logged is then the epoch's.
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")

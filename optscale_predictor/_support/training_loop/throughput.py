@@ -1,37 +1,41 @@
 """How fast training goes, and how long it will take: in the progress bar, in the loggers, or as lines in a log file.
 
-Tokens are the questions' own. What a batch holds beyond them is padding, and is told apart: a rate that counts padding
-looks the better the more of it there is.
+Tokens are the rows' own: of questions, or of samples. What a batch holds beyond them is padding, and is told apart: a
+rate that counts padding looks the better the more of it there is.
 """
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from optscale_predictor._support.progress import say
-from optscale_predictor.predictor.training.training_data import Batch
-
-_LINE_SECONDS = 30.0  # between two lines where there is no terminal
 
 
 class Throughput(Callback):
     """Logs ``tokens_per_second``, ``questions_per_second``, ``padding_share`` and ``minutes_left``.
 
     Rates are over the training steps since the last were logged, validation left out; the time left counts it.
+
+    Args:
+        unit: What the rows of a batch's ``mask`` are, in place of questions.
+        line_seconds: Between two lines where there is no terminal, >= 0; the first comes with the first step.
     """
 
-    def __init__(self) -> None:
-        self._tokens = self._questions = self._padded_tokens = 0
+    def __init__(self, unit: str = "questions", line_seconds: float = 30.0) -> None:
+        self._unit, self._line_seconds = unit, line_seconds
+        self._tokens = self._rows = self._padded_tokens = 0
         self._seconds = self._stepping = 0.0
         self._began = self._step_began = self._said = 0.0
         self._first_step, self._first_epoch, self._every = 0, 0, 1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
-        self._began = self._said = time.perf_counter()
+        self._began = time.perf_counter()
+        self._said = self._began - self._line_seconds
         self._first_step, self._first_epoch = trainer.global_step, trainer.current_epoch
         self._stepping = 0.0
         self._every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]
@@ -44,12 +48,12 @@ class Throughput(Callback):
         self._step_began = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
         """Counts the step, and logs where it is time to."""
         mask = batch["mask"]
         self._tokens += int(mask.sum())  # waits for the device: the step is done when its time is taken
-        self._questions += len(mask)
+        self._rows += len(mask)
         self._padded_tokens += mask.numel()
         took = time.perf_counter() - self._step_began
         self._seconds += took
@@ -62,22 +66,23 @@ class Throughput(Callback):
         seconds = max(self._seconds, 1e-9)
         return {
             "tokens_per_second": self._tokens / seconds,
-            "questions_per_second": self._questions / seconds,
+            f"{self._unit}_per_second": self._rows / seconds,
             "padding_share": 1 - self._tokens / max(self._padded_tokens, 1),
         }
 
     def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         values = self.rates()
-        for name in ("tokens_per_second", "questions_per_second"):  # devices take steps together
+        for name in ("tokens_per_second", f"{self._unit}_per_second"):  # devices take steps together
             values[name] *= trainer.world_size
         left = self._minutes_left(trainer)
         pl_module.log("tokens_per_second", values["tokens_per_second"], prog_bar=True)
-        pl_module.log_dict({name: values[name] for name in ("questions_per_second", "padding_share")})
+        pl_module.log_dict({name: values[name] for name in (f"{self._unit}_per_second", "padding_share")})
         if left is not None:
             pl_module.log("minutes_left", left, prog_bar=True, logger=False)
-        if trainer.is_global_zero and not sys.stderr.isatty() and time.perf_counter() - self._said >= _LINE_SECONDS:
+        due = time.perf_counter() - self._said >= self._line_seconds
+        if trainer.is_global_zero and not sys.stderr.isatty() and due:
             self._said = time.perf_counter()
-            say(_line(trainer, values, left))
+            say(_line(trainer, values, left, self._unit))
         self._reset()
 
     def _minutes_left(self, trainer: pl.Trainer) -> float | None:
@@ -93,7 +98,7 @@ class Throughput(Callback):
         return minutes_left(steps, self._stepping, (begun, to_begin), between)
 
     def _reset(self) -> None:
-        self._tokens = self._questions = self._padded_tokens = 0
+        self._tokens = self._rows = self._padded_tokens = 0
         self._seconds = 0.0
 
 
@@ -109,13 +114,13 @@ def minutes_left(steps: tuple[int, int], stepping: float, epochs: tuple[int, flo
     return (stepping / steps[0] * steps[1] + between / epochs[0] * epochs[1]) / 60
 
 
-def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None) -> str:
+def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None, unit: str) -> str:
     loss = trainer.callback_metrics.get("loss")
     parts = [
         f"epoch {trainer.current_epoch + 1}, step {trainer.global_step:,} of {trainer.estimated_stepping_batches:,}",
         *([] if loss is None else [f"loss {float(loss):.4g}"]),
         f"{values['tokens_per_second']:,.0f} tokens/s ({values['padding_share']:.0%} of a batch is padding)",
-        f"{values['questions_per_second']:,.1f} questions/s",
+        f"{values[f'{unit}_per_second']:,.1f} {unit}/s",
         *([] if left is None else [f"{left:,.1f} minutes left"]),
     ]
     return ", ".join(parts)

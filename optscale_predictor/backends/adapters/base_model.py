@@ -18,9 +18,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor.backends.adapters.checked_files import own_file, read_json
+from optscale_predictor.backends.model_loading import public_name
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json
-from optscale_predictor.predictor.model.config import public_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,12 +62,13 @@ def record_base_folder(base_model: str, folder: Path) -> None:
         (folder / LOCAL_BASE).unlink(missing_ok=True)
 
 
-def find_base(base_model: str, folder: Path) -> str:
+def find_base(base_model: str, folder: Path, advice: str | None = None) -> str:
     """The base that a checkpoint's config names, as it can be loaded here.
 
     Args:
         base_model: As the config has it.
         folder: The checkpoint.
+        advice: What to do where it is not here; by default how a predictor is told of it.
 
     Raises:
         InputError: It was a folder, and is not here.
@@ -77,9 +78,10 @@ def find_base(base_model: str, folder: Path) -> str:
     recorded = read_json(own_file(folder, LOCAL_BASE)).get("base_model", "") if (folder / LOCAL_BASE).exists() else ""
     path = str(recorded)
     if not path or not Path(path).is_dir():
+        usual = f"copy it and name its folder: optscale publish {folder} --base_model FOLDER"
         raise InputError(
             f"{folder}: its base model {folder_name(base_model)!r} was a folder of the machine that it was trained on "
-            f"and is not here; copy it and name its folder: optscale publish {folder} --base_model FOLDER"
+            f"and is not here; {advice or usual}"
         )
     return path
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_JSON = 2**24  # bytes of a JSON file that is read
 
+_KERNELS = ("attn_implementation", "experts_implementation")
+_DEEPEST = 20  # objects within objects in a model's config
+
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _INTEGERS = {"torch.int32": "I32", "torch.int64": "I64", "torch.bool": "BOOL"}
 
@@ -94,6 +97,27 @@ def read_weights(path: Path, wanted: "Mapping[str, Tensor]") -> "dict[str, Tenso
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise InputError(f"{path}: tensor {_short(name)} holds numbers that are not finite")
     return found
+
+
+def require_no_kernel(config: Mapping[str, Any], name: str, depth: int = 0) -> None:
+    """Checks that neither a model's config nor one within it names a kernel that a hub would be asked for.
+
+    Args:
+        config: Of a model.
+        name: What the error calls it.
+        depth: Configs that it lies within, >= 0.
+
+    Raises:
+        InputError: It names one, or configs lie deeper within one another than any model's do.
+    """
+    if depth > _DEEPEST:
+        raise InputError(f"{name}: objects within objects, more than {_DEEPEST} deep")
+    for key, value in config.items():
+        if key.lstrip("_").removesuffix("_internal") in _KERNELS and "/" in json.dumps(value):
+            raise InputError(f"{name}: {key} names a kernel to fetch; a checkpoint may not bring code")
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping):
+                require_no_kernel(inner, name, depth + 1)
 
 
 def _require_like(held: Any, wanted: "Tensor", name: str) -> None:

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.adapters.base_model import is_folder
+from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights
+from optscale_predictor.backends.adapters.lora import add_lora
 from optscale_predictor.errors import InputError
-from optscale_predictor.predictor.checkpoint.base_model import is_folder
-from optscale_predictor.predictor.checkpoint.checked_files import own_file, read_json, read_weights
-from optscale_predictor.predictor.model.backbone import add_lora
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
