@@ -16,6 +16,7 @@ from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.backends.verifiers.process_verifier import StepSettings, is_reward_model
 from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE, RewardVerifier
+from optscale_predictor.backends.verifiers.trained_config import is_trained_verifier
 from optscale_predictor.errors import InputError
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
@@ -23,7 +24,7 @@ EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier
 #: The verifier's name where there is none: policies that look at answers alone need no scores.
 NO_VERIFIER = "none"
 
-_IN_PROCESS = ("math_verify", "python", "likelihood", "logprobs")  # kinds of verifiers that no server runs
+_IN_PROCESS = ("math_verify", "python", "likelihood", "logprobs", "trained")  # kinds of verifiers that no server runs
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,11 @@ class VerifierOptions:
     """What scores samples.
 
     Attributes:
-        model: Reward model or process reward model (folder, hub id or `embedded:verifier`); your own function as
-            `python:module:function`; a chat model as `judge:MODEL`; `math_verify` for right or wrong against the gold
-            answers; `logprobs:mean`, `logprobs:lowest_group` or `logprobs:self_certainty` for what the generator itself
-            thought of its tokens; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none`
-            for no verifier.
+        model: Reward model or process reward model (folder, hub id or `embedded:verifier`), also one of `optscale
+            train-verifier`; your own function as `python:module:function`; a chat model as `judge:MODEL`; `math_verify`
+            for right or wrong against the gold answers; `logprobs:mean`, `logprobs:lowest_group` or
+            `logprobs:self_certainty` for what the generator itself thought of its tokens; `combined:FOLDER` for several
+            at once (`optscale fit-policy --scores A,B`); `none` for no verifier.
         url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then for
             its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces; in this process by
             default. Of a combination COLUMN=URL for each part that is served.
@@ -200,8 +201,8 @@ class VerifierOptions:
     def build(self) -> Verifier:
         """The verifier, its model loaded here.
 
-        A folder with ``score_map.json`` (``embedded:verifier``) is a likelihood verifier; any other folder or hub id is
-        what its config says: a reward model of one label, or a process reward model.
+        A folder with ``optscale_verifier.json`` is a trained verifier, with ``score_map.json`` a likelihood verifier;
+        any other folder or hub id is what its config says: a reward model of one label, or a process reward model.
 
         Raises:
             InputError: What is named is not there or cannot be loaded, or the options say that there is no verifier.
@@ -215,14 +216,11 @@ class VerifierOptions:
             return self._judge(self.rubric)
         if kind == "combined":
             return self._combined()
-        if kind == "math_verify":
-            from optscale_predictor.backends.verifiers.model_free import GoldVerifier
+        if kind in ("math_verify", "python"):
+            from optscale_predictor.backends.verifiers.model_free import FunctionVerifier, GoldVerifier
 
-            return GoldVerifier()
-        if kind == "python":
-            from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
-
-            return FunctionVerifier(self.model.removeprefix("python:"), self.batch_size)
+            function = self.model.removeprefix("python:")
+            return GoldVerifier() if kind == "math_verify" else FunctionVerifier(function, self.batch_size)
         if kind == "logprobs":
             from optscale_predictor.backends.verifiers.logprobs import LogprobVerifier
 
@@ -231,12 +229,18 @@ class VerifierOptions:
             from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 
             return LikelihoodVerifier(self.model, batch_size=self.batch_size)
+        if kind == "trained":
+            from optscale_predictor.backends.verifiers.trained_verifier import TrainedVerifier
+
+            return TrainedVerifier(self.model, batch_size=self.batch_size)
         return self._reward_model() if kind == "reward_model" else self._process_reward_model()
 
     def _kind(self) -> str:
         kind, colon, _ = self.model.partition(":")
         if self.model == "math_verify" or (colon and kind in ("judge", "python", "combined", "logprobs")):
             return kind
+        if is_trained_verifier(self.model):
+            return "trained"
         if (Path(resolve_model(self.model)) / SCORE_MAP_FILE).is_file():
             return "likelihood"
         return "reward_model" if self.layout == "auto" and is_reward_model(self.model) else "process_reward_model"
@@ -244,10 +248,8 @@ class VerifierOptions:
     def _require_fitting(self, kind: str) -> None:
         """Raises ``InputError`` where an option is not one that this kind of verifier has."""
         if kind != "process_reward_model" and self.steps != StepSettings():
-            raise InputError(
-                f"verifier {self.model!r}: verifier_layout, verifier_aggregate and verifier_separator are a process "
-                "reward model's"
-            )
+            flags = "verifier_layout, verifier_aggregate and verifier_separator"
+            raise InputError(f"verifier {self.model!r}: {flags} are a process reward model's")
         if kind in _IN_PROCESS and self.url is not None:
             raise InputError(f"verifier {self.model!r}: it runs in this process and takes no verifier_url")
 

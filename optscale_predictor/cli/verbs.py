@@ -93,6 +93,11 @@ VERBS: Mapping[str, Verb] = {
         "cli.fit_policy_command:fit_policy",
         lists=0,
     ),
+    "train-verifier": Verb(
+        "Train a verifier on labelled pools by LoRA on a language model; prints its worth on held-out questions.",
+        "cli.train_verifier_command:train_verifier",
+        lists=0,
+    ),
     "answer": Verb(
         "Answer one question, or a file of them, and say what it cost and why it stopped.", "cli.answer_command:answer"
     ),

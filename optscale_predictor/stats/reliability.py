@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import labelled
+from optscale_predictor.stats.ranking import auc
 
 _Z = 1.959963984540054  # of a 95% interval
 
@@ -64,7 +64,7 @@ def reliability(probabilities: ArrayLike, correct: ArrayLike, bins: int = 10) ->
     low, high = wilson(share, count)
     error = float((count * np.abs(mean - share)).sum() / count.sum())
     return Reliability(
-        count, mean, share, low, high, error, float(((predicted - truth) ** 2).mean()), _auc(predicted, truth)
+        count, mean, share, low, high, error, float(((predicted - truth) ** 2).mean()), auc(predicted, truth)
     )
 
 
@@ -94,12 +94,3 @@ def wilson(
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     width = _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
     return np.asarray(centre - width), np.asarray(centre + width)
-
-
-def _auc(predicted: Floats, truth: Floats) -> float:
-    positives = float(truth.sum())
-    negatives = len(truth) - positives
-    if not positives or not negatives:
-        return np.nan
-    ranks = rankdata(predicted)[truth == 1].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))

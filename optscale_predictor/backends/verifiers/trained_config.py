@@ -1,0 +1,126 @@
+"""What a trained verifier's folder says of itself, ``optscale_verifier.json``: its base, how it reads, its score map.
+
+The folder is written by ``optscale train-verifier`` and may come from anybody, so every type and range is checked here.
+Weights lie beside it: LoRA updates in PEFT's own form, and ``head.safetensors``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from optscale_predictor.backends.verifiers.score_maps import LogisticMap
+from optscale_predictor.errors import InputError
+from optscale_predictor.questions.prompts import PromptTemplate
+
+#: The file that tells a trained verifier's folder from a model's.
+TRAINED_VERIFIER_FILE = "optscale_verifier.json"
+
+FORMAT = 1
+KINDS = ("decoder", "encoder")
+PRECISIONS = ("float32", "bfloat16")
+
+_LONGEST = 2**20  # tokens
+_TEXTS = ("base_model", "base_fingerprint", "kind", "prompt", "precision")
+
+
+@dataclass(frozen=True)
+class TrainedVerifierConfig:
+    """A trained verifier's settings.
+
+    Attributes:
+        base_model: What the base goes by: a hub id, ``embedded:NAME``, ``package:NAME``; of a folder ``folder:NAME``.
+        base_fingerprint: Of the base's weights; another base of the same shapes is refused.
+        kind: ``decoder``, a causal language model: also how likely it finds a sample counts; or ``encoder``.
+        prompt: The prompt around a question, with ``{question}``.
+        chat: Whether the prompt is a user's turn in the base's chat template.
+        max_length: Tokens of question and sample together that are read, >= 1; longer ones are refused.
+        precision: Of the base's weights, ``float32`` or ``bfloat16``: that of training, for equal scores.
+        score_map: From rewards to scores.
+        data: What it was trained on: pools, numbers of questions and samples, share of right samples.
+        training: How it was trained.
+        metrics: What was measured on held-out questions.
+        format: The folder format's number.
+    """
+
+    base_model: str
+    base_fingerprint: str
+    kind: str = "decoder"
+    prompt: str = "{question}"
+    chat: bool = False
+    max_length: int = 2048
+    precision: str = "float32"
+    score_map: LogisticMap = field(default_factory=LogisticMap)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """Checks every type and range."""
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be text, got {type(getattr(self, name)).__name__}")
+        if not self.base_model.strip() or not self.base_model.isprintable():
+            raise InputError(f"base_model must name a model, got {self.base_model[:60]!r}")
+        for name, known in (("kind", KINDS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)[:60]!r}")
+        PromptTemplate(self.prompt)
+        if not isinstance(self.chat, bool):
+            raise InputError(f"chat must be true or false, got {str(self.chat)[:60]!r}")
+        if isinstance(self.max_length, bool) or not isinstance(self.max_length, int):
+            raise InputError(f"max_length must be a whole number, got {str(self.max_length)[:60]!r}")
+        if not 1 <= self.max_length <= _LONGEST:
+            raise InputError(f"max_length must lie in [1, {_LONGEST}], got {self.max_length}")
+        if not isinstance(self.score_map, LogisticMap):
+            raise InputError("score_map must be a logistic map")
+        for name in ("data", "training", "metrics"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"{name} must be an object, got {type(getattr(self, name)).__name__}")
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON types: what :meth:`from_json` reads."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return plain
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """A config from JSON types, every one of them checked.
+
+        Raises:
+            InputError: It is not a config of this format.
+        """
+        number = content.get("format")
+        if number != FORMAT or isinstance(number, bool):
+            raise InputError(f"format {str(number)[:60]!r}; this version reads format {FORMAT}")
+        unknown = content.keys() - {part.name for part in fields(cls)}
+        if unknown:
+            raise InputError(f"no trained verifier has an entry {min(unknown)[:60]!r}")
+        for name in ("base_model", "base_fingerprint", "score_map"):
+            if name not in content:
+                raise InputError(f"{name} is missing")
+        try:
+            score_map = LogisticMap(**content["score_map"])
+        except TypeError as error:
+            raise InputError(f"score_map: {error}") from error
+        return cls(**{**content, "score_map": score_map})
+
+
+def is_trained_verifier(name: str) -> bool:
+    """Whether a verifier's name is that of a folder, or of a hub's repository, that ``train-verifier`` wrote.
+
+    Args:
+        name: As ``--verifier`` takes it.
+    """
+    if Path(name).is_dir():
+        return (Path(name) / TRAINED_VERIFIER_FILE).is_file()
+    if name.count("/") != 1 or ":" in name or name.startswith((".", "/", "~")):
+        return False
+    from transformers.utils.hub import cached_file
+
+    try:
+        return cached_file(name, TRAINED_VERIFIER_FILE, _raise_exceptions_for_missing_entries=False) is not None
+    except OSError:  # no such repository, or no hub: whoever loads it says so
+        return False

@@ -1,0 +1,65 @@
+"""How well scores tell right samples from wrong ones: over all samples, and within a question.
+
+Choosing among one question's samples needs the second. A verifier that only knows which questions are hard has a high
+area under the curve over all samples, and 1/2 within a question: it cannot choose.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import rankdata
+
+from optscale_predictor._support.arrays import Bools, Floats, Ints
+
+
+class WithinQuestions(NamedTuple):
+    """The area under the curve within questions.
+
+    Attributes:
+        auc: Mean over questions, each counting the same, of P(a right sample is scored above a wrong one of the same
+            question), ties half; NaN where no question has both.
+        error: Standard error of that mean over questions; NaN where fewer than two have both.
+        questions: Questions that have right and wrong samples, >= 0.
+    """
+
+    auc: float
+    error: float
+    questions: int
+
+
+def auc(scores: Float[Floats, " samples"], correct: Float[Floats, " samples"] | Bool[Bools, " samples"]) -> float:
+    """P(a right sample is scored above a wrong one), ties half; NaN where there is one kind alone.
+
+    Args:
+        scores: Finite numbers.
+        correct: Whether each sample is right, 1 or 0.
+    """
+    positives = float(correct.sum())
+    negatives = len(correct) - positives
+    if not positives or not negatives:
+        return np.nan
+    ranks = rankdata(scores)[correct == 1].sum()
+    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auc_within(
+    scores: Float[Floats, " samples"],
+    correct: Float[Floats, " samples"] | Bool[Bools, " samples"],
+    question: Int[Ints, " samples"],
+) -> WithinQuestions:
+    """As :func:`auc`, among samples of one question, and then the mean over questions.
+
+    Args:
+        scores: Finite numbers.
+        correct: Whether each sample is right, 1 or 0.
+        question: Which question each sample answers.
+    """
+    order = np.argsort(question, kind="stable")
+    cuts = np.flatnonzero(np.diff(question[order])) + 1
+    each = np.array([auc(scores[part], correct[part]) for part in np.split(order, cuts)])
+    each = each[~np.isnan(each)]
+    if not len(each):
+        return WithinQuestions(np.nan, np.nan, 0)
+    error = float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else np.nan
+    return WithinQuestions(float(each.mean()), error, len(each))
