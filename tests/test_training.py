@@ -101,10 +101,15 @@ def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize(
     ("step", "number", "head"),
-    [(9, signal.SIGINT, "linear"), (12, signal.SIGTERM, "linear"), (12, signal.SIGINT, "gaussian_process")],
+    [
+        (8, signal.SIGINT, "linear"),
+        (12, signal.SIGTERM, "linear"),
+        (12, signal.SIGINT, "gaussian_process"),
+        (17, signal.SIGINT, "linear"),
+    ],
 )
 def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, capsys):
-    """Also where the last step of an epoch is stopped, before its validation."""
+    """Also where the last step of an epoch, or of the run, is stopped, before its validation."""
     # Programs that a shell starts in the background are born with Ctrl-C ignored; what was there must be there again.
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     shared = {"trainer__max_epochs": 2, "model__head": head}
@@ -116,9 +121,12 @@ def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, num
     assert ended.value.code == 130
     said = capsys.readouterr().err
     assert "Traceback" not in said and "--model.output stopped" in said and "--ckpt_path last" in said
+    before_stop = logged(Path("stopped_training"), "log_evidence")
     main([*flags("stopped", **shared), "--ckpt_path", "last"])
     whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
-    assert min(resumed) == step + 1 and resumed == {number: whole[number] for number in resumed}
+    assert min(resumed, default=step + 1) == step + 1 and resumed == {number: whole[number] for number in resumed}
+    measured = {**before_stop, **logged(Path("stopped_training"), "log_evidence")}
+    assert measured == logged(Path("whole_training"), "log_evidence") and len(measured) == 2
     require_equal("whole", "stopped")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 

@@ -39,9 +39,11 @@ def make_encoder(folder, layers=3):
 
 
 def logged(folder: Path, column: str) -> dict[int, float]:
-    """What the latest run beside a predictor logged, by step."""
+    """What the latest run beside a predictor logged, by step; nothing where it had nothing left to do."""
     versions = (folder / "csv").glob("version_*")
     latest = max(versions, key=lambda path: int(path.name.partition("_")[2]))
+    if not (latest / "metrics.csv").exists():
+        return {}
     with open(latest / "metrics.csv") as file:
         return {int(row["step"]): float(row[column]) for row in csv.DictReader(file) if row.get(column)}
 

@@ -88,30 +88,35 @@ class LastCheckpoint(ModelCheckpoint):
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Writes the state where it is due, or where the run is to stop.
 
         Raises:
             InterruptedRun: The user asked for it, on this device or another.
         """
-        asked = (
-            trainer.strategy.reduce_boolean_decision(self._asked, all=False) if trainer.world_size > 1 else self._asked
-        )
-        if asked:
-            path = self._write(trainer, False)
-            raise InterruptedRun(path)
+        # From the state of an epoch's last step Lightning goes on with the next epoch, and never validates this one.
+        if _epoch_is_validated_next(trainer, batch_idx):
+            return
+        if self._is_asked(trainer):
+            raise InterruptedRun(self._write(trainer, False))
         # A step of accumulated gradients has several batches; the state is due once.
         if trainer.global_step % self._every == 0 and trainer.global_step != self._written_at[0]:
             self._write(trainer, False)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the state, early stopping's included."""
-        if (
-            not trainer.sanity_checking
-            and trainer.state.fn == "fit"
-            and self._written_at != (trainer.global_step, True)
-        ):
+        """Writes the state, early stopping's included, and stops where the run is to.
+
+        Raises:
+            InterruptedRun: The user asked for it, on this device or another.
+        """
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        if self._written_at != (trainer.global_step, True):
             self._write(trainer, True)
+        if self._is_asked(trainer):
+            raise InterruptedRun(Path(str(self.dirpath)) / LAST)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What Lightning's own would write is written elsewhere."""
@@ -140,6 +145,12 @@ class LastCheckpoint(ModelCheckpoint):
         self._written_at = (trainer.global_step, validated)
         return path
 
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        """Whether the user asked to stop, on this device or another."""
+        if trainer.world_size == 1:
+            return self._asked
+        return bool(trainer.strategy.reduce_boolean_decision(self._asked, all=False))
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
             self._give_back()
@@ -151,3 +162,11 @@ class LastCheckpoint(ModelCheckpoint):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def _epoch_is_validated_next(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether an epoch's last batch has just ended and its validation comes before anything else."""
+    every, interval = trainer.check_val_every_n_epoch, trainer.val_check_batch
+    if not (trainer.is_last_batch and trainer.enable_validation and every) or (trainer.current_epoch + 1) % every:
+        return False
+    return interval is None or interval == float("inf") or (batch_idx + 1) % interval == 0

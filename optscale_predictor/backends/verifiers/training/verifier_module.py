@@ -88,7 +88,6 @@ class VerifierModule(pl.LightningModule):
         self.best: dict[str, float] = {}
         self.best_state: dict[str, Tensor] = {}
         self.best_rewards = torch.zeros(0, dtype=torch.float64)
-        self._measured = 0
         self._resumed_at: Mapping[str, Any] | None = None
 
     def on_fit_start(self) -> None:
@@ -102,15 +101,8 @@ class VerifierModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Goes on with the batches that a resumed run would have had."""
-        if self._resumed_at is None:
-            return
-        self._buckets.load_state_dict(dict(self._resumed_at))
-        epoch = int(self._resumed_at["epoch"]) + 1
-        if self._resumed_at["done"] == len(self._buckets) and self._measured < epoch:
-            # Stopped after an epoch's last step: Lightning goes on with the next epoch, and would not look at this one.
-            self.network.eval()
-            self._measure(epoch)
-            self.network.train()
+        if self._resumed_at is not None:
+            self._buckets.load_state_dict(dict(self._resumed_at))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout depends on the step's number alone, so that a resumed run draws what it would have drawn."""
@@ -130,7 +122,6 @@ class VerifierModule(pl.LightningModule):
 
     def _measure(self, epoch: int) -> None:
         rewards, found = self._held_out.measure(self.network, self._settings.pair_weight)
-        self._measured = epoch
         say(f"epoch {epoch} of {self._settings.epochs}, on held-out questions: {in_words(found)}")
         self._keep_if_best(rewards, {**found, "epoch": epoch})
 
@@ -159,7 +150,6 @@ class VerifierModule(pl.LightningModule):
         checkpoint["optscale_verifier"] = {
             "run": self._run,
             "batches": self._buckets.state_dict(),
-            "measured": self._measured,
             "before": self.before,
             "best": self.best,
             "best_state": self.best_state,
@@ -176,8 +166,7 @@ class VerifierModule(pl.LightningModule):
         if not isinstance(state, dict) or state["run"] != self._run:
             raise InputError("the state to go on from is of other settings, another base or other samples")
         self.before, self.best, self.best_state = state["before"], state["best"], state["best_state"]
-        self.best_rewards, self._measured = state["best_rewards"], state["measured"]
-        self._resumed_at = state["batches"]
+        self.best_rewards, self._resumed_at = state["best_rewards"], state["batches"]
 
 
 def in_words(figures: Mapping[str, float]) -> str:
