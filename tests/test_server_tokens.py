@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, reply
+from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, message, reply
 
 from optscale_predictor.backends.generators import Request
 from optscale_predictor.backends.server_replies import least_tokens, told_tokens
@@ -85,9 +85,9 @@ def test_a_server_that_tells_no_tokens_is_asked_once_a_sample_and_gets_an_estima
 @pytest.mark.parametrize("count", [1, 4])
 def test_tokens_that_a_server_lists_are_believed_before_its_usage(usage, count):
     def answer(body):
-        whole = reply(THIRTY_WORDS, usage, count=body["n"])
         listed = {"logprobs": {"content": [{"token": "", "logprob": 0.0}] * 36}} if body.get("logprobs") else {}
-        return {**whole, "choices": [{**choice, **listed} for choice in whole["choices"]]}
+        choices = [{**message(f"{THIRTY_WORDS} {place}"), **listed} for place in range(body["n"])]
+        return {**reply(THIRTY_WORDS, usage), "choices": choices}
 
     samples, server, generator = draw(answer, count=count, requests=6)
     estimated = generator.usage.estimated_samples

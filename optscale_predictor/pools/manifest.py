@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support.atomic_files import append_line, write_json
+from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.schema import ScoreColumns
 
@@ -122,12 +123,20 @@ def name_differences(made: Mapping[str, object], now: Mapping[str, object]) -> l
         made: The settings that something was made with.
         now: Those that it would be made with now.
     """
-    before, after = flatten(made), flatten(now)
+    before, after = _with_samplers(flatten(made)), _with_samplers(flatten(now))
     return [
         f"{key} was {_short(before.get(key))}, now {_short(after.get(key))}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+
+
+def _with_samplers(settings: dict[str, Any]) -> dict[str, Any]:
+    """Flat settings, with what those of older pools leave out: in this process samples were never filtered."""
+    adapter, key = settings.get("generator.adapter"), f"generator.{OTHER_SAMPLERS}"
+    if adapter is None or any(one == key or one.startswith(f"{key}.") for one in settings):
+        return settings
+    return {**settings, key: "not recorded" if adapter == "openai_server" else OFF}
 
 
 def _short(value: object) -> str:

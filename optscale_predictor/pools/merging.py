@@ -120,7 +120,9 @@ def _combined(values: Sequence[Any], path: str = "") -> Any:
     """What all agree on; all values where they may differ."""
     if isinstance(values[0], Mapping):
         keys = dict.fromkeys(key for value in values for key in value)
-        return {key: _combined([value.get(key) for value in values], f"{path}.{key}" if path else key) for key in keys}
+        # A pool that leaves a key out, and passes for equal, says the same as the others.
+        said = {key: [value[key] for value in values if key in value] for key in keys}
+        return {key: _combined(said[key], f"{path}.{key}" if path else key) for key in keys}
     if all(value == values[0] for value in values) or not _may_differ(path):
         return values[0]
     single = [one for value in values for one in (value if isinstance(value, list) else [value])]

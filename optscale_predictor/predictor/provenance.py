@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor.backends.generators import Generator
+from optscale_predictor.backends.generators.engine_samplers import OTHER_SAMPLERS, UNKNOWN
 from optscale_predictor.backends.model_loading import public_name
 from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
@@ -24,7 +25,7 @@ from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSour
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
 
-_DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body")
+_DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body", OTHER_SAMPLERS)
 _READING = ("layout", "separator", "rubric", "version")
 _RULES = {"math_verify": "math_verify"}  # verifiers that no model stands behind
 _HOW = "say allow_source_mismatch (--allow_source_mismatch true) to use it all the same"
@@ -186,6 +187,8 @@ def _source(name: str, settings: Mapping[str, Any], scored: Mapping[str, Any]) -
     if not isinstance(drawn, Mapping):
         drawn = {"model": drawn}
     known = {key: drawn[key] for key in _DECODING if key in drawn}
+    if UNKNOWN in (others := known.get(OTHER_SAMPLERS, UNKNOWN), _mapping(others).get("others")):
+        known.pop(OTHER_SAMPLERS, None)
     if "adapter" in drawn:
         known.setdefault("extra_body", {})  # engines record it only where there is any
     if settings.get("prompt") is not None:

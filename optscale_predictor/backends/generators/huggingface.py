@@ -2,7 +2,8 @@
 
 A decoding loop of our own rather than ``generate()``: each prompt is read once and its row of the cache copied for all
 its samples; rows that have ended leave the batch, so a batch costs what its samples cost and not its longest sample
-times its size; and the random numbers come from a generator that belongs to the batch, so nothing global is seeded.
+times its size; the model folder's ``generation_config.json`` says where samples end, and none of its filters counts;
+and the random numbers come from a generator that belongs to the batch, so nothing global is seeded.
 """
 
 import inspect
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 
+from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import (
     Request,
     Sample,
@@ -291,4 +293,4 @@ def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> M
         chat: Whether prompts are put into its chat template.
         sampling: How samples are drawn.
     """
-    return {"adapter": "transformers", "model": model, "chat": chat, **sampling.describe()}
+    return {"adapter": "transformers", "model": model, "chat": chat, **sampling.describe(), OTHER_SAMPLERS: OFF}

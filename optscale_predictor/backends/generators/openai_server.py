@@ -9,13 +9,11 @@ server lists, and where it lists none they are an estimate, counted as such (``U
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
 from optscale_predictor.backends.generators.engine_options import ServerOptions
+from optscale_predictor.backends.generators.engine_samplers import OTHER_SAMPLERS, ServerSamplers
 from optscale_predictor.backends.generators.generator import (
     DrawSession,
     Generator,
@@ -38,6 +36,7 @@ from optscale_predictor.backends.generators.reply_reader import (
     ServerFacts,
 )
 from optscale_predictor.backends.generators.request_seeds import request_seed
+from optscale_predictor.backends.generators.server_session import ServerSession
 from optscale_predictor.backends.generators.transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
@@ -45,6 +44,10 @@ from optscale_predictor.errors import InputError, RequestRefusedError, ServiceEr
 from optscale_predictor.questions.answers import opened_thinking
 
 _Result = tuple[Request, list[Sample]]
+
+#: By who owns a server's models. llama.cpp refuses an ``n`` above its number of slots, and its ``usage`` counts one of
+#: ``n`` samples. Its slots keep a prompt that they have read, so that asking one by one costs little.
+_WAYS = {"vllm": TOKEN_IDS, "llamacpp": ONE_BY_ONE}
 
 
 class OpenAIServerGenerator(Generator):
@@ -80,11 +83,12 @@ class OpenAIServerGenerator(Generator):
         if not self._urls:
             raise InputError("base_url is empty")
         self._model, owners = served_model(self._urls, model, self._options.seconds)
-        self._facts = ServerFacts(TOKEN_IDS if owners == {"vllm"} else LOGPROBS)
+        self._facts = ServerFacts(_WAYS.get(next(iter(owners)), LOGPROBS) if len(owners) == 1 else LOGPROBS)
+        self._samplers = ServerSamplers(owners, self._options.extra_body)
 
     def session(self) -> DrawSession:
         """Every request is sent as it comes."""
-        return _ServerSession(self)
+        return ServerSession(self)
 
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets.
@@ -92,13 +96,8 @@ class OpenAIServerGenerator(Generator):
         URLs are left out: where a model is served changes nothing about its samples.
         """
         extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
-        return {
-            "adapter": "openai_server",
-            "model": self._model,
-            "chat": self._chat,
-            **extra,
-            **self.sampling.describe(),
-        }
+        drawn = {**self.sampling.describe(), OTHER_SAMPLERS: self._samplers.describe()}
+        return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **drawn}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
         """Draws independent samples for each request; yields each request once, as it finishes.
@@ -171,12 +170,30 @@ class OpenAIServerGenerator(Generator):
             if self._facts.way == way:
                 samples = await self._together(service, request, count, seed, way)
                 if samples is not None:
-                    return samples
+                    return await self._not_repeated(service, request, seed, samples)
                 if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
                     self._facts.way = LOGPROBS
-        each = await gather_or_cancel(self._one(service, request, (seed + one) % (1 << 31)) for one in range(count))
+        each = await self._each(service, request, seed, range(count))
         self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
         return each
+
+    async def _each(self, service: JsonService, request: Request, seed: int, places: Sequence[int]) -> list[Sample]:
+        """Samples asked for one by one, each with a seed of its own."""
+        return await gather_or_cancel(self._one(service, request, (seed + place) % (1 << 31)) for place in places)
+
+    async def _not_repeated(
+        self, service: JsonService, request: Request, seed: int, samples: list[Sample]
+    ) -> list[Sample]:
+        """The samples of one reply; others, where the server gave one sample several times."""
+        if not self._facts.may_repeat(samples):
+            return samples
+        (other,) = await self._each(service, request, seed, [1])
+        if other.text == samples[0].text:  # a question to which the model has but one answer
+            self.usage.discarded_tokens += other.num_tokens
+            return samples
+        self._facts.stop_asking_together()
+        self.usage.discarded_tokens += sum(sample.num_tokens for sample in samples[1:])
+        return [samples[0], other, *await self._each(service, request, seed, range(2, len(samples)))]
 
     async def _one(self, service: JsonService, request: Request, seed: int) -> Sample:
         way = self._facts.way_of_one
@@ -237,7 +254,9 @@ class OpenAIServerGenerator(Generator):
         asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened)
         reader = ReplyReader(self.sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
-        return await service.ask(path, payload, lambda reply: reader.read(reply, asked))
+        return await self._samplers.send(
+            lambda plain: service.ask(path, {**plain, **payload}, lambda reply: reader.read(reply, asked))
+        )
 
     def _is_chat(self, request: Request) -> bool:
         return self._chat or bool(request.messages)
@@ -253,32 +272,3 @@ class OpenAIServerGenerator(Generator):
             asked["stop"] = list(sampling.stop)
         drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p}
         return {"model": self._model, "n": count, **drawn, **asked}
-
-
-class _ServerSession(DrawSession):
-    """The servers, for one event loop."""
-
-    def __init__(self, generator: OpenAIServerGenerator) -> None:
-        self._generator = generator
-        # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
-        self.at_once = 2 * generator.concurrency
-        self._service = generator.service()
-
-    async def __aenter__(self) -> Self:
-        await self._service.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._service.__aexit__(kind, error, trace)
-        self._generator.take_over(self._service)
-
-    async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
-        drawing = self._generator.with_sampling(sampling)
-        drawing.usage = Usage()  # this draw's own
-        try:
-            samples = await drawing.samples(self._service, request)
-        finally:
-            self._generator.usage.add(drawing.usage)
-        return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]

@@ -32,6 +32,7 @@ USAGE = ""
 
 #: What a user can do about a server that does not tell log-probabilities.
 NO_LOGPROBS = "samples of it cannot be scored by logprobs:..., nor drawn with --logprobs true"
+_TELLING_TOKENS = 8  # of equal samples: fewer are equal by chance
 
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 
@@ -48,6 +49,8 @@ class ServerFacts:
     way: str
     limit: str = MAX_TOKENS
     _doubted: bool = False
+    _varied: bool = False
+    _checks: int = 4
     _unasked: list[str] = field(init=False)
     _strange: set[str] = field(default_factory=set)
 
@@ -65,6 +68,28 @@ class ServerFacts:
         self._doubted = True
         if way in self._unasked:
             self._unasked.remove(way)
+
+    def may_repeat(self, samples: Sequence[Sample]) -> bool:
+        """Whether a reply looks as if its server had drawn one sample and listed it several times.
+
+        So it looks where all are one text of some length; short answers are often equal. It is worth asking a few times
+        until a reply with different samples has come; vLLM, which tells tokens' ids, is known to draw each.
+
+        Args:
+            samples: Of one reply, at least one.
+        """
+        alike = len({sample.text for sample in samples}) == 1
+        self._varied |= not alike
+        if self._varied or self.way == TOKEN_IDS or samples[0].num_tokens < _TELLING_TOKENS or self._checks == 0:
+            return False
+        self._checks -= 1
+        return True
+
+    def stop_asking_together(self) -> None:
+        """A server lists one sample several times: from now on each is asked for by itself; warns once."""
+        if self.way != ONE_BY_ONE:
+            say("warning: the server gives one sample n times where it is asked for n; they are asked for one by one")
+        self.way = ONE_BY_ONE
 
     def warn_of_reason(self, reason: str) -> None:
         """Warns, once for each, that a finish reason is not known."""

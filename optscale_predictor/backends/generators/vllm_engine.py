@@ -2,7 +2,8 @@
 
 Requests wait at the engine, more of them than it can run, so that a sample that ends makes room for the next at once;
 finished ones are handed on while the others run. A prompt's samples are one request with ``n``, and the prefix cache
-keeps its prompt from being read again.
+keeps its prompt from being read again. Unlike vLLM's server, the engine takes no filters (top-k, min-p, repetition
+penalty) from the model folder's ``generation_config.json``.
 
 vLLM starts processes of its own that import the main script: a script that uses this needs ``if __name__ ==
 "__main__":`` around what it does.
@@ -15,6 +16,7 @@ from itertools import count
 from typing import Any
 
 from optscale_predictor.backends.generators.engine_options import VLLMOptions
+from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import (
     DrawSession,
     Request,
@@ -247,7 +249,7 @@ def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: Sampli
         sampling: How samples are drawn.
     """
     shaping = {"dtype": options.dtype, "max_model_len": options.max_model_len}
-    return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **sampling.describe()}
+    return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **sampling.describe(), OTHER_SAMPLERS: OFF}
 
 
 def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:

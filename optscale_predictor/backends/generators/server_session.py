@@ -1,0 +1,70 @@
+"""A session on servers: every request is sent as it comes, and its tokens are counted apart from those of others."""
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.http_client import JsonService
+
+
+class ServerDrawing(Protocol):
+    """A generator that draws from servers.
+
+    Attributes:
+        usage: What was spent so far.
+    """
+
+    usage: Usage
+
+    @property
+    def concurrency(self) -> int:
+        """Requests under way at once."""
+
+    def with_sampling(self, sampling: SamplingParams) -> Self:
+        """The same servers, drawing otherwise."""
+
+    def service(self) -> JsonService:
+        """The way to the servers, for one event loop."""
+
+    def take_over(self, service: JsonService) -> None:
+        """Adds what a service counted to what was spent."""
+
+    async def samples(self, service: JsonService, request: Request) -> list[Sample]:
+        """One request's samples."""
+
+
+class ServerSession(DrawSession):
+    """The servers of a generator, for one event loop.
+
+    Args:
+        generator: Whose servers, sampling and usage.
+    """
+
+    def __init__(self, generator: ServerDrawing) -> None:
+        self._generator = generator
+        # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
+        self.at_once = 2 * generator.concurrency
+        self._service = generator.service()
+
+    async def __aenter__(self) -> Self:
+        """Opens the connections."""
+        await self._service.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes them."""
+        await self._service.__aexit__(kind, error, trace)
+        self._generator.take_over(self._service)
+
+    async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
+        """See :class:`DrawSession`."""
+        drawing = self._generator.with_sampling(sampling)
+        drawing.usage = Usage()  # this draw's own
+        try:
+            samples = await drawing.samples(self._service, request)
+        finally:
+            self._generator.usage.add(drawing.usage)
+        return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]
