@@ -86,6 +86,7 @@ def test_servers_that_filter_by_the_models_folder_are_told_not_to(owner):
     _, generator = draw(server, 4, chat=True)
     for body in server.bodies:
         assert {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}.items() <= body.items()
+        assert {"presence_penalty": 0.0, "frequency_penalty": 0.0}.items() <= body.items()
     assert generator.describe()["other_samplers"] == "off"
 
 

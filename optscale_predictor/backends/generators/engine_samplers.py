@@ -2,7 +2,7 @@
 
 The bound N* and every estimate of this package take samples for independent draws from the model's own distribution.
 Engines filter it unless they are told not to. llama.cpp's chain has top-k 40, top-p 0.95 and min-p 0.05; servers of
-vLLM and SGLang take top-k, min-p and the repetition penalty from the model folder's ``generation_config.json``. A
+vLLM and SGLang take top-k, min-p and penalties of repetition from the model folder's ``generation_config.json``. A
 request that only names temperature and top-p is drawn from what these leave, and nothing in the reply tells.
 
 So each request to a server carries the values at which such samplers do nothing, under the names that its kind of
@@ -23,7 +23,13 @@ Reply = TypeVar("Reply")
 OTHER_SAMPLERS, OFF, UNKNOWN = "other_samplers", "off", "unknown"
 
 #: As vLLM and SGLang call them: what a ``generation_config.json`` can set there.
-_FROM_MODEL_FOLDER: Mapping[str, Any] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+_FROM_MODEL_FOLDER: Mapping[str, Any] = {
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 
 # Filters come after the temperature, as in transformers and vLLM; llama.cpp's own order is the other way round, so that
 # with a top-p below 1 equal settings would be another distribution. Samplers that are not named do not run.
