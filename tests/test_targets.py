@@ -12,6 +12,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.training.training_targets import read_targets
 from optscale_predictor.stats.distributions.beta import fit_beta
 from optscale_predictor.stats.estimators import ScoreStatistics, fit_mle
+from optscale_predictor.stats.ranking import auc_within
 from optscale_predictor.targets import (
     MEANING,
     SCHEMA,
@@ -22,7 +23,7 @@ from optscale_predictor.targets import (
     write_targets,
 )
 from optscale_predictor.targets.question_scores import mean_error, share_error, std_error
-from optscale_predictor.targets.summary import auc_within, summarise
+from optscale_predictor.targets.summary import summarise
 
 
 def ragged(seed, questions=12, most=40):
@@ -234,7 +235,9 @@ def test_auc_within_questions_counts_pairs(data):
         if right.size and wrong.size:
             pairs = [(above > below) + (above == below) / 2 for above in right for below in wrong]
             expected.append(np.mean(pairs))
-    assert auc_within(question, score, label.astype(float)) == pytest.approx(expected)
+    found = auc_within(score, label, question)
+    assert found.questions == len(expected)
+    assert found.auc == pytest.approx(np.mean(expected) if expected else np.nan, nan_ok=True)
 
 
 def test_the_ceiling_is_the_share_of_variance_that_is_not_noise(tmp_path):

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int
-from numpy.typing import NDArray
+from jaxtyping import Float
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions.family_choice import FamilyChoice, choose_family
+from optscale_predictor.stats.ranking import auc_within
 from optscale_predictor.stats.reliability import reliability
 from optscale_predictor.targets.pool_scores import UNKNOWN, PoolScores
 from optscale_predictor.targets.question_scores import QuestionScores
@@ -147,32 +147,5 @@ def _aucs(pool_scores: PoolScores) -> tuple[float | None, float | None]:
     if not 0 < label.sum() < label.size:
         return None, None
     known = ~np.isnan(pool_scores.score) & (pool_scores.correct != UNKNOWN)
-    within = auc_within(pool_scores.question[known], score, label)
-    return reliability(score, label).auc, float(within.mean()) if within.size else None
-
-
-def auc_within(
-    question: Int[NDArray[np.int32], "samples"],
-    score: Float[Floats, "samples"],
-    label: Float[Floats, "samples"],
-) -> Float[Floats, "decided"]:
-    """The AUC of each question that has right and wrong samples, by the ranks of the right ones (Mann and Whitney).
-
-    Args:
-        question: Number of each sample's question, ascending.
-        score: Scores, ascending within a question.
-        label: 1 for a right sample, 0 for a wrong one.
-
-    Returns:
-        P(a right sample outscores a wrong one) of each such question, in [0, 1], equal scores counted half.
-    """
-    # Equal scores of a question share the mean of their ranks.
-    first = np.flatnonzero(np.r_[True, (np.diff(question) != 0) | (np.diff(score) != 0)])
-    run = np.repeat(np.arange(first.size), np.diff(np.r_[first, score.size]))
-    rank = (first[run] + np.r_[first[1:], score.size][run] - 1) / 2
-    begin = np.flatnonzero(np.r_[True, np.diff(question) != 0])
-    group = np.repeat(np.arange(begin.size), np.diff(np.r_[begin, score.size]))
-    right, ranks = np.bincount(group, label), np.bincount(group, label * (rank - begin[group]))
-    wrong = np.bincount(group) - right
-    both = (right > 0) & (wrong > 0)
-    return np.asarray((ranks - right * (right - 1) / 2)[both] / (right * wrong)[both])
+    within = auc_within(score, label, pool_scores.question[known])
+    return reliability(score, label).auc, within.auc if within.questions else None
