@@ -247,3 +247,44 @@ def test_no_barrier_opens_by_itself_while_a_round_is_under_way():
         assert passed == [1, 2]
 
     asyncio.run(run())
+
+
+def test_a_question_that_leaves_a_barrier_is_not_counted_as_waiting_there():
+    """It may go on elsewhere, and the round must wait for it."""
+
+    async def run():
+        rounds, opened = Rounds(), []
+        barrier = rounds.barrier()
+
+        async def waits(rank):
+            with rounds.under_way():
+                async with barrier.round(rank):
+                    opened.append(rank)
+
+        async def leaves_and_works(done):
+            with rounds.under_way():
+                waiting = asyncio.create_task(barrier.wait(0))
+                await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+                await done
+                opened.append("worked")
+
+        done = asyncio.get_running_loop().create_future()
+        with rounds.under_way():  # one more, or the round would go before it is left
+            leaving = asyncio.create_task(leaves_and_works(done))
+            while not barrier.waiting:
+                await asyncio.sleep(0)
+            others = [asyncio.create_task(waits(rank)) for rank in (1, 2)]
+            for _ in range(20):
+                await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert opened == [] and len(barrier.waiting) == 2
+        done.set_result(None)
+        async with asyncio.timeout(60):
+            await asyncio.gather(leaving, *others)
+        assert barrier.waiting == {}
+        return opened
+
+    assert asyncio.run(run()) == ["worked", 1, 2]

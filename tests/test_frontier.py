@@ -22,7 +22,7 @@ from optscale_predictor.replays.frontier import (
     verdict_of,
 )
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, replay
+from optscale_predictor.replays.replaying import ReplayEntry, ReplayRow, measure_orders, replay
 from optscale_predictor.stats.bootstrap import Estimate, Resampled, Resamples
 
 FIXED = [BestOfN(1), BestOfN(2), BestOfN(4)]
@@ -272,3 +272,16 @@ def test_the_seed_draws_other_resamples_and_the_same_ones_again():
     fixed = np.sort(rng.random((3, 20)), axis=0), np.array([10.0, 20.0, 40.0])[:, None] * np.ones(20)
     low = [gains_at_equal_tokens(*one, FIXED, *fixed, seed)[0].difference.low for seed in (1, 1, 2)]
     assert low[0] == low[1] != low[2]
+
+
+def test_a_replays_gain_is_of_each_questions_mean_over_orders():
+    """By hand from every run's accuracy and tokens, with the seed that the replay was given."""
+    samples = recorded(questions=12)
+    row = replayed(["best_of_n:max_samples=3"], samples, num_orders=4, seed=3)[0]
+    fixed = fixed_policies(samples.scores, [parse_policy(row.policy)])
+    entries = [ReplayEntry(policy, "") for policy in [parse_policy(row.policy), *fixed]]
+    measured = measure_orders(entries, samples, 4, seed=3).astype(float)
+    accuracy, tokens = measured[:, 0].mean(axis=1), measured[:, 4].mean(axis=1)
+    assert accuracy.shape == (1 + len(fixed), 12)
+    by_hand = gains_at_equal_tokens(accuracy[:1], tokens[:1], fixed, accuracy[1:], tokens[1:], 3)[0]
+    assert vars(row.gain) == vars(by_hand)

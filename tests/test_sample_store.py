@@ -1,6 +1,7 @@
 """Samples of a run in a pool: kept as they were, given out once, and served again."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,6 +107,33 @@ def test_samples_join_a_pool_by_the_batch_and_are_given_out_once(tmp_path):
         (0.5, None, 2, index) for index in range(60)
     }
     assert [len(one) for one in rest] == [0, 1, 0, 0]
+
+
+def test_a_batch_under_way_is_written_before_the_pool_is_let_go(tmp_path):
+    """Another process may take the pool the moment its lock is free: nothing may still be on its way into it."""
+    happened, release = [], threading.Event()
+
+    async def fill():
+        store = store_of(tmp_path / "pool")
+        write, let_go = store._writer.append_all, store._writer.__exit__
+
+        def slow(waiting):
+            happened.append("begun")
+            release.wait(60)
+            write(waiting)
+            happened.append("written")
+
+        store._writer = SimpleNamespace(append_all=slow, __exit__=lambda: (happened.append("let go"), let_go()))
+        keeping = asyncio.create_task(store.keep("q0", 0, [scored_sample(index) for index in range(64)]))
+        while not happened:
+            await asyncio.sleep(0)
+        threading.Timer(0.2, release.set).start()
+        await store.close()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    asyncio.run(fill())
+    assert happened[:2] == ["begun", "written"] and happened[-1] == "let go"
+    assert Pool(tmp_path / "pool").read(["score"]).num_rows == 64
 
 
 def test_a_pool_with_unscored_samples_cannot_go_on_and_is_let_go_of(tmp_path):
