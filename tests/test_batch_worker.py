@@ -35,6 +35,33 @@ def test_what_comes_while_it_works_is_the_next_batch():
     assert batches == [[0], [1, 2, 3, 4, 5]]
 
 
+def test_those_who_come_one_by_one_while_it_works_share_the_next_batch():
+    """The first of them starts no batch of its own that would wait behind the one under way."""
+    batches, go = [], threading.Event()
+
+    def work(items):
+        batches.append(list(items))
+        go.wait(60)
+        return items
+
+    async def run():
+        worker = BatchWorker(work)
+        asked = []
+        for item in range(4):
+            asked.append(asyncio.create_task(worker.do(item)))
+            while not batches:
+                await asyncio.sleep(0.001)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        go.set()
+        found = await asyncio.gather(*asked)
+        await worker.close()
+        return found
+
+    assert asyncio.run(run()) == [0, 1, 2, 3]
+    assert batches == [[0], [1, 2, 3]]
+
+
 @pytest.mark.parametrize(("parallel", "most", "want"), [(1, 2, 1), (3, 2, 3), (3, 1 << 30, 1)])
 def test_no_more_batches_at_once_and_none_larger_than_asked_for(parallel, most, want):
     lock, now, peak, sizes = threading.Lock(), 0, 0, []

@@ -69,6 +69,14 @@ def test_a_selection_of_another_source_is_refused_unless_it_is_allowed(monkeypat
     Components(GENERATOR, SCORES, [BEST], selection=f"confidence:{folder_of()}").pair(True)
 
 
+def test_a_fitted_policy_of_another_source_is_refused_whatever_selects(monkeypatch):
+    monkeypatch.setattr(provenance, "source_of_engines", lambda *_: ScoreSource(generator="org/two"))
+    folder = folder_of(made_up(source=ScoreSource(generator="org/one").as_dict()))
+    fitted = parse_policy(f"fitted:path={folder},price=1e-4")
+    with pytest.raises(InputError, match=r"fitted to other samples than these: generator 'org/two'"):
+        Components(GENERATOR, SCORES, [fitted], selection="majority").pair(True)
+
+
 def test_what_a_policy_needs_may_come_from_any_side():
     Components(GENERATOR, SCORES, [NEEDY], prior=PRIOR)
     Components(GENERATOR, SCORES, [NEEDY], predictor=object())

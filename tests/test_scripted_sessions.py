@@ -1,6 +1,8 @@
 """Sessions over an engine and a verifier that are written out: what is asked, until when, and what is left."""
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from optscale_predictor.backends.generators import Sample, SamplingParams
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.inference.sampling import SampleScorer
-from optscale_predictor.policies import BestOfN
+from optscale_predictor.policies import BestOfN, parse_policy
+from optscale_predictor.predictor import provenance
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.stats.estimators import Prior
+
+TEXTS = ("0.5 #### 5", "0.9 #### 7", "0.4 #### 5")
 
 
 def test_traces_are_kept_unless_they_are_not_wanted():
@@ -121,6 +126,54 @@ def test_a_constant_prior_is_every_questions():
             return await session._prior(QUESTIONS[0])
 
     assert asyncio.run(run(prior=Prior(0.5, 0.2, 3.0))) == (0.5, 0.2, 3.0) and asyncio.run(run()) is None
+
+
+def test_each_question_is_decided_with_the_prior_predicted_for_it(monkeypatch):
+    """All three draw the same scores; the one with another prior stops elsewhere."""
+    for name in ("source_of_engines", "require_pairing", "lend_score_map"):
+        monkeypatch.setattr(provenance, name, lambda *_: None)
+    means = {"q0": 0.5, "q1": 0.05, "q2": 0.5}
+
+    def predict(questions, source):
+        return Prior(np.array([means[one.id] for one in questions]), np.full(len(questions), 0.2), np.array([40.0]))
+
+    predictor = SimpleNamespace(config=None, predict_questions=predict)
+    policy = parse_policy("optscale:score_min=0.95,max_samples=12")
+    answers = OptScale(Engine(), Reads(), policy=policy, predictor=predictor).answer(QUESTIONS[:3])
+    first, other, last = (answer.samples for answer in answers)
+    assert first == last != other
+
+
+def test_a_selection_of_ones_own_chooses_among_the_samples():
+    """Of two equal answers with middling scores and a better lone one, votes take the first."""
+
+    class Agreeing(Engine):
+        async def draw(self, request, sampling):
+            drawn = await super().draw(request, sampling)
+            return [replace(one, text=text) for one, text in zip(drawn, TEXTS, strict=True)]
+
+    chosen = {
+        selection: OptScale(Agreeing(), Reads(), policy=BestOfN(3), selection=selection).answer(QUESTIONS[:1])[0].answer
+        for selection in (None, "majority")
+    }
+    assert chosen == {None: "7", "majority": "5"}
+
+
+def test_a_common_budget_is_spent_alike_whoevers_samples_come_first():
+    """It is decided on when all questions wait for it, so their order of arrival changes nothing."""
+
+    def spent(engine):
+        policy = parse_policy("shared_budget:tokens=200")
+        answers = OptScale(engine, Reads(), policy=policy, prior=Prior(0.5, 0.2, 1.0)).answer(QUESTIONS)
+        return [one.samples for one in answers]
+
+    class OneBehindAnother(Engine):
+        async def draw(self, request, sampling):
+            for _ in range(40 * (9 - int(request.question_id[1:]))):
+                await asyncio.sleep(0)
+            return await super().draw(request, sampling)
+
+    assert spent(Engine()) == spent(OneBehindAnother())
 
 
 @pytest.mark.parametrize(("served", "parallel"), [(True, 4), (False, 1)])
