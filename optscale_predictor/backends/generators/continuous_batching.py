@@ -15,12 +15,7 @@ from typing import Any
 
 import torch
 
-from optscale_predictor.backends.generators.generator import (
-    Request,
-    Sample,
-    SamplingParams,
-    Usage,
-)
+from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
 from optscale_predictor.backends.generators.huggingface import describe_transformers, end_tokens, load_causal_model
 from optscale_predictor.backends.generators.request_seeds import session_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator
@@ -150,6 +145,7 @@ class ContinuousBatchingGenerator(TokenGenerator):
             row = rows[output.request_id]
             if not self._advance(row, output):
                 continue
+            self.on_tokens(len(row.tokens))
             if not output.is_finished():
                 manager.cancel_request(output.request_id)
             waiting[row.request] -= 1

@@ -6,7 +6,7 @@ it is imported.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
@@ -228,10 +228,13 @@ class Generator(ABC):
         usage: What was spent so far.
         scored_by: What makes the scores that come with the samples, by their columns; most bring none.
         tells_self_certainty: Whether it sees each token's whole distribution, and not only how likely the token was.
+        on_tokens: Called with the number of tokens that were just drawn, as they are, by engines that decode in this
+            process: long before the first sample of a large batch is done.
     """
 
     sampling: SamplingParams
     usage: Usage
+    on_tokens: Callable[[int], object] = staticmethod(lambda tokens: None)
     scored_by: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     tells_self_certainty: bool = False
 

@@ -16,12 +16,7 @@ from typing import Any
 import torch
 
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
-from optscale_predictor.backends.generators.generator import (
-    Request,
-    Sample,
-    SamplingParams,
-    Usage,
-)
+from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import load_pretrained
@@ -176,6 +171,7 @@ class HuggingFaceGenerator(TokenGenerator):
             new = self._choose(logits, rng)
             if self.sampling.logprobs:
                 _note_logprobs(live, logits, new)
+            self.on_tokens(len(live))
             going = self._note(live, new)
             if not going:
                 return

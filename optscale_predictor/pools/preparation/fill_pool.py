@@ -16,6 +16,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.manifest import record_run
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_generation
+from optscale_predictor.pools.preparation.token_rate import TokenRate
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 
@@ -152,12 +153,15 @@ class _Run:
         # The run is logged last and in any case: its samples are committed by then, or lost and drawn by another run.
         try:
             with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
-                for request, samples in self.generator.generate(requests):
-                    self._take(request, samples)
-                    bar.update(len(samples))
-                    doubt = watch.add(samples)
-                    if doubt is not None:
-                        say(doubt)
+                rate = TokenRate(bar)
+                with rate.watching(self.generator):
+                    for request, samples in self.generator.generate(requests):
+                        self._take(request, samples)
+                        rate.at_least(self.tokens)
+                        bar.update(len(samples))
+                        doubt = watch.add(samples)
+                        if doubt is not None:
+                            say(doubt)
         finally:
             self._record()
 
