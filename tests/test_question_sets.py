@@ -32,6 +32,21 @@ MATH500 = {
 AIME24 = {"ID": ["2024-I-1"], "Problem": ["Find $x$."], "Solution": [r"\boxed{204}"], "Answer": [204]}
 AIME25 = {"problem": ["Find $y$."], "answer": ["070"], "id": ["0"]}
 AIME25_TWICE = {name: values * 2 for name, values in AIME25.items()}
+SVAMP = {
+    "ID": ["chal-1", "chal-2"],
+    "Body": ["Tom has 3 pears.", "Ann had 7 nuts and ate 2.5. "],
+    "Question": ["How many are 2 toms' pears?", "What is left?"],
+    "Equation": ["( 3.0 * 2.0 )", "( 7.0 - 2.5 )"],
+    "Answer": ["6.0", "4.5"],
+    "Type": ["Multiplication", "Subtraction"],
+}
+ASDIV = {
+    "body": ["Seven red apples and two green apples are in the basket.", "Tim has 2 red and 3 blue hats."],
+    "question": ["How many apples are in the basket?", "How many of each does he have?"],
+    "solution_type": ["Addition", "Addition"],
+    "answer": ["9 (apples)", "2 (red hats); 3 (blue hats)"],
+    "formula": ["7+2=9", ""],
+}
 AMC23 = {"id": [0], "question": ["Find $z$."], "answer": [27.0], "url": ["https://example.org"]}
 
 
@@ -84,6 +99,9 @@ def test_math_is_its_seven_subjects_one_after_the_other(tmp_path):
         ("aime24", "train", AIME24, ["aime24/2024-I-1"]),
         ("aime25", "test", AIME25, ["aime25/0"]),
         ("amc23", "test", AMC23, ["amc23/0"]),
+        ("svamp:train", "train", SVAMP, ["svamp/train/chal-1", "svamp/train/chal-2"]),
+        ("svamp:test", "test", SVAMP, ["svamp/test/chal-1", "svamp/test/chal-2"]),
+        ("asdiv", "validation", ASDIV, ["asdiv/0", "asdiv/1"]),
     ],
 )
 def test_the_benchmarks(tmp_path, name, split, columns, expected):
@@ -91,8 +109,18 @@ def test_the_benchmarks(tmp_path, name, split, columns, expected):
     questions = load_question_set(name, dataset=folder)
     assert [one.id for one in questions] == expected
     golds = {"math500": [r"\frac{1}{2}", "1,-2"], "aime24": ["204"], "aime25": ["70"], "amc23": ["27"]}
+    golds |= {"svamp:train": ["6", "4.5"], "svamp:test": ["6", "4.5"], "asdiv": ["9", "2, 3"]}
     assert [one.gold for one in questions] == golds[name]
     assert is_correct("27", questions[0].gold) is (name == "amc23")
+
+
+def test_a_question_in_two_columns_is_the_story_and_the_question(tmp_path):
+    folder = lay_out(tmp_path / "svamp", {"default": {"train": SVAMP}})
+    texts = [one.text for one in load_question_set("svamp:train", dataset=folder)]
+    assert texts == ["Tom has 3 pears. How many are 2 toms' pears?", "Ann had 7 nuts and ate 2.5. What is left?"]
+    without = lay_out(tmp_path / "asdiv", {"default": {"validation": {**ASDIV, "body": ["A story.", " "]}}})
+    with pytest.raises(InputError, match="row 1: column 'body' holds no text"):
+        load_question_set("asdiv", dataset=without)
 
 
 def test_any_other_data_set_with_columns_guessed_or_given(tmp_path, monkeypatch):

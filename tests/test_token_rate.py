@@ -53,7 +53,9 @@ def test_finished_samples_count_where_the_engine_tells_of_no_token_and_not_twice
 
 def test_an_engine_in_process_tells_of_each_token_before_the_batch_is_done(generator):
     told, drawn = [], 0
-    rate = type("Rate", (TokenRate,), {"__init__": lambda self: None, "add": lambda self, tokens: told.append(tokens)})()
+    rate = type(
+        "Rate", (TokenRate,), {"__init__": lambda self: None, "add": lambda self, tokens: told.append(tokens)}
+    )()
     with rate.watching(generator):
         for _, samples in generator.generate([Request(one.id, one.text, 4) for one in QUESTIONS]):
             assert len(told) > 5 and told[0] == 20

@@ -10,6 +10,7 @@ A gold answer is the final answer alone, taken out of a worked solution where th
 """
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ class DatasetSource:
         question: Column of the question; guessed where it is None.
         gold: Column of the answer or the worked solution; guessed where it is None, and there need not be one.
         id: Column that tells questions apart; rows are numbered where it is None.
+        story: Column of what stands before the question, and belongs to it; None where the question is all.
+        units: Whether an answer has its unit in brackets behind it, `9 (apples)`, and several are parted by `;`.
     """
 
     dataset: str
@@ -41,6 +44,8 @@ class DatasetSource:
     question: str | None = None
     gold: str | None = None
     id: str | None = None
+    story: str | None = None
+    units: bool = False
 
 
 _MATH = DatasetSource(
@@ -59,8 +64,9 @@ _MATH = DatasetSource(
     "solution",
 )
 _GSM8K = DatasetSource("openai/gsm8k", "train", ("main",), "question", "answer")
+_SVAMP = DatasetSource("ChilleD/SVAMP", "train", (None,), "Question", "Answer", "ID", story="Body")
 
-#: Public data sets, from the repositories that lm-eval's own tasks read (for AMC23 it has none).
+#: Public data sets, from the repositories that lm-eval's own tasks read (for AMC23 and SVAMP it has none).
 PUBLIC: Mapping[str, DatasetSource] = {
     "gsm8k:train": _GSM8K,
     "gsm8k:test": replace(_GSM8K, split="test"),
@@ -70,7 +76,12 @@ PUBLIC: Mapping[str, DatasetSource] = {
     "aime24": DatasetSource("Maxwell-Jia/AIME_2024", "train", (None,), "Problem", "Answer", "ID"),
     "aime25": DatasetSource("math-ai/aime25", "test", (None,), "problem", "answer", "id"),
     "amc23": DatasetSource("math-ai/amc23", "test", (None,), "question", "answer", "id"),
+    "svamp:train": _SVAMP,
+    "svamp:test": replace(_SVAMP, split="test"),
+    "asdiv": DatasetSource("EleutherAI/asdiv", "validation", (None,), "question", "answer", story="body", units=True),
 }
+
+_UNIT = re.compile(r"\s*\([^()]*\)")
 
 # What columns are called, likeliest first; capitals do not matter.
 _QUESTION = ("question", "problem", "prompt", "query", "instruction", "input")
@@ -198,17 +209,36 @@ def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Questi
         raise InputError(f"data set {source.dataset!r}: which column holds the question? It has {', '.join(names)}")
     gold = _column(names, source.gold, _GOLD, source.dataset)
     ids = _column(names, source.id, (), source.dataset)
+    story = _column(names, source.story, (), source.dataset)
     if ids is not None and len(set(rows[ids])) < len(rows):
         raise InputError(f"data set {source.dataset!r}: column {ids!r} does not tell its rows apart")
     for number, row in enumerate(rows):
-        if not isinstance(row[asked], str) or not row[asked].strip():
-            raise InputError(f"data set {source.dataset!r}, row {number}: column {asked!r} holds no text")
+        location = f"data set {source.dataset!r}, row {number}"
+        text = _text(row, asked, location)
         name = number if ids is None else row[ids]
         answer = None
         if gold is not None:
-            location = f"data set {source.dataset!r}, row {number}"
-            answer = gold_answer(row[gold], location, worked=gold.lower() in _WORKED)
-        yield Question(f"{prefix}/{name}", row[asked], answer)
+            told = _without_units(row[gold]) if source.units else row[gold]
+            answer = gold_answer(told, location, worked=gold.lower() in _WORKED)
+        whole = text if story is None else f"{_text(row, story, location).strip()} {text.strip()}"
+        yield Question(f"{prefix}/{name}", whole, answer)
+
+
+def _text(row: Mapping[str, Any], column: str, location: str) -> str:
+    """A column's text.
+
+    Raises:
+        InputError: There is none.
+    """
+    text = row[column]
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{location}: column {column!r} holds no text")
+    return text
+
+
+def _without_units(answer: object) -> object:
+    """``9`` of ``9 (apples)``, and ``2, 3`` of ``2 (red); 3 (blue)``."""
+    return _UNIT.sub("", answer).replace(";", ",") if isinstance(answer, str) else answer
 
 
 def _column(names: Sequence[str], given: str | None, usual: Sequence[str], dataset: str) -> str | None:
