@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from optscale_predictor._support.json_lines import parse_object
+from optscale_predictor._support.text_files import open_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
 
@@ -36,7 +37,7 @@ class Question:
 
 
 def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
-    """Reads a questions file: JSON lines with ``question`` and, optionally, ``id``, ``answer`` and labels.
+    """Reads a questions file: JSON lines, plain or gzip, with ``question`` and what else is known of it.
 
     Args:
         path: The file.
@@ -46,12 +47,8 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
         InputError: The file cannot be read, holds no questions, or a line has no ``question``, an ``answer`` that is
             none, or an id that came before; the message names the line.
     """
-    try:
-        with open(path, encoding="utf-8") as lines:
-            return parse_questions(lines, str(path), limit)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path}: cannot read questions: {reason}") from error
+    with open_text(Path(path), "read questions") as lines:
+        return parse_questions(lines, str(path), limit)
 
 
 def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:

@@ -83,10 +83,11 @@ PUBLIC: Mapping[str, DatasetSource] = {
 
 _UNIT = re.compile(r"\s*\([^()]*\)")
 
-# What columns are called, likeliest first; capitals do not matter.
-_QUESTION = ("question", "problem", "prompt", "query", "instruction", "input")
-_WORKED = ("solution", "output", "response")
-_GOLD = ("answer", "final_answer", "gold", "target", "label", *_WORKED)
+#: What columns of questions are called, likeliest first; capitals do not matter.
+QUESTION_COLUMNS = ("question", "problem", "prompt", "query", "instruction", "input")
+#: Likewise columns of worked solutions.
+SOLUTION_COLUMNS = ("solution", "output", "response")
+_GOLD = ("answer", "final_answer", "gold", "target", "label", *SOLUTION_COLUMNS)
 
 
 def load_question_set(
@@ -112,7 +113,7 @@ def load_question_set(
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit must be >= 1, got {limit}")
-    source, prefix = _source(name)
+    source, prefix = find_source(name)
     if source is None:
         if dataset or question_column or answer_column:
             raise InputError(f"questions {name!r}: a data set or its columns are named, and this is none")
@@ -128,8 +129,12 @@ def load_question_set(
     return _of_dataset(asked, prefix, limit)
 
 
-def _source(name: str) -> tuple[DatasetSource | None, str]:
-    """The data set that a name stands for, and how the ids of its questions begin; None where it stands for none."""
+def find_source(name: str) -> tuple[DatasetSource | None, str]:
+    """The data set that a name stands for, and how the ids of its questions begin; None where it stands for none.
+
+    Raises:
+        InputError: It has the form of a data set's name and is none.
+    """
     if name in PUBLIC:
         return PUBLIC[name], name.replace(":", "/")
     kind, _, rest = name.partition(":")
@@ -156,7 +161,7 @@ def _of_dataset(source: DatasetSource, prefix: str, limit: int | None) -> list[Q
     questions: list[Question] = []
     for config in source.configs:
         ids_prefix = prefix if config is None or len(source.configs) == 1 else f"{prefix}/{config}"
-        for question in _questions(_load(source, config), source, ids_prefix):
+        for question in _questions(load_rows(source, config), source, ids_prefix):
             if len(questions) == limit:
                 return questions
             questions.append(question)
@@ -165,8 +170,16 @@ def _of_dataset(source: DatasetSource, prefix: str, limit: int | None) -> list[Q
     return questions
 
 
-def _load(source: DatasetSource, config: str | None) -> Any:
-    """One configuration's rows."""
+def load_rows(source: DatasetSource, config: str | None) -> Any:
+    """One configuration's rows, as ``datasets`` gives them.
+
+    Args:
+        source: The data set.
+        config: One of its configurations; None for the default one.
+
+    Raises:
+        InputError: They cannot be loaded.
+    """
     import datasets
 
     folder = Path(source.dataset)
@@ -204,12 +217,12 @@ def _quiet(*names: str) -> Iterator[None]:
 
 def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Question]:
     names = list(rows.column_names)
-    asked = _column(names, source.question, _QUESTION, source.dataset)
+    asked = find_column(names, source.question, QUESTION_COLUMNS, source.dataset)
     if asked is None:
         raise InputError(f"data set {source.dataset!r}: which column holds the question? It has {', '.join(names)}")
-    gold = _column(names, source.gold, _GOLD, source.dataset)
-    ids = _column(names, source.id, (), source.dataset)
-    story = _column(names, source.story, (), source.dataset)
+    gold = find_column(names, source.gold, _GOLD, source.dataset)
+    ids = find_column(names, source.id, (), source.dataset)
+    story = find_column(names, source.story, (), source.dataset)
     if ids is not None and len(set(rows[ids])) < len(rows):
         raise InputError(f"data set {source.dataset!r}: column {ids!r} does not tell its rows apart")
     for number, row in enumerate(rows):
@@ -219,7 +232,7 @@ def _questions(rows: Any, source: DatasetSource, prefix: str) -> Iterator[Questi
         answer = None
         if gold is not None:
             told = _without_units(row[gold]) if source.units else row[gold]
-            answer = gold_answer(told, location, worked=gold.lower() in _WORKED)
+            answer = gold_answer(told, location, worked=gold.lower() in SOLUTION_COLUMNS)
         whole = text if story is None else f"{_text(row, story, location).strip()} {text.strip()}"
         yield Question(f"{prefix}/{name}", whole, answer)
 
@@ -241,7 +254,18 @@ def _without_units(answer: object) -> object:
     return _UNIT.sub("", answer).replace(";", ",") if isinstance(answer, str) else answer
 
 
-def _column(names: Sequence[str], given: str | None, usual: Sequence[str], dataset: str) -> str | None:
+def find_column(names: Sequence[str], given: str | None, usual: Sequence[str], dataset: str) -> str | None:
+    """The column of a data set that is named, or the first of its usual names that is there; None where none is.
+
+    Args:
+        names: The data set's columns.
+        given: The column that is asked for.
+        usual: What such a column is called, likeliest first, in lower case.
+        dataset: What the error calls the data set.
+
+    Raises:
+        InputError: The column that is asked for is not there.
+    """
     if given is not None:
         if given not in names:
             raise InputError(f"data set {dataset!r}: it has no column {given!r}; it has {', '.join(names)}")

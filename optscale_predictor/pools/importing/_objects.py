@@ -4,7 +4,6 @@ A file is JSON lines or one JSON array, plain or gzip. An array may be larger th
 come, each with the line on which it begins.
 """
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from optscale_predictor._support.json_lines import number_too_long, parse_object
+from optscale_predictor._support.text_files import open_text
 from optscale_predictor.backends.server_replies import UnreadableReplyError, read_finish_reason
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import number_text
@@ -155,14 +155,8 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        opened = gzip.open(path, "rt", encoding="utf-8") if packed else open(path, encoding="utf-8")  # noqa: SIM115
-        with opened as text:
+        with open_text(path) as text:
             yield text
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"{path}: cannot read: {reason}") from error
     except RecursionError:
         raise InputError(f"{path}: cannot read: nested too deeply") from None
 
