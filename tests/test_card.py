@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import ModelCard
 from small_predictors import make_predictor, write_encoder
 
-from optscale_predictor.backends.model_loading import public_name
+from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.model_card import render_card
 from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSource

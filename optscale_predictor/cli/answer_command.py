@@ -57,7 +57,7 @@ def answer(
         max_samples: Cap on a question's samples, >= 1; of `optscale` 32 by default.
         selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
             `confidence:FOLDER` with the folder of a fitted policy; by default the policy's own rule.
-        prompt_file: Text file with {question} in it; the bare question by default.
+        prompt_file: Text file with {question} in it; by default the bare question, or a fine-tuned generator's own.
         json_lines: Print one JSON object a question instead of text.
         output: File for one JSON object a question, in the order in which they are answered.
         pool: Folder of a pool that keeps every sample, scored.
@@ -71,11 +71,11 @@ def answer(
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor.
     """
     from optscale_predictor.backends.generators import warning_at_end
+    from optscale_predictor.backends.learnt_prompts import prompt_template
     from optscale_predictor.inference import Limits, OptScale
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
-    from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     questions = _read(question)
@@ -84,7 +84,7 @@ def answer(
         require_selection(selection)
     learning = None if prior is None else LearntPrior.parse(prior)
     limits = Limits(limit_tokens, limit_seconds, question_seconds)
-    prompt = PromptTemplate.from_file(prompt_file)
+    prompt = prompt_template(prompt_file, generator)
     drawing = generator.build()
     scoring = verifier.build() if verifier.wanted else None
     learnt = load_predictor(predictor)

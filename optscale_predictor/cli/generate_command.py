@@ -40,7 +40,7 @@ def generate(
         answer_column: Column of its answers or worked solutions; guessed by default.
         limit: Use only the first questions.
         num_samples: Samples a question, >= 1.
-        prompt_file: Text file with {question} in it; the bare question by default.
+        prompt_file: Text file with {question} in it; by default the bare question, or a fine-tuned generator's own.
         expected_tokens: Mean tokens of a sample, > 0, for the estimate of what an empty pool will cost; max_tokens,
             an upper bound, by default.
         samples_per_request: Most samples of a question that are asked for at once, >= 1; their prompt is read once.
@@ -50,15 +50,15 @@ def generate(
         column: Column of the pool that the verifier's scores are written to: `score`, or `score_NAME`.
         ray: Run on a Ray cluster (the one at RAY_ADDRESS, else this machine alone), with these actors.
     """
+    from optscale_predictor.backends.learnt_prompts import prompt_template
     from optscale_predictor.pools.preparation import generate_pool
-    from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.questions.question_sets import load_question_set
 
     if ray is None and verifier.wanted:
         raise InputError("verifier: samples are scored as they are drawn over ray alone; else run: optscale score")
     asked = load_question_set(questions, limit, dataset, question_column, answer_column)
     settings: dict[str, Any] = {
-        "prompt": PromptTemplate.from_file(prompt_file),
+        "prompt": prompt_template(prompt_file, generator),
         "expected_tokens": expected_tokens,
         "samples_per_request": samples_per_request,
         "shard_samples": shard_samples,

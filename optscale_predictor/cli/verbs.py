@@ -98,6 +98,15 @@ VERBS: Mapping[str, Verb] = {
         "cli.train_verifier_command:train_verifier",
         lists=0,
     ),
+    "train-generator": Verb(
+        "Fine-tune a generator on worked solutions by LoRA; prints how likely it finds held-out ones.",
+        "cli.train_generator_command:train_generator",
+        lists=0,
+    ),
+    "merge-generator": Verb(
+        "Write a fine-tuned generator's base with its updates merged: a whole model, for vLLM, llama.cpp and others.",
+        "cli.merge_generator_command:merge_generator",
+    ),
     "answer": Verb(
         "Answer one question, or a file of them, and say what it cost and why it stopped.", "cli.answer_command:answer"
     ),

@@ -16,7 +16,7 @@ from typing import Any
 
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.generators.engine_samplers import OTHER_SAMPLERS, UNKNOWN
-from optscale_predictor.backends.model_loading import public_name
+from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.backends.verifiers import RewardVerifier, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy
@@ -25,7 +25,7 @@ from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSour
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
 
-_DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body", OTHER_SAMPLERS)
+_DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body", "version", OTHER_SAMPLERS)
 _READING = ("layout", "separator", "rubric", "version")
 _RULES = {"math_verify": "math_verify"}  # verifiers that no model stands behind
 _HOW = "say allow_source_mismatch (--allow_source_mismatch true) to use it all the same"

@@ -8,6 +8,7 @@ name.
 import json
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def is_adapted(backbone: Any) -> bool:
     return isinstance(backbone, PeftModel)
 
 
-def write_adapter(backbone: Any, base_model: str, folder: Path) -> None:
+def write_adapter(backbone: Any, base_model: str, folder: Path, precision: str | None = None) -> None:
     """Writes a backbone's LoRA updates.
 
     Args:
@@ -40,14 +41,17 @@ def write_adapter(backbone: Any, base_model: str, folder: Path) -> None:
         base_model: The name that the base goes by, left out of a folder's; PEFT would write down where it lay on this
             machine.
         folder: Gets the two files.
+        precision: Of the updates' numbers, ``float32`` or ``bfloat16``; by default that which they have.
     """
+    import torch
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
     settings = {**backbone.peft_config["default"].to_dict(), "auto_mapping": None, "inference_mode": True}
     _write_settings(settings, base_model, folder)
     tensors = get_peft_model_state_dict(backbone, save_embedding_layers=False)
-    plain = {name: part.detach().cpu().contiguous() for name, part in tensors.items()}
+    dtype = None if precision is None else getattr(torch, precision)
+    plain = {name: part.detach().cpu().to(dtype or part.dtype).contiguous() for name, part in tensors.items()}
     save_file(plain, folder / WEIGHTS, {"format": "pt"})
 
 
@@ -70,8 +74,12 @@ def _write_settings(settings: dict[str, Any], base_model: str, folder: Path) -> 
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
-def read_adapter_config(folder: Path) -> dict[str, Any]:
+def read_adapter_config(folder: Path, unused: Collection[str] = ()) -> dict[str, Any]:
     """The settings of a checkpoint's LoRA updates, as ``LoraConfig`` takes them.
+
+    Args:
+        folder: The checkpoint.
+        unused: Settings that may be set: whoever reads this does not act on them.
 
     Raises:
         InputError: The file is missing, or asks for anything but plain LoRA.
@@ -80,7 +88,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     own_file(folder, WEIGHTS)
     content = read_json(path)
     try:
-        _require_plain(content)
+        _require_plain({name: value for name, value in content.items() if name not in unused})
         return _checked_settings(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

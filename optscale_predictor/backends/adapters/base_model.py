@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.backends.adapters.checked_files import own_file, read_json
-from optscale_predictor.backends.model_loading import public_name
+from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:

@@ -106,4 +106,5 @@ def add_lora(backbone: Any, lora: Any) -> Any:
     lora.base_model_name_or_path = None  # PEFT would compare it with the folder the base was loaded from
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*tie_word_embeddings.*")  # refused where they are merged
         return get_peft_model(backbone, lora)

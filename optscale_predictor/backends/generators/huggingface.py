@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from optscale_predictor.backends.adapters.generator_folder import describe_adapter
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
 from optscale_predictor.backends.generators.request_seeds import request_seed
@@ -289,4 +290,5 @@ def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> M
         chat: Whether prompts are put into its chat template.
         sampling: How samples are drawn.
     """
-    return {"adapter": "transformers", "model": model, "chat": chat, **sampling.describe(), OTHER_SAMPLERS: OFF}
+    own = {"adapter": "transformers", "model": model, **describe_adapter(model), "chat": chat}
+    return {**own, **sampling.describe(), OTHER_SAMPLERS: OFF}

@@ -103,7 +103,7 @@ class Transcriber:
                 question.
             InputError: It is a conversation, and there is no chat template.
         """
-        text, tokens = self._rendered(request)
+        text, tokens = self.rendered(request)
         if not tokens:
             raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
         if len(tokens) >= self.context:
@@ -164,8 +164,13 @@ class Transcriber:
         """What these tokens say, special ones left out."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _rendered(self, request: Request) -> tuple[str, list[int]]:
-        """The prompt's text and tokens."""
+    def rendered(self, request: Request) -> tuple[str, list[int]]:
+        """A request's prompt as text and tokens, of any length.
+
+        Raises:
+            RequestRefusedError: The chat template refuses it.
+            InputError: It is a conversation, and there is no chat template.
+        """
         if not self.chat and not request.messages:
             return request.prompt, list(self.tokenizer(request.prompt)["input_ids"])
         from jinja2 import TemplateError

@@ -5,7 +5,6 @@ config and head lie beside it. What anybody wrote is checked first: a model's co
 or a kernel to download (``attn_implementation``), and an ``adapter_config.json`` beside it another model altogether.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +36,6 @@ MODEL_FILES = (
     "chat_template.jinja",
 )
 
-# What transformers writes down of where a model came from on this machine, and of code that came with it.
-_LEFT_OUT = ("name_or_path", "_name_or_path", "is_local", "local_files_only", "auto_map")
-
 
 def merge(predictor: "PriorNetwork") -> None:
     """Adds a predictor's LoRA updates into its base; saved, it is a merged checkpoint. It predicts as before to 1e-5.
@@ -56,22 +52,6 @@ def merge(predictor: "PriorNetwork") -> None:
     predictor.config.merged = True
     predictor.config.base_model = published_name(predictor.config.base_model)
     predictor.config.base_fingerprint = base_fingerprint(predictor.backbone)
-
-
-def write_model(backbone: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes a backbone and its tokenizer, as transformers reads them; nothing of this machine is in them.
-
-    Args:
-        backbone: A transformers model without PEFT around it.
-        tokenizer: Its tokenizer.
-        folder: Gets the files.
-    """
-    backbone.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    for name in ("config.json", "tokenizer_config.json"):
-        settings = read_json(folder / name)
-        kept = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
-        (folder / name).write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_model(folder: Path) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from optscale_predictor._support import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
-from optscale_predictor.backends.model_loading import public_name
+from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.pages.cards import front_matter, require_license
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment

@@ -28,12 +28,12 @@ from optscale_predictor.backends.adapters.base_model import (
     require_base,
 )
 from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights, require_no_kernel
+from optscale_predictor.backends.adapters.merged_weights import write_model
 from optscale_predictor.backends.model_loading import read_config
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.merging_weights import (
     MODEL_FILES,
     read_model,
-    write_model,
 )
 from optscale_predictor.predictor.checkpoint.model_card import CARD, render_card
 from optscale_predictor.predictor.heads import GaussianProcessHead
