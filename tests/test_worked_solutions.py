@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import extract_answer
+from optscale_predictor.questions.question import parse_questions
 from optscale_predictor.questions.worked_equations import gives_answer, solution_of_equation
 from optscale_predictor.questions.worked_solutions import load_solved_questions
 
@@ -133,3 +134,8 @@ def test_sets_without_solutions_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=says):
             load_solved_questions(names)
+
+
+def test_a_solution_is_no_label_of_its_question():
+    line = json.dumps({"question": "q", "answer": "2", "equation": "+ 1 1", "solution": "1 + 1 = 2", "grade": 3})
+    assert parse_questions([line], "lines")[0].labels == {"grade": "3"}

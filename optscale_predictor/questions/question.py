@@ -15,7 +15,7 @@ from optscale_predictor._support.text_files import open_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
 
-_NO_LABEL = ("id", "question", "answer")
+_NO_LABEL = ("id", "question", "answer", "solution", "equation")
 _LONGEST_LABEL = 100  # characters
 
 
