@@ -19,6 +19,9 @@ from optscale_predictor.backends.model_loading import EMBEDDED, load_pretrained,
 from optscale_predictor.backends.options import GeneratorOptions
 from optscale_predictor.errors import InputError
 
+# PEFT asks transformers by a name that is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+
 BASE = "embedded:generator"
 TOKENS = torch.tensor([[4, 13, 5, 14, 17, 15]])
 

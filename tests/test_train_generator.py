@@ -179,5 +179,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 
 def test_what_the_tokenizer_cannot_write_is_named(tmp_path):
     rows = [*solved_sums(3).rows, SolvedQuestion("sums.jsonl:4", "1+2=", "three")]
-    with pytest.raises(InputError, match=r"sums.jsonl:4: the tokenizer cannot write some of the solution's characters"):
+    with pytest.raises(
+        InputError, match=r"sums.jsonl:4: the model.s tokenizer cannot write some of the solution's characters"
+    ):
         fine_tune(SolvedQuestions("sums", rows), BASE, tmp_path / "out", SETTINGS, PROMPT, False, "cpu")

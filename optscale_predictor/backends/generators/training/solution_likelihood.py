@@ -21,7 +21,7 @@ class SolutionLikelihood(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return next(self.base.parameters()).device
+        return torch.device(next(self.base.parameters()).device)
 
     def forward(
         self,
