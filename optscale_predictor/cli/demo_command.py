@@ -1,30 +1,64 @@
-"""The verb that runs the whole path on the embedded world."""
+"""The verb that runs the whole path on a world."""
+
+import sys
 
 
 def demo(
     output: str = "demo",
-    train_questions: int = 400,
-    test_questions: int = 200,
-    epochs: int = 12,
-    live_questions: int = 60,
+    world: str = "embedded",
+    train_set: str | None = None,
+    test_set: str | None = None,
+    generator: str | None = None,
+    verifier_questions: int | None = None,
+    train_questions: int | None = None,
+    test_questions: int | None = None,
+    samples: int | None = None,
+    epochs: int | None = None,
+    live_questions: int | None = None,
 ) -> None:
-    """Run the whole path on the embedded world; writes a table and a picture. A rerun continues where it stopped.
+    """Run the whole path on a world; writes a table and a picture. A rerun continues where it stopped.
 
     Args:
-        output: Folder for pools, targets, predictor, fitted policy, table.md, table.json and curve.png.
-        train_questions: Questions whose samples the predictor learns from, >= 20.
-        test_questions: Questions that policies are compared on, >= 2.
-        epochs: Of the predictor's training, >= 1.
-        live_questions: Questions answered live through lm-eval, >= 1.
+        output: Folder for pools, verifier, targets, predictor, fitted policy, table.md, table.json and curve.png.
+        world: `embedded` (sums, models that ship with the package) or `smollm2` (word problems, a fine-tuned
+            SmolLM2-135M, a verifier trained on the way). Sizes that are not given are the world's own.
+        train_set: Question set to learn from, as `generate --questions` takes it; `embedded:train`, or `svamp:train`.
+        test_set: Question set to compare policies on; `embedded:test`, or `svamp:test`. Training questions that nearly
+            are one of its questions are left out.
+        generator: Another generator in place of the world's, asked with the world's prompt.
+        verifier_questions: Questions whose samples the verifier is trained on, >= 20; smollm2 alone (60).
+        train_questions: Questions whose samples the predictor learns from, >= 20; 400, or 60.
+        test_questions: Questions that policies are compared on, >= 2; 200, or 50.
+        samples: Of each question, >= 2; 32, or 16.
+        epochs: Of the predictor's training, >= 1; 12, or 4.
+        live_questions: Test questions answered live through lm-eval, >= 1; 60, or 10.
     """
+    from dataclasses import replace
     from pathlib import Path
 
-    from optscale_predictor.cli.run_demo import Sizes, run_demo
+    from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
+    from optscale_predictor.cli.worlds.embedded_world import EMBEDDED_WORLD
+    from optscale_predictor.cli.worlds.run_demo import run_demo
+    from optscale_predictor.cli.worlds.smollm2_world import SMOLLM2_WORLD
     from optscale_predictor.errors import InputError
 
-    smallest = {"train_questions": 20, "test_questions": 2, "epochs": 1, "live_questions": 1}
-    sizes = Sizes(train_questions, test_questions, epochs, live_questions)
-    for name, least in smallest.items():
-        if getattr(sizes, name) < least:
-            raise InputError(f"{name} must be >= {least}, got {getattr(sizes, name)}")
-    run_demo(Path(output), sizes, lambda text: print(text, flush=True))
+    worlds = {one.name: one for one in (EMBEDDED_WORLD, SMOLLM2_WORLD)}
+    if world not in worlds:
+        raise InputError(f"world must be one of {', '.join(worlds)}, got {world!r}")
+    own = worlds[world]
+    chosen = replace(own, train_set=train_set or own.train_set, test_set=test_set or own.test_set)
+    if generator is not None:
+        chosen = chosen.with_generator(generator)
+    given = {
+        "verifier_questions": verifier_questions,
+        "train_questions": train_questions,
+        "test_questions": test_questions,
+        "samples": samples,
+        "epochs": epochs,
+        "live_questions": live_questions,
+    }
+    try:
+        run_demo(chosen, Path(output), chosen.sized(given), lambda text: print(text, flush=True))
+    except InterruptedRun as stopped:
+        print(f"optscale: {stopped}; run the same command to go on", file=sys.stderr)
+        raise SystemExit(130) from None

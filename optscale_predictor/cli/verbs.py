@@ -59,7 +59,7 @@ POOL_VERBS: Mapping[str, Verb] = {
 #: Verbs by their words on the command line, in the order of the help.
 VERBS: Mapping[str, Verb] = {
     "demo": Verb(
-        "Run the whole path on the embedded world; writes a table and a picture. A rerun continues where it stopped.",
+        "Run the whole path on a world; writes a table and a picture. A rerun continues where it stopped.",
         "cli.demo_command:demo",
     ),
     "generate": Verb(

@@ -97,6 +97,7 @@ def train_predictor(
     learning_rate: float = 2e-3,
     seed: int = 0,
     source: ScoreSource | None = None,
+    resumable: bool = False,
     **settings: Any,
 ) -> Path:
     """Trains a predictor without a command line.
@@ -110,6 +111,8 @@ def train_predictor(
         learning_rate: The highest, > 0.
         seed: Of weights, batches and dropout.
         source: What is known of where the scores come from.
+        resumable: Whether the run's state is kept beside the folder, in ``NAME_training``, until the run is done: where
+            it is there already, the run goes on from it.
         **settings: Others of :class:`PredictorModule`.
 
     Returns:
@@ -117,8 +120,10 @@ def train_predictor(
 
     Raises:
         InputError: A setting or the targets cannot be used, or the folder cannot be written.
+        InterruptedRun: The user stopped a resumable run, and its state was written.
     """
     output = Path(output)
+    last = Path(_beside(str(output))) / LAST
     with warnings.catch_warnings():
         quiet()
         pl.seed_everything(seed, verbose=False)
@@ -126,16 +131,22 @@ def train_predictor(
         data = TargetData(str(targets), batch_size=batch_size, seed=seed)
         settings |= {"learning_rate": learning_rate, "sources": sources}
         module = PredictorModule(str(output), data.training_data, base_model, **settings)
-        _plain_trainer(epochs, output).fit(module, data)
+        resumed: dict[str, Any] = {}
+        if resumable and last.exists():
+            require_state(last)
+            resumed = {"ckpt_path": str(last), "weights_only": True}
+        _plain_trainer(epochs, output, resumable).fit(module, data, **resumed)
+    if resumable:
+        last.unlink(missing_ok=True)
     return output
 
 
-def _plain_trainer(epochs: int, output: Path) -> pl.Trainer:
+def _plain_trainer(epochs: int, output: Path, resumable: bool) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=epochs,
         logger=CSVLogger(_beside(str(output)), name="csv"),
-        callbacks=[Throughput()],
-        enable_checkpointing=False,
+        callbacks=[Throughput(), *([LastCheckpoint(_beside(str(output)))] if resumable else [])],
+        enable_checkpointing=resumable,
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),
         num_sanity_val_steps=0,

