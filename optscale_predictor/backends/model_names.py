@@ -1,6 +1,9 @@
-"""Models' names as others may read them: nothing of where a model lies on this machine."""
+"""Models' names: those of models that ship with this package, and names as others may read them."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
+
+#: Where models that ship with this package lie: ``embedded:NAME`` is the folder NAME in here.
+EMBEDDED = Path(__file__).parents[1] / "embedded" / "weights"
 
 
 def public_name(model: str) -> str:

@@ -28,6 +28,7 @@ from optscale_predictor.backends.adapters.base_model import (
 from optscale_predictor.backends.adapters.checked_files import own_file, read_json
 from optscale_predictor.backends.adapters.generator_config import GENERATOR_FILE, GeneratorConfig
 from optscale_predictor.backends.adapters.merged_weights import merge_updates
+from optscale_predictor.backends.model_names import EMBEDDED
 from optscale_predictor.errors import InputError
 
 CARD = "README.md"
@@ -35,6 +36,7 @@ CARD = "README.md"
 #: A fine-tuned generator's own files: what goes to a hub and comes from there, whatever else lies beside them.
 GENERATOR_FILES = (CARD, GENERATOR_FILE, adapter.CONFIG, adapter.WEIGHTS)
 
+_SHIPPED = "embedded:"
 _HEADS = ("optscale_verifier.json", "optscale_config.json", "head.safetensors")
 # PEFT writes down which class a model was of, and what for; neither is acted on.
 _UNUSED = ("task_type", "auto_mapping")
@@ -49,6 +51,8 @@ def find_adapter(name: str) -> Path | None:
     Raises:
         InputError: The hub holds such updates and does not give them.
     """
+    if name.startswith(_SHIPPED):
+        name = str(EMBEDDED / name.removeprefix(_SHIPPED))
     if Path(name).is_dir():
         return Path(name) if (Path(name) / adapter.CONFIG).is_file() else None
     if name.count("/") != 1 or ":" in name or name.startswith((".", "/", "~")) or name.endswith((".gguf", "/")):
