@@ -16,6 +16,7 @@ from typing import Any
 
 from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor._support.progress import say
+from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.errors import InputError
 
 
@@ -77,6 +78,7 @@ def _convert(file: Path, folder: Path, name: str) -> None:
     plain.generation_config = read.generation_config
     with explain_write_errors(folder):
         plain.float().save_pretrained(folder)
+        give_weights_usual_modes(folder)
         tokenizer.save_pretrained(folder)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters.base_model import is_folder
 from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights
 from optscale_predictor.backends.adapters.lora import add_lora
@@ -53,6 +54,7 @@ def write_adapter(backbone: Any, base_model: str, folder: Path, precision: str |
     dtype = None if precision is None else getattr(torch, precision)
     plain = {name: part.detach().cpu().to(dtype or part.dtype).contiguous() for name, part in tensors.items()}
     save_file(plain, folder / WEIGHTS, {"format": "pt"})
+    give_weights_usual_modes(folder)
 
 
 def rename_base(base_model: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters.checked_files import read_json
 from optscale_predictor.errors import InputError
 
@@ -56,6 +57,7 @@ def write_model(model: Any, tokenizer: Any, folder: Path) -> None:
         folder: Gets the files.
     """
     model.save_pretrained(folder)
+    give_weights_usual_modes(folder)
     tokenizer.save_pretrained(folder)
     for name in ("config.json", "tokenizer_config.json"):
         settings = read_json(folder / name)

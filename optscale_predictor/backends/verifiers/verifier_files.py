@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
     find_base,
@@ -149,6 +150,7 @@ def write_verifier(network: RewardNetwork, config: TrainedVerifierConfig, card: 
     adapter.write_adapter(network.base, config.base_model, folder)
     state = {name: part.detach().cpu().contiguous() for name, part in network.own_state().items()}
     save_file(state, folder / HEAD, {"format": "pt"})
+    give_weights_usual_modes(folder)
     content = {**config.as_json(), "base_model": published_name(config.base_model)}
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     (folder / TRAINED_VERIFIER_FILE).write_text(text, encoding="utf-8")

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
     base_fingerprint,
@@ -91,6 +92,7 @@ def save(predictor: PriorNetwork, folder: Path) -> None:
             # Copies: safetensors refuses tensors that share memory.
             tensors = {name: part.detach().cpu().contiguous().clone() for name, part in _own_state(predictor).items()}
             save_file(tensors, partial / HEAD, {"format": "pt"})
+            give_weights_usual_modes(partial)
             save_config(config, partial)
             (partial / CARD).write_text(render_card(config), encoding="utf-8")
             for path in sorted(partial.iterdir()):
