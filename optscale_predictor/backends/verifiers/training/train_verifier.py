@@ -1,33 +1,27 @@
 """From labelled samples to the folder of a trained verifier.
 
-The folder appears whole at the end or not at all. Until then the run's state lies beside it, in ``NAME_training``: a
-run that was stopped or killed goes on from there when it is started again with the same settings, and ends as it would
-have ended.
+The folder appears whole at the end or not at all, and a run that was stopped goes on when it is started again.
 """
 
 import json
-import os
-import shutil
-import sys
-import warnings
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from torch.utils.data import DataLoader, Dataset
 
 from optscale_predictor._support.arrays import Floats
-from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor._support.progress import progress_bar, say
-from optscale_predictor._support.training_loop.last_checkpoint import LAST, LastCheckpoint, require_state
-from optscale_predictor._support.training_loop.quiet_lightning import quiet
-from optscale_predictor._support.training_loop.throughput import Throughput
+from optscale_predictor._support.training_loop.resumable_run import (
+    choose_device,
+    fit_resumably,
+    require_new,
+    written_whole,
+)
 from optscale_predictor.backends.adapters.base_model import base_fingerprint
 from optscale_predictor.backends.adapters.lora import tune
 from optscale_predictor.backends.model_loading import load_pretrained
@@ -42,10 +36,8 @@ from optscale_predictor.backends.verifiers.training.verifier_card import render_
 from optscale_predictor.backends.verifiers.training.verifier_module import HeldOutSamples, VerifierModule
 from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
 from optscale_predictor.backends.verifiers.verifier_files import kind_of_base, load_verifier_base, write_verifier
-from optscale_predictor.errors import InputError
 
 _SETTINGS = VerifierSettings()
-_LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 _STATE_STEPS = 50  # between two states of the run
 
 
@@ -95,36 +87,31 @@ def train_verifier(
         InterruptedRun: The user stopped it, and its state was written.
     """
     output = Path(output)
-    _require_new(output)
+    require_new(output)
     samples.require_learnable()
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     config, model, reader = _open_base(base_model, samples, settings)
     kept, read = _read(samples, reader, config.max_length)
     config = replace(config, data=dict(kept.facts))
     train, held_out = _sides(kept, read, settings, reader.padding)
     torch.manual_seed(settings.seed)
     # Models are loaded for inference: dropout is off, and a resumed run would not turn it on.
-    network = RewardNetwork(tune(model, settings.lora), config.kind).to(device).train()
+    network = RewardNetwork(tune(model, settings.lora), config.kind).to(choose_device(device)).train()
     run = _run_name(config, settings, kept)
     module = VerifierModule(network, settings, held_out, train.buckets, run)
-    state = output.with_name(f"{output.name}_training")
-    with warnings.catch_warnings(), explain_write_errors(state):
-        quiet()
-        last = _resumed_from(state)
-        if last is None:
-            start_head(network, config.kind, train, settings.batch_tokens, settings.seed)
-        _fit(module, train, state, last, settings.epochs, checkpoint_steps, callbacks)
+    fit_resumably(
+        module,
+        train.loader(),
+        output,
+        settings.epochs,
+        "samples",
+        checkpoint_steps,
+        callbacks,
+        lambda: start_head(network, config.kind, train, settings.batch_tokens, settings.seed),
+    )
     outcome = _finish(module, config, held_out.samples)
-    _write(network, outcome.config, output)
-    shutil.rmtree(state, ignore_errors=True)
+    with written_whole(output) as folder:
+        write_verifier(network, outcome.config, render_verifier_card(outcome.config), folder)
     return outcome
-
-
-def _require_new(output: Path) -> None:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: exists already; name another output")
-    with explain_write_errors(output):
-        output.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def _open_base(
@@ -203,55 +190,6 @@ def _run_name(config: TrainedVerifierConfig, settings: VerifierSettings, samples
     return sha256(json.dumps([*parts, asdict(settings)]).encode()).hexdigest()[:16]
 
 
-def _resumed_from(state: Path) -> Path | None:
-    last = state / LAST
-    if not last.exists():
-        return None
-    require_state(last)
-    say(f"going on from {last}; to begin anew, remove {state}")
-    return last
-
-
-def _fit(
-    module: VerifierModule,
-    train: QuestionBatches,
-    state: Path,
-    last: Path | None,
-    epochs: int,
-    checkpoint_steps: int,
-    callbacks: tuple[pl.Callback, ...],
-) -> None:
-    state.mkdir(parents=True, exist_ok=True)
-    device = module.network.device
-    trainer = pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        max_epochs=epochs,
-        gradient_clip_val=1.0,
-        logger=False,
-        callbacks=[Throughput("samples", _LINE_SECONDS), LastCheckpoint(str(state), checkpoint_steps), *callbacks],
-        enable_model_summary=False,
-        enable_progress_bar=sys.stderr.isatty(),
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        use_distributed_sampler=False,
-    )
-    # One batch: the module measures on all held-out samples at once.
-    once: DataLoader[Any] = DataLoader(_Once(), batch_size=None)
-    resumed: dict[str, Any] = {} if last is None else {"ckpt_path": str(last), "weights_only": True}
-    trainer.fit(module, train.loader(), once, **resumed)
-
-
-class _Once(Dataset[int]):
-    """Nothing, once."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> int:
-        return index
-
-
 def _finish(module: VerifierModule, config: TrainedVerifierConfig, held_out: LabelledSamples) -> TrainingOutcome:
     """Takes the best epoch's weights, and fits the score map to its rewards of the held-out samples."""
     module.network.load_state_dict(module.best_state, strict=False)
@@ -264,12 +202,3 @@ def _finish(module: VerifierModule, config: TrainedVerifierConfig, held_out: Lab
     metrics = {**counts, **module.best, **calibration, **before}
     config = replace(config, score_map=score_map, metrics=metrics)
     return TrainingOutcome(config, held_out, score_map(rewards), module.trainer.global_step)
-
-
-def _write(network: RewardNetwork, config: TrainedVerifierConfig, output: Path) -> None:
-    """Writes the folder beside its place, and renames it."""
-    with explain_write_errors(output), TemporaryDirectory(dir=output.absolute().parent, prefix=".partial-") as name:
-        partial = Path(name) / output.name
-        partial.mkdir()
-        write_verifier(network, config, render_verifier_card(config), partial)
-        os.rename(partial, output)
