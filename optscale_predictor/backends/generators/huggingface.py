@@ -20,31 +20,10 @@ from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SA
 from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
+from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
-
-
-def can_choose_rows(cache: Any) -> bool:
-    """Whether :func:`choose_rows` works on this cache; some models have none, or one that cannot be taken apart."""
-    return hasattr(cache, "reorder_cache")
-
-
-def choose_rows(cache: Any, rows: torch.Tensor) -> None:
-    """Makes chosen rows the rows of the cache: a prompt's for each of its samples, or those that have not ended.
-
-    Args:
-        cache: Of transformers; changed in place.
-        rows: Indices [new rows], in any order, any number of times.
-
-    Beam search's ``reorder_cache`` is what every kind of layer implements, recurrent states included;
-    ``batch_select_indices`` moves only keys and values in hybrid layers, and is asked for only where a cache brings
-    its own.
-    """
-    if "batch_select_indices" in vars(type(cache)) and "reorder_cache" not in vars(type(cache)):
-        cache.batch_select_indices(rows)
-    else:
-        cache.reorder_cache(rows)
 
 
 @dataclass

@@ -9,11 +9,14 @@ expects and what its states say.
 """
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
 
 SIGNALS = 3  # least, mean and total log-probability
 
@@ -66,7 +69,9 @@ class RewardNetwork(nn.Module):
             # `where`, not a product: what stands at padding may be NaN, and 0 * NaN is NaN.
             pooled = torch.where(weight > 0, hidden, 0.0).sum(1) / weight.sum(1)
             return self._of_state(pooled)
-        state, signals = self.read(tokens, mask, start)
+        return self._of_decoder(*self.read(tokens, mask, start))
+
+    def _of_decoder(self, state: Tensor, signals: Tensor) -> Tensor:
         likelihood: Tensor = self.signals((signals - self.centre) / self.spread)[:, 0]
         return self._of_state(state) + likelihood
 
@@ -89,37 +94,77 @@ class RewardNetwork(nn.Module):
             start: Where each sample begins, >= 1.
         """
         first = int(start.min()) - 1  # logits of the questions' tokens are not needed, and a vocabulary is large
-        logits, hidden = self._logits(tokens, mask, first)
+        output, hidden = self._output({"input_ids": tokens, "attention_mask": mask, "use_cache": False}, first)
         stop = mask.sum(-1)
         position = torch.arange(first + 1, tokens.shape[1], device=tokens.device)
         inside = (position >= start[:, None]) & (position < stop[:, None])
-        chosen = tokens[:, first + 1 :]
-        # Padding is passed over by the loss; it stands in no sum, and 0 is above every log-probability.
-        losses = nn.functional.cross_entropy(
-            logits[:, :-1].float().transpose(1, 2), chosen.masked_fill(~inside, -100), reduction="none"
-        )
-        count = inside.sum(-1).clamp(min=1)
-        total = -losses.sum(-1)
-        signals = torch.stack([-losses.max(-1).values, total / count, total], -1)
+        signals = _signals(output.logits[:, :-1], tokens[:, first + 1 :], inside)
         rows = torch.arange(len(tokens), device=tokens.device)
         return hidden[rows, stop - 1 - first].float(), signals
 
-    def _logits(self, tokens: Tensor, mask: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """Logits and last hidden states from position ``first`` on, by the model's own forward: some scale logits."""
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether :meth:`after_prompts` may be asked: of decoders that are told where each token stands."""
+        return self._decoder and "position_ids" in self._parameters_of_forward()
+
+    def after_prompts(
+        self,
+        prompts: Int[Tensor, "prompts prompt_length"],
+        prompt_mask: Int[Tensor, "prompts prompt_length"],
+        owner: Int[Tensor, " samples"],
+        tokens: Int[Tensor, "samples length"],
+        mask: Int[Tensor, "samples length"],
+    ) -> Float[Tensor, " samples"] | None:
+        """The same rewards, where samples share prompts: each prompt is read once, and its samples after it.
+
+        Args:
+            prompts: Padded on the left.
+            prompt_mask: 1 at real tokens, 0 at padding.
+            owner: Index of each sample's prompt.
+            tokens: The samples alone, padded on the right; at least one token each.
+            mask: 1 at real tokens, 0 at padding.
+
+        Returns:
+            The rewards; None where the model's cache cannot be shared out.
+        """
+        asked = {"input_ids": prompts, "attention_mask": prompt_mask, "position_ids": _positions(prompt_mask)}
+        before, _ = self._output({**asked, "use_cache": True}, prompts.shape[1] - 1)
+        cache = getattr(before, "past_key_values", None)
+        if not can_choose_rows(cache):
+            return None
+        choose_rows(cache, owner)
+        seen = torch.cat([prompt_mask[owner], mask], -1)
+        position = _positions(seen)[:, prompts.shape[1] :]
+        written = {"input_ids": tokens, "attention_mask": seen, "position_ids": position, "past_key_values": cache}
+        output, hidden = self._output({**written, "use_cache": True}, 0)
+        # A sample's first token is predicted by its prompt's last.
+        logits = torch.cat([before.logits[owner], output.logits[:, :-1]], 1)
+        rows = torch.arange(len(tokens), device=tokens.device)
+        state = hidden[rows, mask.sum(-1) - 1].float()
+        return self._of_decoder(state, _signals(logits, tokens, mask.bool()))
+
+    def _parameters_of_forward(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self._model.forward).parameters
+
+    @property
+    def _model(self) -> Any:
+        """The language model itself, its LoRA updates within it."""
+        return self.base.get_base_model() if hasattr(self.base, "get_base_model") else self.base
+
+    def _output(self, inputs: dict[str, Any], first: int) -> tuple[Any, Tensor]:
+        """Output and last hidden states from position ``first`` on, by the model's own forward: some scale logits."""
         kept: list[Tensor] = []
-        model = self.base.get_base_model() if hasattr(self.base, "get_base_model") else self.base
-        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask, "use_cache": False}
-        if "logits_to_keep" in inspect.signature(model.forward).parameters:
-            inputs["logits_to_keep"] = tokens.shape[1] - first
+        length = inputs["input_ids"].shape[1] - first
+        if "logits_to_keep" in self._parameters_of_forward():
+            inputs = {**inputs, "logits_to_keep": length}
         # The output layer's input is the last hidden state, whatever the architecture calls it.
-        hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+        hook = self._model.get_output_embeddings().register_forward_pre_hook(lambda _, given: kept.append(given[0]))
         try:
-            logits = self.base(**inputs).logits
+            output = self.base(**inputs)
         finally:
             hook.remove()
-        if logits.shape[1] != tokens.shape[1] - first:
-            return logits[:, first:], kept[0][:, first:]
-        return logits, kept[0]
+        output.logits = output.logits[:, -length:]
+        return output, kept[0][:, -length:]
 
     def own_state(self) -> dict[str, Tensor]:
         """Everything that is not the base: the head."""
@@ -130,3 +175,27 @@ class RewardNetwork(nn.Module):
         tuned = {f"base.{name}" for name, part in self.base.named_parameters() if part.requires_grad}
         state = {name: part for name, part in self.state_dict().items() if name in tuned} | self.own_state()
         return {name: part.detach().cpu().clone() for name, part in state.items()}
+
+
+def _positions(mask: Tensor) -> Tensor:
+    """Where each token stands in its own text, whatever is padded."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def _signals(logits: Tensor, chosen: Tensor, inside: Tensor) -> Tensor:
+    """Least, mean and total log-probability of the tokens inside, [samples, signals].
+
+    Args:
+        logits: Of every token, [samples, length, vocabulary].
+        chosen: The tokens, [samples, length].
+        inside: Which of them are the sample's, [samples, length].
+    """
+    # Padding is passed over by the loss; it stands in no sum, and 0 is above every log-probability. One more column
+    # of it, since samples without a token have none.
+    losses = nn.functional.cross_entropy(
+        logits.float().transpose(1, 2), chosen.masked_fill(~inside, -100), reduction="none"
+    )
+    losses = nn.functional.pad(losses, (0, 1))
+    count = inside.sum(-1).clamp(min=1)
+    total = -losses.sum(-1)
+    return torch.stack([-losses.max(-1).values, total / count, total], -1)

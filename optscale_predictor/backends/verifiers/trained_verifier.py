@@ -8,6 +8,7 @@ import torch
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.backends.adapters.base_model import folder_name
 from optscale_predictor.backends.verifiers.length_batches import BATCH_TOKENS, by_length, padded, too_long
+from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, share_of_prompts
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.sample_reader import SampleReader, SampleTokens
 from optscale_predictor.backends.verifiers.score_maps import LogisticMap, RewardVerifier
@@ -21,6 +22,7 @@ from optscale_predictor.backends.verifiers.verifier_files import (
 from optscale_predictor.errors import InputError
 
 _MOST_LOGITS = 2**28  # in one batch, a gibibyte: a vocabulary is large
+_WORTH_SHARING = 0.2  # of all tokens: below that, a second pass over the model costs what is saved
 
 
 class TrainedVerifier(RewardVerifier):
@@ -73,7 +75,7 @@ def read_rewards(
 ) -> Floats:
     """Rewards of tokenised samples, in their order; NaN for those that are skipped.
 
-    Batches hold texts of neighbouring lengths.
+    Batches hold texts of neighbouring lengths. Where samples share prompts and the model can, each prompt is read once.
 
     Args:
         network: In evaluation mode.
@@ -84,10 +86,41 @@ def read_rewards(
         done: Called with how many samples were read, batch by batch.
     """
     found = np.full(len(read), np.nan)
+    wanted = [index for index in range(len(read)) if index not in (skip or {})]
+    # A sample without a token has nothing that is read after its prompt.
+    after = [index for index in wanted if len(read[index].tokens) > read[index].start]
+    shares = network.shares_prefixes and share_of_prompts(read, after) >= _WORTH_SHARING
+    left = set(wanted) - (_read_after_prompts(network, read, after, batch_size, found, done) if shares else set())
     most = max(1, min(BATCH_TOKENS, _MOST_LOGITS // network.vocabulary))
-    for batch in by_length([len(one.tokens) for one in read], batch_size, skip, most):
+    apart = {index: "" for index in range(len(read)) if index not in left}
+    for batch in by_length([len(one.tokens) for one in read], batch_size, apart, most):
         tokens, mask = padded([read[index].tokens for index in batch], padding, network.device)
         start = torch.tensor([read[index].start for index in batch], device=network.device)
         found[batch] = network(tokens, mask, start).double().cpu().numpy()
         done(len(batch))
     return found
+
+
+def _read_after_prompts(
+    network: RewardNetwork,
+    read: Sequence[SampleTokens],
+    indices: Sequence[int],
+    batch_size: int,
+    found: Floats,
+    done: Callable[[int], object],
+) -> set[int]:
+    """Writes the rewards of samples into ``found``, each prompt read once; returns which."""
+    written: set[int] = set()
+    most = max(1, _MOST_LOGITS // network.vocabulary)
+    for batch in by_prompt(read, indices, batch_size, BATCH_TOKENS, most):
+        prompts, prompt_mask = padded([prompt[::-1] for prompt in batch.prompts], 0, network.device)
+        tokens, mask = padded(batch.samples, 0, network.device)
+        owner = torch.tensor(batch.owner, device=network.device)
+        # Turned round twice: padding is to stand on the left, so that a sample follows its prompt at once.
+        rewards = network.after_prompts(prompts.flip(-1), prompt_mask.flip(-1), owner, tokens, mask)
+        if rewards is None:
+            return written
+        found[batch.indices] = rewards.double().cpu().numpy()
+        written.update(batch.indices)
+        done(len(batch.indices))
+    return written

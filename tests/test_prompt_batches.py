@@ -1,0 +1,135 @@
+"""Samples that share prompts: each prompt is read once, and the rewards are those of reading it with every sample."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from optscale_predictor.backends.adapters.lora import LoraSettings, tune
+from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.backends.verifiers import trained_verifier
+from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, share_of_prompts
+from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
+from optscale_predictor.backends.verifiers.sample_reader import SampleTokens
+from optscale_predictor.backends.verifiers.trained_verifier import read_rewards
+
+
+@pytest.fixture(scope="module")
+def network():
+    """LoRA updates that do something, and a head that looks at everything."""
+    torch.manual_seed(0)
+    base = tune(load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu"), LoraSettings(rank=2, alpha=4))
+    found = RewardNetwork(base, "decoder").eval()
+    for name, part in found.named_parameters():
+        if "lora_B" in name or name in ("states.weight", "states.bias", "signals.weight"):
+            torch.nn.init.normal_(part, std=0.3)
+    return found
+
+
+def samples_of(prompts, seed=0):
+    """Per prompt its length and its samples' lengths; their tokens are drawn."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for length, samples in prompts:
+        prompt = rng.integers(1, 18, length).tolist()
+        found += [SampleTokens([*prompt, *rng.integers(1, 18, one).tolist()], length) for one in samples]
+    return found
+
+
+def one_by_one(network, read):
+    with torch.inference_mode():
+        return [
+            float(
+                network(
+                    torch.tensor([one.tokens]), torch.ones(1, len(one.tokens), dtype=int), torch.tensor([one.start])
+                )
+            )
+            for one in read
+        ]
+
+
+def tokens_read(network, read, **options):
+    """The rewards, and how many tokens the model was given for them, padding included."""
+    counted = []
+    hook = network.base.get_base_model().register_forward_pre_hook(
+        lambda _, __, inputs: counted.append(inputs["input_ids"].numel()), with_kwargs=True
+    )
+    found = read_rewards(network, read, 0, **options)
+    hook.remove()
+    return found, sum(counted)
+
+
+PROMPTS = [(9, [3, 5, 1, 4]), (30, [6, 2, 2, 7, 5]), (12, [4]), (30, [1, 8])]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_rewards_are_those_of_each_sample_read_alone(network, batch_size):
+    read = samples_of(PROMPTS)
+    mixed = [read[index] for index in np.random.default_rng(1).permutation(len(read))]
+    found, _ = tokens_read(network, mixed, batch_size=batch_size)
+    np.testing.assert_allclose(found, one_by_one(network, mixed), atol=2e-4)
+    assert np.ptp(found) > 0.1
+
+
+def test_a_prompt_is_read_once_for_all_its_samples(network):
+    read = samples_of([(40, [5] * 16), (40, [5] * 16)])
+    found, counted = tokens_read(network, read)
+    assert counted == 2 * 40 + 32 * 5
+    np.testing.assert_allclose(found, one_by_one(network, read), atol=2e-4)
+
+
+def test_prompts_that_are_not_shared_are_read_with_their_samples(network):
+    read = samples_of([(20, [4])] * 6)
+    found, counted = tokens_read(network, read)
+    assert counted == 6 * 24
+    np.testing.assert_allclose(found, one_by_one(network, read), atol=2e-4)
+
+
+def test_what_is_refused_is_not_read_and_a_sample_without_a_token_has_a_reward(network):
+    read = samples_of([(25, [0, 3, 4, 0, 2, 6])])
+    done = []
+    found, _ = tokens_read(network, read, skip={2: "too long"}, done=done.append)
+    expected = one_by_one(network, read)
+    assert np.isnan(found[2]) and sum(done) == 5
+    kept = [0, 1, 3, 4, 5]
+    np.testing.assert_allclose(found[kept], np.array(expected)[kept], atol=2e-4)
+
+
+def test_a_model_whose_cache_cannot_be_shared_out_reads_all(network, monkeypatch):
+    read = samples_of(PROMPTS)
+    monkeypatch.setattr("optscale_predictor.backends.verifiers.reward_network.can_choose_rows", lambda _: False)
+    found, _ = tokens_read(network, read)
+    np.testing.assert_allclose(found, one_by_one(network, read), atol=2e-4)
+
+
+def test_logits_of_a_large_vocabulary_bound_the_batch(network, monkeypatch):
+    read, sizes = samples_of([(10, [4] * 8)]), []
+    monkeypatch.setattr(trained_verifier, "_MOST_LOGITS", 8 * network.vocabulary)
+    read_rewards(network, read, 0, done=sizes.append)
+    assert sizes == [2] * 4
+
+
+@given(
+    prompts=st.lists(st.tuples(st.integers(1, 6), st.lists(st.integers(1, 5), max_size=5)), max_size=6),
+    batch_size=st.integers(1, 5),
+    most=st.integers(1, 40),
+)
+def test_batches_hold_every_sample_once_and_no_more_than_they_may(prompts, batch_size, most):
+    read = samples_of(prompts)
+    seen = []
+    for batch in by_prompt(read, range(len(read)), batch_size, most, most):
+        assert len(batch.indices) <= batch_size
+        longest = [max(map(len, batch.prompts)), max(map(len, batch.samples))]
+        assert len(batch.indices) == 1 or len(batch.indices) * sum(longest) <= most
+        for index, owner, sample in zip(batch.indices, batch.owner, batch.samples, strict=True):
+            assert [*batch.prompts[owner], *sample] == read[index].tokens
+        seen += batch.indices
+    assert sorted(seen) == list(range(len(read)))
+
+
+def test_the_share_of_prompts_counts_each_once():
+    read = [SampleTokens([1, 2, 3, one], 3) for one in range(4)] + [SampleTokens([7, 8], 1)]
+    assert share_of_prompts(read, range(5)) == 9 / 18
+    assert share_of_prompts(read, [0, 4]) == 0 == share_of_prompts(read, [])
