@@ -49,10 +49,10 @@ def deadly(question, text):
 scored = 0
 
 def held(question, text):
-    # Scores a thousand samples, and the others once the file GO is there.
+    # Scores 3,000 samples, and the others once the file GO is there.
     global scored
     scored += 1
-    while scored > 1000 and not os.path.exists(os.environ["GO"]):
+    while scored > 3000 and not os.path.exists(os.environ["GO"]):
         time.sleep(0.05)
     return 0.5
 """
@@ -268,7 +268,9 @@ def test_ctrl_c_keeps_what_was_committed_and_stops_everything(tmp_path: Path) ->
     """The verifier waits in the middle of the work, so that the signal finds it there however fast the machine is."""
     environment = {**os.environ, "RAY_ADDRESS": "local", "OMP_NUM_THREADS": "1", "GO": str(tmp_path / "go")}
     environment["PYTHONPATH"] = os.pathsep.join([str(judges_folder(tmp_path)), os.environ.get("PYTHONPATH", "")])
-    command = run_cli(tmp_path / "pool", "--verifier", "python:judges_of_tests:held")
+    # Small batches: those before the one that waits are committed.
+    batches = ("--ray.scoring.batch_samples", "64")
+    command = run_cli(tmp_path / "pool", "--verifier", "python:judges_of_tests:held", *batches)
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not list((tmp_path / "pool").glob("samples-*")):
         assert process.poll() is None
