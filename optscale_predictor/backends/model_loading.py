@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
-from optscale_predictor.backends.model_names import EMBEDDED
+from optscale_predictor.backends.model_names import EMBEDDED, MODEL_PACKAGES
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST_ADAPTERS = 4  # adapters that are the base of one another
+_MOST_FILES = 3  # that an error names
 
 
 def resolve_model(name: str) -> str:
@@ -40,7 +41,8 @@ def resolve_model(name: str) -> str:
     if kind == "embedded":
         return _model_folder(EMBEDDED / rest, name)
     if kind == "package":
-        return _model_in_package(rest, name)
+        found = find_in_package(rest, name)
+        return _gguf_model(found, name) if found.suffix == ".gguf" else _model_folder(found, name)
     if name.endswith(".gguf"):
         return _gguf_model(Path(name), name)
     if Path(name).is_absolute() or name.startswith(".") or Path(name).exists():
@@ -57,28 +59,48 @@ def _model_folder(folder: Path, name: str) -> str:
             f"{name} FOLDER makes a folder of them"
         )
     if not (folder / "config.json").is_file():
-        raise InputError(f"model {name!r}: no config.json in folder {folder}")
+        raise InputError(f"model {name!r}: no config.json in folder {folder}{_files_to_name(folder)}")
     return str(folder)
 
 
-def _model_in_package(package: str, name: str) -> str:
+def _files_to_name(folder: Path) -> str:
+    """What an error adds where a folder holds GGUF files; empty where it does not."""
+    files = [str(file) for file in sorted(folder.glob("*.gguf"))] if folder.is_dir() else []
+    if not files:
+        return ""
+    more = " and others" if files[_MOST_FILES:] else ""
+    return f"; GGUF files to name in its place: {', '.join(files[:_MOST_FILES])}{more}"
+
+
+def find_in_package(package: str, name: str) -> Path:
+    """The model folder or GGUF file inside an installed Python package; the package is not imported.
+
+    Args:
+        package: Its name as it is imported.
+        name: What errors call the model.
+
+    Raises:
+        InputError: The package is not installed, or does not hold one model.
+    """
     spec = find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"model {name!r}: Python package {package!r} is not installed")
+        brings = MODEL_PACKAGES.get(package, "pip install the distribution that holds it")
+        raise InputError(f"model {name!r}: Python package {package!r} is not installed: {brings}")
     root = Path(next(iter(spec.submodule_search_locations)))
     found = sorted(path.parent for path in root.rglob("model.safetensors"))
     if found:
-        return _model_folder(found[0], name)
+        return found[0]
     files = sorted(root.rglob("*.gguf"))
     if len(files) != 1:
         held = f"{len(files)} GGUF files" if files else "no model.safetensors and no GGUF file"
         raise InputError(f"model {name!r}: {held} in Python package {package!r}")
-    return _gguf_model(files[0], name)
+    return files[0]
 
 
 def _gguf_model(file: Path, name: str) -> str:
     if not file.is_file():
-        raise InputError(f"model {name!r}: no such file")
+        there = _files_to_name(file.parent)
+        raise InputError(f"model {name!r}: no such file{there or '; name where it lies, or a package: package:NAME'}")
     return str(unpack_gguf(file, name))
 
 
@@ -100,7 +122,7 @@ def load_pretrained(
         InputError: There is no such model, its files cannot be read, or they are not all of it. Weights are read from
             safetensors only.
     """
-    base, adapters = _base_and_adapters(name)
+    base, adapters = base_and_adapters(name)
     path = resolve_model(base)
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if device is not None:
@@ -121,8 +143,15 @@ def load_pretrained(
     return loaded if device is None else loaded.to(device)
 
 
-def _base_and_adapters(name: str) -> tuple[str, list[Path]]:
-    """The whole model that a name comes down to, and the LoRA updates upon it, those of the base first."""
+def base_and_adapters(name: str) -> tuple[str, list[Path]]:
+    """The whole model that a name comes down to, and the folders of LoRA updates upon it, those of the base first.
+
+    Args:
+        name: As :func:`resolve_model` reads it, or of such a folder.
+
+    Raises:
+        InputError: A base is not here, or there are more updates upon one another than any model has.
+    """
     adapters: list[Path] = []
     while (folder := find_adapter(name)) is not None:
         if len(adapters) == _MOST_ADAPTERS:
@@ -157,7 +186,7 @@ def read_config(name: str) -> dict[str, Any]:
     from transformers import PretrainedConfig
 
     try:
-        base, _ = _base_and_adapters(name)
+        base, _ = base_and_adapters(name)
         return dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -232,4 +261,9 @@ def _quiet() -> Iterator[None]:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "couldn't connect" in reason:
+        reason = (
+            f"the hub cannot be reached and its cache does not hold all of the model; where it can be, `hf download "
+            f"{name}` brings it; or name a folder, a GGUF file or package:NAME"
+        )
     return InputError(f"model {name!r}: {reason}")

