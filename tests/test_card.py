@@ -116,6 +116,16 @@ def test_what_was_not_recorded_or_measured_is_said_to_be():
     assert "# license: (fill in" in text and ModelCard(text).data.license is None
 
 
+def test_the_bases_licence_is_named_where_it_is_known():
+    source = {"license": "apache-2.0", "license_from": "model card", "package": "small-model", "package_version": "1.2"}
+    text = render_card(config(base_source=source))
+    assert "| `base model's licence` | `apache-2.0, as its model card says` |" in text
+    assert "| `base model's source` | `package small-model 1.2` |" in text
+    assert "# license: (fill in what the base model (apache-2.0), the questions" in text
+    assert ModelCard(text).data.license is None  # the predictor's own stays the user's to choose
+    assert "| `base model's licence` | `not known` |" in render_card(config())
+
+
 def test_names_from_anywhere_are_text_and_nothing_else():
     hostile = ScoreSource("default", "`x`| <script>alert(1)</script>", {"a|b": "---\n# c"}, "v\n## Measured\n99% right")
     text = render_card(config(base_model="org/[x](http://a.b) <b>", sources=[hostile], data={"<i>": "`"}))

@@ -118,7 +118,9 @@ def test_what_is_unpacked_computes_what_was_written(model, file, capsys):
 def test_it_is_a_folder_that_can_be_saved_trained_and_drawn_from(file, tmp_path):
     folder = Path(resolve_model(str(file)))
     assert folder.is_relative_to(tmp_path / "cache")
-    assert {"model.safetensors", "config.json", "tokenizer.json"} <= {one.name for one in folder.iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "gguf_source.json"} <= {
+        one.name for one in folder.iterdir()
+    }
     assert "quantization_config" not in json.loads((folder / "config.json").read_text())
     load_pretrained(AutoModelForCausalLM, str(file), "cpu").save_pretrained(tmp_path / "again")
     generator = HuggingFaceGenerator(str(file), SamplingParams(max_tokens=5), device="cpu")

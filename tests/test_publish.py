@@ -186,6 +186,7 @@ def test_publishing_writes_the_card_from_the_assessment(saved, tmp_path, capsys)
     shown(capsys, "publish", folder, "--assessment", tmp_path / "measured.json", "--license", "cc-by-4.0")
     card = (folder / "README.md").read_text()
     assert "license: cc-by-4.0" in card and "| R² of the mean score | 0.4321 |" in card and "value: 0.4321" in card
+    assert "| `base model's licence` | `MIT, as its package says` |" in card  # this package's, which holds the base
     kept = (folder / "assessment.json").read_text()
     assert "/home/me" not in kept and json.loads(kept)["targets"] == "targets.parquet"
     shown(capsys, "publish", folder)  # the assessment that lies there is used again

@@ -116,6 +116,8 @@ def test_what_is_published_is_small_and_names_no_place(trained):
     for name in ("README.md", "adapter_config.json", "optscale_generator.json"):
         assert str(folder.parent) not in (folder / name).read_text()
     assert json.loads((folder / "optscale_generator.json").read_text()) == outcome.config.as_json()
+    assert {"license": "MIT", "package": "optscale-predictor"}.items() <= outcome.config.base_source.items()
+    assert "MIT, as its package says" in (folder / "README.md").read_text()
     assert BASE in (folder / "README.md").read_text() and not folder.with_name("generator_training").exists()
 
 

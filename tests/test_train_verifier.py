@@ -103,6 +103,7 @@ def test_what_is_published_is_small_and_names_no_place(trained):
         assert "/tmp" not in (folder / name).read_text() and str(folder.parent) not in (folder / name).read_text()
     card = (folder / "README.md").read_text()
     assert "AUC within a question" in card and BASE in card and "calibration error" in card
+    assert "MIT, as its package says" in card
     assert not folder.with_name("verifier_training").exists()
 
 
@@ -110,6 +111,7 @@ def test_a_description_names_the_content_and_not_the_folder_alone(trained, tmp_p
     folder, *_ = trained
     described = dict(TrainedVerifier(str(folder), device="cpu").describe())
     assert described["adapter"] == "trained_verifier" and json.dumps(described)
+    assert described["model_source"]["license"] == "MIT"  # this package's, which holds the base
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     assert dict(TrainedVerifier(str(copy), device="cpu").describe()) == {**described, "model": str(copy)}

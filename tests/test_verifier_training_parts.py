@@ -148,6 +148,7 @@ def test_a_config_comes_back_and_a_bad_one_is_refused():
         ({"score_map": {"slope": 1.0}}, "score_map"),
         ({"format": 9}, "format '9'"),
         ({"further": 1}, "'further'"),
+        ({"base_source": {"license": ["mit"]}}, "a model's license"),
     ):
         with pytest.raises(InputError, match=says):
             TrainedVerifierConfig.from_json({**config.as_json(), **change})

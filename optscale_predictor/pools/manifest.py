@@ -13,6 +13,7 @@ from typing import Any
 
 from optscale_predictor._support.atomic_files import append_line, write_json
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
+from optscale_predictor.backends.model_source import without_source
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.schema import ScoreColumns
 
@@ -59,8 +60,8 @@ def new_manifest(settings: Mapping[str, object]) -> dict[str, Any]:
 
 
 def fingerprint(settings: Mapping[str, object]) -> str:
-    """A short name of the settings: equal settings, equal names."""
-    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    """A short name of the settings: equal settings, equal names, whatever is known of the model's source."""
+    return sha256(json.dumps(without_source(settings), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def update_manifest(folder: Path, changes: Mapping[str, object]) -> None:
@@ -117,13 +118,13 @@ def require_same(folder: Path, settings: Mapping[str, object]) -> None:
 
 
 def name_differences(made: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Every setting that differs, as ``key was X, now Y``.
+    """Every setting that differs, as ``key was X, now Y``; what is known of a model's source is none.
 
     Args:
         made: The settings that something was made with.
         now: Those that it would be made with now.
     """
-    before, after = _with_samplers(flatten(made)), _with_samplers(flatten(now))
+    before, after = (_with_samplers(flatten(without_source(settings))) for settings in (made, now))
     return [
         f"{key} was {_short(before.get(key))}, now {_short(after.get(key))}"
         for key in sorted(before.keys() | after.keys())

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._merge_plan import MergePlan, MergeResult
 from optscale_predictor.pools.journal import JOURNAL_FILE, digest
@@ -99,7 +100,7 @@ def _questions(pools: Sequence[Pool]) -> list[Question]:
 
 
 def _may_differ(key: str) -> bool:
-    return key.rpartition(".")[2] == "seed" or key.startswith("import.files")
+    return key.rpartition(".")[2] in ("seed", MODEL_SOURCE) or key.startswith("import.files")
 
 
 def _settings(pools: Sequence[Pool]) -> dict[str, Any]:
@@ -117,8 +118,8 @@ def _settings(pools: Sequence[Pool]) -> dict[str, Any]:
 
 
 def _combined(values: Sequence[Any], path: str = "") -> Any:
-    """What all agree on; all values where they may differ."""
-    if isinstance(values[0], Mapping):
+    """What all agree on; all values where they may differ. A model's source is one value, whatever it names."""
+    if isinstance(values[0], Mapping) and path.rpartition(".")[2] != MODEL_SOURCE:
         keys = dict.fromkeys(key for value in values for key in value)
         # A pool that leaves a key out, and passes for equal, says the same as the others.
         said = {key: [value[key] for value in values if key in value] for key in keys}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.prompts import PromptTemplate
 
@@ -31,6 +32,7 @@ class GeneratorConfig:
         data: What it was trained on: sets, numbers of questions.
         training: How it was trained.
         metrics: What was measured on held-out questions.
+        base_source: Where the base comes from and its licence, as :class:`ModelSource` has it; empty: not recorded.
         format: The folder format's number.
     """
 
@@ -41,6 +43,7 @@ class GeneratorConfig:
     data: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    base_source: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -59,6 +62,7 @@ class GeneratorConfig:
         for name in ("data", "training", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} must be an object, got {type(getattr(self, name)).__name__}")
+        ModelSource.from_json(self.base_source)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""

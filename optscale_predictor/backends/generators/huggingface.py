@@ -22,6 +22,7 @@ from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
 
@@ -269,5 +270,5 @@ def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> M
         chat: Whether prompts are put into its chat template.
         sampling: How samples are drawn.
     """
-    own = {"adapter": "transformers", "model": model, **describe_adapter(model), "chat": chat}
-    return {**own, **sampling.describe(), OTHER_SAMPLERS: OFF}
+    own = {"adapter": "transformers", "model": model, **describe_adapter(model), **find_source(model).description}
+    return {**own, "chat": chat, **sampling.describe(), OTHER_SAMPLERS: OFF}

@@ -29,6 +29,7 @@ from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError, MissingExtraError, RequestRefusedError
 from optscale_predictor.questions.answers import reopen_thinking
@@ -249,7 +250,8 @@ def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: Sampli
         sampling: How samples are drawn.
     """
     shaping = {"dtype": options.dtype, "max_model_len": options.max_model_len}
-    return {"adapter": "vllm", "model": model, "chat": chat, **shaping, **sampling.describe(), OTHER_SAMPLERS: OFF}
+    own = {"adapter": "vllm", "model": model, **find_source(model).description, "chat": chat}
+    return {**own, **shaping, **sampling.describe(), OTHER_SAMPLERS: OFF}
 
 
 def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:

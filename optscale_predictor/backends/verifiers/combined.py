@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
+from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier, score_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.log_odds import log_odds
@@ -28,7 +29,7 @@ COMBINED_FILE = "combined_verifier.json"
 _FORMAT = 1
 _MOST_PARTS = 16
 _READING = ("layout", "aggregate", "separator")
-_INCIDENTAL = {"adapter", "served_model"}  # who runs a model, and not which model it is
+_INCIDENTAL = {"adapter", "served_model", MODEL_SOURCE}  # who runs or made a model, and not which model it is
 #: How each adapter's model is named for :class:`~optscale_predictor.backends.options.VerifierOptions`.
 _PREFIXES = {"judge": "judge:", "function": "python:"}
 

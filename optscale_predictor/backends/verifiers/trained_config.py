@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.score_maps import LogisticMap
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -41,6 +42,7 @@ class TrainedVerifierConfig:
         data: What it was trained on: pools, numbers of questions and samples, share of right samples.
         training: How it was trained.
         metrics: What was measured on held-out questions.
+        base_source: Where the base comes from and its licence, as :class:`ModelSource` has it; empty: not recorded.
         format: The folder format's number.
     """
 
@@ -55,6 +57,7 @@ class TrainedVerifierConfig:
     data: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    base_source: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class TrainedVerifierConfig:
         for name in ("data", "training", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} must be an object, got {type(getattr(self, name)).__name__}")
+        ModelSource.from_json(self.base_source)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""

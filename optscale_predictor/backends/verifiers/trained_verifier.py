@@ -7,6 +7,7 @@ import torch
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.backends.adapters.base_model import folder_name
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.length_batches import BATCH_TOKENS, by_length, padded, too_long
 from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, share_of_prompts
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
@@ -53,7 +54,8 @@ class TrainedVerifier(RewardVerifier):
     def describe_model(self) -> Mapping[str, object]:
         """What a pool's manifest records, without the map; ``version`` names the content, whatever the folder."""
         base = folder_name(self._config.base_model)
-        return {"adapter": "trained_verifier", "model": self._name, "version": self._version, "base": base}
+        own = {"adapter": "trained_verifier", "model": self._name, "version": self._version, "base": base}
+        return {**own, **ModelSource.from_json(self._config.base_source).description}
 
     def rewards(self, items: Sequence[Answered]) -> tuple[Floats, Ints, dict[int, str]]:
         """Log-odds that samples are right [items] (NaN where refused), tokens read [items], and refusals by index."""

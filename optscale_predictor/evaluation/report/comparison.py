@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve, fixed_number_curve
 from optscale_predictor.evaluation.report.read_runs import merge_ranks, short_names
@@ -32,7 +33,7 @@ from optscale_predictor.stats.reliability import Reliability, reliability
 
 METRICS = ("correct", "samples", "tokens", "score", "hit", "brier")
 # What may differ between runs that are compared: who served the model, not which model and how it was asked.
-_INCIDENTAL = ("seed", "adapter", "served_model", "dtype", "max_model_len")
+_INCIDENTAL = ("seed", "adapter", "served_model", "dtype", "max_model_len", MODEL_SOURCE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.run_data import Run
 from optscale_predictor.policies import parse_policy
 
-_SAID_ELSEWHERE = ("model", "adapter", "seed", "base_url", "api_key")
+_SAID_ELSEWHERE = ("model", "adapter", "seed", "base_url", "api_key", MODEL_SOURCE)
 
 
 @dataclass(frozen=True)

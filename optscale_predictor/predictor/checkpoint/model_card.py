@@ -12,6 +12,7 @@ from typing import Any
 from optscale_predictor._support import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
 from optscale_predictor.backends.model_names import public_name
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.pages.cards import front_matter, require_license
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
@@ -121,7 +122,8 @@ def _metadata(
         model_name=(repo_id or "optscale-predictor").rpartition("/")[2] if results else None,
         eval_results=results or None,
     )
-    needed = None if license else "the base model, the questions, and the generator's and verifier's terms"
+    base = ModelSource.from_json(config.base_source).base_terms
+    needed = None if license else f"{base}, the questions, and the generator's and verifier's terms"
     return front_matter(content, needed)
 
 
@@ -136,6 +138,7 @@ def _made_of(config: PredictorConfig) -> dict[str, object]:
     base = folder_name(config.base_model)
     return {
         "base model": f"{base} (merged into this checkpoint)" if config.merged else base,
+        **ModelSource.from_json(config.base_source).card_rows,
         "pooling": f"{config.pooling}, {config.layers} hidden layer{'s' if config.layers == 'all' else ''}",
         "head": config.head,
         "family": config.family,

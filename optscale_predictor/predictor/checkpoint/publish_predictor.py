@@ -9,6 +9,7 @@ from typing import Any
 from optscale_predictor._support.hub import push
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import require_license
 from optscale_predictor.predictor.checkpoint.measured_figures import read_assessment
@@ -73,7 +74,7 @@ def publish_predictor(checkpoint: str, merged: str | None, how: Publication) -> 
     assessment = _assessment(folder, how.assessment)
     _require_public_base(load_config(folder), merged, how)
     predictor = load(PriorNetwork, str(folder), base_model=how.base_model)
-    predictor.config.base_model = how.base_model or predictor.config.base_model
+    _name_base(predictor.config, how.base_model)
     lines = []
     if merged is not None:
         folder = Path(merged)
@@ -149,6 +150,13 @@ def _write_documents(
         (folder / CARD).write_text(card, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder}: cannot write: {error.strerror or error}") from error
+
+
+def _name_base(config: PredictorConfig, name: str | None) -> None:
+    """Gives the base the name that others find it by, and records its source where that is not yet or is another."""
+    config.base_model = name or config.base_model
+    if name is not None or not config.base_source:
+        config.base_source = find_source(config.base_model).as_json() or config.base_source
 
 
 def _assessment(folder: Path, named: str | None) -> dict[str, Any] | None:

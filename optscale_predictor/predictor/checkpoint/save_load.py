@@ -31,6 +31,7 @@ from optscale_predictor.backends.adapters.base_model import (
 from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights, require_no_kernel
 from optscale_predictor.backends.adapters.merged_weights import write_model
 from optscale_predictor.backends.model_loading import read_config
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.merging_weights import (
     MODEL_FILES,
@@ -69,7 +70,8 @@ def save(predictor: PriorNetwork, folder: Path) -> None:
     """Writes the checkpoint; files that are there are replaced, each whole.
 
     Args:
-        predictor: Its config comes to say whether the LoRA updates are merged, and which weights the base has.
+        predictor: Its config comes to say whether the LoRA updates are merged, which weights the base has, and where
+            it comes from.
         folder: Made where it does not exist.
 
     Raises:
@@ -80,6 +82,7 @@ def save(predictor: PriorNetwork, folder: Path) -> None:
     config, backbone = predictor.config, predictor.backbone
     config.merged = not adapter.is_adapted(backbone)
     config.base_fingerprint = config.base_fingerprint or base_fingerprint(backbone)
+    config.base_source = config.base_source or find_source(config.base_model).as_json()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Beside the checkpoint, so that every rename is within one file system and replaces a file whole.

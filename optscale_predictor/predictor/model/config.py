@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.errors import InputError
 
 FORMAT = 2
@@ -91,6 +92,7 @@ class PredictorConfig:
         base_model: A folder, a hub id, ``embedded:NAME`` or ``package:NAME``; in a checkpoint's file a folder is
             ``folder:NAME``.
         base_fingerprint: Of the base's weights, so that another base of the same shape is refused; empty: not checked.
+        base_source: Where the base comes from and its licence, as :class:`ModelSource` has it; empty: not recorded.
         merged: Whether the checkpoint holds a whole model, the LoRA updates merged into it; ``base_model`` then says
             only what it was made of.
         pooling: ``mean`` (over the question's tokens), ``last`` (its last token, for decoders) or ``attention``.
@@ -109,6 +111,7 @@ class PredictorConfig:
 
     base_model: str
     base_fingerprint: str = ""
+    base_source: dict[str, Any] = field(default_factory=dict)
     merged: bool = False
     pooling: str = "mean"
     layers: str = "last"
@@ -142,6 +145,7 @@ class PredictorConfig:
             raise InputError("labels must be a list of names")
         if self.head_sizes.get("labels", len(self.labels)) != len(self.labels):
             raise InputError(f"head_sizes['labels'] must be the number of labels, {len(self.labels)}")
+        ModelSource.from_json(self.base_source)
         _entries(self.data, "data")
         for name, value in _entries(self.metrics, "metrics").items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

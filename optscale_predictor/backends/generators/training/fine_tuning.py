@@ -36,6 +36,7 @@ from optscale_predictor.backends.generators.training.solution_likelihood import 
 from optscale_predictor.backends.generators.training.solution_tokens import SolutionReader, SolutionTokens, end_token
 from optscale_predictor.backends.generators.transcription import Transcriber
 from optscale_predictor.backends.model_loading import load_pretrained, read_config
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.near_duplicates import group_near_duplicates
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -107,6 +108,7 @@ def fine_tune(
         chat,
         data={**kept.facts, "fingerprint": kept.fingerprint},
         training={**asdict(settings), "loss": "cross-entropy of the solution's tokens and of the one that ends it"},
+        base_source=find_source(base_model).as_json(),
     )
     training, held_out = _sides(kept, read, settings, reader.padding)
     torch.manual_seed(settings.seed)

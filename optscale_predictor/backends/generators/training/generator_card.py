@@ -6,6 +6,7 @@ from pathlib import Path
 from optscale_predictor._support import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
 from optscale_predictor.backends.adapters.generator_config import GeneratorConfig
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.pages.cards import front_matter
 from optscale_predictor.pages.markdown import code, escape, flat, settings_table, table
 from optscale_predictor.pages.templating import environment
@@ -48,7 +49,7 @@ def render_generator_card(config: GeneratorConfig, license: str | None = None) -
     """
     from huggingface_hub import ModelCardData
 
-    base = folder_name(config.base_model)
+    base, source = folder_name(config.base_model), ModelSource.from_json(config.base_source)
     on_hub = config.base_model.count("/") == 1 and not is_folder(config.base_model)
     metadata = ModelCardData(
         library_name="peft",
@@ -58,8 +59,8 @@ def render_generator_card(config: GeneratorConfig, license: str | None = None) -
         pipeline_tag="text-generation",
         tags=_TAGS,
     )
-    needed = None if license else "the base model and the solutions' terms"
-    made_of = {"base model": base, "prompt": config.prompt, "chat template": config.chat}
+    needed = None if license else f"{source.base_terms} and the solutions' terms"
+    made_of = {"base model": base, **source.card_rows, "prompt": config.prompt, "chat template": config.chat}
     return (
         environment(_TEMPLATES)
         .get_template("generator_card.md.jinja")

@@ -25,6 +25,7 @@ from optscale_predictor._support.training_loop.resumable_run import (
 from optscale_predictor.backends.adapters.base_model import base_fingerprint
 from optscale_predictor.backends.adapters.lora import tune
 from optscale_predictor.backends.model_loading import load_pretrained
+from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.sample_reader import SampleReader, SampleTokens
 from optscale_predictor.backends.verifiers.trained_config import TrainedVerifierConfig
@@ -132,6 +133,7 @@ def _open_base(
         settings.max_length,
         settings.precision,
         training={**asdict(settings), "loss": "cross-entropy, and Bradley-Terry within questions"},
+        base_source=find_source(base_model).as_json(),
     )
     reader = SampleReader(tokenizer, config)  # says what is wrong before weights are read, which may take long
     model = load_verifier_base(base_model, kind, settings.precision)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from optscale_predictor._support import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
+from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.trained_config import TrainedVerifierConfig
 from optscale_predictor.pages.cards import front_matter
 from optscale_predictor.pages.markdown import code, escape, flat, settings_table, table
@@ -54,7 +55,7 @@ def render_verifier_card(config: TrainedVerifierConfig, license: str | None = No
     """
     from huggingface_hub import ModelCardData
 
-    base = folder_name(config.base_model)
+    base, source = folder_name(config.base_model), ModelSource.from_json(config.base_source)
     on_hub = config.base_model.count("/") == 1 and not is_folder(config.base_model)
     metadata = ModelCardData(
         library_name="optscale-predictor",
@@ -63,9 +64,10 @@ def render_verifier_card(config: TrainedVerifierConfig, license: str | None = No
         base_model_relation="adapter" if on_hub else None,
         tags=_TAGS,
     )
-    needed = None if license else "the base model and the generator's and the questions' terms"
+    needed = None if license else f"{source.base_terms} and the generator's and the questions' terms"
     made_of = {
         "base model": base,
+        **source.card_rows,
         "read as": config.kind,
         "prompt": config.prompt,
         "chat template": config.chat,
