@@ -271,7 +271,15 @@ def test_ctrl_c_keeps_what_was_committed_and_stops_everything(tmp_path: Path) ->
     # Small batches: those before the one that waits are committed.
     batches = ("--ray.scoring.batch_samples", "64")
     command = run_cli(tmp_path / "pool", "--verifier", "python:judges_of_tests:held", *batches)
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Tests that a shell runs in the background ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while not list((tmp_path / "pool").glob("samples-*")):
         assert process.poll() is None
         time.sleep(0.2)
