@@ -5,12 +5,16 @@ lie beside it: LoRA updates in PEFT's own form. PEFT's folders without this file
 ``adapter_config.json`` names the base.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from optscale_predictor.backends.model_source import ModelSource
+from optscale_predictor.backends.adapters.folder_entries import (
+    plain_entries,
+    require_entries,
+    require_shared,
+    require_text,
+)
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.prompts import PromptTemplate
 
@@ -48,26 +52,16 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         """Checks every type."""
-        for name in ("base_model", "base_fingerprint"):
-            if not isinstance(getattr(self, name), str):
-                raise InputError(f"{name} must be text, got {type(getattr(self, name)).__name__}")
-        if not self.base_model.strip() or not self.base_model.isprintable():
-            raise InputError(f"base_model must name a model, got {self.base_model[:60]!r}")
+        require_shared(vars(self))
         if self.prompt is not None:
-            if not isinstance(self.prompt, str):
-                raise InputError(f"prompt must be text, got {type(self.prompt).__name__}")
+            require_text("prompt", self.prompt)
             PromptTemplate(self.prompt)
         if self.chat is not None and not isinstance(self.chat, bool):
             raise InputError(f"chat must be true or false, got {str(self.chat)[:60]!r}")
-        for name in ("data", "training", "metrics"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise InputError(f"{name} must be an object, got {type(getattr(self, name)).__name__}")
-        ModelSource.from_json(self.base_source)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
-        return plain
+        return plain_entries(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -76,13 +70,5 @@ class GeneratorConfig:
         Raises:
             InputError: It is not a config of this format.
         """
-        number = content.get("format")
-        if number != FORMAT or isinstance(number, bool):
-            raise InputError(f"format {str(number)[:60]!r}; this version reads format {FORMAT}")
-        unknown = content.keys() - {part.name for part in fields(cls)}
-        if unknown:
-            raise InputError(f"no fine-tuned generator has an entry {min(unknown)[:60]!r}")
-        for name in ("base_model", "base_fingerprint"):
-            if name not in content:
-                raise InputError(f"{name} is missing")
+        require_entries(content, cls, "fine-tuned generator", FORMAT, ("base_model", "base_fingerprint"))
         return cls(**content)

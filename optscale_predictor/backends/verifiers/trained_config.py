@@ -4,13 +4,17 @@ The folder is written by ``optscale train-verifier`` and may come from anybody, 
 Weights lie beside it: LoRA updates in PEFT's own form, and ``head.safetensors``.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from optscale_predictor.backends.model_source import ModelSource
+from optscale_predictor.backends.adapters.folder_entries import (
+    plain_entries,
+    require_entries,
+    require_shared,
+    require_text,
+)
 from optscale_predictor.backends.verifiers.score_maps import LogisticMap
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -23,7 +27,6 @@ KINDS = ("decoder", "encoder")
 PRECISIONS = ("float32", "bfloat16")
 
 _LONGEST = 2**20  # tokens
-_TEXTS = ("base_model", "base_fingerprint", "kind", "prompt", "precision")
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,9 @@ class TrainedVerifierConfig:
 
     def __post_init__(self) -> None:
         """Checks every type and range."""
-        for name in _TEXTS:
-            if not isinstance(getattr(self, name), str):
-                raise InputError(f"{name} must be text, got {type(getattr(self, name)).__name__}")
-        if not self.base_model.strip() or not self.base_model.isprintable():
-            raise InputError(f"base_model must name a model, got {self.base_model[:60]!r}")
+        require_shared(vars(self))
+        for name in ("kind", "prompt", "precision"):
+            require_text(name, getattr(self, name))
         for name, known in (("kind", KINDS), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)[:60]!r}")
@@ -79,15 +80,10 @@ class TrainedVerifierConfig:
             raise InputError(f"max_length must lie in [1, {_LONGEST}], got {self.max_length}")
         if not isinstance(self.score_map, LogisticMap):
             raise InputError("score_map must be a logistic map")
-        for name in ("data", "training", "metrics"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise InputError(f"{name} must be an object, got {type(getattr(self, name)).__name__}")
-        ModelSource.from_json(self.base_source)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types: what :meth:`from_json` reads."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
-        return plain
+        return plain_entries(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -96,15 +92,7 @@ class TrainedVerifierConfig:
         Raises:
             InputError: It is not a config of this format.
         """
-        number = content.get("format")
-        if number != FORMAT or isinstance(number, bool):
-            raise InputError(f"format {str(number)[:60]!r}; this version reads format {FORMAT}")
-        unknown = content.keys() - {part.name for part in fields(cls)}
-        if unknown:
-            raise InputError(f"no trained verifier has an entry {min(unknown)[:60]!r}")
-        for name in ("base_model", "base_fingerprint", "score_map"):
-            if name not in content:
-                raise InputError(f"{name} is missing")
+        require_entries(content, cls, "trained verifier", FORMAT, ("base_model", "base_fingerprint", "score_map"))
         try:
             score_map = LogisticMap(**content["score_map"])
         except TypeError as error:
