@@ -74,7 +74,7 @@ def test_the_embedded_world_asks_what_it_always_asked():
     assert (chosen.train, chosen.test) == (make_questions(30, 0, "train"), make_questions(10, 0, "test"))
 
 
-def test_what_cannot_be_is_one_line(sets, tmp_path):
+def test_what_cannot_be_is_one_line(sets):
     train, test = sets
     with pytest.raises(InputError, match=r"^test_questions must be <= 40, as many as there are for it, got 41$"):
         choose_questions(train, test, replace(SIZES, test_questions=41), print)
@@ -82,8 +82,12 @@ def test_what_cannot_be_is_one_line(sets, tmp_path):
         choose_questions(train, test, replace(SIZES, verifier_questions=70), print)
     with pytest.raises(InputError, match=r"nowhere.jsonl: cannot read .*; other questions: --train_set FILE.jsonl$"):
         choose_questions("nowhere.jsonl", test, SIZES, print)
-    said = []
-    blank = write(tmp_path / "blank.jsonl", problems(THINGS[4:]), answered=False)
-    with pytest.raises(InputError, match="test_questions must be <= 0"):
-        choose_questions(train, blank, SIZES, said.append)
-    assert said == [f"{blank}: 40 of 40 questions have no answer, and are left out"]
+
+
+def test_sets_that_leave_nothing_are_named(tmp_path):
+    mute = write(tmp_path / "mute.jsonl", problems(THINGS[:2]), answered=False)
+    told = write(tmp_path / "told.jsonl", problems(THINGS[:2]))
+    with pytest.raises(InputError, match=r"mute.jsonl: none of its 40 questions has an answer; .*--test_set FILE"):
+        choose_questions(told, mute, SIZES, print)
+    with pytest.raises(InputError, match=r"told.jsonl: all of its questions are near-duplicates of test questions"):
+        choose_questions(told, told, SIZES, print)

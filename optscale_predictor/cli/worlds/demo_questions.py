@@ -56,6 +56,8 @@ def choose_questions(train_set: str, test_set: str, sizes: Sizes, say: Callable[
     group = group_near_duplicates(texts, same_numbers=False).tolist()
     tested, own = set(group[: len(test)]), group[len(test) :]
     kept = [(question, number) for question, number in zip(pool, own, strict=True) if number not in tested]
+    if not kept:
+        raise InputError(f"{train_set}: all of its questions are near-duplicates of test questions; name another set")
     if len(kept) < len(pool):
         left = len(pool) - len(kept)
         say(f"{train_set}: {left} of {len(pool)} questions are near-duplicates of test questions, and left out")
@@ -87,6 +89,10 @@ def _load(flag: str, name: str, most: int, say: Callable[[str], None]) -> list[Q
     except InputError as error:
         raise InputError(f"{error}; other questions: --{flag} FILE.jsonl") from error
     known = [question for question in found if question.gold]
+    if not known:
+        raise InputError(
+            f"{name}: none of its {len(found)} questions has an answer; other questions: --{flag} FILE.jsonl"
+        )
     if len(known) < len(found):
         say(f"{name}: {len(found) - len(known)} of {len(found)} questions have no answer, and are left out")
     return [known[index] for index in np.random.default_rng(0).permutation(len(known)).tolist()]
