@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _model_arithmetic import multiplying_weights, peak_flops
+from transformers import AutoModelForCausalLM
 
 from optscale_predictor.backends.generators import Generator, Request, SamplingParams
 from optscale_predictor.backends.generators.continuous_batching import (
@@ -57,7 +59,8 @@ def main() -> None:
         print(f"flash attention for continuous batching: {flash_attention_ready()}")
         peak = peak_flops(device)
         requests = make_requests(flags.questions, flags.samples, SIZES[flags.size][3])
-        report(dict(measure_all(folder, requests, flags)), peak, multiplying_weights(folder))
+        weights = multiplying_weights(AutoModelForCausalLM.from_pretrained(folder))
+        report(dict(measure_all(folder, requests, flags)), peak, weights)
 
 
 def measure_all(folder: str, requests: list[Request], flags: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
@@ -140,31 +143,6 @@ def report(found: dict[str, Measured], peak: float, weights: int) -> None:
             f"| {name} | {one.seconds:.1f} | {rate:.1f} | {rate / base:.2f} | {one.written / one.seconds:.0f} "
             f"| {one.read} | {100 * share:.2f}% |"
         )
-
-
-def peak_flops(device: str) -> float:
-    """Operations a second of the fastest of a few square matrix products."""
-    kind = torch.bfloat16 if device == "cuda" else torch.float32
-    size = 8192 if device == "cuda" else 1024
-    one = torch.randn(size, size, device=device, dtype=kind)
-    best = 0.0
-    for _ in range(8):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        one @ one
-        if device == "cuda":
-            torch.cuda.synchronize()
-        best = max(best, 2 * size**3 / (time.perf_counter() - started))
-    return best
-
-
-def multiplying_weights(folder: str) -> int:
-    """Weights without those of the input embedding, which is a table."""
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    return int(model.num_parameters() - model.get_input_embeddings().weight.numel())
 
 
 def make_requests(questions: int, samples: int, vocabulary: int) -> list[Request]:
