@@ -15,7 +15,7 @@ def rows_of(scores, **columns):
         {
             "question_id": f"q{question}",
             "sample_index": index,
-            "text": "an answer",
+            "text": f"answer {index:02}",  # equal ones would be scored once
             "num_tokens": 10 + index,
             "finish_reason": "stop",
             "score": score,

@@ -7,7 +7,7 @@ would draw it again and again.) One adapter a kind lives beside this file; its h
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -192,7 +192,9 @@ def require_scores(scores: Scores, items: Sequence[Answered]) -> Float[Floats, "
 
 
 def score_samples(verifier: Verifier, items: Sequence[Answered]) -> Scores:
-    """A verifier's scores of samples, in their order; blank samples are scored without it.
+    """A verifier's scores of samples, in their order; blank samples are scored without it, equal ones once.
+
+    The tokens are what was spent: those of equal samples count for the first of them.
 
     Args:
         verifier: Scores them.
@@ -203,18 +205,18 @@ def score_samples(verifier: Verifier, items: Sequence[Answered]) -> Scores:
     """
     blank, rest = _parted(verifier, items)
     parts = [(list(blank), Scores.of(list(blank.values())))]
-    if rest:
-        scores = verifier.score([items[index] for index in rest])
-        if scores.values.shape != (len(rest),):
-            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(rest)} samples")
-        parts.append((rest, scores))
+    if alike := _alike(verifier, items, rest):
+        where, scores = _spread(alike, verifier.score([items[group[0]] for group in alike]))
+        first = np.isin(where, [group[0] for group in alike])
+        parts.append((where, replace(scores, tokens=scores.tokens * first)))
     return Scores.joined(parts, len(items))
 
 
 def stream_samples(verifier: Verifier, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
     """A verifier's scores of samples in parts as they come, each with the indices of its items.
 
-    Blank samples are scored without the verifier, and come first.
+    Blank samples are scored without the verifier, and come first. Equal samples of a question are read once; each
+    is said to take what it takes alone, for whoever draws it without the others in a replay.
 
     Args:
         verifier: Scores them.
@@ -226,14 +228,12 @@ def stream_samples(verifier: Verifier, items: Sequence[Answered]) -> Iterator[tu
     blank, rest = _parted(verifier, items)
     if blank:
         yield list(blank), Scores.of(list(blank.values()))
-    seen = 0
-    for where, scores in verifier.stream([items[index] for index in rest]) if rest else ():
-        if scores.values.shape != (len(where),):
-            raise InputError(f"the verifier returned shape {scores.values.shape} for {len(where)} samples")
+    seen, alike = 0, _alike(verifier, items, rest)
+    for where, scores in verifier.stream([items[group[0]] for group in alike]) if alike else ():
+        yield _spread([alike[index] for index in where], scores)
         seen += len(where)
-        yield np.asarray(rest, np.int64)[np.asarray(where, np.int64)].tolist(), scores
-    if seen != len(rest):
-        raise InputError(f"the verifier returned {seen} scores for {len(rest)} samples")
+    if seen != len(alike):
+        raise InputError(f"the verifier returned {seen} scores for {len(alike)} samples")
 
 
 def _parted(verifier: Verifier, items: Sequence[Answered]) -> tuple[dict[int, float], list[int]]:
@@ -244,3 +244,23 @@ def _parted(verifier: Verifier, items: Sequence[Answered]) -> tuple[dict[int, fl
         if not item.text.strip() and (score := verifier.blank_score(item)) is not None
     }
     return given, [index for index in range(len(items)) if index not in given]
+
+
+def _alike(verifier: Verifier, items: Sequence[Answered], indices: Sequence[int]) -> list[list[int]]:
+    """The indices, those of equal samples together: the verifier could not tell them apart."""
+    if verifier.reads_logprobs:
+        return [[index] for index in indices]
+    groups: dict[tuple[str, str, str, bool], list[int]] = {}
+    for index in indices:
+        item = items[index]
+        groups.setdefault((item.question.id, item.question.text, item.written, item.ended), []).append(index)
+    return list(groups.values())
+
+
+def _spread(groups: Sequence[Sequence[int]], scores: Scores) -> tuple[list[int], Scores]:
+    """What was said of one of each group, of all samples in it, with their indices."""
+    if scores.values.shape != (len(groups),):
+        raise InputError(f"the verifier returned shape {scores.values.shape} for {len(groups)} samples")
+    whose = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    refusals = {place: scores.refusals[group] for place, group in enumerate(whose.tolist()) if group in scores.refusals}
+    return [index for group in groups for index in group], Scores(scores.values[whose], scores.tokens[whose], refusals)
