@@ -51,6 +51,15 @@ class EngineError(ServiceError):
     """An engine in this process died and cannot go on; only a new process can answer further requests."""
 
 
+def fails_all(error: BaseException) -> bool:
+    """Whether an error that came of several requests at once is one of the service, and not of one request among them.
+
+    Args:
+        error: What a batch of requests raised.
+    """
+    return isinstance(error, ServiceError) and not isinstance(error, RequestRefusedError)
+
+
 def mistake_behind(error: BaseException | None) -> InputError | None:
     """The bad input that an error is, or that caused it (libraries wrap what they meet); None where it is neither."""
     while error is not None and not isinstance(error, InputError):

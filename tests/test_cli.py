@@ -34,7 +34,10 @@ BAD = {
     "server down": (["answer", "1+2=", "--base_url", "http://127.0.0.1:9/v1"], "cannot connect; is the server up?"),
     "no pool": (["score", "{tmp}"], "not a pool (no manifest.json)"),
     "no python verifier": (["answer", "1+2=", "--verifier", "python:none:f"], "No module named 'none'"),
-    "temperature": (["answer", "1+2=", "--temperature", "-1"], "temperature must be >= 0"),
+    "temperature": (
+        ["answer", "1+2=", "--temperature", "-1"],
+        "temperature must be 0 or lie in [1e-06, 1e+06], got -1",
+    ),
     "server option": (["generate", "{tmp}/pool", "--server.timeout", "-1"], "timeout must be > 0, got -1.0"),
     "server's own field": (
         ["generate", "{tmp}/pool", "--server.extra_body", '{{"seed": 1}}'],

@@ -51,7 +51,7 @@ def test_what_is_no_argument_is_a_setting_of_the_policy_beside_those_in_its_text
     [
         ({"temperature": "warm"}, "--temperature must be a number, got 'warm'"),
         ({"chat": 3}, "--chat must be true or false or null, got '3'"),
-        ({"max_tokens": 0}, "max_tokens must be >= 1, got 0"),
+        ({"max_tokens": 0}, "max_tokens must lie in [1, 2147483647], got 0"),
         ({"verifier": None}, "--verifier may not be null; its default is 'embedded:verifier'"),
     ],
 )

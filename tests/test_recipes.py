@@ -120,7 +120,10 @@ BROKEN = {
     "the second of a list": ("score:\n- {pool: x}\n- {pool: x, colum: y}", "score: unknown flag: colum"),
     "no variant named": ("small: {generate: {pool: x}}", "name a variant; it has small"),
     "no such file of questions": ("generate: {pool: x, questions: none.jsonl}", "none.jsonl: cannot read questions"),
-    "a value out of range": ("generate: {pool: x, temperature: -1}", "temperature must be >= 0, got -1"),
+    "a value out of range": (
+        "generate: {pool: x, temperature: -1}",
+        "temperature must be 0 or lie in [1e-06, 1e+06], got -1",
+    ),
 }
 
 

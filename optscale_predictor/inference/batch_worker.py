@@ -1,12 +1,15 @@
 """Dynamic batching: a worker whose next batch is whatever arrived while it worked on the last one.
 
-No request waits for a batch to fill up, and the busier the worker the larger its batches.
+No request waits for a batch to fill up, and the busier the worker the larger its batches. What shares a batch need not
+share its fate: where the work can be done again, an item that fails fails alone.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar, cast
+
+from optscale_predictor.errors import fails_all
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,6 +24,8 @@ class BatchWorker(Generic[Item, Result]):
         batch_size: Items of a batch at most, >= 1.
         rank: By what a batch's items are ordered; as they arrived by default.
         threads: What it works on, where it shares them with other workers.
+        repeatable: Whether the same items may be worked on again. A batch that fails is then done again in halves, so
+            that only the item that is at fault gets the error; a service that fails altogether is not asked again.
     """
 
     def __init__(
@@ -30,8 +35,10 @@ class BatchWorker(Generic[Item, Result]):
         batch_size: int = 1 << 30,
         rank: Callable[[Item], Any] | None = None,
         threads: ThreadPoolExecutor | None = None,
+        repeatable: bool = False,
     ) -> None:
         self._work, self._parallel, self._batch_size, self._rank = work, parallel, batch_size, rank
+        self._repeatable = repeatable
         self._threads = threads or ThreadPoolExecutor(parallel, "optscale-batch-worker")
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,7 +47,7 @@ class BatchWorker(Generic[Item, Result]):
         """The result of one item.
 
         Raises:
-            Exception: What ``work`` raised for the batch.
+            Exception: What ``work`` raised for the item; where it is not repeatable, for the batch.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
@@ -79,21 +86,34 @@ class BatchWorker(Generic[Item, Result]):
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run(self, batch: "list[tuple[Item, asyncio.Future[Result]]]") -> None:
-        loop = asyncio.get_running_loop()
-        items = [item for item, _ in batch]
+        parts = [batch]
         try:
-            results = await loop.run_in_executor(self._threads, self._work, items)
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
+            while parts:
+                part = [(item, future) for item, future in parts[-1] if not future.done()]
+                parts[-1:] = await self._settled(part) if part else []
         except asyncio.CancelledError:  # the worker was closed
-            for _, future in batch:
+            for _, future in (one for part in parts for one in part):
                 future.cancel()
             raise
+
+    async def _settled(
+        self, part: "list[tuple[Item, asyncio.Future[Result]]]"
+    ) -> "list[list[tuple[Item, asyncio.Future[Result]]]]":
+        """Works on a part of a batch and hands out its results; returns the parts in which to do it again."""
+        items = [item for item, _ in part]
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, self._work, items)
+            if len(results) != len(part):
+                raise RuntimeError(f"{len(results)} results for {len(part)} items")
         except Exception as error:
-            for _, future in batch:
+            if self._repeatable and len(part) > 1 and not fails_all(error):
+                middle = len(part) // 2
+                return [part[middle:], part[:middle]]  # the first half is the next one
+            for _, future in part:
                 if not future.done():
                     future.set_exception(error)
-            return
-        for (_, future), result in zip(batch, results, strict=True):
+            return []
+        for (_, future), result in zip(part, results, strict=True):
             if not future.done():  # its caller may have been cancelled
                 future.set_result(result)
+        return []

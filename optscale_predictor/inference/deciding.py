@@ -123,9 +123,14 @@ class DecisionWorker:
         self._barrier = barrier if policy.joint else None
         # In the order of asking, not of arrival: sums over the batch are then the same in every run.
         self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
-            self._take_steps, rank=lambda seen: seen.rank, threads=threads
+            self._take_steps,
+            rank=lambda seen: seen.rank,
+            threads=threads,
+            repeatable=not policy.joint,  # one with a common budget decides on all questions or on none
         )
-        self._choices: BatchWorker[Observation, ChosenSample] = BatchWorker(self._choose, threads=threads)
+        self._choices: BatchWorker[Observation, ChosenSample] = BatchWorker(
+            self._choose, threads=threads, repeatable=True
+        )
 
     async def step(self, seen: Observation) -> QuestionStep:
         """What the policy says of a question.

@@ -162,7 +162,7 @@ class SampleScorer:
         self._verifier = verifier
         parallel = _PARALLEL if verifier is not None and verifier.served else 1
         self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
-        self._worker = BatchWorker(self._score, parallel)
+        self._worker = BatchWorker(self._score, parallel, repeatable=True)
 
     async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
         """The samples of one question, scored, in their order.

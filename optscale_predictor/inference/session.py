@@ -68,7 +68,7 @@ class Session:
         self._decisions_of: dict[Policy, DecisionWorker] = {}
         self._threads = ThreadPoolExecutor(1, "optscale-decide")
         self._priors: BatchWorker[Question, tuple[float, float, float]]
-        self._priors = BatchWorker(self._predict, batch_size=_PRIORS_AT_ONCE)
+        self._priors = BatchWorker(self._predict, batch_size=_PRIORS_AT_ONCE, repeatable=True)
 
     async def __aenter__(self) -> Self:
         """Opens the generator."""

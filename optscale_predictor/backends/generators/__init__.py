@@ -9,10 +9,10 @@ from optscale_predictor.backends.generators.generator import (
     Generator,
     Request,
     Sample,
-    SamplingParams,
     Usage,
     warning_at_end,
 )
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.sessions import ImmediateSession, open_session
 
 __all__ = [

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
-from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.generator import Request, Sample, Usage
 from optscale_predictor.backends.generators.huggingface import describe_transformers, end_tokens, load_causal_model
 from optscale_predictor.backends.generators.request_seeds import session_seed
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
@@ -85,6 +86,17 @@ class ContinuousBatchingGenerator(TokenGenerator):
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
         return describe_transformers(self._transcriber.model, self._transcriber.chat, self.sampling)
 
+    def check_sampling(self) -> None:
+        """Sees whether it can sample as ``sampling`` says.
+
+        Raises:
+            InputError: Log-probabilities are asked for that would not be the model's own.
+        """
+        sampling = self.sampling
+        if sampling.logprobs and sampling.temperature and (sampling.temperature != 1 or sampling.top_p < 1):
+            only = "logprobs: continuous batching tells the model's own only at temperature 1 (or 0) and top_p 1"
+            raise InputError(f"{only}; --engine transformers tells them at any")
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         """Draws independent samples for each request; yields each request once, as it finishes.
 
@@ -95,7 +107,7 @@ class ContinuousBatchingGenerator(TokenGenerator):
             InputError: Another iteration over it has not ended, or it cannot tell log-probabilities of such sampling.
             RequestRefusedError: Some prompts are empty or too long; raised when all others are done.
         """
-        _require_plain(self.sampling)
+        self.check_sampling()
         prompts, refusals = self._transcriber.prompts(requests)
         if prompts:
             yield from self._drawn(prompts)
@@ -258,15 +270,6 @@ class _Engine:
                 page = "page_size" if hasattr(ContinuousBatchingConfig, "page_size") else "block_size"
                 settings |= {page: _CPU_PAGE, "num_blocks": rows * (ceil(self._span / _CPU_PAGE) + 1)}
         return ContinuousBatchingConfig(**settings)
-
-
-def _require_plain(sampling: SamplingParams) -> None:
-    """Raises ``InputError`` where log-probabilities are asked for that would not be the model's own."""
-    if sampling.logprobs and sampling.temperature and (sampling.temperature != 1 or sampling.top_p < 1):
-        raise InputError(
-            "logprobs: continuous batching tells the model's own only at temperature 1 (or 0) and top_p 1; "
-            "--engine transformers tells them at any"
-        )
 
 
 def _choice(sampling: SamplingParams, ends: list[int]) -> Any:

@@ -1,67 +1,20 @@
 """The generator interface: something that draws independent samples (answers) to a prompt.
 
-Beside the interface stand the plain data that pass through it (how samples are drawn, what is asked for, what comes
-back, what it cost). One adapter a provider lives beside this file; its heavy imports happen when it is built, not when
-it is imported.
+Beside the interface stand the plain data that pass through it (what is asked for, what comes back, what it cost). One
+adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from optscale_predictor._support.progress import say
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.token_logprobs import LogprobSummary
-from optscale_predictor.errors import InputError
-from optscale_predictor.questions.answers import strip_thinking
-
-
-@dataclass(frozen=True)
-class SamplingParams:
-    """How samples are drawn; the same for every sample of a pool.
-
-    Attributes:
-        temperature: Softmax temperature, >= 0; 0 is greedy.
-        top_p: Nucleus mass, in (0, 1].
-        max_tokens: Most tokens a sample may have, > 0.
-        stop: Strings that end a sample; not part of its text.
-        seed: Base seed, >= 0; every request derives its own from it, its question and its first sample.
-        thinking: `keep` or `strip` what a reasoning model writes up to `</think>`; its tokens are counted either way.
-        logprobs: Whether samples come with a summary of their tokens' log-probabilities, which a pool keeps and the
-            verifiers `logprobs:MEASURE` score; on in any case where such a verifier scores them as they are drawn.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 256
-    stop: tuple[str, ...] = field(default=())
-    seed: int = 0
-    thinking: str = "keep"
-    logprobs: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks every range."""
-        if not self.temperature >= 0:
-            raise InputError(f"temperature must be >= 0, got {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p must lie in (0, 1], got {self.top_p}")
-        if self.max_tokens < 1:
-            raise InputError(f"max_tokens must be >= 1, got {self.max_tokens}")
-        if self.seed < 0:
-            raise InputError(f"seed must be >= 0, got {self.seed}")
-        if self.thinking not in ("keep", "strip"):
-            raise InputError(f"thinking must be keep or strip, got {self.thinking!r}")
-
-    def shown(self, text: str) -> str:
-        """A sample's text as it is kept."""
-        return strip_thinking(text) if self.thinking == "strip" else text
-
-    def describe(self) -> dict[str, object]:
-        """What a pool's manifest records; ``logprobs`` only where it is on, as it changes no sample."""
-        return {name: value for name, value in asdict(self).items() if name != "logprobs" or value}
 
 
 @dataclass(frozen=True)
@@ -264,6 +217,13 @@ class Generator(ABC):
     def takes_conversations(self) -> bool:
         """Whether there is a chat template for a request's ``messages``; of a server, its endpoint will tell."""
         return True
+
+    def check_sampling(self) -> None:  # noqa: B027 - most engines sample in every way
+        """Sees, before anything is drawn, whether it can sample as ``sampling`` says.
+
+        Raises:
+            InputError: It cannot.
+        """
 
     def check(self, request: Request) -> None:  # noqa: B027 - a server judges for itself
         """Sees, before anything is drawn, whether this request can be drawn for.

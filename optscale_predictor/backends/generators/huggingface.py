@@ -17,8 +17,9 @@ import torch
 
 from optscale_predictor.backends.adapters.generator_folder import describe_adapter
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
-from optscale_predictor.backends.generators.generator import Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.generator import Request, Sample, Usage
 from optscale_predictor.backends.generators.request_seeds import request_seed
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
@@ -199,6 +200,7 @@ class HuggingFaceGenerator(TokenGenerator):
         if self.sampling.top_p < 1:
             ordered, order = probability.sort(-1, descending=True)
             beyond = ordered.cumsum(-1) - ordered >= self.sampling.top_p
+            beyond[..., 0] = False  # the most likely token is never beyond, however small top_p is as a float32
             probability = torch.zeros_like(probability).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
         return torch.multinomial(probability, 1, generator=rng)[:, 0]
 

@@ -19,7 +19,6 @@ from optscale_predictor.backends.generators.generator import (
     Generator,
     Request,
     Sample,
-    SamplingParams,
     Usage,
     copies,
 )
@@ -36,6 +35,7 @@ from optscale_predictor.backends.generators.reply_reader import (
     ServerFacts,
 )
 from optscale_predictor.backends.generators.request_seeds import request_seed
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.server_session import ServerSession
 from optscale_predictor.backends.generators.transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optscale_predictor._support.progress import say
-from optscale_predictor.backends.generators.generator import Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.generator import Sample, Usage
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.server_replies import (
     UnreadableReplyError,
     estimated_tokens,

@@ -4,7 +4,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample, Usage
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.http_client import JsonService
 
 

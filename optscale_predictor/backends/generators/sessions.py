@@ -7,14 +7,15 @@ its steps has a :class:`SteppedSession`, and a generator behind a server brings 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 
-from optscale_predictor.backends.generators.generator import DrawSession, Generator, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.generator import DrawSession, Generator, Request, Sample
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.stepped_session import settle
-from optscale_predictor.errors import EngineError
+from optscale_predictor.errors import EngineError, RequestRefusedError, fails_all
 
 
 def open_session(generator: Generator) -> DrawSession:
@@ -36,6 +37,10 @@ class RoundSession(DrawSession):
 
     A round holds all requests that were waiting when it began. A caller should therefore wait with the next request
     until no question is under way elsewhere: then rounds do not depend on timing, and equal seeds give equal samples.
+
+    What the engine stumbles on is told to the request that is at fault: those that are sampled otherwise never share a
+    call with it, and those that do are drawn again in halves, until it is alone. Only an engine that cannot go on
+    fails them all.
 
     Args:
         generator: What draws.
@@ -70,8 +75,10 @@ class RoundSession(DrawSession):
             RequestRefusedError: Of this request alone.
             ServiceError: The engine failed for good.
         """
-        # Checked before it joins a round: the engine's refusal would fail the other requests of the round as well.
-        self._generator.check(request)
+        # Checked before it joins a round, in which its refusal would have the others drawn again.
+        generator = self._generator.with_sampling(sampling)
+        generator.check_sampling()
+        generator.check(request)
         loop = asyncio.get_running_loop()
         pending = _PendingDraw(request, sampling, loop.create_future())
         self._waiting.append(pending)
@@ -96,34 +103,51 @@ class RoundSession(DrawSession):
             self._rounds = None
 
     async def _run_round(self, pending: list[_PendingDraw]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def hand_over(index: int, samples: list[Sample]) -> None:
-            # From the engine's thread, as soon as a request is done: its question goes on while the round does.
-            loop.call_soon_threadsafe(settle, pending[index].future, samples, None)
-
         self._in_round = pending
         try:
-            await loop.run_in_executor(self._thread, self._generate, pending, hand_over)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._generate, pending)
             failure: BaseException = EngineError("the engine ended a round without all of its samples")
-        except Exception as error:  # whatever the engine stumbled on is told to each request that waits for it
+        except Exception as error:  # it cannot go on: told to each request that waits for it
             failure = error
         finally:
             self._in_round = []
-        for one in pending:  # those that got their samples are done
+        for one in pending:  # those that got their samples, or an error of their own, are done
             settle(one.future, None, failure)
 
-    def _generate(self, pending: Sequence[_PendingDraw], hand_over: Callable[[int, list[Sample]], None]) -> None:
+    def _generate(self, pending: Sequence[_PendingDraw]) -> None:
         """On the engine's thread: one call of the engine for each way of sampling among the requests."""
-        indices: dict[SamplingParams, list[int]] = {}
-        for index, one in enumerate(pending):
-            indices.setdefault(one.sampling, []).append(index)
-        for sampling, alike in indices.items():
-            wanted = [index for index in alike if not pending[index].future.done()]  # the others were cancelled
-            if wanted:
-                generator = self._generator.with_sampling(sampling)
-                for index, samples in _drawn(generator, [pending[index].request for index in wanted], wanted):
-                    hand_over(index, samples)
+        alike: dict[SamplingParams, list[_PendingDraw]] = {}
+        for one in pending:
+            alike.setdefault(one.sampling, []).append(one)
+        for sampling, group in alike.items():
+            self._draw_group(self._generator.with_sampling(sampling), group)
+
+    def _draw_group(self, generator: Generator, group: Sequence[_PendingDraw]) -> None:
+        """Draws for requests that are sampled alike; what fails one of them is told to that one.
+
+        Raises:
+            ServiceError: The engine cannot go on.
+        """
+        left = {index: one for index, one in enumerate(group) if not one.future.done()}  # the others were cancelled
+        if not left:
+            return
+        try:
+            for index, samples in _drawn(generator, {index: one.request for index, one in left.items()}):
+                # As soon as a request is done: its question goes on while the round does.
+                self._tell(left.pop(index), samples, None)
+        except Exception as error:
+            if fails_all(error):
+                raise
+            rest = list(left.values())
+            if isinstance(error, RequestRefusedError) or len(rest) == 1:  # a refusal comes when all others are done
+                for one in rest:
+                    self._tell(one, None, error)
+                return
+            for part in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
+                self._draw_group(generator, part)
+
+    def _tell(self, one: _PendingDraw, samples: list[Sample] | None, error: Exception | None) -> None:
+        one.future.get_loop().call_soon_threadsafe(settle, one.future, samples, error)
 
 
 class ImmediateSession(DrawSession):
@@ -146,12 +170,10 @@ class ImmediateSession(DrawSession):
         return next(iter(self._generator.generate([request])))[1]
 
 
-def _drawn(
-    generator: Generator, requests: Sequence[Request], indices: Sequence[int]
-) -> Iterator[tuple[int, list[Sample]]]:
+def _drawn(generator: Generator, requests: Mapping[int, Request]) -> Iterator[tuple[int, list[Sample]]]:
     """Results with their requests' indices; two requests may be equal, and their results are as good for either."""
     waiting: dict[Request, list[int]] = {}
-    for index, request in zip(indices, requests, strict=True):
+    for index, request in requests.items():
         waiting.setdefault(request, []).append(index)
-    for request, samples in generator.generate(requests):
+    for request, samples in generator.generate(list(requests.values())):
         yield waiting[request].pop(0), samples

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt
-from optscale_predictor.errors import RequestRefusedError
+from optscale_predictor.errors import EngineError
 
 
 class SteppedEngine(Protocol):
@@ -68,6 +69,7 @@ class SteppedSession(DrawSession):
     The event loop and the thread share an inbox and nothing else: requests go in, and their futures are settled on the
     loop. Between two steps the thread first gives up what was cancelled, then admits what waits, then steps, then
     hands over what is done. Cancelled requests go first, so that their room is free for those that are admitted.
+    What goes wrong with one request is told to it alone; only an engine that cannot take another step fails them all.
 
     Args:
         engine: The engine, which has no other user meanwhile.
@@ -142,16 +144,19 @@ class SteppedSession(DrawSession):
                     return False
                 try:
                     running[submission.engine.submit(submission.prompt)] = submission
-                except Exception as error:  # told to the request that it is about; only then may it end the engine
-                    self._settle(submission, None, error)
-                    if not isinstance(error, RequestRefusedError):  # a refusal is this request's own
+                except Exception as error:
+                    self._settle(submission, None, error)  # first this request: it is in no list yet
+                    if isinstance(error, EngineError):  # anything else is this request's own
                         raise
         return True
 
     def _hand_over(self, running: dict[str, _Submission]) -> None:
         for name in [name for name in running if self._engine.has_finished(name)]:
             submission = running.pop(name)
-            self._settle(submission, submission.engine.collect(name, submission.prompt), None)
+            try:
+                self._settle(submission, submission.engine.collect(name, submission.prompt), None)
+            except Exception as error:  # a reply that cannot be read; the engine steps on
+                self._settle(submission, None, error)
 
     def _emptied_inbox(self) -> list[_Submission]:
         left = []

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optscale_predictor.backends.generators.generator import Generator, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators.generator import Generator, Request, Sample
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import opened_thinking, reopen_thinking

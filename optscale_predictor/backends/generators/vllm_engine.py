@@ -21,11 +21,11 @@ from optscale_predictor.backends.generators.generator import (
     DrawSession,
     Request,
     Sample,
-    SamplingParams,
     Usage,
     copies,
 )
 from optscale_predictor.backends.generators.request_seeds import request_seed
+from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
 from optscale_predictor.backends.model_loading import resolve_model
