@@ -85,9 +85,9 @@ def test_a_server_that_refuses_the_wish_is_asked_once_and_not_without_it():
 
 
 def test_numbers_that_are_none_are_asked_for_again_and_an_empty_sample_has_none():
-    replies = iter([{"token_logprobs": [None, -1.0]}, COMPLETION])
+    replies = iter([{"token_logprobs": [None, -1.0]}, {"token_logprobs": [-(10**400)]}, COMPLETION])
     samples, server, _ = draw(lambda _: completion("12", next(replies)), chat=False, logprobs=True)
-    assert len(server.bodies) == 2 and samples[0].logprobs.mean == pytest.approx(-0.5625)
+    assert len(server.bodies) == 3 and samples[0].logprobs.mean == pytest.approx(-0.5625)
     samples, _, _ = draw(lambda _: completion("", {"token_logprobs": []}), chat=False, logprobs=True)
     assert samples[0].logprobs is None and samples[0].text == ""
 

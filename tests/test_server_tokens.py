@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vendor_server import THIRTY_WORDS, VendorServer, connected, counted, draw, message, reply
 
 from optscale_predictor.backends.generators import Request
-from optscale_predictor.backends.server_replies import least_tokens, told_tokens
+from optscale_predictor.backends.server_replies import least_tokens, prompt_tokens, told_tokens
 from optscale_predictor.cli.main import main
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.pools import Pool
@@ -149,7 +149,9 @@ def test_thirty_words_are_more_than_one_token():
     assert least_tokens(THIRTY_WORDS) > 1 and least_tokens("a b c d e f g h i j " * 3) > 1
 
 
-@pytest.mark.parametrize("number", [-1, "20", True, 1.5, [20]])
+@pytest.mark.parametrize("number", [-1, "20", True, 1.5, [20], 1 << 31, 10**400, float("inf"), 1e300])
 def test_a_number_that_is_none_is_no_count(number):
-    with pytest.raises(ValueError, match="a count of tokens is"):
-        told_tokens({"completion_tokens": number})
+    for read, field in ((told_tokens, "completion_tokens"), (prompt_tokens, "prompt_tokens")):
+        with pytest.raises(ValueError, match="a count of tokens is") as error:
+            read({field: number})
+        assert len(str(error.value)) < 80

@@ -224,7 +224,7 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         raise ServiceError(f"{server}: {error}") from error
     except InputError:
         raise
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
         ) from error

@@ -70,6 +70,9 @@ def read_message(message: Mapping[str, Any], cut_off: bool) -> str:
     return unfinished_thinking(thinking) if cut_off else thinking
 
 
+_HUGE = 1 << 63
+
+
 def token_logprobs(choice: Mapping[str, Any]) -> list[float]:
     """The log-probabilities of a choice's tokens, in nats; empty where it lists none.
 
@@ -85,9 +88,14 @@ def token_logprobs(choice: Mapping[str, Any]) -> list[float]:
     if not isinstance(listed, Mapping):
         return []
     given = listed.get("token_logprobs") or [one.get("logprob") for one in listed.get("content") or ()]
-    if not all(isinstance(one, int | float) and one == one for one in given):
+    if not all(map(_is_number, given)):
         raise UnreadableReplyError("a token's log-probability is not a number")
     return [float(one) for one in given]
+
+
+def _is_number(value: object) -> bool:
+    """Whether JSON's number is one for a float too; its whole numbers know no bounds."""
+    return (isinstance(value, float) and value == value) or (isinstance(value, int) and -_HUGE < value < _HUGE)
 
 
 def _split(content: object) -> tuple[str, str]:
@@ -115,6 +123,7 @@ def _text(part: object) -> str:
     raise ServiceError(f"the server's reply has a part that is no text ({_kind(part) or type(part).__name__})")
 
 
+_MOST_TOKENS = (1 << 31) - 1  # of one reply, as pools count them
 _MOST_BYTES, _MOST_WORDS = 64, 8  # that one token stands for, in the mean over a sample
 _USUAL_BYTES = 4  # of a token, for an estimate
 
@@ -170,7 +179,7 @@ def _number(holder: Mapping[str, Any], name: str) -> int | None:
         return None
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MOST_TOKENS:
         raise UnreadableReplyError(f"a count of tokens is {str(number)[:40]!r}")
     return number
 
