@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from drawn_samples import decided, drawn
 from scipy.integrate import quad
+from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import t as student_t
 
 from optscale_predictor.policies import CONTINUE, parse_policy
-from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, first_index, h_index
+from optscale_predictor.policies.beacon import Z_GRID, expected_improvement, first_index, h_index, interpolated
 from optscale_predictor.stats.estimators import ScoreStatistics
 
 
@@ -117,3 +118,13 @@ def test_equal_scores_promise_nothing_and_unusable_ones_everything():
     assert decided("beacon:max_samples=3", drawn([0.5] * 3, [0.0, 0.5, 1.0])).reason.tolist() == ["budget"] * 2
     cut_short = replace(drawn([0.5, 0.9, 0.7]), usable=np.zeros((1, 3), np.bool_))
     assert decided("beacon:cost=1,max_samples=6", cut_short).reason.tolist() == [CONTINUE]
+
+
+def test_the_tables_interpolation_is_scipys_inside_the_grids_and_beyond():
+    rng = np.random.default_rng(0)
+    table = rng.random((len(Z_GRID), 70))
+    costs = np.linspace(np.log(1e-6), np.log(1e3), 70)
+    z, log_cost = rng.uniform(-35, 35, (9, 5)), rng.uniform(-20, 12, (5, 11))
+    theirs = RegularGridInterpolator((Z_GRID, costs), table, bounds_error=False, fill_value=None)
+    points = np.stack(np.broadcast_arrays(z[:, :, None], log_cost[None]), -1)
+    np.testing.assert_allclose(interpolated(table, z, log_cost), theirs(points), rtol=1e-9, atol=1e-9)

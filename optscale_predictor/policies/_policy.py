@@ -33,6 +33,7 @@ class StopReason(StrEnum):
 
 
 CONTINUE = ""  # in place of a reason: the question is not stopped
+MOST_SAMPLES = (1 << 31) - 1  # of one question, as pools number them
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ class Policy(ABC):
         needs_prior: Whether it cannot decide without a prior.
         joint: Whether questions compete for a common budget. Such a policy always sees the whole batch, and a question
             whose total is what it has waits.
+        tabulated: Settings for each value of which a table is computed that takes its time: a server's clients must
+            not make it compute one after the other.
         max_samples: Cap on a question's samples.
     """
 
@@ -148,6 +151,7 @@ class Policy(ABC):
     selection: ClassVar[str] = "best_score"
     needs_prior: ClassVar[bool] = False
     joint: ClassVar[bool] = False
+    tabulated: ClassVar[tuple[str, ...]] = ()
     max_samples: int
 
     @abstractmethod
@@ -173,10 +177,26 @@ def require_cap(max_samples: int) -> None:
     """Checks a policy's cap.
 
     Raises:
-        InputError: It is below 1.
+        InputError: It is below 1, or more than a pool can hold.
     """
-    if max_samples < 1:
-        raise InputError(f"max_samples must be >= 1, got {max_samples}")
+    require_samples("max_samples", max_samples, 1)
+
+
+def require_samples(setting: str, value: int, least: int) -> None:
+    """Checks a setting that is a number of samples of one question.
+
+    Args:
+        setting: Its name.
+        value: Its value.
+        least: The least that it may be, >= 1.
+
+    Raises:
+        InputError: It is less, or more than a pool can hold.
+    """
+    if not value >= least:
+        raise InputError(f"{setting} must be >= {least}, got {value}")
+    if value > MOST_SAMPLES:
+        raise InputError(f"{setting} must be <= {MOST_SAMPLES}, got {str(value)[:40]}")
 
 
 def require_step(step: str, known: tuple[str, ...]) -> None:

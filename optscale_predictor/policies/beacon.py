@@ -24,10 +24,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
-from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import t as student_t
 
-from optscale_predictor._support.arrays import Bools, Floats
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
 from optscale_predictor.stats.estimators import ScoreStatistics
@@ -37,6 +36,7 @@ Z_GRID = 30 * (0.25 * _RANGE + 0.75 * _RANGE**3)  # standardised best so far, de
 _LOG_COST = np.linspace(np.log(1e-6), np.log(1e3), 70)
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(64))
 _NODES = _NODES + 0.5
+_LONGEST = 4096  # samples of a search: its table has a row, and takes a step to compute, for each
 
 
 def first_index(alpha0: float) -> int:
@@ -56,7 +56,7 @@ def expected_improvement(z: ArrayLike, freedom: float) -> Float[Floats, "..."]:
     return np.asarray((freedom + z**2) / (freedom - 1) * density - z * tail)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=128)
 def h_index(horizon: int, nu0: float, alpha0: float) -> Float[Floats, "samples grid"]:
     """The index h_k on ``Z_GRID``: row k after k samples; 0 (stop) at the horizon.
 
@@ -66,16 +66,17 @@ def h_index(horizon: int, nu0: float, alpha0: float) -> Float[Floats, "samples g
         alpha0: Prior shape of the variance, >= -1/2.
     """
     table = np.zeros((horizon + 1, len(Z_GRID)))
-    following = None
+    value = None
     for drawn in range(horizon - 1, first_index(alpha0) - 1, -1):
-        value = _value(following, drawn, nu0, alpha0)
+        value = _value(value, drawn, nu0, alpha0)
         table[drawn] = _crossing(value)
-        following = RegularGridInterpolator((Z_GRID, _LOG_COST), value, bounds_error=False, fill_value=None)
     return table
 
 
-def _value(following: RegularGridInterpolator | None, drawn: int, nu0: float, alpha0: float) -> Floats:
-    """H_k on the grids, [z, cost]."""
+def _value(
+    following: Float[Floats, "grid costs"] | None, drawn: int, nu0: float, alpha0: float
+) -> Float[Floats, "grid costs"]:
+    """H_k on the grids from H_{k+1} on the grids."""
     freedom = 2 * alpha0 + drawn
     value = np.repeat(expected_improvement(Z_GRID, freedom)[:, None], len(_LOG_COST), 1)
     if following is None:
@@ -86,12 +87,37 @@ def _value(following: RegularGridInterpolator | None, drawn: int, nu0: float, al
     pull = 1 / (nu0 + drawn + 1)
     scale = np.sqrt((1 - pull**2) * (freedom + reward**2) / (freedom + 1))
     best = (np.maximum(Z_GRID[:, None], reward) - reward * pull) / scale
-    log_cost = _LOG_COST[:, None] - np.log(scale)
-    points = np.broadcast_arrays(best[:, None, :], log_cost[None])
+    log_cost = _LOG_COST - np.log(scale)[:, None]
     # ``best`` lies above -sqrt(freedom + 1), far within the grid, and without a bound above.
-    ahead = following(np.stack([np.minimum(points[0], Z_GRID[-1]), points[1]], -1))
-    worth = scale * np.maximum(ahead - np.exp(log_cost)[None], 0.0)
-    return np.asarray(value + worth @ weight)
+    ahead = interpolated(following, np.minimum(best, Z_GRID[-1]), log_cost)
+    worth = np.maximum(ahead - np.exp(log_cost), 0.0)
+    return np.asarray(value + (weight * scale) @ worth)
+
+
+def interpolated(
+    table: Float[Floats, "grid costs"], z: Float[Floats, "rows nodes"], log_cost: Float[Floats, "nodes columns"]
+) -> Float[Floats, "rows nodes columns"]:
+    """A table on the two grids, bilinearly between their points and linearly beyond.
+
+    Each node has its own row of z and its own column of costs, so the two directions are taken one after the other:
+    a fraction of the work of a general interpolation at every point.
+
+    Args:
+        table: On ``Z_GRID`` and the grid of log costs.
+        z: Where to look along the first, for every node.
+        log_cost: Where to look along the second, for every node.
+    """
+    row, share = _cells(Z_GRID, z)
+    rows = table[row] * (1 - share)[..., None] + table[row + 1] * share[..., None]
+    column, share = _cells(_LOG_COST, log_cost)
+    left, right = (np.take_along_axis(rows, (column + step)[None], -1) for step in (0, 1))
+    return np.asarray(left * (1 - share) + right * share)
+
+
+def _cells(grid: Float[Floats, " points"], at: Floats) -> tuple[Ints, Floats]:
+    """The cell of a grid that each value lies in, and how far along it; beyond the grid in its outermost cells."""
+    low = np.clip(np.searchsorted(grid, at, "right") - 1, 0, len(grid) - 2)
+    return low, (at - grid[low]) / (grid[low + 1] - grid[low])
 
 
 def _crossing(value: Floats) -> Floats:
@@ -112,7 +138,7 @@ class Beacon(Policy):
 
     Attributes:
         cost: Cost of a sample, in units of score, > 0.
-        max_samples: Cap, and the horizon of the search, >= 1.
+        max_samples: Cap, and the horizon of the search, in [1, 4096].
         mu0: Prior mean of a question's scores.
         nu0: How many samples that mean is worth, >= 0.
         alpha0: Prior shape of the variance, >= -1/2; -1/2 with nu0 = beta0 = 0 is the Jeffreys prior, and needs three
@@ -121,6 +147,7 @@ class Beacon(Policy):
     """
 
     name: ClassVar[str] = "beacon"
+    tabulated: ClassVar[tuple[str, ...]] = ("nu0", "alpha0")
 
     cost: float = 0.01
     max_samples: int = 32
@@ -132,6 +159,8 @@ class Beacon(Policy):
     def __post_init__(self) -> None:
         """Checks every range."""
         require_cap(self.max_samples)
+        if self.max_samples > _LONGEST:
+            raise InputError(f"max_samples must be <= {_LONGEST}, the longest search solved, got {self.max_samples}")
         if not 0 < self.cost < np.inf:
             raise InputError(f"cost must be > 0 and finite, got {self.cost}")
         for name, least in (("nu0", 0.0), ("alpha0", -0.5), ("beta0", 0.0)):

@@ -14,7 +14,15 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._agreement import beats_runner_up, vote_counts
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    require_cap,
+    require_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,7 @@ class Dsc(Policy):
             raise InputError(f"easy must lie in [0, 1], got {self.easy}")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")
-        if self.window < 1:
-            raise InputError(f"window must be >= 1, got {self.window}")
+        require_samples("window", self.window, 1)
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to the end of a window, or, of an easy question, to one sample."""

@@ -5,8 +5,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    require_cap,
+    require_samples,
+)
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,14 @@ class Esc(Policy):
     def __post_init__(self) -> None:
         """Checks every range."""
         require_cap(self.max_samples)
-        if self.window < 2:
-            raise InputError(f"window must be >= 2, got {self.window}")
+        require_samples("window", self.window, 2)
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to the end of a window, and stops where all of it agrees."""
         full = draws.count % self.window == 0
-        column = np.maximum(draws.count[:, None] - 1 - np.arange(self.window), 0)
+        # A window that is wider than what was drawn is full nowhere, and no array need be as wide as it.
+        window = min(self.window, draws.scores.shape[1])
+        column = np.maximum(draws.count[:, None] - 1 - np.arange(window), 0)
         last = draws.answers[np.arange(len(column))[:, None], column]
         lowest, highest = last.min(1), last.max(1)
         agree = full & (lowest == highest) & (lowest >= 0)

@@ -17,7 +17,15 @@ from numpy.polynomial.legendre import leggauss
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    require_cap,
+    require_samples,
+)
 
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(128))
 _QUANTILES = -np.log1p(-(_NODES + 0.5))  # of the unit exponential
@@ -53,8 +61,7 @@ class Pandora(Policy):
             raise InputError(f"cost must be > 0 and finite, got {self.cost}")
         if not 0 < self.delta < 1:
             raise InputError(f"delta must lie in (0, 1), got {self.delta}")
-        if self.min_samples < 5:
-            raise InputError(f"min_samples must be >= 5, got {self.min_samples}")
+        require_samples("min_samples", self.min_samples, 5)
 
     def decide(self, draws: Draws) -> Decision:
         """Draws ``min_samples``, then goes on one sample at a time."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap
+from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap, require_samples
 from optscale_predictor.stats.bound import num_samples, require_target
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.estimators import fit_map_gaussian, fit_mle
@@ -51,8 +51,7 @@ class PublishedRule(Policy):
         require_cap(self.max_samples)
         if self.form not in ("sequential", "jump"):
             raise InputError(f"form must be 'sequential' or 'jump', got {self.form!r}")
-        if self.peek < 1:
-            raise InputError(f"peek must be >= 1, got {self.peek}")
+        require_samples("peek", self.peek, 1)
 
     @abstractmethod
     def _samples_needed(self, draws: Draws, looked_at: int | None) -> Floats:
