@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.json_lines import parse_object
+from optscale_predictor._support.json_reader import parse_object
 
 
 def read_rows(path: str, what: str) -> list[dict[str, Any]]:

@@ -10,10 +10,10 @@ checked before anything runs; ``--check`` stops there. A rerun continues where t
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import yaml
-
+from optscale_predictor._support.yaml_reader import read_yaml
 from optscale_predictor.cli.verb_flags import verb_arguments
 from optscale_predictor.cli.verbs import VERBS
 from optscale_predictor.errors import InputError
@@ -69,11 +69,7 @@ def _checked(step: str, flags: Any, location: str) -> dict[str, Any]:
 
 
 def _read(path: str) -> Any:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot read it: {' '.join(str(error).split())}") from error
+    return read_yaml(Path(path))
 
 
 def _mapping(content: Any, location: str) -> dict[str, Any]:

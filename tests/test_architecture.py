@@ -93,6 +93,34 @@ def test_every_file_is_short_and_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text))
 
 
+READERS = {
+    **{f"json.{name}": "json_reader" for name in ("load", "loads", "JSONDecoder")},
+    **{f"gzip.{name}": "text_files" for name in ("open", "decompress", "GzipFile")},
+    **{f"yaml.{name}": "yaml_reader" for name in ("load", "safe_load", "load_all", "safe_load_all", "full_load")},
+}
+#: One writes gzip; one is the other end of a pipe, and reads what its parent wrote; one reads a request, whose errors
+#: are the interface's own.
+NOT_FILES = {("gzip.open", "exporting"), ("json.loads", "symbolic"), ("json.loads", "request_bodies")}
+
+
+def calls(path: Path) -> list[tuple[str, str]]:
+    """The functions that a file calls, each with its first argument."""
+    found = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [(ast.unparse(call.func), ast.unparse(call.args[0]) if call.args else "") for call in found]
+
+
+def test_json_yaml_and_gzip_are_read_by_one_reader_each() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in FILES
+        for name, argument in calls(path)
+        if READERS.get(name, path.stem) != path.stem
+        and (name, path.stem) not in NOT_FILES
+        and not argument.startswith("json.dumps(")
+    ]
+    assert not wrong
+
+
 def test_every_folder_is_a_package() -> None:
     folders = {path.parent for path in FILES}
     assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []

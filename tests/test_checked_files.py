@@ -128,7 +128,7 @@ HARM = {
     "no updates": (remove(ADAPTER), "adapter_model.safetensors is missing"),
     "no adapter config": (remove("adapter_config.json"), "adapter_config.json is missing"),
     "no config": (remove("optscale_config.json"), "not a predictor checkpoint"),
-    "half a config": (lambda folder: (folder / "optscale_config.json").write_text("{"), "cannot read it"),
+    "half a config": (lambda folder: (folder / "optscale_config.json").write_text("{"), "not valid JSON"),
     "a list": (lambda folder: (folder / "optscale_config.json").write_text("[]"), "expected a JSON object"),
     "nested config": (nested, "cannot read it"),
     "swollen config": (swollen, "no such file has more than"),

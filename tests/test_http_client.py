@@ -132,11 +132,36 @@ def test_what_is_no_url_is_said_at_once(waits):
 def test_what_is_not_json_is_asked_again(text, waits):
     found, service = run([Server((200, text, {}), OK)], ask({}))
     assert found == 7 and service.retries == 1 and waits == [0.5]
-    with pytest.raises(ServiceError, match="its reply is not JSON; is this an OpenAI-compatible server"):
+    with pytest.raises(ServiceError, match=r"its reply: not valid JSON: .*; is this an OpenAI-compatible server"):
         run([Server((200, text, {}))], ask({}), max_retries=0)
 
 
-@pytest.mark.parametrize("error", [KeyError, TypeError, IndexError, AttributeError, ValueError, UnreadableReplyError])
+UNLIKE = {
+    "nested": "[" * 3000,
+    "deep": '{"x": ' * 200 + "1" + "}" * 200,
+    "digits": '{"n": ' + "9" * 5000 + "}",
+    "more than a float holds": '{"n": ' + "9" * 400 + "}",
+    "not UTF-8": b'{"n": "\xff"}',
+}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("name", UNLIKE)
+def test_json_that_python_cannot_take_is_asked_again(name, status, waits):
+    found, service = run([Server((status, UNLIKE[name], {}), OK)], ask({}))
+    assert found == 7 and service.retries == 1 and waits == [0.5]
+
+
+@pytest.mark.parametrize("told", ["²", "1²", "٣", "inf", "-1", "1e9", "1.5.2", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_wait_that_is_no_number_is_none(told, waits):
+    found, service = run([Server((503, "{}", {"Retry-After": told}), OK)], ask({}))
+    assert found == 7 and service.retries == 1 and waits == [0.5]
+
+
+ODD = [KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError, UnreadableReplyError]
+
+
+@pytest.mark.parametrize("error", ODD)
 def test_a_reply_that_cannot_be_read_is_asked_again(error, waits):
     def read(reply):
         if reply["x"] == 1:

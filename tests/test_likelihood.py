@@ -67,5 +67,5 @@ def test_what_cannot_be_read_is_refused(verifier, tmp_path):
     assert np.isnan(scored.values[0]) and scored.values[1] == pytest.approx(verifier.score(ITEMS[:1]).values[0])
     with pytest.raises(InputError, match=r"'huge'.*context is 512"):
         require_scores(scored, huge)
-    with pytest.raises(InputError, match="cannot read the score map"):
+    with pytest.raises(InputError, match=r"score_map.json: cannot read it: No such file"):
         LikelihoodVerifier("embedded:generator")

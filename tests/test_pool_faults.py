@@ -50,7 +50,7 @@ def damage(pool, what):
         return "manifest.json: the settings are not those that its fingerprint was made of; it was edited"
     if what == "broken manifest":
         (pool / "manifest.json").write_text('{"format": 2')
-        return "manifest.json: cannot read the manifest"
+        return "manifest.json: not valid JSON"
     path = pool / "questions.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     if what == "broken questions":

@@ -257,7 +257,7 @@ ARRAYS = {
         ":3: not valid JSON: expected , or ], got '{'",
     ),
     "no object": ("[\n1\n]", ":2: expected a JSON object, got int"),
-    "digits": (f'[\n{{"id": {"9" * 5000}}}\n]', ":2: cannot read: a whole number of more than 4300 digits"),
+    "digits": (f'[\n{{"id": {"9" * 5000}}}\n]', ":2: cannot read it: a whole number of more than 308 digits"),
 }
 
 

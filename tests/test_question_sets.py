@@ -191,6 +191,8 @@ BAD = {
     "columns of a file": (["q.jsonl"], {"question_column": "text"}, "a data set or its columns are named"),
     "limit": (["embedded:train"], {"limit": 0}, "limit must be >= 1, got 0"),
     "embedded": (["embedded:dev"], {}, "expected embedded:train or embedded:test"),
+    "too many": (["embedded:test:1000000"], {}, "below a million"),
+    "digits": (["embedded:test:" + "9" * 5000], {}, "below a million"),
 }
 
 

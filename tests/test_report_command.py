@@ -120,7 +120,7 @@ def test_the_command_on_the_page_can_be_typed(pools, tmp_path, monkeypatch):
         (["{pool}", "--num_orders", "0"], "orders must be >= 1"),
         (["{pool}", "--policies", "oracle"], "needs a prior"),
         (["{pool}", "--policies", "fitted:path={elsewhere}"], "fitted to other samples than these: generator"),
-        (["{broken}"], "outcomes.jsonl:1: not JSON"),
+        (["{broken}"], "outcomes.jsonl:1: not valid JSON"),
         (["{empty}"], "no question was finished under"),
         (["{run}", "--output", "{run}/run.json"], "cannot write"),
     ],

@@ -35,7 +35,7 @@ BROKEN = {
     "type": ("---\nhigh: ten\n---\n{question}{answer}", "the rubric's high cannot be 'ten'"),
     "votes": ("---\nvotes: 2.5\n---\n{question}{answer}", "the rubric's votes cannot be 2.5"),
     "same votes": ("---\nvotes: 3\n---\n{question}{answer}", "3 votes at temperature 0 are all the same"),
-    "YAML": ("---\nhigh: [\n---\n{question}{answer}", "the rubric's settings are not YAML"),
+    "YAML": ("---\nhigh: [\n---\n{question}{answer}", "the rubric's settings: cannot read it: while parsing"),
     "a list": ("---\n- high\n---\n{question}{answer}", "unknown settings of a rubric"),
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from optscale_predictor._support.text_files import require_path
 from optscale_predictor.errors import InputError
 
 
@@ -20,8 +21,9 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     """Turns a failing write (disk full, read-only folder) into one line that names the path.
 
     Raises:
-        InputError: The body raised an error of the system or of Arrow.
+        InputError: The body raised an error of the system or of Arrow, or the path is none.
     """
+    require_path(path)
     try:
         yield
     except (OSError, pa.ArrowException) as error:

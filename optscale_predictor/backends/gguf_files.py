@@ -7,7 +7,6 @@ its origin and licence lies beside them.
 """
 
 import hashlib
-import json
 import os
 import shutil
 from contextlib import suppress
@@ -18,6 +17,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.progress import say
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.gguf_header import read_gguf_fields
@@ -75,8 +75,8 @@ def gguf_source(file: Path) -> ModelSource:
     """
     folder = _unpacked_folder(file)
     try:
-        return ModelSource.from_json(json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, InputError):  # none yet, or none of this version
+        return ModelSource.from_json(read_object(folder / SOURCE_FILE))
+    except InputError:  # none yet, or none of this version
         source = _read_source(file)
     if folder.is_dir():
         with suppress(InputError):  # a cache that cannot be written: read again next time

@@ -10,7 +10,6 @@ show neither it nor a password in a URL.
 """
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -19,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from optscale_predictor._support.json_reader import parse_json
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
@@ -189,7 +189,7 @@ class JsonService:
         if status in (401, 403):
             raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
         if status in _RETRIED_STATUSES or status >= 500:
-            raise _TransientError(message, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0)
+            raise _TransientError(message, _seconds(wait))
         raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(body, payload or ()))
 
     def _wait(self, state: Any) -> float:
@@ -224,7 +224,7 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         raise ServiceError(f"{server}: {error}") from error
     except InputError:
         raise
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
         ) from error
@@ -235,8 +235,13 @@ def shown(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
 
 
+def _seconds(told: str) -> float:
+    """What a ``Retry-After`` asks for; 0 where it says a date, or what is no number."""
+    return float(told) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", told) else 0.0
+
+
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
-        raise _TransientError("its reply is not JSON; is this an OpenAI-compatible server?") from None
+        return parse_json(body, "its reply")
+    except InputError as error:
+        raise _TransientError(f"{error}; is this an OpenAI-compatible server?") from None

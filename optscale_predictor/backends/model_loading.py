@@ -11,13 +11,13 @@
 - Anything else is left to transformers: a folder or a hub id.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _MOST_ADAPTERS = 4  # adapters that are the base of one another
 _MOST_FILES = 3  # that an error names
+
+#: What transformers' reading of JSON comes to where it nests thousands deep, or holds numbers beyond a float's.
+_ODD = (RecursionError, OverflowError)
 
 
 def resolve_model(name: str) -> str:
@@ -136,7 +139,7 @@ def load_pretrained(
             loaded = _load_adapted(kind, base, path, options, adapters)
         else:
             loaded = load(kind, base, path, options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, *_ODD) as error:
         if isinstance(error, InputError):
             raise
         raise _unreadable(base, error) from error
@@ -188,7 +191,7 @@ def read_config(name: str) -> dict[str, Any]:
     try:
         base, _ = base_and_adapters(name)
         return dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, *_ODD) as error:
         if isinstance(error, InputError):
             raise
         raise _unreadable(name, error) from error
@@ -211,7 +214,7 @@ def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
         for file in _tensor_files(resolve_model(name), prefix):
             with safe_open(file, framework="pt") as opened:
                 found |= {key: opened.get_tensor(key) for key in opened.keys() if key.startswith(prefix)}  # noqa: SIM118
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError, *_ODD) as error:
         if isinstance(error, InputError):
             raise
         raise _unreadable(name, error) from error
@@ -225,7 +228,7 @@ def _tensor_files(path: str, prefix: str) -> list[str]:
     index = cached_file(path, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
     if index is None:
         return [str(cached_file(path, "model.safetensors"))]
-    held = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]
+    held = read_object(Path(index))["weight_map"]
     return [str(cached_file(path, file)) for file in sorted({held[key] for key in held if key.startswith(prefix)})]
 
 

@@ -11,8 +11,8 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from docstring_parser import parse
-from jsonargparse import ArgumentParser
 
+from optscale_predictor._support.config_files import ConfigParser
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError, mistake_behind
@@ -20,7 +20,7 @@ from optscale_predictor.errors import InputError, mistake_behind
 Options = TypeVar("Options", bound=GeneratorOptions | VerifierOptions)
 
 
-class FlagParser(ArgumentParser):
+class FlagParser(ConfigParser):
     """A parser whose every error is one line that names the flag, without the usage in front of it."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -56,6 +56,8 @@ class FlagParser(ArgumentParser):
             raise
         except (TypeError, ValueError, KeyError) as error:
             raise _mistake(str(error), error) from error
+        except RecursionError:
+            raise InputError("a flag's value is nested too deeply") from None
 
     def _require_values(self, given: Mapping[str, Any]) -> None:
         """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given."""

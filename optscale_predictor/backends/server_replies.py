@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from math import ceil
 from typing import Any
 
-from optscale_predictor.errors import ServiceError
+from optscale_predictor._support.json_reader import parse_json
+from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.questions.answers import join_thinking, unfinished_thinking
 
 
@@ -230,7 +231,7 @@ def status_within(reply: Any) -> int:
     error = _error_of(reply)
     told = [error.get(name) for name in ("code", "status", "type")] if isinstance(error, Mapping) else []
     for one in told:
-        if str(one).isdigit() and 400 <= int(str(one)) < 600:
+        if re.fullmatch("[0-9]{3}", str(one)) and 400 <= int(str(one)) < 600:
             return int(str(one))
     words = " ".join(str(one) for one in told).lower().replace("-", "_").replace(" ", "_")
     return next((status for status, parts in _KINDS if any(part in words for part in parts)), _TRANSIENT)
@@ -257,8 +258,8 @@ def refused_field(body: bytes, fields: Collection[str]) -> str:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
+        return parse_json(body, "reply")
+    except InputError:
         return {}
 
 

@@ -79,7 +79,7 @@ def _license_in_card(card: Path) -> object:
 
     try:
         stated = metadata_load(card) or {}
-    except (ValueError, YAMLError, RecursionError):
+    except (ValueError, YAMLError, RecursionError, AttributeError, LookupError, TypeError):  # a tag that lies
         return None
     license = stated.get("license")
     if isinstance(license, list):

@@ -153,21 +153,19 @@ def _answered(path: Path) -> dict[str, list[float]]:
         InputError: It is not a file of answers.
     """
     from optscale_predictor._support.atomic_files import write_text
-    from optscale_predictor._support.json_lines import parse_object
+    from optscale_predictor._support.json_reader import parse_object
+    from optscale_predictor._support.text_files import read_lines
 
     if not path.exists():
         return {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read it: {error}") from error
-    whole = text[: text.rfind("\n") + 1]
-    rows = [parse_object(line, f"{path}:{number}") for number, line in enumerate(whole.splitlines(), start=1)]
+    lines = list(read_lines(path))
+    whole = [line for line in lines if line.endswith("\n")]
+    rows = [parse_object(line, f"{path}:{number}") for number, line in enumerate(whole, start=1)]
     for number, row in enumerate(rows, start=1):
         if not {"id", "stop_reason", "scores"} <= row.keys():
             raise InputError(f"{path}:{number}: not an answer of `optscale answer`; name another file")
-    if whole != text:
-        write_text(whole, path)
+    if len(whole) < len(lines):
+        write_text("".join(whole), path)
     return {str(row["id"]): row["scores"] for row in rows}
 
 

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from optscale_predictor._support.arrays import Bools
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.verifiers import Answered
@@ -102,7 +103,7 @@ def _save(model: PreTrainedModel, folder: Path) -> None:
 
 def _edit(path: Path, **changes: str | None) -> None:
     """Sets keys of a JSON file; None removes one."""
-    config = json.loads(path.read_text())
+    config = read_object(path)
     for key, value in changes.items():
         if value is None:
             config.pop(key, None)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
+from optscale_predictor._support.json_reader import parse_object, read_object
+from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 
@@ -213,11 +215,8 @@ class RunRecord:
         path = folder / _RUN
         if not path.is_file():
             raise InputError(f"{folder}: not a run's record (no {_RUN})")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot read it: {error}") from error
-        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        content = read_object(path)
+        if content.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a run's record of format {FORMAT}")
         try:
             return cls(folder, RunFacts(**content))
@@ -250,18 +249,14 @@ class RunRecord:
         if not path.is_file():
             return
         names = {one.name for one in fields(PolicyOutcome)}
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith("\n"):
-                    return
-                yield _outcome(line, names, f"{path}:{number}")
+        for number, line in enumerate(read_lines(path), start=1):
+            if not line.endswith("\n"):
+                return
+            yield _outcome(line, names, f"{path}:{number}")
 
 
 def _outcome(line: str, names: set[str], location: str) -> PolicyOutcome:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        raise InputError(f"{location}: not JSON") from None
-    if not isinstance(row, dict) or row.keys() != names:
+    row = parse_object(line, location)
+    if row.keys() != names:
         raise InputError(f"{location}: not an outcome of a question")
     return PolicyOutcome(**row)

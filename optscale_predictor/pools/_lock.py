@@ -8,6 +8,7 @@ after a kill the same machine sees that its maker is gone, another machine has t
 import errno
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -108,7 +109,7 @@ def _name() -> str:
 def _gone(holder: str) -> bool:
     """Whether the holder was a process of this machine that has ended."""
     process, _, host = holder.partition(" on ")
-    if host != socket.gethostname() or not process.isdigit():
+    if host != socket.gethostname() or not re.fullmatch("[0-9]{1,9}", process):
         return False
     try:
         os.kill(int(process), 0)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optscale_predictor._support.atomic_files import append_line, explain_write_errors, write_text
+from optscale_predictor._support.json_reader import parse_object
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.question import Question, read_questions
 
@@ -194,9 +195,8 @@ def rewrite(folder: Path, entries: list[Entry]) -> None:
 
 def _parse(line: bytes) -> Entry | None:
     try:
-        row = json.loads(line)
-        entry = Entry(**row)
-    except (ValueError, TypeError):
+        entry = Entry(**parse_object(line, JOURNAL_FILE))
+    except (InputError, TypeError):
         return None
     kinds = isinstance(entry.file, str), type(entry.rows) is int, isinstance(entry.sha256, str)
     return entry if all(kinds) and _FILE.fullmatch(entry.file) else None

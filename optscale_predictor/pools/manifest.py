@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support.atomic_files import append_line, write_json
+from optscale_predictor._support.json_reader import parse_object, read_object
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.model_source import without_source
 from optscale_predictor.errors import InputError
@@ -31,11 +32,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_FILE
     if not path.is_file():
         raise InputError(f"{folder}: not a pool (no manifest.json)")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot read the manifest: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    manifest = read_object(path)
+    if manifest.get("format") != FORMAT:
         raise InputError(f"{path}: not a manifest of format {FORMAT}")
     settings, scores = manifest.get("settings"), manifest.get("scores")
     if not isinstance(settings, dict) or not isinstance(scores, dict):
@@ -183,9 +181,7 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
     runs = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            run = json.loads(line)
-        except ValueError:
+            runs.append(parse_object(line, str(path)))
+        except InputError:
             continue
-        if isinstance(run, dict):
-            runs.append(run)
     return runs

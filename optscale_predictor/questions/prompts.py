@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from optscale_predictor._support.text_files import read_text
 from optscale_predictor.errors import InputError
 
 _SLOT = "{question}"
@@ -36,10 +37,7 @@ class PromptTemplate:
         """
         if path is None:
             return cls()
-        try:
-            return cls(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot read the prompt template: {error}") from error
+        return cls(read_text(Path(path), purpose="read the prompt template"))
 
     def __call__(self, question: str) -> str:
         """The prompt for one question."""

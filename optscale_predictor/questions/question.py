@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from optscale_predictor._support.json_lines import parse_object
-from optscale_predictor._support.text_files import open_text
+from optscale_predictor._support.json_reader import parse_object
+from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
 
@@ -47,8 +47,7 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
         InputError: The file cannot be read, holds no questions, or a line has no ``question``, an ``answer`` that is
             none, or an id that came before; the message names the line.
     """
-    with open_text(Path(path), "read questions") as lines:
-        return parse_questions(lines, str(path), limit)
+    return parse_questions(read_lines(Path(path), "read questions"), str(path), limit)
 
 
 def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:

@@ -149,10 +149,15 @@ def find_source(name: str) -> tuple[DatasetSource | None, str]:
     return None, ""
 
 
+_SMALL = re.compile("[0-9]{1,6}")
+
+
 def _embedded(name: str, limit: int | None) -> list[Question]:
     _, split, *number = name.split(":")
-    if split not in ("train", "test") or len(number) > 1 or not all(part.isdecimal() for part in number):
-        raise InputError(f"questions {name!r}: expected embedded:train or embedded:test, then :NUMBER if you like")
+    if split not in ("train", "test") or len(number) > 1 or not all(_SMALL.fullmatch(part) for part in number):
+        raise InputError(
+            f"questions {name!r}: expected embedded:train or embedded:test, then :NUMBER (below a million) if you like"
+        )
     count = int(number[0]) if number else 200
     return make_questions(count if limit is None else min(count, limit), seed=0, split=split)
 

@@ -24,6 +24,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.log_odds import log_odds
 
@@ -109,14 +110,12 @@ class Calibration:
         Raises:
             InputError: The file is missing or is not a calibration.
         """
+        content = read_object(Path(path))
         try:
-            content = json.loads(Path(path).read_bytes())
             kind = content["kind"]
             scores, probabilities = (np.array(content[name], np.float64) for name in ("scores", "probabilities"))
-        except OSError as error:
-            raise InputError(f"calibration {path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"calibration {path}: not a calibration file ({type(error).__name__}: {error})") from error
+            raise InputError(f"{path}: not a calibration file ({type(error).__name__}: {error})") from error
         try:
             return cls(kind, scores, probabilities)
         except InputError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from optscale_predictor._support import __version__
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.json_reader import parse_object
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, write_table
 from optscale_predictor.stats.distributions.beta import fit_beta_statistics
@@ -233,9 +234,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         InputError: It cannot be read, or is no file of targets.
     """
     try:
-        content = json.loads((pq.read_schema(path).metadata or {})[_KEY])
+        held = (pq.read_schema(path).metadata or {})[_KEY]
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a file of targets that optscale wrote: {error}".splitlines()[0]) from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a file of targets that optscale wrote")
-    return content
+    return parse_object(held, f"{path}: not a file of targets that optscale wrote")

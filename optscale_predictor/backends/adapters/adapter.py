@@ -12,9 +12,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters.base_model import is_folder
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights
+from optscale_predictor.backends.adapters.checked_files import own_file, read_weights
 from optscale_predictor.backends.adapters.lora import add_lora
 from optscale_predictor.errors import InputError
 
@@ -67,7 +68,7 @@ def rename_base(base_model: str, folder: Path) -> None:
     Raises:
         InputError: There is no adapter.
     """
-    _write_settings(read_json(own_file(folder, CONFIG)), base_model, folder)
+    _write_settings(read_object(own_file(folder, CONFIG), finite=True), base_model, folder)
 
 
 def _write_settings(settings: dict[str, Any], base_model: str, folder: Path) -> None:
@@ -88,7 +89,7 @@ def read_adapter_config(folder: Path, unused: Collection[str] = ()) -> dict[str,
     """
     path = own_file(folder, CONFIG)
     own_file(folder, WEIGHTS)
-    content = read_json(path)
+    content = read_object(path, finite=True)
     try:
         _require_plain({name: value for name, value in content.items() if name not in unused})
         return _checked_settings(content)

@@ -18,7 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json
+from optscale_predictor._support.json_reader import read_object
+from optscale_predictor.backends.adapters.checked_files import own_file
 from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.errors import InputError
 
@@ -75,8 +76,8 @@ def find_base(base_model: str, folder: Path, advice: str | None = None) -> str:
     """
     if not base_model.startswith(MARK):
         return base_model
-    recorded = read_json(own_file(folder, LOCAL_BASE)).get("base_model", "") if (folder / LOCAL_BASE).exists() else ""
-    path = str(recorded)
+    local = read_object(own_file(folder, LOCAL_BASE), finite=True) if (folder / LOCAL_BASE).exists() else {}
+    path = str(local.get("base_model", ""))
     if not path or not Path(path).is_dir():
         usual = f"copy it and name its folder: optscale publish {folder} --base_model FOLDER"
         raise InputError(

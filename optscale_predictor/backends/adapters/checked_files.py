@@ -8,14 +8,12 @@ the model they are for; so nothing in a file decides how much memory is taken or
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MOST_JSON = 2**24  # bytes of a JSON file that is read
 
 _KERNELS = ("attn_implementation", "experts_implementation")
 _DEEPEST = 20  # objects within objects in a model's config
@@ -43,30 +41,6 @@ def own_file(folder: Path, name: str) -> Path:
     if not any(path.resolve().is_relative_to(one) for one in homes):
         raise InputError(f"{folder}: {name} is a link that leads out of this checkpoint")
     return path
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        InputError: It cannot be read, is too large, or is no JSON object of finite numbers.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MOST_JSON:
-            raise InputError(f"{path}: {size:,} bytes; no such file has more than {MOST_JSON:,}")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-    except InputError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot read it: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return content
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def read_weights(path: Path, wanted: "Mapping[str, Tensor]") -> "dict[str, Tensor]":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
     find_base,
@@ -25,7 +26,7 @@ from optscale_predictor.backends.adapters.base_model import (
     record_base_folder,
     require_base,
 )
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json
+from optscale_predictor.backends.adapters.checked_files import own_file
 from optscale_predictor.backends.adapters.generator_config import GENERATOR_FILE, GeneratorConfig
 from optscale_predictor.backends.adapters.merged_weights import merge_updates
 from optscale_predictor.backends.model_names import EMBEDDED
@@ -77,7 +78,7 @@ def load_generator_config(folder: Path) -> GeneratorConfig:
         if (folder / name).exists():
             raise InputError(f"{folder}: it holds {name}: a verifier or a predictor, and no generator")
     path = folder / (GENERATOR_FILE if (folder / GENERATOR_FILE).exists() else adapter.CONFIG)
-    content = read_json(own_file(folder, path.name))
+    content = read_object(own_file(folder, path.name), finite=True)
     try:
         if path.name == GENERATOR_FILE:
             return GeneratorConfig.from_json(content)

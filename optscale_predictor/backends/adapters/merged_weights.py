@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
-from optscale_predictor.backends.adapters.checked_files import read_json
 from optscale_predictor.errors import InputError
 
 # What transformers writes down of where a model came from on this machine, and of code that came with it.
@@ -60,6 +60,6 @@ def write_model(model: Any, tokenizer: Any, folder: Path) -> None:
     give_weights_usual_modes(folder)
     tokenizer.save_pretrained(folder)
     for name in ("config.json", "tokenizer_config.json"):
-        settings = read_json(folder / name)
+        settings = read_object(folder / name, finite=True)
         kept = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
         (folder / name).write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier, score_samples
 from optscale_predictor.errors import InputError
@@ -102,16 +103,13 @@ class ScoreCombination:
             InputError: There is none, or it is damaged.
         """
         path = Path(folder) / COMBINED_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
+        if not path.is_file():
             raise InputError(
-                f"{folder}: no combination of verifiers ({COMBINED_FILE}: {error.strerror}); run: "
+                f"{folder}: no combination of verifiers (no {COMBINED_FILE}); run: "
                 "optscale fit-policy POOL --scores A,B"
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: cannot read it: {error}") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            )
+        content = read_object(path)
+        if content.get("format") != _FORMAT:
             raise InputError(f"{path}: not a combination of verifiers of format {_FORMAT}")
         try:
             columns, parts = (tuple(content[name]) for name in ("columns", "parts"))

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from optscale_predictor._support.text_files import read_text
 from optscale_predictor.backends.verifiers.verifier import Answered
 from optscale_predictor.errors import InputError
 
@@ -86,10 +87,11 @@ class Rubric:
             InputError: The file cannot be read, or is not what this module describes.
         """
         file = Path(path or DEFAULT)
+        content = read_text(file, purpose="read the rubric")
         try:
-            front, text = _split(file.read_text(encoding="utf-8"))
+            front, text = _split(content)
             return cls(text, **{**_settings(front), **settings})
-        except (OSError, UnicodeDecodeError, TypeError) as error:
+        except TypeError as error:
             raise InputError(f"{file}: cannot read the rubric: {' '.join(str(error).split())}") from error
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
@@ -132,12 +134,9 @@ def _split(content: str) -> tuple[str, str]:
 
 
 def _settings(front: str) -> Mapping[str, Any]:
-    import yaml
+    from optscale_predictor._support.yaml_reader import parse_yaml
 
-    try:
-        given = yaml.safe_load(front) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"the rubric's settings are not YAML: {' '.join(str(error).split())}") from error
+    given = parse_yaml(front, "the rubric's settings") or {}
     kinds: dict[str, Any] = {field.name: field.type for field in fields(Rubric) if field.name != "text"}
     if not isinstance(given, dict) or given.keys() - kinds.keys():
         unknown = sorted(map(str, given.keys() - kinds.keys())) if isinstance(given, dict) else [_shown(str(given))]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
@@ -25,7 +26,7 @@ from optscale_predictor.backends.adapters.base_model import (
     record_base_folder,
     require_base,
 )
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights, require_no_kernel
+from optscale_predictor.backends.adapters.checked_files import own_file, read_weights, require_no_kernel
 from optscale_predictor.backends.model_loading import load_pretrained, read_config
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.trained_config import TRAINED_VERIFIER_FILE, TrainedVerifierConfig
@@ -105,7 +106,7 @@ def load_verifier_config(folder: Path) -> TrainedVerifierConfig:
         InputError: The file is missing, or is not one of this format.
     """
     path = own_file(folder, TRAINED_VERIFIER_FILE)
-    content = read_json(path)
+    content = read_object(path, finite=True)
     try:
         return TrainedVerifierConfig.from_json(content)
     except InputError as error:

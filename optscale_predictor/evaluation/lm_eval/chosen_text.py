@@ -9,6 +9,7 @@ import json
 from math import nan
 from typing import Any, Self
 
+from optscale_predictor._support.json_reader import parse_json
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Answer
 from optscale_predictor.questions.answers import has_ended, strip_thinking
@@ -30,8 +31,8 @@ def read_turns(prompt: str) -> tuple[tuple[str, str], ...]:
     if not prompt.startswith(_MARK):
         return ()
     try:
-        turns = json.loads(prompt.removeprefix(_MARK))
-    except ValueError:
+        turns = parse_json(prompt.removeprefix(_MARK), "conversation")
+    except InputError:
         raise InputError("lm-eval added text to a conversation; this task does not go with chat templates") from None
     return tuple((str(turn["role"]), str(turn["content"])) for turn in turns)
 

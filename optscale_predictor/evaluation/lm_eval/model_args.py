@@ -4,6 +4,7 @@ The generator's and the verifier's arguments are the flags of ``optscale answer`
 argument is a setting of the primary policy (``score_min``, ``alpha``, ``max_samples`` and so on).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -185,4 +186,4 @@ def _without_small_batch(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without lm-eval's ``--batch_size`` unless it is > 1: its default of 1 would draw one by one."""
     size = str(given.get("batch_size"))
     rest = {name: value for name, value in given.items() if name != "batch_size"}
-    return {**rest, "batch_size": int(size)} if size.isdigit() and int(size) > 1 else rest
+    return {**rest, "batch_size": int(size)} if re.fullmatch("[0-9]{1,9}", size) and int(size) > 1 else rest

@@ -5,6 +5,7 @@ asks the same server.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,8 @@ class Ranks:
             InputError: The environment's numbers make no sense.
         """
         rank, size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-        if not (rank.isdigit() and size.isdigit() and 0 <= int(rank) < max(int(size), 1)):
+        whole = all(re.fullmatch("[0-9]{1,9}", number) for number in (rank, size))
+        if not (whole and 0 <= int(rank) < max(int(size), 1)):
             raise InputError(f"RANK={rank!r} and WORLD_SIZE={size!r} name no process of a run")
         if int(size) <= 1:
             return cls()

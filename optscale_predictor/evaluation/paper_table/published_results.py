@@ -5,13 +5,13 @@ read from a copy of that repository.
 """
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from optscale_predictor._support.json_reader import read_json
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.estimators import Prior
 
@@ -73,11 +73,9 @@ def read_predictions(path: Path, num_questions: int) -> Prior:
     Raises:
         InputError: The file cannot be read, or does not hold one pair of numbers for each question.
     """
+    pairs = read_json(path)
     try:
-        pairs = json.loads(path.read_text(encoding="utf-8"))
         found = np.array(pairs, np.float64)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from error
     except (ValueError, TypeError):
         raise InputError(f"{path}: expected one list of [mu, sigma]") from None
     if found.shape != (num_questions, 2) or not np.isfinite(found).all():

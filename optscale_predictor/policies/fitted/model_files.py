@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor._support.atomic_files import explain_write_errors, partial_path, replace_file, write_json
+from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.text_files import require_path
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.fitted.answer_features import GROUP_FEATURES, QUESTION_FEATURES, ScoreEvidence
 from optscale_predictor.policies.fitted.boosted_trees import BoostedTrees
@@ -93,6 +95,7 @@ def load_fitted(folder: str | Path, version: str = "") -> FittedStopping:
 
 def _load_present(folder: str | Path) -> FittedStopping:
     path = Path(folder) / SETTINGS
+    require_path(path)
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
@@ -110,7 +113,7 @@ def _load_present(folder: str | Path) -> FittedStopping:
 @lru_cache(maxsize=16)
 def _load(folder: str, changed: int) -> FittedStopping:
     del changed
-    settings, arrays = _read_settings(Path(folder) / SETTINGS), _read_arrays(Path(folder) / ARRAYS)
+    settings, arrays = read_object(Path(folder) / SETTINGS, _MOST_BYTES), _read_arrays(Path(folder) / ARRAYS)
     try:
         model = _model(settings, arrays)
     except (KeyError, TypeError, ValueError) as error:
@@ -246,18 +249,6 @@ def _are_trees(trees: BoostedTrees) -> bool:
         and not np.isnan(threshold).any()
         and np.isfinite(leaf).all()
     )
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path}: too large for a fitted policy")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot read it: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return content
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

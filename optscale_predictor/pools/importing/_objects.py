@@ -6,13 +6,12 @@ come, each with the line on which it begins.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from optscale_predictor._support.json_lines import number_too_long, parse_object
-from optscale_predictor._support.text_files import open_text
+from optscale_predictor._support.json_reader import decode_from, parse_object, require_object
+from optscale_predictor._support.text_files import bounded_lines, open_text
 from optscale_predictor.backends.server_replies import UnreadableReplyError, read_finish_reason
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import number_text
@@ -131,7 +130,7 @@ def columns_of(lists: Mapping[str, Sequence[Any]], location: str) -> list[dict[s
 
 _CHUNK = 2**16  # characters read at once, at least
 _CUT = 16  # characters before the buffer's end in which its end may have broken a word or an escape
-_MOST = 2**29  # characters of one object
+_MOST = 2**27  # characters of one object: a thousand samples of 100,000
 _SPACE = " \t\r\n"
 
 
@@ -144,7 +143,7 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         InputError: The file cannot be read, or is not JSON objects; names the line.
     """
-    with _opened(path) as file:
+    with open_text(path) as file:
         start = file.read(1)
         while start and start in _SPACE + "\ufeff":
             start = file.read(1)
@@ -152,17 +151,8 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _array(file, path) if start == "[" else _lines(file, path)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    try:
-        with open_text(path) as text:
-            yield text
-    except RecursionError:
-        raise InputError(f"{path}: cannot read: nested too deeply") from None
-
-
 def _lines(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(file, start=1):
+    for number, line in enumerate(bounded_lines(file, path, longest=_MOST), start=1):
         if line.strip(_SPACE + "\ufeff"):
             location = f"{path}:{number}"
             yield location, parse_object(line.lstrip("\ufeff"), location)
@@ -176,9 +166,7 @@ def _array(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     while True:
         location = buffer.location()
         value = buffer.value()
-        if not isinstance(value, dict):
-            raise InputError(f"{location}: expected a JSON object, got {type(value).__name__}")
-        yield location, value
+        yield location, require_object(value, location)
         if buffer.expect(",]") == "]":
             return
 
@@ -189,7 +177,6 @@ class _Buffer:
     def __init__(self, file: IO[str], path: Path) -> None:
         self._file, self._path = file, path
         self._text, self._at, self._line, self._ended = "", 0, 1, False
-        self._decoder = json.JSONDecoder()
 
     def location(self) -> str:
         """Where the next thing stands."""
@@ -222,15 +209,13 @@ class _Buffer:
         self.peek()
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
+                value, end = decode_from(self._text, self._at, f"{self._path}:{self._line}")
             except json.JSONDecodeError as error:
                 # Only what the buffer's end may have caused is a reason to read on.
                 if (error.msg.startswith("Unterminated") or error.pos > len(self._text) - _CUT) and self._more():
                     continue
                 line = self._line + self._text.count("\n", self._at, error.pos)
                 raise InputError(f"{self._path}:{line}: not valid JSON: {error.msg}") from error
-            except ValueError as error:
-                raise number_too_long(f"{self._path}:{self._line}") from error
             if end < len(self._text) or not self._more():  # a number at the buffer's end may go on
                 self._line += self._text.count("\n", self._at, end)
                 self._at = end

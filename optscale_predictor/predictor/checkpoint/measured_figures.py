@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters.base_model import folder_name
-from optscale_predictor.backends.adapters.checked_files import read_json
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.markdown import escape, table
 from optscale_predictor.predictor.model.config import PredictorConfig
@@ -38,7 +38,7 @@ def read_assessment(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    content = read_json(path)
+    content = read_object(path, finite=True)
     if not isinstance(content.get("figures"), dict):
         raise InputError(f"{path}: not an assessment of optscale assess (no figures)")
     names = {name: Path(str(content.get(name, ""))).name for name in ("predictor", "targets")}

@@ -8,9 +8,10 @@ or a kernel to download (``attn_implementation``), and an ``adapter_config.json`
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters.adapter import is_adapted
 from optscale_predictor.backends.adapters.base_model import base_fingerprint, published_name
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json, require_no_kernel
+from optscale_predictor.backends.adapters.checked_files import own_file, require_no_kernel
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.errors import InputError
 
@@ -68,7 +69,7 @@ def read_model(folder: Path) -> tuple[Any, Any]:
     if (folder / "adapter_config.json").exists():
         raise InputError(f"{folder}: its updates are merged, and yet there is an adapter_config.json")
     for name in ("config.json", "tokenizer_config.json"):
-        content = read_json(own_file(folder, name))
+        content = read_object(own_file(folder, name), finite=True)
         require_no_kernel(content, str(folder / name))
         if content.get("auto_map"):
             raise InputError(f"{folder / name}: auto_map is set; a checkpoint may not bring code")

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
@@ -28,7 +29,7 @@ from optscale_predictor.backends.adapters.base_model import (
     record_base_folder,
     require_base,
 )
-from optscale_predictor.backends.adapters.checked_files import own_file, read_json, read_weights, require_no_kernel
+from optscale_predictor.backends.adapters.checked_files import own_file, read_weights, require_no_kernel
 from optscale_predictor.backends.adapters.merged_weights import write_model
 from optscale_predictor.backends.model_loading import read_config
 from optscale_predictor.backends.source_lookup import find_source
@@ -157,7 +158,7 @@ def load_config(folder: Path) -> PredictorConfig:
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder}: not a predictor checkpoint (no {CONFIG})")
     path = own_file(folder, CONFIG)
-    content = read_json(path)
+    content = read_object(path, finite=True)
     try:
         return PredictorConfig.from_json(content)
     except InputError as error:

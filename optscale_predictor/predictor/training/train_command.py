@@ -23,6 +23,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
+from optscale_predictor._support.config_files import ConfigParser
 from optscale_predictor._support.training_loop.last_checkpoint import (
     LAST,
     InterruptedRun,
@@ -40,6 +41,10 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 _STRICT = {"allow_abbrev": False, "exit_on_error": False}
 _NEVER = 1_000_000  # validations without progress: early stopping is off until it is asked for
+
+
+class TrainingParser(ConfigParser, LightningArgumentParser):
+    """LightningCLI's parser, whose files of flags are checked."""
 
 
 class TrainingCLI(LightningCLI):
@@ -161,6 +166,7 @@ def _run(args: list[str] | None) -> None:
         TrainingCLI(
             PredictorModule,
             TargetData,
+            parser_class=TrainingParser,
             seed_everything_default=0,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={

@@ -4,7 +4,6 @@ Files are Parquet as ``optscale targets`` writes it, or JSON lines. Several file
 predictor: every name is a source of scores. A question may stand in several files, but never on both sides of a split.
 """
 
-import gzip
 import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -13,7 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.json_lines import parse_object
+from optscale_predictor._support.json_reader import parse_object
+from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.targets.splitting import LEFT_OUT, TRAIN, VALIDATION, SplitRule, split_questions
 
@@ -211,9 +211,8 @@ def _rows(path: Path) -> Generator[dict[str, Any], None, None]:
             for batch in pq.ParquetFile(path).iter_batches():
                 yield from batch.to_pylist()
             return
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                yield parse_object(line, f"{path}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: cannot read targets: {said}".splitlines()[0]) from error
+    for number, line in enumerate(read_lines(path, "read targets"), start=1):
+        yield parse_object(line, f"{path}:{number}")

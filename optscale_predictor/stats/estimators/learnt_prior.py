@@ -89,7 +89,7 @@ class LearntPrior:
         key, _, value = setting.partition("=")
         if name == _NAME and not colon:
             return cls()
-        if name == _NAME and key == "block" and value.isdecimal():
+        if name == _NAME and key == "block" and value.isdecimal() and len(value) < 10:
             return cls(int(value))
         raise InputError(f"prior must be {_NAME} or {_NAME}:block=NUMBER, got {text!r}")
 

@@ -137,7 +137,7 @@ class Commands(Cursor):
         token = self._peek()
         if token is not None and token.kind == SIGN and token.text in "{(":
             return self._bracketed(token.text)
-        if token is not None and token.kind == NUMBER and token.text.isdigit() and len(token.text) > 1:
+        if token is not None and token.kind == NUMBER and token.text.isdecimal() and len(token.text) > 1:
             first, rest = token.text[0], token.text[1:]
             # LaTeX takes one digit: \frac12 is a half. The number is cut in two; what follows sees its second part.
             self._tokens = [
