@@ -302,6 +302,8 @@ def test_what_cannot_be_assessed_is_one_line(folder, capsys):
         (("--assumed_samples=0",), "assumed_samples must be >= 1 and finite, got 0.0"),
         (("--resamples=3",), "resamples must be >= 200, got 3"),
         (("--max_samples=1",), "max_samples must be >= 2, got 1"),
+        (("--max_samples=1000000000",), "max_samples must be <= 16,384, got 1,000,000,000"),
+        (("--resamples=1000000000",), "resamples must be <= 100,000, got 1,000,000,000"),
         (("--split=train",), "split must name held-out questions, got 'train'"),
         ((f"--pool={folder}",), "not a pool"),
     ):

@@ -111,3 +111,24 @@ def test_a_prompt_that_opens_no_thought_puts_nothing_in_front(loop):
         assert "<think>" not in sample.text
     ((_, (sample,)),) = loop.generate([Request("q", "7+5=<think>", 1)])
     assert sample.text.startswith("<think>")
+
+
+def test_a_prompt_that_no_tokens_can_hold_is_refused_by_its_length(loop, monkeypatch):
+    transcriber = loop._transcriber
+    longest = max(map(len, transcriber.tokenizer.get_vocab()))
+    monkeypatch.setattr(type(transcriber), "rendered", lambda self, request: pytest.fail("it was tokenised"))
+    huge = "1+" * 10_000_000
+    says = rf"its prompt has 20,000,\d+ characters; the model's context 512 holds {512 * longest:,} at most"
+    for request in (Request("q", huge, 1), Request("q", "", 1, messages=(("user", "hello"), ("user", huge)))):
+        with pytest.raises(RequestRefusedError, match=says):
+            loop.check(request)
+
+
+def test_a_long_prompt_that_tokens_may_hold_is_counted_by_its_tokens(loop):
+    """Whatever is refused by its length has too many tokens; what is not is tokenised and counted."""
+    length = 2**17 + 1
+    longest = max(map(len, loop._transcriber.tokenizer.get_vocab()))
+    assert length > 512 * longest  # the embedded tokenizer's tokens are short
+    for text, says in (("1" * (length - 1), "tokens"), ("1" * length, "characters")):
+        with pytest.raises(RequestRefusedError, match=says):
+            loop.check(Request("q", text, 1))

@@ -36,11 +36,11 @@ def assess(
         alpha: Target probability, in (0, 1), of the policy that is shown as it comes; comparisons sweep it.
         floor: Least probability of reaching the target at which it goes on, in [0, 1); likewise. It gives up at once
             below it (min_gain=1), as a hit rate counts nothing else.
-        max_samples: Cap on a question's samples, >= 2.
+        max_samples: Cap on a question's samples, in [2, 16384].
         hit_share: Hit rates at which samples are compared, as shares of what max_samples reach, separated by spaces.
         strengths: Fixed strengths that the learned one is compared with, separated by spaces, each >= 1.
         assumed_samples: Scores behind the moments of a question whose targets do not say, >= 1.
-        resamples: Of the bootstrap over questions, >= 200.
+        resamples: Of the bootstrap over questions, in [200, 100000].
         seed: Of folds, simulated scores and bootstrap, >= 0.
     """
     from optscale_predictor.evaluation.assessment import Settings, markdown, write_assessment

@@ -14,6 +14,7 @@ from optscale_predictor._support.atomic_files import (
     replace_file,
     sync_to_disk,
 )
+from optscale_predictor._support.parquet_sizes import read_columns
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import Entry, digest, record_intent
 from optscale_predictor.pools.schema import SCHEMA, schema_among
@@ -62,13 +63,14 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         columns: Those of the schema by default.
 
     Raises:
-        InputError: The file cannot be read or is damaged, or a column is missing or of another type.
+        InputError: The file cannot be read or is damaged, would take more memory than a file of its size may, or a
+            column is missing or of another type.
     """
     wanted = SCHEMA.names if columns is None else list(columns)
     schema = schema_among(wanted)
     with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         present = [name for name in wanted if name in file.schema_arrow.names]
-        table = file.read(columns=present)
+        table = read_columns(file, path, present)
     for name in present:
         if name in schema.names and table.schema.field(name).type != schema.field(name).type:
             raise InputError(

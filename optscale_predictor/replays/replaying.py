@@ -25,6 +25,7 @@ from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 METRICS = ("accuracy", "score", "hit", "samples", "tokens")
+_MOST_RUNS = 10_000_000  # orders times questions
 _PREFIXES_AT_ONCE = 2**16  # rows times depth; bounds the memory of a replay whatever the pool's size
 
 
@@ -148,6 +149,7 @@ def measure_orders(
             unknown; said before anything is replayed.
     """
     _require_priors(entries)
+    require_orders(num_orders, recorded.num_questions)
     generators = np.random.default_rng(seed).spawn(num_orders) if num_orders else [None]
     measured = np.empty((len(entries), len(METRICS), len(generators), recorded.num_questions), np.float32)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
@@ -162,6 +164,17 @@ def measure_orders(
                 measured[index, :, start : start + size] = values
                 bar.update()
     return np.asarray(measured)
+
+
+def require_orders(num_orders: int, num_questions: int) -> None:
+    """Checks that the runs of a replay fit in memory: 10 million orders of questions take about 10 GB.
+
+    Raises:
+        InputError: There are more.
+    """
+    most = max(_MOST_RUNS // max(num_questions, 1), 1)
+    if num_orders > most:
+        raise InputError(f"num_orders must be <= {most:,} for {num_questions:,} questions, got {num_orders:,}")
 
 
 def _require_priors(entries: Sequence[ReplayEntry]) -> None:

@@ -82,7 +82,7 @@ def run_policy(
         everything = _run_learning(policy, everything, progress, prior, runs)
     else:
         if policy.joint and memo is None:  # it asks about every question again whenever one got a sample
-            memo = PrefixMemo(number, policy.max_samples)
+            memo = PrefixMemo(number, min(policy.max_samples, recorded.depth))
         everything = _nothing_drawn(recorded, prior, traced, memo)
         _run(policy, everything, progress, np.arange(number))
     drawn = visible(replace(everything, count=progress.count))

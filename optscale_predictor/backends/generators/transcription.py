@@ -6,6 +6,7 @@ drawn first, then :class:`Refusals` names these.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from optscale_predictor.backends.generators.generator import Generator, Request, Sample
@@ -13,6 +14,8 @@ from optscale_predictor.backends.generators.sampling_params import SamplingParam
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import opened_thinking, reopen_thinking
+
+_SHORT = 2**17  # characters that any tokenizer reads at once
 
 
 class Refusals:
@@ -104,6 +107,7 @@ class Transcriber:
                 question.
             InputError: It is a conversation, and there is no chat template.
         """
+        self._require_short(request)
         text, tokens = self.rendered(request)
         if not tokens:
             raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
@@ -113,6 +117,21 @@ class Transcriber:
                 f"the model's context {self.context}"
             )
         return Prompt(request, tokens, opened_thinking(text))
+
+    def _require_short(self, request: Request) -> None:
+        """Refuses a prompt by its length where no tokens can hold it: tokenising 20 MB takes a minute and 3 GB."""
+        length = sum(len(turn["content"]) for turn in request.turns())
+        if length <= _SHORT or length <= (most := self.context * self._longest_token):
+            return
+        raise RequestRefusedError(
+            f"question {request.question_id!r}: its prompt has {length:,} characters; "
+            f"the model's context {self.context} holds {most:,} at most"
+        )
+
+    @cached_property
+    def _longest_token(self) -> int:
+        """Characters of the longest token; byte-level tokens have one for each byte."""
+        return max(map(len, self.tokenizer.get_vocab()), default=1)
 
     def room(self, prompt: Prompt, sampling: SamplingParams) -> int:
         """Most tokens that a sample may have, >= 1: its limit, or what the context has left.

@@ -9,6 +9,7 @@ from optscale_predictor.policies import OptScalePolicy
 from optscale_predictor.stats.bound import require_target
 
 _USUAL = OptScalePolicy()
+_MOST_SAMPLES, _MOST_RESAMPLES = 2**14, 100_000  # arrays have a value for each, of every question
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Settings:
         alpha: Target probability, in (0, 1), of the policy whose hit rate and samples are given as they come.
         floor: Its least probability of reaching the target, in [0, 1); below it the policy gives up at once
             (``min_gain=1``), as a hit rate counts nothing else.
-        max_samples: Cap on a question's samples, >= 2.
+        max_samples: Cap on a question's samples, in [2, 16384].
         shares: Common hit rates at which samples are compared, as shares of what ``max_samples`` reach, in (0, 1].
         assumed_samples: Scores behind the moments of a question whose targets do not say, >= 1.
         strengths: Fixed strengths, >= 1, that the learned one is compared with.
-        resamples: Of every bootstrap, >= 200.
+        resamples: Of every bootstrap, in [200, 100000].
         seed: Of folds, simulated scores and bootstrap, >= 0.
     """
 
@@ -52,6 +53,9 @@ class Settings:
         OptScalePolicy(alpha=self.alpha, floor=self.floor)
         if self.max_samples < 2:
             raise InputError(f"max_samples must be >= 2, got {self.max_samples}")
+        for name, most in (("max_samples", _MOST_SAMPLES), ("resamples", _MOST_RESAMPLES)):
+            if getattr(self, name) > most:
+                raise InputError(f"{name} must be <= {most:,}, got {getattr(self, name):,}")
         for share in self.shares:
             if not 0 < share <= 1:
                 raise InputError(f"a share of the hit rate must lie in (0, 1], got {share}")

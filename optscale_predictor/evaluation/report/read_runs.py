@@ -20,6 +20,7 @@ from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
 from optscale_predictor.pools import Pool
 from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replaying import require_orders
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
@@ -206,6 +207,7 @@ def replay_pool(
     """
     if orders < 1:
         raise InputError(f"orders must be >= 1, got {orders}")
+    require_orders(orders, len(pool.questions))
     for policy in policies:
         if policy.needs_prior and prior is None:
             raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")

@@ -5,9 +5,10 @@ for, or draw the same random numbers for every request; a pool of such samples i
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from optscale_predictor._support.progress import progress_bar, say
@@ -17,9 +18,11 @@ from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.manifest import record_run
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_generation
 from optscale_predictor.pools.preparation.token_rate import TokenRate
+from optscale_predictor.pools.schema import MOST_SAMPLES
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 
+_REQUESTS_AT_ONCE = 2**18  # handed to an engine; over Ray each time starts its processes anew
 _EQUAL_REQUESTS = 32  # requests of several samples, all of them equal, before the user is warned
 
 
@@ -55,7 +58,7 @@ def missing_requests(
     num_samples: int,
     prompt: Callable[[str], str],
     samples_per_request: int,
-) -> list[Request]:
+) -> Iterator[Request]:
     """Requests for every sample below ``num_samples`` that is not drawn yet, question after question.
 
     Requests are cut at multiples of ``samples_per_request``, so that what a kill lost is asked for by the same requests
@@ -68,23 +71,38 @@ def missing_requests(
         prompt: Makes a question's text what the generator reads.
         samples_per_request: Most samples a request, >= 1.
     """
-    return [
-        Request(question.id, prompt(question.text), end - first, first)
-        for question in questions
-        for first, end in _gaps(drawn[question.id], num_samples, samples_per_request)
-    ]
+    for question in questions:
+        text = prompt(question.text)
+        for first, end in _gaps(drawn[question.id], num_samples, samples_per_request):
+            yield Request(question.id, text, end - first, first)
+
+
+def count_missing(questions: Sequence[Question], drawn: Mapping[str, int], num_samples: int) -> int:
+    """How many samples :func:`missing_requests` asks for.
+
+    Args:
+        questions: Whose samples.
+        drawn: As :meth:`Pool.drawn` gives it.
+        num_samples: Samples that each question should have, >= 1.
+    """
+    wanted = (1 << num_samples) - 1
+    return sum(num_samples - (drawn[question.id] & wanted).bit_count() for question in questions)
 
 
 def _gaps(drawn: int, num_samples: int, step: int) -> Iterator[tuple[int, int]]:
     """Half-open ranges of indices that are not drawn; none crosses a multiple of ``step``."""
-    first = None
-    for index in range(num_samples + 1):
-        inside = index < num_samples and not drawn >> index & 1
-        if first is not None and (not inside or index % step == 0):
-            yield first, index
-            first = None
-        if inside and first is None:
-            first = index
+    for start in range(0, num_samples, step):
+        end = min(start + step, num_samples)
+        held = drawn >> start & (1 << end - start) - 1 if start < drawn.bit_length() else 0
+        first = start
+        while held:  # the lowest sample that is there, and what is missing before it
+            there = start + (held & -held).bit_length() - 1
+            if first < there:
+                yield first, there
+            first = there + 1
+            held &= held - 1
+        if first < end:
+            yield first, end
 
 
 def generate_pool(
@@ -104,7 +122,7 @@ def generate_pool(
         folder: The pool; made where it does not exist.
         questions: Whose samples; questions that the pool does not have yet join it.
         generator: Draws samples.
-        num_samples: Samples a question, >= 1.
+        num_samples: Samples a question, in [1, 2^24].
         prompt: The prompt around a question; the bare question by default.
         shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
         samples_per_request: Most samples that are asked for at once, >= 1.
@@ -115,17 +133,19 @@ def generate_pool(
         InputError: The pool was made with other settings, or is being written by another process.
     """
     _require_counts(num_samples=num_samples, shard_samples=shard_samples, samples_per_request=samples_per_request)
+    if num_samples > MOST_SAMPLES:
+        raise InputError(f"num_samples must be <= {MOST_SAMPLES:,}, got {num_samples:,}")
     prompt = prompt or PromptTemplate()
     settings = {"generator": dict(generator.describe()), "prompt": prompt.text}
     with PoolWriter(folder, questions, settings, shard_samples, generator.scored_by) as writer:
         requests = missing_requests(questions, writer.drawn, num_samples, prompt, samples_per_request)
-        missing = sum(request.num_samples for request in requests)
+        missing = count_missing(questions, writer.drawn, num_samples)
         most = generator.sampling.max_tokens
         estimate = estimate_generation(writer.pool, len(questions), missing, most, expected_tokens)
         if progress and missing:
             say(f"estimate: {estimate}")
         run = _Run(writer, generator, RefinedEstimate(estimate, say if progress else _keep_quiet))
-        run.draw(requests, len(questions) * num_samples - missing, progress)
+        run.draw(requests, missing, len(questions) * num_samples - missing, progress)
     return Pool(folder)
 
 
@@ -146,16 +166,16 @@ class _Run:
         """Remembers what the engine had spent when the run began: it may serve several runs."""
         self.spent_before = replace(self.generator.usage)
 
-    def draw(self, requests: Sequence[Request], already: int, progress: bool) -> None:
+    def draw(self, requests: Iterable[Request], missing: int, already: int, progress: bool) -> None:
         """Draws all requests; what was drawn or thrown away is written down as a run, however it ends."""
-        total = already + sum(request.num_samples for request in requests)
+        total = already + missing
         watch = RepeatWatch(self.generator.sampling.temperature)
         # The run is logged last and in any case: its samples are committed by then, or lost and drawn by another run.
         try:
             with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
                 rate = TokenRate(bar)
                 with rate.watching(self.generator):
-                    for request, samples in self.generator.generate(requests):
+                    for request, samples in self._drawn(requests):
                         self._take(request, samples)
                         rate.at_least(self.tokens)
                         bar.update(len(samples))
@@ -164,6 +184,12 @@ class _Run:
                             say(doubt)
         finally:
             self._record()
+
+    def _drawn(self, requests: Iterable[Request]) -> Iterator[tuple[Request, list[Sample]]]:
+        # Millions of requests are not listed before the first is drawn; an engine idles at the end of each list alone.
+        left = iter(requests)
+        while part := list(islice(left, _REQUESTS_AT_ONCE)):
+            yield from self.generator.generate(part)
 
     def _take(self, request: Request, samples: Sequence[Sample]) -> None:
         self.writer.append(request.question_id, request.first_index, samples)

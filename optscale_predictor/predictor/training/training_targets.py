@@ -206,10 +206,9 @@ def _rows(path: Path) -> Generator[dict[str, Any], None, None]:
 
     try:
         if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
+            from optscale_predictor._support.parquet_sizes import read_rows
 
-            for batch in pq.ParquetFile(path).iter_batches():
-                yield from batch.to_pylist()
+            yield from read_rows(path)
             return
     except (OSError, pa.ArrowException) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
