@@ -38,12 +38,14 @@ def serve(
     alpha: float | None = None,
     max_samples: int | None = None,
     selection: str | None = None,
+    client_policies: str | None = None,
     prompt_file: str | None = None,
     max_in_flight: int = 256,
     max_waiting: int = 1024,
     timeout: float = 600.0,
     grace: float = 30.0,
     max_body: int = 4 << 20,
+    max_connections: int = 4096,
     source: str | None = None,
     allow_source_mismatch: bool = False,
     prior: str | None = None,
@@ -68,12 +70,16 @@ def serve(
         max_samples: Cap on a question's samples, >= 1; of `optscale` 32 by default. Clients may ask for fewer.
         selection: How the answer is chosen among the samples: `best_score`, `majority`, `weighted_majority`, or
             `confidence:FOLDER` with the folder of a fitted policy; by default the policy's own rule.
+        client_policies: What clients may choose in place of `policy`: names, separated by spaces, with the values of
+            settings where they are to be restricted, as in `optscale best_of_n:max_samples=1..8 esc:window=3|5`;
+            `none` for nothing. By default every policy that decides within milliseconds and needs no file.
         prompt_file: Text file with {question} in it, put around the last user's turn; the bare turn by default.
         max_in_flight: Questions at work at once, >= 1.
         max_waiting: Questions that may wait for their turn, >= 0; more are refused with 429.
         timeout: Seconds that a request may take, > 0; clients may ask for less.
         grace: Seconds, >= 0, for what is under way when the server is told to stop.
         max_body: Bytes that a request's body may have, >= 1.
+        max_connections: Connections of clients at once, >= 1; one more is told so and closed.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         prior: `learnt`: each question starts from a prior that is learnt from the questions that have been answered;
@@ -85,7 +91,14 @@ def serve(
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
-    from optscale_predictor.serving import ServeSettings, bind, is_loopback, require_servable
+    from optscale_predictor.serving import (
+        CLIENT_POLICIES,
+        ClientPolicies,
+        ServeSettings,
+        bind,
+        is_loopback,
+        require_servable,
+    )
     from optscale_predictor.serving import serve as serve_at
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
@@ -102,7 +115,9 @@ def serve(
         timeout=timeout,
         grace=grace,
         max_body=max_body,
+        max_connections=max_connections,
         generator_urls=tuple((generator.base_url or "").split()),
+        client_policies=ClientPolicies.parse(CLIENT_POLICIES if client_policies is None else client_policies),
         api_key=os.environ.get(_KEY, ""),
     )
     prompt = PromptTemplate.from_file(prompt_file)

@@ -18,7 +18,7 @@ from aiohttp import web
 from optscale_predictor.inference import Answer
 from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.request_parser import ParsedRequest
-from optscale_predictor.serving.serve_settings import FILE_SETTINGS
+from optscale_predictor.serving.servable_policies import FILE_SETTINGS
 
 _CHUNK = 24  # characters of a stream's chunk, at least
 _WORDS = re.compile(r"\S*\s*")

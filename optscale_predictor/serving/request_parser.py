@@ -20,7 +20,8 @@ from optscale_predictor.serving.request_bodies import (
     RequestBody,
     parse_body,
 )
-from optscale_predictor.serving.serve_settings import FILE_SETTINGS, ServeSettings, require_servable
+from optscale_predictor.serving.servable_policies import FILE_SETTINGS, ClientPolicies, require_servable
+from optscale_predictor.serving.serve_settings import ServeSettings
 
 #: Pairs of role and content.
 Turns = tuple[tuple[str, str], ...]
@@ -120,7 +121,7 @@ class RequestParser:
             prompt=prompt,
             messages=messages,
             sampling=self._sampling(body),
-            policy=requested_policy(body.optscale, self._own_policy),
+            policy=requested_policy(body.optscale, self._own_policy, self._settings.client_policies),
             timeout=self._timeout(body.optscale),
             stream=body.stream,
             include_usage=body.stream_options is not None and body.stream_options.include_usage,
@@ -154,8 +155,13 @@ class RequestParser:
         texts = (parsed.prompt, *(content for _, content in parsed.messages))
         _require_encodable(texts, where)
         _require_encodable(parsed.sampling.stop, "stop")
+        generator = self._scaler.generator.with_sampling(parsed.sampling)
         try:
-            self._scaler.generator.check(Request(parsed.id, parsed.prompt, 1, 0, parsed.messages))
+            generator.check_sampling()
+        except InputError as error:
+            raise ApiError(400, str(error), "temperature") from None
+        try:
+            generator.check(Request(parsed.id, parsed.prompt, 1, 0, parsed.messages))
         except InputError as error:
             raise ApiError(400, str(error), where) from None
         try:
@@ -164,7 +170,7 @@ class RequestParser:
             raise field_error("optscale.policy", str(error)) from None
 
 
-def requested_policy(options: OptscaleOptions, own: Policy) -> Policy:
+def requested_policy(options: OptscaleOptions, own: Policy, allowed: ClientPolicies) -> Policy:
     """The policy for a request: the server's own or the one that is named, with the settings that are named.
 
     No policy may draw more samples than the server's own cap, and none may name a file.
@@ -172,11 +178,13 @@ def requested_policy(options: OptscaleOptions, own: Policy) -> Policy:
     Args:
         options: What the client asks for.
         own: The server's policy.
+        allowed: What clients may choose in its place.
 
     Raises:
-        ApiError: A setting is not one of the policy's, or goes beyond the server's cap.
+        ApiError: The policy or a value is not one that clients may choose, a setting is not one of the policy's, or it
+            goes beyond the server's cap.
     """
-    policy = own if options.policy is None else _named_policy(options.policy, own)
+    policy = own if options.policy is None else _named_policy(options.policy, own, allowed)
     asked = {"score_min": options.score_min, "alpha": options.alpha, "max_samples": options.max_samples}
     changes: dict[str, float] = {name: value for name, value in asked.items() if value is not None}
     if options.max_samples is not None:
@@ -186,23 +194,27 @@ def requested_policy(options: OptscaleOptions, own: Policy) -> Policy:
         if name not in known:
             raise field_error(f"optscale.{name}", f"policy {policy.name!r} has no such setting")
     try:
-        return replace(policy, **changes) if changes else policy  # type: ignore[type-var]
-    except InputError as error:  # settings that do not go together
-        raise field_error("optscale", str(error)) from None
+        changed = replace(policy, **changes) if changes else policy  # type: ignore[type-var]
+        allowed.require_settings(changed, own)
+    except InputError as error:  # values that are not allowed, or do not go together
+        raise field_error("optscale" if options.policy is None else "optscale.policy", str(error)) from None
+    return changed
 
 
-def _named_policy(text: str, own: Policy) -> Policy:
+def _named_policy(text: str, own: Policy, allowed: ClientPolicies) -> Policy:
     param = "optscale.policy"
-    _, _, rest = text.partition(":")
+    name, _, rest = text.partition(":")
     keys = [part.partition("=")[0].strip() for part in rest.split(",")]
     for key in keys:
         if key in FILE_SETTINGS:
             raise field_error(param, f"{key} names a file on the server, which is the server's affair")
     try:
+        allowed.require_name(name.strip())
         policy = parse_policy(text)
         require_servable(policy)
         if "max_samples" not in keys:  # its default is nobody's request
-            policy = replace(policy, max_samples=min(policy.max_samples, own.max_samples))  # type: ignore[type-var]
+            cap = int(min(policy.max_samples, own.max_samples, allowed.cap(policy.name)))
+            policy = replace(policy, max_samples=cap)  # type: ignore[type-var]
     except InputError as error:
         raise field_error(param, str(error)) from None
     _require_within_cap(policy.max_samples, own, param)

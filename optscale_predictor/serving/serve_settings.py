@@ -1,14 +1,11 @@
-"""What an operator sets of a server, whatever it serves, and which policies it can serve at all."""
+"""What an operator sets of a server, whatever it serves."""
 
 from dataclasses import dataclass, field
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies import Policy
+from optscale_predictor.serving.servable_policies import ClientPolicies
 
-#: Settings of policies that name a file of the server.
-FILE_SETTINGS = ("calibration", "path")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_REPLAYS_ONLY = ("clairvoyant", "oracle")  # they decide by what no live run knows
 
 
 @dataclass(frozen=True)
@@ -23,9 +20,11 @@ class ServeSettings:
         grace: Seconds, >= 0, for requests under way when the server is told to stop.
         keep_alive: Seconds between two keep-alive comments on a stream, > 0.
         max_body: Bytes that a request's body may have, >= 1.
+        max_connections: Clients' connections at once, >= 1; one more is told so and closed.
         generator_urls: Base URLs of the generator's servers; empty where it runs in this process.
         conversations: Whether the generator takes whole conversations.
         prompts: Whether it takes bare prompts.
+        client_policies: What clients may choose in place of the server's own policy.
         api_key: The key that clients must send; empty: none.
 
     Raises:
@@ -39,16 +38,19 @@ class ServeSettings:
     grace: float = 30.0
     keep_alive: float = 10.0
     max_body: int = 4 << 20
+    max_connections: int = 4096
     generator_urls: tuple[str, ...] = ()
     conversations: bool = True
     prompts: bool = True
+    client_policies: ClientPolicies = field(default_factory=ClientPolicies.parse)
     api_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Checks every range."""
         if not self.name.strip():
             raise InputError("served_model_name is empty")
-        for name, least in (("max_in_flight", 1), ("max_waiting", 0), ("grace", 0), ("max_body", 1)):
+        at_least = {"max_in_flight": 1, "max_waiting": 0, "grace": 0, "max_body": 1, "max_connections": 1}
+        for name, least in at_least.items():
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} must be >= {least}, got {getattr(self, name)}")
         for name in ("timeout", "keep_alive"):
@@ -59,15 +61,3 @@ class ServeSettings:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server at ``host``."""
     return host in _LOOPBACK
-
-
-def require_servable(policy: Policy) -> None:
-    """Checks that a policy can decide about questions that come one by one.
-
-    Raises:
-        InputError: It cannot.
-    """
-    if policy.joint:
-        raise InputError(f"policy {policy.name!r} spends one budget on all questions; a server knows no such whole")
-    if policy.name in _REPLAYS_ONLY:
-        raise InputError(f"policy {policy.name!r} can only be replayed: it knows what no server knows")
