@@ -40,8 +40,8 @@ def async_client_of(url: str, **options: Any) -> openai.AsyncOpenAI:
 
 
 def plain() -> httpx2.Client:
-    """A client that knows nothing of OpenAI."""
-    return httpx2.Client(verify=NO_CERTIFICATES)
+    """A client that knows nothing of OpenAI; how soon it is answered is for the machine to say."""
+    return httpx2.Client(verify=NO_CERTIFICATES, timeout=600.0)
 
 
 @dataclass

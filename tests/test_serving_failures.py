@@ -1,11 +1,18 @@
 """What a client is told when the generator, the verifier or the server itself fails."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import openai
 import pytest
 from answering import WrittenServer, serving
-from served_optscale import ask, scaler_of, served, written_generator
+from served_optscale import ask, plain, scaler_of, served, written_generator
 
+from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
+from optscale_predictor.inference import OptScale
+from optscale_predictor.policies import BestOfN
 
 
 @pytest.fixture
@@ -70,3 +77,38 @@ def test_a_generator_that_cannot_be_reached():
             ask(client, "1+1=", extra_body={"optscale": {"timeout": 0.5}})
         assert (said.value.status_code, said.value.code) == (503, "unreachable")
         assert said.value.response.headers["Retry-After"] == "5"
+
+
+class Divides(Verifier):
+    """Raises where it sees the question ``7+5=``."""
+
+    def score(self, items):
+        return Scores.of([1 / (item.question.text != "7+5=") / 2 for item in items])
+
+    def describe(self):
+        return {"adapter": "divides"}
+
+
+def test_twenty_clients_are_answered_whatever_one_sends():
+    """The values of the request that once failed a whole round, and a verifier that stumbles over one question."""
+    from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+
+    model = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=4), device="cpu")
+    scaler = OptScale(model, Divides(), policy=BestOfN(2))
+    strange = [{"top_p": 1e-300}, {"temperature": 1e-300}, {"temperature": 1e300}, {"text": "7+5="}]
+    asked = [{"text": f"{number}+1="} for number in range(10, 30)] + strange
+
+    def reply_to(url, given):
+        body = {"model": "embedded", "messages": [{"role": "user", "content": given.get("text", "1+1=")}], **given}
+        body.pop("text", None)
+        with plain() as client:
+            headers = {"Content-Type": "application/json"}
+            return client.post(f"{url}/v1/chat/completions", content=json.dumps(body), headers=headers)
+
+    with (
+        served(scaler, name="embedded", conversations=False, timeout=600.0) as server,
+        ThreadPoolExecutor(len(asked)) as threads,
+    ):
+        replies = list(threads.map(lambda given: reply_to(server.url, given), asked))
+    assert [reply.status_code for reply in replies] == [200] * 20 + [400, 400, 400, 500]
+    assert [reply.json()["error"]["param"] for reply in replies[20:]] == ["top_p", "temperature", "temperature", None]

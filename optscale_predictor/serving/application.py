@@ -1,27 +1,24 @@
-"""The HTTP side: routes, the API key, what becomes of whatever goes wrong, and Prometheus' counts of it."""
+"""The HTTP side: routes, the API key, how a body is read, and what becomes of whatever goes wrong."""
 
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+from aiohttp.http_exceptions import HttpProcessingError
 
-from optscale_predictor.inference.admission import TokenBudget
-from optscale_predictor.policies import StopReason
-from optscale_predictor.serving.api_errors import OUTCOMES, ApiError, api_error_of
+from optscale_predictor.serving.api_errors import ApiError, api_error_of
+from optscale_predictor.serving.http_protocol import error_response
 from optscale_predictor.serving.replies import EventStream, Reply
-from optscale_predictor.serving.request_handler import Admission, RequestHandler
+from optscale_predictor.serving.request_handler import RequestHandler
+from optscale_predictor.serving.request_metrics import Metrics
 from optscale_predictor.serving.request_parser import ParsedRequest, RequestParser
 from optscale_predictor.serving.serve_settings import ServeSettings
 
 _BODY_TIMEOUT = 60.0  # seconds in which a request's body must have come
+_BODIES = 64  # of the largest size that may be on their way at once; of usual ones there may be thousands
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)  # seconds
 
 log = logging.getLogger("optscale_predictor.serving")
 
@@ -38,6 +35,7 @@ class Application:
         metrics: Counts them.
         settings: The server's.
         started: When it started, in Unix time.
+        description: Its OpenAPI document.
 
     Attributes:
         handler: Where they are answered.
@@ -49,14 +47,16 @@ class Application:
         self,
         parser: RequestParser,
         handler: RequestHandler,
-        metrics: "Metrics",
+        metrics: Metrics,
         settings: ServeSettings,
         started: int,
+        description: Mapping[str, object],
     ) -> None:
         self._parser, self.handler, self._metrics, self._settings = parser, handler, metrics, settings
-        self._started, self._key = started, settings.api_key.encode()
+        self._started, self._key, self._description = started, settings.api_key.encode(), description
         self.draining = False
         self.open = 0
+        self._reading = 0  # bytes of bodies that are on their way
 
     def app(self) -> web.Application:
         """The application, for an aiohttp runner."""
@@ -65,6 +65,7 @@ class Application:
         app.router.add_post("/v1/completions", self._completion)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{name:.+}", self._model)
+        app.router.add_get("/openapi.json", self._describe)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics_page)
         return app
@@ -73,16 +74,15 @@ class Application:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Checks the API key; whatever is wrong becomes OpenAI's error shape."""
         try:
-            if request.path.startswith("/v1/"):
+            if request.path.startswith(("/v1/", "/openapi")):
                 self._require_key(request)
             return await handler(request)
         except ApiError as error:
-            return _error_response(error)
+            return error_response(error)
         except web.HTTPException as error:  # aiohttp's own: no such route, no such method, a body too large
-            message = f"{request.method} {request.path[:100]}: {error.reason}"
             if error.status == 413:
-                message = f"the body is larger than {self._settings.max_body} bytes"
-            return _error_response(ApiError(error.status, message))
+                return error_response(self._too_large())
+            return error_response(ApiError(error.status, f"{request.method} {request.path[:100]}: {error.reason}"))
 
     def _require_key(self, request: web.Request) -> None:
         if not self._key:
@@ -124,7 +124,7 @@ class Application:
         arrived = asyncio.get_running_loop().time()
         if self.draining:
             raise ApiError(503, "the server is about to stop", code="stopping", retry_after=5)
-        parsed = parse(await _read_body(request))
+        parsed = parse(await self._read_body(request))
         reply = Reply(parsed, self._settings.name)
         if parsed.stream:
             return await self._stream(EventStream(request, reply, self._settings.keep_alive), parsed, arrived)
@@ -135,6 +135,39 @@ class Application:
                 raise self._api_error(error, parsed) from None
         self._count_answer(answer.stop_reason, arrived)
         return web.json_response(reply.body(answer))
+
+    async def _read_body(self, request: web.Request) -> bytes:
+        """The request's body.
+
+        Raises:
+            ApiError: It is not said to be JSON (which a browser's page cannot say without being allowed to), is
+                compressed, too large, cut up in a way that is no HTTP, or does not come; or too many are on their way.
+        """
+        if request.content_type != "application/json":
+            raise ApiError(415, "the body must be JSON: send Content-Type: application/json", code="not_json")
+        if "Content-Encoding" in request.headers:
+            raise ApiError(415, "the body must not be compressed", code="compressed")
+        most = self._settings.max_body
+        length = most if request.content_length is None else request.content_length
+        if length > most:
+            raise self._too_large()
+        # Large bodies share a bounded room, so that many at once do not fill the memory. Small ones, whose number the
+        # connections bound, need none: clients that send large ones slowly keep no other away.
+        if length > most // _BODIES and self._reading + length > _BODIES * most:
+            raise ApiError(503, "too many large bodies are on their way", code="busy", retry_after=1)
+        self._reading += length
+        try:
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                return await request.read()
+        except TimeoutError:
+            raise ApiError(408, f"the body did not come within {_BODY_TIMEOUT:g} s") from None
+        except (web.RequestPayloadError, HttpProcessingError):
+            raise ApiError(400, "the body is not valid HTTP", code="malformed_http") from None
+        finally:
+            self._reading -= length
+
+    def _too_large(self) -> ApiError:
+        return ApiError(413, f"the body is larger than {self._settings.max_body} bytes")
 
     async def _stream(self, stream: EventStream, parsed: ParsedRequest, arrived: float) -> web.StreamResponse:
         try:
@@ -181,6 +214,9 @@ class Application:
     def _model_card(self) -> dict[str, object]:
         return {"id": self._settings.name, "object": "model", "created": self._started, "owned_by": "optscale"}
 
+    async def _describe(self, _: web.Request) -> web.Response:
+        return web.json_response(self._description)
+
     async def _health(self, _: web.Request) -> web.Response:
         status = "stopping" if self.draining else "engine failed" if self.handler.failure is not None else "ok"
         admission = self.handler.admission
@@ -197,88 +233,3 @@ class _StreamEnded(Exception):
     def __init__(self, response: web.StreamResponse, outcome: str) -> None:
         super().__init__(outcome)
         self.response, self.outcome = response, outcome
-
-
-async def _read_body(request: web.Request) -> bytes:
-    """The request's body.
-
-    Raises:
-        ApiError: It is not said to be JSON (which a browser's page cannot say without being allowed to), is compressed,
-            or does not come.
-    """
-    if request.content_type != "application/json":
-        raise ApiError(415, "the body must be JSON: send Content-Type: application/json", code="not_json")
-    if "Content-Encoding" in request.headers:
-        raise ApiError(415, "the body must not be compressed", code="compressed")
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT):
-            return await request.read()
-    except TimeoutError:
-        raise ApiError(408, f"the body did not come within {_BODY_TIMEOUT:g} s") from None
-
-
-def _error_response(error: ApiError) -> web.Response:
-    response = web.json_response(error.body(), status=error.status, headers=error.headers())
-    if error.code == "stopping":
-        response.force_close()
-    return response
-
-
-@dataclass(eq=False)
-class _SessionCounts(Collector):
-    """What the inference session has drawn; it counts for itself."""
-
-    budget: TokenBudget
-
-    def collect(self) -> Iterator[Metric]:
-        """Every count, as it is now."""
-        cancelled = "Samples that were under way when their request was cancelled."
-        yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.budget.samples)
-        yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.budget.tokens)
-        yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.budget.cancelled_samples)
-
-
-class Metrics:
-    """The counts of one server, for Prometheus.
-
-    Args:
-        budget: What the inference session has drawn.
-        admission: How many questions are answered, and wait.
-    """
-
-    def __init__(self, budget: TokenBudget, admission: Admission) -> None:
-        self._registry = registry = CollectorRegistry()
-        self._requests = Counter("optscale_requests", "Requests by outcome.", ["outcome"], registry=registry)
-        self._stops = Counter("optscale_stops", "Answers by the reason to stop.", ["reason"], registry=registry)
-        self._seconds = Histogram(
-            "optscale_request_seconds", "Seconds to an answer.", buckets=_BUCKETS, registry=registry
-        )
-        for name, about, read in (
-            ("optscale_requests_in_flight", "Questions at work.", lambda: admission.in_flight),
-            ("optscale_requests_waiting", "Questions that wait.", lambda: admission.waiting),
-        ):
-            Gauge(name, about, registry=registry).set_function(read)
-        registry.register(_SessionCounts(budget))
-        ProcessCollector(registry=registry)
-        for outcome in OUTCOMES:  # so that none is missing before it happens
-            self._requests.labels(outcome)
-        for reason in StopReason:
-            self._stops.labels(reason.value)
-
-    def count(self, outcome: str) -> None:
-        """Counts a request; ``outcome`` is one of ``OUTCOMES``."""
-        self._requests.labels(outcome).inc()
-
-    def count_answer(self, reason: str, seconds: float) -> None:
-        """Counts an answer.
-
-        Args:
-            reason: Why it stopped.
-            seconds: That it took from the request's arrival, >= 0.
-        """
-        self._stops.labels(reason).inc()
-        self._seconds.observe(seconds)
-
-    def page(self) -> bytes:
-        """All counts in Prometheus' text format."""
-        return generate_latest(self._registry)

@@ -1,42 +1,44 @@
 """Bodies of chat and completion requests as pydantic models: which fields there are, of which type, in which bounds.
 
-Types are strict: ``"1"`` is no number and ``1`` no flag. A field that no model names is refused, and a field that could
-only ask for what the server does not do may say that it asks for nothing, so that none is passed over in silence. A
-field whose value is null counts as not given, as in OpenAI's API.
+Types are strict (``body_fields``): ``"1"`` is no number and ``1`` no flag. A field that no model names is refused, and
+a field that could only ask for what the server does not do may say that it asks for nothing, so that none is passed
+over in silence. A field whose value is null counts as not given, as in OpenAI's API.
 """
 
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
 from optscale_predictor.serving.api_errors import ApiError, field_error, shown
+from optscale_predictor.serving.body_fields import (
+    LIST,
+    MAX_INT,
+    TEXT,
+    WHOLE,
+    Nothing,
+    Only,
+    Seed,
+    SingleText,
+    Stop,
+    Temperature,
+    Tokens,
+    TopP,
+    text_or_list,
+)
 
-_MAX_INT = (1 << 63) - 1
 _MAX_NAME = 100  # characters of a client's field name in an error
-_MAX_STOPS = 16
-_TEXT, _LIST = "<text>", "<list>"  # tags of a union's forms, which are no part of a field's name
 
 #: What a failed check says, by pydantic's name of it; ``{...}`` is a value of the check's own.
 _MESSAGES = {
     "bool_type": "must be true or false",
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
-    "greater_than": "must be > {gt:g}",
-    "greater_than_equal": "must be >= {ge:g}",
+    "greater_than": "must be > {gt:.12g}",
+    "greater_than_equal": "must be >= {ge:.12g}",
     "int_type": "must be a whole number",
-    "less_than": "must be < {lt:g}",
-    "less_than_equal": "must be <= {le:g}",
+    "less_than": "must be < {lt:.12g}",
+    "less_than_equal": "must be <= {le:.12g}",
     "list_type": "must be a list",
     "literal_error": "must be one of {expected}",
     "model_type": "must be an object",
@@ -46,42 +48,6 @@ _MESSAGES = {
     "too_long": "must have at most {max_length} items",
     "too_short": "must not be empty",
 }
-
-
-def _only(why: str, *values: object) -> AfterValidator:
-    """Accepts values that ask for what holds anyway; ``why`` says why no other can be honoured."""
-
-    def check(value: object) -> object:
-        # 1 == True and 0 == False, so types are compared as well.
-        if not any(value == one and type(value) is type(one) for one in values):
-            raise ValueError(why)
-        return value
-
-    return AfterValidator(check)
-
-
-def _require_nothing(value: object) -> object:
-    """Accepts what clients send back of an earlier answer where it holds nothing: null, "", [], {}."""
-    if value:
-        raise ValueError("this server passes on text alone")
-    return value
-
-
-def _single_text(value: object) -> object:
-    """A completion's prompt: one text, also as a list of one."""
-    text = value[0] if isinstance(value, list) and len(value) == 1 else value
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError("must be one text that is not empty")
-    return text
-
-
-def _text_or_list(what: str) -> Discriminator:
-    """Tells the two forms of a union of a text and a list apart; ``what`` is what an error says of a third."""
-
-    def form(value: object) -> str | None:
-        return _TEXT if isinstance(value, str) else _LIST if isinstance(value, list) else None
-
-    return Discriminator(form, custom_error_type="form", custom_error_message=what)
 
 
 class _Body(BaseModel):
@@ -105,14 +71,14 @@ class _Body(BaseModel):
 class TextPart(_Body):
     """A part of a message's content."""
 
-    type: Annotated[object, _only("this server reads text alone", "text")]
+    type: Annotated[object, Only("this server reads text alone", "text")]
     text: str
 
 
 _Parts = Annotated[list[TextPart], Field(min_length=1, fail_fast=True)]
 _Content = Annotated[
-    Annotated[str, Tag(_TEXT)] | Annotated[_Parts, Tag(_LIST)],
-    _text_or_list("must be a string or a list of text parts"),
+    Annotated[str, Tag(TEXT)] | Annotated[_Parts, Tag(LIST)],
+    text_or_list("must be a string or a list of text parts"),
 ]
 
 
@@ -121,12 +87,12 @@ class Message(_Body):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: _Content
-    refusal: Annotated[object, AfterValidator(_require_nothing)] = None
-    tool_calls: Annotated[object, AfterValidator(_require_nothing)] = None
-    function_call: Annotated[object, AfterValidator(_require_nothing)] = None
-    audio: Annotated[object, AfterValidator(_require_nothing)] = None
-    annotations: Annotated[object, AfterValidator(_require_nothing)] = None
-    name: Annotated[object, AfterValidator(_require_nothing)] = None
+    refusal: Nothing = None
+    tool_calls: Nothing = None
+    function_call: Nothing = None
+    audio: Nothing = None
+    annotations: Nothing = None
+    name: Nothing = None
 
     @property
     def text(self) -> str:
@@ -143,7 +109,7 @@ class StreamOptions(_Body):
     """The object ``stream_options``."""
 
     include_usage: bool = False
-    include_obfuscation: Annotated[object, _only("streams are not obfuscated", False)] = None
+    include_obfuscation: Annotated[object, Only("streams are not obfuscated", False)] = None
 
 
 class OptscaleOptions(_Body):
@@ -155,30 +121,22 @@ class OptscaleOptions(_Body):
     policy: Annotated[str, Field(max_length=500)] | None = None
     score_min: Annotated[float, Field(ge=0, le=1)] | None = None
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
-    max_samples: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    max_samples: Annotated[int, Field(ge=1, le=MAX_INT), WHOLE] | None = None
     timeout: Annotated[float, Field(gt=0)] | None = None
-
-
-_StopText = Annotated[str, Field(min_length=1)]
-_Stop = Annotated[
-    Annotated[_StopText, Tag(_TEXT)]
-    | Annotated[list[_StopText], Field(max_length=_MAX_STOPS, fail_fast=True), Tag(_LIST)],
-    _text_or_list("must be a string or a list of strings"),
-]
 
 
 class RequestBody(_Body):
     """What chat and completion requests have in common."""
 
     model: str
-    seed: Annotated[int, Field(ge=-_MAX_INT, le=_MAX_INT)] | None = None
+    seed: Seed | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
-    stop: _Stop | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    stop: Stop | None = None
     optscale: OptscaleOptions = OptscaleOptions()
 
     # Who asks changes nothing about the answer.
@@ -186,26 +144,26 @@ class RequestBody(_Body):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
-    n: Annotated[object, _only("one answer is chosen among many samples, so n can only be 1", 1)] = None
-    best_of: Annotated[object, _only("optscale.max_samples and the policy say how many samples are drawn", 1)] = None
-    logprobs: Annotated[object, _only("log-probabilities are not kept", False)] = None
-    top_logprobs: Annotated[object, _only("log-probabilities are not kept", 0)] = None
-    frequency_penalty: Annotated[object, _only("penalties are not supported", 0, 0.0)] = None
-    presence_penalty: Annotated[object, _only("penalties are not supported", 0, 0.0)] = None
-    logit_bias: Annotated[object, _only("biases are not supported", {})] = None
-    tools: Annotated[object, _only("tools are not supported", [])] = None
-    tool_choice: Annotated[object, _only("tools are not supported", "none", "auto")] = None
-    parallel_tool_calls: Annotated[object, _only("tools are not supported", True, False)] = None
-    functions: Annotated[object, _only("functions are not supported", [])] = None
-    function_call: Annotated[object, _only("functions are not supported", "none", "auto")] = None
-    response_format: Annotated[object, _only("only text is supported", {"type": "text"})] = None
-    modalities: Annotated[object, _only("only text is supported", ["text"])] = None
-    audio: Annotated[object, _only("only text is supported")] = None
-    store: Annotated[object, _only("nothing is stored", False)] = None
-    metadata: Annotated[object, _only("nothing is stored", {})] = None
-    service_tier: Annotated[object, _only("there are no tiers", "auto", "default")] = None
-    echo: Annotated[object, _only("the prompt is not part of the answer", False)] = None
-    suffix: Annotated[object, _only("nothing can be inserted before a given ending", "")] = None
+    n: Annotated[object, Only("one answer is chosen among many samples, so n can only be 1", 1)] = None
+    best_of: Annotated[object, Only("optscale.max_samples and the policy say how many samples are drawn", 1)] = None
+    logprobs: Annotated[object, Only("log-probabilities are not kept", False)] = None
+    top_logprobs: Annotated[object, Only("log-probabilities are not kept", 0)] = None
+    frequency_penalty: Annotated[object, Only("penalties are not supported", 0, 0.0)] = None
+    presence_penalty: Annotated[object, Only("penalties are not supported", 0, 0.0)] = None
+    logit_bias: Annotated[object, Only("biases are not supported", {})] = None
+    tools: Annotated[object, Only("tools are not supported", [])] = None
+    tool_choice: Annotated[object, Only("tools are not supported", "none", "auto")] = None
+    parallel_tool_calls: Annotated[object, Only("tools are not supported", True, False)] = None
+    functions: Annotated[object, Only("functions are not supported", [])] = None
+    function_call: Annotated[object, Only("functions are not supported", "none", "auto")] = None
+    response_format: Annotated[object, Only("only text is supported", {"type": "text"})] = None
+    modalities: Annotated[object, Only("only text is supported", ["text"])] = None
+    audio: Annotated[object, Only("only text is supported")] = None
+    store: Annotated[object, Only("nothing is stored", False)] = None
+    metadata: Annotated[object, Only("nothing is stored", {})] = None
+    service_tier: Annotated[object, Only("there are no tiers", "auto", "default")] = None
+    echo: Annotated[object, Only("the prompt is not part of the answer", False)] = None
+    suffix: Annotated[object, Only("nothing can be inserted before a given ending", "")] = None
 
 
 class ChatBody(RequestBody):
@@ -223,7 +181,7 @@ class ChatBody(RequestBody):
 class CompletionBody(RequestBody):
     """The body of a request for a completion."""
 
-    prompt: Annotated[str, BeforeValidator(_single_text)]
+    prompt: SingleText
 
 
 AnyBody = TypeVar("AnyBody", bound=RequestBody)
@@ -267,7 +225,7 @@ def _message(kind: str, context: dict[str, Any], otherwise: str) -> str:
 
 def _param(location: tuple[int | str, ...]) -> str:
     """A field's name as clients know it: ``messages[0].content``."""
-    steps = [step for step in location if step not in (_TEXT, _LIST)]
+    steps = [step for step in location if step not in (TEXT, LIST)]
     # An unknown field's name is the client's text: as JSON writes it, it has no line breaks.
     names = [f"[{step}]" if isinstance(step, int) else f".{json.dumps(step)[1:-1][:_MAX_NAME]}" for step in steps]
     return "".join(names).removeprefix(".") or "body"

@@ -11,13 +11,17 @@ from aiohttp import web
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale, Session
-from optscale_predictor.serving.application import Application, Metrics
+from optscale_predictor.serving.application import Application
+from optscale_predictor.serving.http_protocol import ApiRunner, allow_open_files
+from optscale_predictor.serving.openapi_document import openapi_document
 from optscale_predictor.serving.request_handler import RequestHandler
+from optscale_predictor.serving.request_metrics import Metrics
 from optscale_predictor.serving.request_parser import RequestParser
-from optscale_predictor.serving.serve_settings import ServeSettings, require_servable
+from optscale_predictor.serving.servable_policies import require_servable
+from optscale_predictor.serving.serve_settings import ServeSettings
 
 _BACKLOG = 2048  # connections that may wait to be accepted
-_CONNECTION_TIMEOUT = 75.0  # seconds for which a connection is kept that asks nothing
+_CONNECTION_TIMEOUT = 75.0  # seconds for which a connection is kept that asks nothing, or not to its headers' end
 _ROUND_TIMEOUT = 0.05  # seconds that an engine working in rounds waits for questions that are being scored
 _SHUTDOWN_TIMEOUT = 2.0  # seconds for replies to get out when all is over
 
@@ -97,11 +101,11 @@ async def opened(
     # the runner must still be there to send it. Only then are the connections closed.
     async with AsyncExitStack() as last, scaler.session(idle_timeout=_ROUND_TIMEOUT) as session:
         application = _application(scaler, session, settings)
-        runner = web.AppRunner(
+        allow_open_files(settings.max_connections)
+        runner = ApiRunner(
             application.app(),
+            settings.max_connections,
             handler_cancellation=True,  # a client that goes away takes its draws with it
-            access_log=None,
-            auto_decompress=False,  # what is small on the wire must not be large in memory
             keepalive_timeout=_CONNECTION_TIMEOUT,
             shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
@@ -127,7 +131,8 @@ async def opened(
 def _application(scaler: OptScale, session: Session, settings: ServeSettings) -> Application:
     handler = RequestHandler(session, settings)
     metrics = Metrics(session.budget, handler.admission)
-    return Application(RequestParser(scaler, settings), handler, metrics, settings, int(time.time()))
+    description = openapi_document(settings, scaler.policies[0].max_samples)
+    return Application(RequestParser(scaler, settings), handler, metrics, settings, int(time.time()), description)
 
 
 async def _serve(
