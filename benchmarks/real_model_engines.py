@@ -237,9 +237,7 @@ class Report:
         return [
             np.array([[one.num_tokens for one in row] for _, _, row in rows], float),
             np.array([[one.finish_reason == "stop" for one in row] for _, _, row in rows], float),
-            np.array(
-                [[is_correct(extract_answer(one.text), asked.gold) for one in row] for asked, _, row in rows], float
-            ),
+            np.array([[is_right(one.text, asked) for one in row] for asked, _, row in rows], float),
             np.array([[self._likelihood(prompt, one.text) for one in row] for _, prompt, row in rows]),
         ]
 
@@ -250,6 +248,11 @@ class Report:
             other, its = mean_and_error(self._loop[place])
             away = f" ({(mean - other) / max(np.hypot(error, its), 1e-12):+.1f})"
         return f"{mean:.3f} ± {error:.3f}{away}"
+
+
+def is_right(text: str, asked: Question) -> bool:
+    """Whether a sample's answer is the gold one; never, where there is none."""
+    return asked.gold is not None and is_correct(extract_answer(text), asked.gold)
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:

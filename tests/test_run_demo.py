@@ -87,14 +87,6 @@ def test_another_generator_needs_no_package_of_the_worlds_own(tmp_path, monkeypa
     SMOLLM2_WORLD.with_generator("embedded:generator").require_installed()
 
 
-def test_a_world_without_a_generator_says_how_one_is_made(monkeypatch):
-    monkeypatch.setattr("optscale_predictor.cli.worlds.world.find_spec", lambda _: "found")
-    with pytest.raises(
-        InputError, match="needs --generator FOLDER; this makes one: optscale train-generator QUESTIONS"
-    ):
-        SMOLLM2_WORLD.require_installed()
-
-
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

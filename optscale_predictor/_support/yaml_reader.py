@@ -98,7 +98,7 @@ class _Counts:
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in self._open):
                 raise self._refusal(f"the alias {event.anchor!r} contains itself", event)
-            self._values += self._sizes.get(event.anchor, 1)
+            self._values += self._sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._open.append((event.anchor, self._values))
             self._values += 1

@@ -25,8 +25,8 @@ def demo(
         train_set: Question set to learn from, as `generate --questions` takes it; `embedded:train`, or `svamp:train`.
         test_set: Question set to compare policies on; `embedded:test`, or `svamp:test`. Training questions that nearly
             are one of its questions are left out.
-        generator: Asked with the world's prompt, in place of the world's own; smollm2 has none of its own and
-            needs one that `optscale train-generator` made.
+        generator: Asked with the world's prompt, in place of the world's own, such as one that
+            `optscale train-generator` made.
         verifier_questions: Questions whose samples the verifier is trained on, >= 20; smollm2 alone (60).
         train_questions: Questions whose samples the predictor learns from, >= 20; 400, or 60.
         test_questions: Questions that policies are compared on, >= 2; 200, or 50.

