@@ -210,7 +210,7 @@ def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path, capsys):
     (tmp_path / "taken").write_text("a file")
     said = refused(capsys, "fit-policy", str(tmp_path / "few"), "--output", str(tmp_path / "taken"))
     assert str(tmp_path / "taken") in said and "cannot write" in said  # before what the pool lacks
-    assert "seed must be >= 0" in refused(capsys, "fit-policy", str(tmp_path / "few"), "--seed", "-1")
+    assert "seed must lie in [0, 2^63)" in refused(capsys, "fit-policy", str(tmp_path / "few"), "--seed", "-1")
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.backends.verifiers.combined import COMBINED, COMBINED_FILE, ScoreCombination
 from optscale_predictor.errors import InputError
 
@@ -56,8 +57,7 @@ def fit_policy(
 
     if not pools:
         raise InputError("no pools named")
-    if seed < 0:
-        raise InputError(f"seed must be >= 0, got {seed}")
+    require_seed(seed)
     columns = tuple(dict.fromkeys(filter(None, (name.strip() for name in scores.split(",")))))
     if not columns:
         raise InputError("no scores named")

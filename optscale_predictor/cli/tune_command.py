@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.errors import InputError
 
 
@@ -69,9 +70,9 @@ def tune(
     from optscale_predictor.replays.tuning import short_form, split_questions, tune_frontiers, tune_settings
     from optscale_predictor.stats.estimators import Prior
 
-    for name, number, least in (("num_orders", num_orders, 1), ("seed", seed, 0)):
-        if number < least:
-            raise InputError(f"{name} must be >= {least}, got {number}")
+    if num_orders < 1:
+        raise InputError(f"num_orders must be >= 1, got {num_orders}")
+    require_seed(seed)
     chosen_by = None if selection is None else require_selection(selection)
     opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 
 
@@ -35,6 +36,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Checks every range."""
+        for name in ("max_tokens", "max_seconds", "question_seconds"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name))
         if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens of all questions must be >= 1, got {self.max_tokens}")
         for name in ("max_seconds", "question_seconds"):

@@ -21,7 +21,7 @@ from optscale_predictor.policies._policy import (
     Policy,
     StopReason,
     next_total,
-    require_cap,
+    require_settings,
     require_step,
 )
 
@@ -62,7 +62,7 @@ class ConsistencyRule(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         require_step(self.step, ("one", "double", "jump"))
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")

@@ -7,7 +7,7 @@ so the same policy over the same samples decides the same, live or replayed, one
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import ClassVar
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
 from optscale_predictor.stats.estimators import Prior
@@ -173,13 +174,19 @@ class Policy(ABC):
         return draws.prior
 
 
-def require_cap(max_samples: int) -> None:
-    """Checks a policy's cap.
+def require_settings(policy: Policy) -> None:
+    """Checks that a policy's settings are numbers where they should be, and its cap.
+
+    Args:
+        policy: A dataclass. The ranges of its other settings are its own to check.
 
     Raises:
-        InputError: It is below 1, or more than a pool can hold.
+        InputError: A setting is a list, say, or NaN, or the cap is below 1, or more than a pool can hold.
     """
-    require_samples("max_samples", max_samples, 1)
+    for one in fields(policy):  # type: ignore[arg-type]
+        if one.type in (int, float):
+            require_number(one.name, getattr(policy, one.name), whole=one.type is int)
+    require_samples("max_samples", policy.max_samples, 1)
 
 
 def require_samples(setting: str, value: int, least: int) -> None:

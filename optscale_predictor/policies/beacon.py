@@ -28,7 +28,7 @@ from scipy.stats import t as student_t
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
 from optscale_predictor.stats.estimators import ScoreStatistics
 
 _RANGE = np.linspace(-1, 1, 81)
@@ -158,7 +158,7 @@ class Beacon(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         if self.max_samples > _LONGEST:
             raise InputError(f"max_samples must be <= {_LONGEST}, the longest search solved, got {self.max_samples}")
         if not 0 < self.cost < np.inf:

@@ -18,7 +18,7 @@ from optscale_predictor.policies._policy import (
     Policy,
     StopReason,
     next_total,
-    require_cap,
+    require_settings,
     require_step,
 )
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
@@ -51,7 +51,7 @@ class CostAware(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         require_estimate(self.estimate)
         require_step(self.step, ("one", "double"))
         for setting in ("sample_price", "price"):

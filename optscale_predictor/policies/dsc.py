@@ -20,8 +20,8 @@ from optscale_predictor.policies._policy import (
     Draws,
     Policy,
     StopReason,
-    require_cap,
     require_samples,
+    require_settings,
 )
 
 
@@ -47,7 +47,7 @@ class Dsc(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         if not 0 <= self.easy <= 1:
             raise InputError(f"easy must lie in [0, 1], got {self.easy}")
         if not 0 < self.confidence < 1:

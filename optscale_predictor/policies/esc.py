@@ -11,8 +11,8 @@ from optscale_predictor.policies._policy import (
     Draws,
     Policy,
     StopReason,
-    require_cap,
     require_samples,
+    require_settings,
 )
 
 
@@ -33,7 +33,7 @@ class Esc(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         require_samples("window", self.window, 2)
 
     def decide(self, draws: Draws) -> Decision:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FixedSamples(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to N, and stops there with ``budget``."""

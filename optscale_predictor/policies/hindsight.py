@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
 from optscale_predictor.stats.bound import num_samples, reach_probability, require_target
 
 
@@ -31,8 +31,8 @@ class Clairvoyant(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
+        require_settings(self)
         require_target(self.score_min, 0.5)
-        require_cap(self.max_samples)
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on to the first sample that reaches the target.
@@ -72,8 +72,8 @@ class Oracle(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
+        require_settings(self)
         require_target(self.score_min, self.alpha)
-        require_cap(self.max_samples)
         if not 0 <= self.floor < 1:
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap
+from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_settings
 from optscale_predictor.policies.belief import read_calibration
 
 
@@ -33,7 +33,7 @@ class InstanceAdaptive(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         if not 0 < self.q < 1:
             raise InputError(f"q must lie in (0, 1), got {self.q}")
         if self.calibration:

@@ -26,7 +26,7 @@ from optscale_predictor.policies._policy import (
     Policy,
     StopReason,
     next_total,
-    require_cap,
+    require_settings,
     require_step,
 )
 from optscale_predictor.policies.belief import Misses, expected_gain, misses, require_estimate
@@ -63,8 +63,8 @@ class OptScalePolicy(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
+        require_settings(self)
         require_target(self.score_min, self.alpha)
-        require_cap(self.max_samples)
         require_estimate(self.estimate)
         if not 0 <= self.floor < 1:
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")

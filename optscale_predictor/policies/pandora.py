@@ -23,8 +23,8 @@ from optscale_predictor.policies._policy import (
     Draws,
     Policy,
     StopReason,
-    require_cap,
     require_samples,
+    require_settings,
 )
 
 _NODES, _WEIGHTS = (array / 2 for array in leggauss(128))
@@ -56,7 +56,7 @@ class Pandora(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         if not 0 < self.cost < np.inf:
             raise InputError(f"cost must be > 0 and finite, got {self.cost}")
         if not 0 < self.delta < 1:

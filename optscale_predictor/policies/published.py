@@ -20,7 +20,14 @@ import numpy as np
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import Decision, Draws, Policy, decide_by_need, require_cap, require_samples
+from optscale_predictor.policies._policy import (
+    Decision,
+    Draws,
+    Policy,
+    decide_by_need,
+    require_samples,
+    require_settings,
+)
 from optscale_predictor.stats.bound import num_samples, require_target
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.estimators import fit_map_gaussian, fit_mle
@@ -47,8 +54,8 @@ class PublishedRule(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
+        require_settings(self)
         require_target(self.score_min, self.alpha)
-        require_cap(self.max_samples)
         if self.form not in ("sequential", "jump"):
             raise InputError(f"form must be 'sequential' or 'jump', got {self.form!r}")
         require_samples("peek", self.peek, 1)

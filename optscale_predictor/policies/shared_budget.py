@@ -11,7 +11,7 @@ import numpy as np
 
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
 from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
 from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.policies.fitted.stopping_model import FittedStopping
@@ -49,7 +49,7 @@ class SharedBudget(Policy):
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_cap(self.max_samples)
+        require_settings(self)
         require_estimate(self.estimate)
         if not 0 < self.tokens < np.inf:
             raise InputError(f"tokens must be > 0 and finite, got {self.tokens}")

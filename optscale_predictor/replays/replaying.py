@@ -13,6 +13,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import require_number, require_seed
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
@@ -110,9 +111,12 @@ def replay(
         One row an entry.
 
     Raises:
-        InputError: A policy or a selection lacks the prior that it needs, a policy cannot learn one, or a selection is
-            unknown; said before anything is replayed.
+        InputError: There is nothing to replay, a policy or a selection lacks the prior that it needs, a policy cannot
+            learn one, or a selection is unknown; said before anything is replayed.
     """
+    require_number("num_orders", num_orders, whole=True)
+    if num_orders < 1:
+        raise InputError(f"num_orders must be >= 1, got {num_orders}")
     fixed = fixed_policies(recorded.scores, [entry.policy for entry in entries]) if frontier else []
     every = [*entries, *(ReplayEntry(policy, policy.name) for policy in fixed)]
     measured = measure_orders(every, recorded, num_orders, seed, progress, score_min)
@@ -145,10 +149,16 @@ def measure_orders(
         description: What the progress bar says.
 
     Raises:
-        InputError: A policy or a selection lacks the prior that it needs, a policy cannot learn one, or a selection is
-            unknown; said before anything is replayed.
+        InputError: There is nothing to replay, a policy or a selection lacks the prior that it needs, a policy cannot
+            learn one, or a selection is unknown; said before anything is replayed.
     """
     _require_priors(entries)
+    require_seed(seed)
+    require_number("num_orders", num_orders, whole=True)
+    if num_orders < 0:
+        raise InputError(f"num_orders must be >= 0, got {num_orders}")
+    if not recorded.scores.size:
+        raise InputError(f"nothing to replay: {recorded.num_questions} questions of {recorded.depth} samples")
     require_orders(num_orders, recorded.num_questions)
     generators = np.random.default_rng(seed).spawn(num_orders) if num_orders else [None]
     measured = np.empty((len(entries), len(METRICS), len(generators), recorded.num_questions), np.float32)

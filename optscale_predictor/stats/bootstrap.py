@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.number_checks import require_number
+from optscale_predictor.errors import InputError
 
 _WEIGHTS_HELD = 2**24  # numbers; so many weights at most are kept, fewer resamples being made of very large pools
 _FEWEST = 200  # resamples
@@ -58,9 +60,16 @@ class Bootstrap:
         num_questions: Questions, >= 1.
         resamples: How many resamples; fewer, never below 200, where their weights would not fit in memory.
         seed: Of the resampling.
+
+    Raises:
+        InputError: A number is below 1.
     """
 
     def __init__(self, num_orders: int, num_questions: int, resamples: int = 1000, seed: int = 0) -> None:
+        for name, number in (("num_orders", num_orders), ("num_questions", num_questions), ("resamples", resamples)):
+            require_number(name, number, whole=True)
+            if number < 1:
+                raise InputError(f"{name} must be >= 1, got {number}")
         cells = num_orders * num_questions
         resamples = int(np.clip(_WEIGHTS_HELD / cells, _FEWEST, resamples))
         rng = np.random.default_rng(seed)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import ParameterMixture, ScoreDistribution
 from optscale_predictor.stats.distributions.parameter_mixture import log_sum, scaled_sum
@@ -39,8 +40,10 @@ def num_samples(
         InputError: An argument is out of its range.
     """
     require_target(score_min, alpha)
-    if max_samples is not None and max_samples < 1:
-        raise InputError(f"max_samples must be >= 1, got {max_samples}")
+    if max_samples is not None:
+        require_number("max_samples", max_samples)
+        if max_samples < 1:
+            raise InputError(f"max_samples must be >= 1, got {max_samples}")
     if isinstance(distribution, ParameterMixture):
         log_below = distribution.members.log_below(score_min)
         count = fewest_samples(log_below, distribution.log_weight, float(np.log1p(-alpha)))
@@ -65,7 +68,7 @@ def reach_probability(distribution: ScoreDistribution, score_min: ArrayLike, cou
 
 
 def require_target(score_min: float, alpha: float) -> None:
-    """Checks the two numbers that state a target.
+    """Checks the two numbers that state a target; of several targets, each is asked for by itself.
 
     Args:
         score_min: Target score, in [0, 1].
@@ -74,6 +77,8 @@ def require_target(score_min: float, alpha: float) -> None:
     Raises:
         InputError: One is out of its range.
     """
+    require_number("score_min", score_min)
+    require_number("alpha", alpha)
     if not 0 <= score_min <= 1:
         raise InputError(f"score_min must lie in [0, 1], got {score_min}")
     if not 0 < alpha < 1:

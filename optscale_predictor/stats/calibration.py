@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.log_odds import log_odds
 
@@ -64,7 +65,7 @@ class Calibration:
 
     def __call__(self, scores: ArrayLike) -> Float[Floats, "..."]:
         """Probabilities of scores of any shape; NaN stays NaN."""
-        return np.asarray(np.interp(np.asarray(scores), self.scores, self.probabilities))
+        return np.asarray(np.interp(as_floats(scores, "scores"), self.scores, self.probabilities))
 
     def score_for(self, probability: float) -> float:
         """The least score whose probability is at least this: a target stated as accuracy. inf where there is none.
@@ -132,7 +133,7 @@ def labelled(scores: ArrayLike, correct: ArrayLike) -> tuple[Float[Floats, " sam
     Raises:
         InputError: Their shapes differ, nothing is left, a score is outside [0, 1] or a label is not 0 or 1.
     """
-    score, label = np.asarray(scores, np.float64), np.asarray(correct, np.float64)
+    score, label = as_floats(scores, "scores"), as_floats(correct, "correct")
     if score.shape != label.shape:
         raise InputError(f"scores and correct must have one shape, got {score.shape} and {label.shape}")
     known = ~(np.isnan(score) | np.isnan(label))

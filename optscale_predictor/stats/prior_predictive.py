@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
@@ -74,7 +75,7 @@ def score_pit(prior: Prior, scores: ArrayLike) -> Float[Floats, "questions sampl
     Raises:
         InputError: A score lies outside [0, 1], or the prior is for another number of questions.
     """
-    scores = np.atleast_2d(np.asarray(scores, np.float64))
+    scores = np.atleast_2d(as_floats(scores, "scores"))
     ScoreStatistics.from_scores(scores)  # checks the range
     prior = prior.broadcast_to(len(scores))
     found = np.full(scores.shape, np.nan)

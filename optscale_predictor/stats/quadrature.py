@@ -293,8 +293,8 @@ def mean(a: Float[Floats, "*questions"], b: Float[Floats, "*questions"]) -> Floa
 
 def _fall_distance(slope: Floats, b: Floats) -> Floats:
     """Distance t over which slope t + b t^2 falls to -_FALL (slope <= 0); inf where it never does."""
-    slope = np.minimum(slope, 0.0)
-    discriminant = slope**2 - 4 * b * _FALL
+    steep, bend = -np.minimum(slope, 0.0), 2 * np.sqrt(np.abs(b) * _FALL)
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = 2 * _FALL / (-slope + np.sqrt(np.maximum(discriminant, 0.0)))
-    return np.where(discriminant >= 0, distance, np.inf)
+        rising = np.sqrt(np.maximum(steep - bend, 0.0)) * np.sqrt(steep + bend)  # squares of 1e155 would overflow
+        distance = _FALL / (steep / 2 + np.where(b > 0, rising, np.hypot(steep, bend)) / 2)
+    return np.where((b > 0) & (steep < bend), np.inf, distance)

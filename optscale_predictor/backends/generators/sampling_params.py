@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import strip_thinking
 
@@ -43,6 +44,7 @@ class SamplingParams:
             raise InputError(f"top_p must lie in [{LEAST_TOP_P:g}, 1], got {self.top_p}")
         if not 1 <= self.max_tokens <= MOST_TOKENS:
             raise InputError(f"max_tokens must lie in [1, {MOST_TOKENS}], got {self.max_tokens}")
+        require_number("seed", self.seed, whole=True)
         if not 0 <= self.seed <= _MOST_SEED:
             raise InputError(f"seed must lie in [0, {_MOST_SEED}], got {self.seed}")
         if self.thinking not in ("keep", "strip"):

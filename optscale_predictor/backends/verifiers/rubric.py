@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor._support.text_files import read_text
 from optscale_predictor.backends.verifiers.verifier import Answered
 from optscale_predictor.errors import InputError
@@ -70,8 +71,9 @@ class Rubric:
             raise InputError(f"the rubric's pattern {self.pattern!r} must have one group, it has {groups}")
         if not -float("inf") < self.low < self.high < float("inf"):
             raise InputError(f"the rubric's scores need low < high, got {self.low}, {self.high}")
-        if min(self.votes, self.max_tokens) < 1 or self.seed < 0 or not self.temperature >= 0:
-            raise InputError("a rubric needs votes >= 1, max_tokens >= 1, seed >= 0 and temperature >= 0")
+        if min(self.votes, self.max_tokens) < 1 or not self.temperature >= 0:
+            raise InputError("a rubric needs votes >= 1, max_tokens >= 1 and temperature >= 0")
+        require_seed(self.seed)
         if self.votes > 1 and self.temperature == 0:
             raise InputError(f"{self.votes} votes at temperature 0 are all the same; set the rubric's temperature")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import OptScalePolicy
 from optscale_predictor.stats.bound import require_target
@@ -66,5 +67,4 @@ class Settings:
                 raise InputError(f"strengths must be >= 1 and finite, got {strength}")
         if self.resamples < 200:
             raise InputError(f"resamples must be >= 200, got {self.resamples}")
-        if self.seed < 0:
-            raise InputError(f"seed must be >= 0, got {self.seed}")
+        require_seed(self.seed)

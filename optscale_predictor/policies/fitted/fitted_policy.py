@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_cap
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
 from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
 from optscale_predictor.policies.fitted.stopping_model import FittedStopping
@@ -55,6 +56,7 @@ class Fitted(Policy):
             raise InputError("policy 'fitted' needs the folder of a fitted policy: fitted:path=FOLDER")
         for key in ("price", "tokens", "accuracy"):
             value = getattr(self, key)
+            require_number(key, value)
             if not 0 <= value < np.inf:
                 raise InputError(f"{key} must be > 0 and finite, got {value}")
         given = [key for key in ("price", "tokens", "match", "accuracy") if getattr(self, key)]
@@ -63,7 +65,7 @@ class Fitted(Policy):
         object.__setattr__(self, "version", self.model.version)
         if self.max_samples == 0:
             object.__setattr__(self, "max_samples", self.model.depth)
-        require_cap(self.max_samples)
+        require_settings(self)
         if self.max_samples > self.model.depth:
             raise InputError(f"max_samples must be at most {self.model.depth}, to which {self.path} was fitted")
         _ = self._price  # a target that is out of reach is said here

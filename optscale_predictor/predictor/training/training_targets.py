@@ -151,6 +151,9 @@ def _target(row: Mapping[str, Any], location: str, name: str | None) -> Target:
         value = optional[key]
         if value is not None and value < least:
             raise InputError(f"{location}: {key} must be >= {least:g}, got {value:g}")
+    for key in ("mean_log", "mean_log1m"):
+        if optional[key] is not None and optional[key] > _SLACK:
+            raise InputError(f"{location}: {key} of scores in [0, 1] must be <= 0, got {optional[key]:g}")
     split = row.get("split") or ""
     if split and split not in SIDES:
         raise InputError(f"{location}: split must be one of {', '.join(SIDES)}, got {split!r}")

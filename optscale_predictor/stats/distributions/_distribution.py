@@ -15,6 +15,7 @@ from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 
 Indices = NDArray[np.intp] | tuple[NDArray[np.intp], ...]
@@ -94,7 +95,7 @@ class ScoreDistribution(ABC):
 
     def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(score - x)+]: what one more sample is expected to add to a best score of ``x`` in [0, 1]."""
-        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        x = np.clip(as_floats(x, "x"), 0, 1)
         low = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape))
 
         def log_above(point: ArrayLike) -> Floats:
@@ -129,7 +130,7 @@ def require_share(p: ArrayLike) -> Float[Floats, "..."]:
     Raises:
         InputError: One lies outside [0, 1].
     """
-    p = np.asarray(p, np.float64)
+    p = as_floats(p, "p")
     if not np.all((p >= 0) & (p <= 1)):
         raise InputError(f"p must lie in [0, 1], got {p[~((p >= 0) & (p <= 1))].ravel()[0]}")
     return p

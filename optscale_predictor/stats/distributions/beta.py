@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincc, betaincinv, betaln, polygamma, psi, xlog1py, xlogy
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import (
     Indices,
@@ -43,7 +44,7 @@ class Beta(ScoreDistribution):
     """
 
     def __init__(self, a: ArrayLike, b: ArrayLike) -> None:
-        parts = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
+        parts = np.broadcast_arrays(as_floats(a, "a"), as_floats(b, "b"))
         for name, part in zip("ab", parts, strict=True):
             good = (part > 0) & np.isfinite(part)
             if not np.all(good):
@@ -61,19 +62,19 @@ class Beta(ScoreDistribution):
 
     def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density; inf at an end towards which it grows without bound, -inf outside [0, 1]."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         inside = np.clip(x, 0, 1)
         density = xlogy(self.a - 1, inside) + xlog1py(self.b - 1, -inside) - betaln(self.a, self.b)
         return np.where((x >= 0) & (x <= 1), density, -np.inf)
 
     def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        x = np.clip(as_floats(x, "x"), 0, 1)
         return log_tail(_log_lower(self.a, self.b, x, 1 - x), _log_lower(self.b, self.a, 1 - x, x))
 
     def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        x = np.clip(as_floats(x, "x"), 0, 1)
         return log_tail(_log_lower(self.b, self.a, 1 - x, x), _log_lower(self.a, self.b, x, 1 - x))
 
     def quantile(self, p: ArrayLike) -> Float[Floats, "..."]:
@@ -147,7 +148,7 @@ def fit_beta(scores: ArrayLike) -> Beta:
         InputError: A score lies outside [0, 1].
     """
     statistics = ScoreStatistics.from_scores(scores)
-    inside = np.clip(np.asarray(scores, np.float64), RESOLUTION, 1 - RESOLUTION)
+    inside = np.clip(as_floats(scores, "scores"), RESOLUTION, 1 - RESOLUTION)
     drawn, count = ~np.isnan(inside), np.maximum(statistics.count, 1)
     with np.errstate(invalid="ignore"):
         logs = np.stack([np.where(drawn, np.log(inside), 0.0), np.where(drawn, np.log1p(-inside), 0.0)], -2)

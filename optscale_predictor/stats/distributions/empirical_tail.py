@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
 from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION, ScoreStatistics
@@ -54,7 +55,7 @@ class EmpiricalTail(ScoreDistribution):
 
     def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density at ``x``, in the shape that ``x`` and the questions broadcast to; -inf outside [0, 1]."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         _, _, slope = self._segment(x)
         with np.errstate(divide="ignore", invalid="ignore"):
             tail = self._log_tail(x) + np.log(self.kappa) - np.log(np.maximum(1 - x, _EDGE))
@@ -63,14 +64,14 @@ class EmpiricalTail(ScoreDistribution):
 
     def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         with np.errstate(divide="ignore"):
             body, tail = np.log(self._below(x)), np.log1p(-np.exp(self._log_tail(x)))
         return np.where(x >= self.threshold, tail, body)
 
     def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         with np.errstate(divide="ignore"):
             body = np.log1p(-self._below(x))
         return np.where(x >= self.threshold, self._log_tail(x), body)
@@ -150,7 +151,7 @@ def fit_empirical_tail(scores: ArrayLike, tail_share: float = 0.2) -> EmpiricalT
     if not 0 < tail_share < 1:
         raise InputError(f"tail_share must lie in (0, 1), got {tail_share}")
     count = ScoreStatistics.from_scores(scores).count.astype(np.int64)
-    scores = np.sort(np.asarray(scores, np.float64), -1)
+    scores = np.sort(as_floats(scores, "scores"), -1)
     rank = np.arange(scores.shape[-1])
     apart = np.clip(scores, RESOLUTION, 1 - 2 * RESOLUTION) + RESOLUTION / max(len(rank), 1) * rank
     above = np.where(count > 0, np.maximum(np.round(tail_share * count), 1), 0).astype(np.int64)

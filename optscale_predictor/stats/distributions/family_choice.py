@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Bools, Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import ScoreDistribution
 from optscale_predictor.stats.distributions.beta import fit_beta
@@ -90,7 +91,7 @@ def held_out_log_likelihood(
         raise InputError(f"folds must be >= 2, got {folds}")
     if not 0 < width < 1:
         raise InputError(f"width must lie in (0, 1), got {width}")
-    table = np.atleast_2d(np.asarray(scores, np.float64))
+    table = np.atleast_2d(as_floats(scores, "scores"))
     table = table[(~np.isnan(table)).sum(-1) >= folds]
     if not len(table):
         raise InputError(f"no question has {folds} samples: a family cannot be chosen by held-out likelihood")

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution
 
 Member = TypeVar("Member", bound=ScoreDistribution)
@@ -30,7 +31,7 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
 
     def __init__(self, members: Member, log_weight: ArrayLike) -> None:
         self.members = members
-        log_weight = np.asarray(log_weight, np.float64)
+        log_weight = as_floats(log_weight, "log_weight")
         self.log_weight = log_weight - log_sum(log_weight)
 
     @property
@@ -78,7 +79,7 @@ class ParameterMixture(ScoreDistribution, Generic[Member]):
 
     def _average_log(self, function: Callable[[Floats], Floats], x: ArrayLike) -> Floats:
         # Points may have axes of their own before the questions': members come before them.
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         extra = max(x.ndim - len(self.shape), 0)
         if not extra:
             return log_sum(self.log_weight + function(x))

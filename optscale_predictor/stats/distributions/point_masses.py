@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, require_share
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fit_mle
@@ -31,7 +32,7 @@ class PointMassMixture(ScoreDistribution):
     """
 
     def __init__(self, zero: ArrayLike, one: ArrayLike, inside: ScoreDistribution) -> None:
-        zero, one = np.asarray(zero, np.float64), np.asarray(one, np.float64)
+        zero, one = as_floats(zero, "zero"), as_floats(one, "one")
         if not np.all((zero >= 0) & (one >= 0) & (zero + one <= 1 + 1e-12)):
             raise InputError("point masses zero and one must lie in [0, 1] and sum to at most 1")
         self.zero = np.array(np.broadcast_to(zero, inside.shape))
@@ -50,7 +51,7 @@ class PointMassMixture(ScoreDistribution):
 
     def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log mass at 0 and 1 where there is one, log density elsewhere."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         with np.errstate(divide="ignore"):
             density = np.log(self.rest) + self.inside.log_prob(x)
             at_end = np.log(np.where(x == 0, self.zero, self.one))
@@ -58,7 +59,7 @@ class PointMassMixture(ScoreDistribution):
 
     def logcdf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score <= x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         upto = _log_sum(self.zero, self.rest, self.inside.logcdf(x))
         # Just below 1 it is the upper tail that keeps the digits.
         with np.errstate(divide="ignore"):
@@ -67,13 +68,13 @@ class PointMassMixture(ScoreDistribution):
 
     def logsf(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score > x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         above = _log_sum(self.one, self.rest, self.inside.logsf(x))
         return np.where(x < 0, 0.0, np.where(x >= 1, -np.inf, above))
 
     def log_below(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log P(score < x), in the shape that ``x`` and the questions broadcast to."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         with np.errstate(divide="ignore"):
             below_one = np.log1p(-self.one)
         return np.where(x <= 0, -np.inf, np.where(x == 1, below_one, self.logcdf(x)))
@@ -102,7 +103,7 @@ class PointMassMixture(ScoreDistribution):
 
     def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(score - x)+] for a best score of ``x`` in [0, 1], in the shape that it and the questions broadcast to."""
-        low = np.clip(np.asarray(x, np.float64), 0, 1)
+        low = np.clip(as_floats(x, "x"), 0, 1)
         return np.asarray(self.one * (1 - low) + self.rest * self.inside.expected_excess(low))
 
 
@@ -126,7 +127,7 @@ def fit_point_masses(scores: ArrayLike, fit: Callable[[Floats], ScoreDistributio
         InputError: A score lies outside [0, 1].
     """
     count = ScoreStatistics.from_scores(scores).count
-    scores = np.asarray(scores, np.float64)
+    scores = as_floats(scores, "scores")
     zero, one = (scores == 0).sum(-1), (scores == 1).sum(-1)
     inside = fit(np.where((scores == 0) | (scores == 1), np.nan, scores))
     return PointMassMixture((zero + 0.5) / (count + 1.5), (one + 0.5) / (count + 1.5), inside)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions._distribution import Indices, ScoreDistribution, log_tail
 from optscale_predictor.stats.quadrature import expectation, exponent_drop, log_mass, mean, mode
@@ -25,16 +26,22 @@ class TruncatedNormal(ScoreDistribution):
         sigma: Its scale, > 0; not the standard deviation of the scores.
 
     Raises:
-        InputError: ``mu`` is not finite or ``sigma`` is not a positive finite number.
+        InputError: ``mu`` is not finite, ``sigma`` is not a positive finite number, or sigma is so small that
+            mu / sigma^2 is not finite.
     """
 
     def __init__(self, mu: ArrayLike, sigma: ArrayLike) -> None:
-        mu, sigma = np.broadcast_arrays(np.asarray(mu, np.float64), np.asarray(sigma, np.float64))
+        mu, sigma = np.broadcast_arrays(as_floats(mu, "mu"), as_floats(sigma, "sigma"))
         if not np.all(np.isfinite(mu)):
             raise InputError(f"mu must be finite, got {mu[~np.isfinite(mu)][0]}")
         if not np.all((sigma > 0) & np.isfinite(sigma)):
             raise InputError(f"sigma must be > 0 and finite, got {sigma[~((sigma > 0) & np.isfinite(sigma))][0]}")
-        self._set(mu / sigma**2, -0.5 / sigma**2)
+        with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+            a, b = mu / sigma**2, -0.5 / sigma**2
+        far = ~(np.isfinite(a) & np.isfinite(b))
+        if np.any(far):
+            raise InputError(f"mu / sigma^2 must be finite, got mu {mu[far][0]} and sigma {sigma[far][0]}")
+        self._set(a, b)
 
     @classmethod
     def from_natural(cls, a: ArrayLike, b: ArrayLike) -> Self:
@@ -47,7 +54,7 @@ class TruncatedNormal(ScoreDistribution):
         Raises:
             InputError: A parameter is not finite.
         """
-        a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
+        a, b = np.broadcast_arrays(as_floats(a, "a"), as_floats(b, "b"))
         if not np.all(np.isfinite(a) & np.isfinite(b)):
             raise InputError("natural parameters a and b must be finite")
         member = cls.__new__(cls)
@@ -80,7 +87,7 @@ class TruncatedNormal(ScoreDistribution):
 
     def log_prob(self, x: ArrayLike) -> Float[Floats, "..."]:
         """Log density at ``x``; -inf outside [0, 1]."""
-        x = np.asarray(x, np.float64)
+        x = as_floats(x, "x")
         inside = exponent_drop(self.a, self.b, np.clip(x, 0, 1), self._mode) - self._log_normaliser
         return np.where((x >= 0) & (x <= 1), inside, -np.inf)
 
@@ -94,7 +101,7 @@ class TruncatedNormal(ScoreDistribution):
 
     def _log_tails(self, x: ArrayLike) -> Floats:
         """Log mass below and above ``x``, as its form suits each, [2, ...]."""
-        x = np.clip(np.asarray(x, np.float64), 0, 1)
+        x = np.clip(as_floats(x, "x"), 0, 1)
         low, high = np.stack([np.zeros_like(x), x]), np.stack([x, np.ones_like(x)])
         if x.ndim < self.a.ndim:  # points broadcast against the questions, the two tails come before both
             axes = (2, *(1,) * (self.a.ndim - x.ndim), *x.shape)
@@ -111,7 +118,7 @@ class TruncatedNormal(ScoreDistribution):
 
     def expected_excess(self, x: ArrayLike) -> Float[Floats, "..."]:
         """E[(score - x)+] for ``x`` in [0, 1], exact: what lies above ``x`` is a truncated normal again."""
-        low = np.clip(np.asarray(x, np.float64), 0, 1)
+        low = np.clip(as_floats(x, "x"), 0, 1)
         room = 1 - low
         rest = mean(*np.broadcast_arrays((self.a + 2 * self.b * low) * room, self.b * room**2))
         return np.asarray(np.exp(self.logsf(low)) * room * rest)

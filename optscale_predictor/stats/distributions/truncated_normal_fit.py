@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.quadrature import central_moments, expectation
@@ -40,12 +41,14 @@ class ScoreStatistics:
 
     @classmethod
     def from_scores(cls, scores: ArrayLike) -> Self:
-        """Statistics along the last axis of ``scores`` [..., samples]; NaN means not drawn.
+        """Statistics along the last axis of ``scores`` [..., samples]; NaN, or masked, means not drawn.
 
         Raises:
-            InputError: A score lies outside [0, 1].
+            InputError: They are no array of numbers, or one lies outside [0, 1].
         """
-        scores = np.asarray(scores, np.float64)
+        scores = as_floats(scores, "scores")
+        if not scores.ndim:
+            raise InputError(f"scores must be [samples] or [questions, samples], got the number {scores}")
         drawn = ~np.isnan(scores)
         outside = drawn & ~((scores >= 0) & (scores <= 1))
         if np.any(outside):
@@ -101,7 +104,7 @@ def fit_moments(mean: ArrayLike, variance: ArrayLike) -> TruncatedNormal:
     Raises:
         InputError: A moment is not finite or out of its range.
     """
-    parts = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(variance, np.float64))
+    parts = np.broadcast_arrays(as_floats(mean, "mean"), as_floats(variance, "variance"))
     return TruncatedNormal.from_natural(*natural_parameters(*parts))
 
 

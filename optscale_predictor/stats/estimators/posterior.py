@@ -17,6 +17,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.stats.distributions.truncated_normal_fit import (
@@ -109,7 +110,7 @@ def _nodes(mode_a: Floats, mode_b: Floats, count: Floats) -> tuple[TruncatedNorm
     b = mode_b + curvature / scale**2
     a = mode_a + location / scale - 2 * model.mean * curvature / scale**2
     log_volume = (_LOCATION[1][:, None] + _CURVATURE[1]).reshape(*a.shape[:2], *(1,) * scale.ndim) + np.log(stretch)
-    flat = (-1, *scale.shape)
+    flat = (a.shape[0] * a.shape[1], *scale.shape)  # not -1, which says nothing where there are no questions
     return TruncatedNormal.from_natural(a.reshape(flat), b.reshape(flat)), log_volume.reshape(flat)
 
 
@@ -132,7 +133,7 @@ def fit_map_gaussian(scores: ArrayLike, prior: Prior, width: float = WIDTH) -> T
     Raises:
         InputError: A score lies outside [0, 1], or the prior is for another number of questions.
     """
-    data = ScoreStatistics.from_scores(np.atleast_2d(np.asarray(scores, np.float64)))
+    data = ScoreStatistics.from_scores(np.atleast_2d(as_floats(scores, "scores")))
     prior = prior.broadcast_to(data.mean.size)
     centre = np.stack([prior.mean, np.maximum(prior.std, _LEAST_SIGMA)], -1)
     point = _maximise(data, centre, width)

@@ -17,11 +17,22 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats
+from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.truncated_normal_fit import fit_moments
 
 _WIDEST = 0.98  # share of the greatest standard deviation that a mean allows
+
+
+def _broadcast(mean: ArrayLike, std: ArrayLike, strength: ArrayLike) -> Sequence[Floats]:
+    named = (("prior mean", mean), ("prior std", std), ("prior strength", strength))
+    parts = [as_floats(part, name) for name, part in named]
+    try:
+        return np.broadcast_arrays(*parts)
+    except ValueError:
+        shapes = ", ".join(str(part.shape) for part in parts)
+        raise InputError(f"prior mean, std and strength must have one shape, got {shapes}") from None
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Prior:
 
     def __init__(self, mean: ArrayLike, std: ArrayLike, strength: ArrayLike) -> None:
         """Broadcasts the three against each other, and checks every range."""
-        parts = np.broadcast_arrays(*(np.asarray(part, np.float64) for part in (mean, std, strength)))
+        parts = _broadcast(mean, std, strength)
         object.__setattr__(self, "mean", np.array(parts[0]))
         object.__setattr__(self, "std", np.array(parts[1]))
         object.__setattr__(self, "strength", np.array(parts[2]))
@@ -65,7 +76,7 @@ class Prior:
         Raises:
             InputError: A number is out of its range.
         """
-        mean, std, strength = (np.asarray(part, np.float64) for part in (mean, std, strength))
+        mean, std, strength = _broadcast(mean, std, strength)
         most = np.sqrt(np.clip(mean * (1 - mean), 0.0, None))
         # Short of the widest there is, which has all mass at 0 and 1; but never narrower than what was asked for.
         wide = np.minimum(std * np.sqrt(1 + 1 / np.maximum(strength, 1.0)), np.maximum(_WIDEST * most, std))

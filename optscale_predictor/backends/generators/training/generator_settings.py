@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.errors import InputError
 
@@ -45,7 +46,8 @@ class GeneratorSettings:
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        least = {"epochs": 1, "max_length": 1, "batch_tokens": 1, "seed": 0}
+        require_seed(self.seed)
+        least = {"epochs": 1, "max_length": 1, "batch_tokens": 1}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(f"{name} must be >= {bound}, got {getattr(self, name)}")

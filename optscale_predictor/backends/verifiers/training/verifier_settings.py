@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.errors import InputError
 
@@ -49,7 +50,8 @@ class VerifierSettings:
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        least = {"samples": 2, "epochs": 1, "max_length": 1, "batch_tokens": 1, "held_out_samples": 2, "seed": 0}
+        require_seed(self.seed)
+        least = {"samples": 2, "epochs": 1, "max_length": 1, "batch_tokens": 1, "held_out_samples": 2}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(f"{name} must be >= {bound}, got {getattr(self, name)}")
