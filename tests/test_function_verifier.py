@@ -50,6 +50,24 @@ def late(question, text):
         return 0.5
     raise RuntimeError("no server")
 
+def dies(question, text):
+    calls.append(text)
+    if len(calls) > 300:
+        raise RuntimeError("no server")
+    return 0.5
+
+def dying_lists(questions, texts):
+    calls.append(len(texts))
+    if len(calls) > 2:
+        raise RuntimeError("no server")
+    return [0.5] * len(texts)
+
+def limps(question, text):
+    calls.append(text)
+    if len(calls) % 200:
+        raise RuntimeError("no server")
+    return 0.5
+
 def lists(questions, texts):
     calls.append(len(texts))
     return np.array([len(text) / 10 for text in texts])
@@ -168,6 +186,31 @@ def test_failures_after_a_success_are_their_rows_affair(verifiers, tmp_path):
     rows = pool.read(["score_own", "refusal_own"])
     assert rows["score_own"].null_count == 99
     assert set(rows["refusal_own"].to_pylist()) == {None, "RuntimeError: no server"}
+
+
+@pytest.mark.parametrize(("function", "scored", "refused"), [("dies", 300, 212), ("dying_lists", 512, 768)])
+def test_a_function_that_fails_for_good_ends_the_run_and_what_it_scored_is_kept(
+    verifiers, tmp_path, capsys, function, scored, refused
+):
+    """Here 256 samples are a batch. Failures of finished batches are refused; the last batch is left unscored."""
+    write_pool(tmp_path / "pool", [[0.5] * 100] * 30, shard_samples=10_000)
+    command = ["score", "pool", "--verifier", f"python:users_verifier:{function}", "--column", "score_own"]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and "times in a row; question 'q" in said and "RuntimeError: no server" in said
+    assert "--retry_refused true" in said
+    rows = Pool(tmp_path / "pool").read(["score_own", "refusal_own"])
+    assert rows["score_own"].drop_null().to_pylist() == [0.5] * scored
+    assert len(rows["refusal_own"].drop_null()) == refused
+
+
+def test_a_function_that_works_now_and_then_scores_what_it_can(verifiers, tmp_path):
+    write_pool(tmp_path / "pool", [[0.5] * 100] * 10)
+    verifier = verifiers("limps")
+    verifier._failures.succeeded()  # else the first 32 failures would end the run
+    pool = score_pool(tmp_path / "pool", verifier, "score_own", progress=False)
+    assert len(pool.read(["score_own"])["score_own"].drop_null()) == 5 and pool.unscored("score_own") == 0
 
 
 def test_a_function_that_takes_lists_is_handed_batches(verifiers):

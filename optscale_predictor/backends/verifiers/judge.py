@@ -15,8 +15,8 @@ from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.backends.server_replies import prompt_tokens, read_finish_reason, read_message, told_tokens
 from optscale_predictor.backends.verifiers.rubric import Rubric
-from optscale_predictor.backends.verifiers.verifier import Answered, InitialFailures, Scores, Verifier
-from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
+from optscale_predictor.backends.verifiers.verifier import Answered, FailuresInARow, Scores, Verifier
+from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.questions.answers import has_ended, strip_thinking
 
 _PART = 64  # samples whose scores are handed on together
@@ -63,7 +63,7 @@ class JudgeVerifier(Verifier):
         self._rubric, self._concurrency = rubric or Rubric.from_file(), concurrency
         self._timeout, self._max_retries = timeout, max_retries
         self._model, _ = served_model(self._urls, model or None, timeout)
-        self._failures = InitialFailures(f"judge {self._model!r}")
+        self._failures = FailuresInARow(f"judge {self._model!r}")
         self.samples_at_once = 64 * concurrency  # the servers run dry at the end of each call
 
     def describe(self) -> Mapping[str, object]:
@@ -84,7 +84,7 @@ class JudgeVerifier(Verifier):
 
         Raises:
             ServiceError: A server failed for good.
-            InputError: It has refused every request since the start.
+            InputError: It has refused every request since the start, or very many in a row.
         """
         ready: dict[int, _Verdict] = {}
         verdicts: Iterator[tuple[int, _Verdict]] = iterate_emitted(lambda emit: self._run(items, emit))
@@ -94,7 +94,7 @@ class JudgeVerifier(Verifier):
                 if len(ready) == _PART:
                     yield _part(ready)
                     ready = {}
-        except ServiceError:
+        except InputError:  # a server failed for good, or the judge does
             if ready:
                 yield _part(ready)
             raise

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from optscale_predictor.backends.verifiers.verifier import Answered, InitialFailures, Scores, Verifier
+from optscale_predictor.backends.verifiers.verifier import Answered, FailuresInARow, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import are_correct, extract_answer
+
+_FAILURES = 256  # in a row, after which a function that has worked is taken to be broken
+_FAILED_CALLS = 4  # likewise, of one that takes lists
 
 
 class GoldVerifier(Verifier):
@@ -68,13 +71,15 @@ class FunctionVerifier(Verifier):
         self._name, self._batch_size = name, batch_size
         self._function = _find(name)
         self._takes_lists, self._takes_gold = _parameters(self._function, name)
-        self._failures = InitialFailures(f"verifier 'python:{name}'")
+        # A call with lists that fails does not say at which sample: several such calls are needed to call it broken.
+        later = max(_FAILURES, _FAILED_CALLS * batch_size) if self._takes_lists else _FAILURES
+        self._failures = FailuresInARow(f"verifier 'python:{name}'", most_later=later)
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """Scores of samples, in their order; where there is none, the reason.
 
         Raises:
-            InputError: The function has failed at everything since the start.
+            InputError: The function has failed at everything since the start, or at very many in a row.
         """
         return Scores.joined(self.stream(items), len(items))
 
@@ -82,11 +87,20 @@ class FunctionVerifier(Verifier):
         """The scores in parts as they come, each with the indices of its items. A part is a batch."""
         for start in range(0, len(items), self._batch_size):
             batch = items[start : start + self._batch_size]
-            given = self._of_lists(batch) if self._takes_lists else [self._of_one(item) for item in batch]
-            self._failures.stop_if_all_failed()
-            refusals = {index: one for index, one in enumerate(given) if isinstance(one, str)}
-            values = [math.nan if isinstance(one, str) else one for one in given]
-            yield range(start, start + len(batch)), Scores.of(values, refusals=refusals)
+            given: list[float | str] = []
+            try:
+                given += self._of_lists(batch) if self._takes_lists else []
+                for item in () if self._takes_lists else batch:
+                    given.append(self._of_one(item))
+                self._failures.stop_if_all_failed()
+            except InputError:
+                # The run stops here; what came before the failures is kept, and they can be scored again.
+                while given and isinstance(given[-1], str):
+                    given.pop()
+                if given:
+                    yield range(start, start + len(given)), _scores_of(given)
+                raise
+            yield range(start, start + len(batch)), _scores_of(given)
 
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
@@ -131,6 +145,12 @@ class FunctionVerifier(Verifier):
     def _failed(self, item: Answered, reason: str) -> str:
         self._failures.failed(f"question {item.question.id!r}", reason)
         return reason
+
+
+def _scores_of(given: Sequence[float | str]) -> Scores:
+    """Scores as a function gave them, or the reason why there is none."""
+    refusals = {index: one for index, one in enumerate(given) if isinstance(one, str)}
+    return Scores.of([math.nan if isinstance(one, str) else one for one in given], refusals=refusals)
 
 
 def _find(name: str) -> Callable[..., Any]:

@@ -134,24 +134,30 @@ class Verifier(ABC):
         """What a pool's manifest records: adapter, model and score map; JSON types, no secrets."""
 
 
-class InitialFailures:
-    """Counts failures until the first success, to tell a broken verifier from samples that cannot be scored.
+class FailuresInARow:
+    """Counts failures in a row, to tell a broken verifier from samples that cannot be scored.
 
-    A sample that cannot be scored is refused, and the run goes on. Where nothing but failures has been seen since the
-    start, the cause is not the samples: the run should stop before it refuses a whole pool.
+    A sample that cannot be scored is refused, and the run goes on. Where nothing but failures is seen for long, the
+    cause is not the samples: the run should stop before it refuses a whole pool. At the start few are enough, as a
+    verifier that has never worked is most likely set up wrongly.
 
     Args:
         name: What errors call the verifier.
         most: Failures in a row from the start that are too many, >= 1.
+        most_later: Failures in a row that are too many once it has worked, >= 1.
+
+    Attributes:
+        count: Failures since the last success.
     """
 
-    def __init__(self, name: str, most: int = 32) -> None:
-        self._name, self._most = name, most
-        self._count, self._first, self._working = 0, "", False
+    def __init__(self, name: str, most: int = 32, most_later: int = 256) -> None:
+        self._name, self._most, self._most_later = name, most, most_later
+        self.count = 0
+        self._first, self._working = "", False
 
     def succeeded(self) -> None:
-        """The verifier works: from now on nothing is counted."""
-        self._working = True
+        """The verifier works."""
+        self._working, self.count, self._first = True, 0, ""
 
     def failed(self, sample: str, reason: str) -> None:
         """One more failure.
@@ -164,14 +170,17 @@ class InitialFailures:
             InputError: There are too many; names the first.
         """
         self._first = self._first or f"{sample}: {reason}"
-        self._count += 1
-        if self._count >= self._most:
+        self.count += 1
+        if not self._working and self.count >= self._most:
             self.stop_if_all_failed()
+        if self._working and self.count >= self._most_later:
+            retry = "once it works again, --retry_refused true scores what was refused"
+            raise InputError(f"{self._name} failed {self.count} times in a row; {self._first}; {retry}")
 
     def stop_if_all_failed(self) -> None:
         """Raises ``InputError`` where there were failures and nothing else."""
-        if self._count and not self._working:
-            raise InputError(f"{self._name} failed {self._count} times and never worked; {self._first}")
+        if self.count and not self._working:
+            raise InputError(f"{self._name} failed {self.count} times and never worked; {self._first}")
 
 
 def require_scores(scores: Scores, items: Sequence[Answered]) -> Float[Floats, "items"]:
