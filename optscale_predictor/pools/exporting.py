@@ -75,6 +75,7 @@ def _tables(pool: Pool) -> Iterator[pa.Table]:
     """The samples, each with its question's text and gold answer."""
     texts = pa.array([question.text for question in pool.questions], pa.string())
     golds = pa.array([question.gold for question in pool.questions], pa.string())
+    pool.drawn()  # a sample that is there twice is found before anything is written
     for table in pool.tables():
         numbers = pool.question_numbers(table)
         yield table.append_column("question", texts.take(numbers)).append_column("gold", golds.take(numbers))

@@ -75,15 +75,24 @@ class PoolInfo:
 
 
 def pool_info(pool: Pool) -> PoolInfo:
-    """Reads a pool a shard at a time; memory does not grow with it."""
+    """Reads a pool a shard at a time; in memory stay eight bytes a sample.
+
+    Raises:
+        InputError: The pool cannot be read, or holds what cannot be.
+    """
     counts = np.zeros(len(pool.questions), np.int64)
     sums: dict[str, float] = {}
     shards = pool.shards()
     names = [ScoreColumns(name) for name in dict.fromkeys(("score", *pool.scores))]
-    for table in pool.tables([name for name in pool.schema.names if name not in ("text", "answer", "sample_index")]):
-        counts += np.bincount(pool.question_numbers(table).to_numpy(), minlength=len(counts))
+    keys: list[tuple[Any, Any]] = []
+    for table in pool.tables([name for name in pool.schema.names if name not in ("text", "answer")]):
+        keys.append((pool.question_numbers(table).to_numpy(), table["sample_index"].to_numpy()))
+        counts += np.bincount(keys[-1][0], minlength=len(counts))
         for key, value in _sums(table, names).items():
             sums[key] = sums.get(key, 0) + value
+    if keys:
+        numbers, index = (np.concatenate(part) for part in zip(*keys, strict=True))
+        pool.require_distinct(numbers, index)
     samples, runs = int(counts.sum()), read_runs(pool.folder)
     return PoolInfo(
         questions=len(counts),

@@ -7,17 +7,18 @@ into the hub library's cache and are read-only.
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from optscale_predictor._support.hub import fetch
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal, read_pool_questions
 from optscale_predictor.pools.manifest import MANIFEST_FILE, RUNS_FILE, read_manifest
-from optscale_predictor.pools.schema import DrawnSamples, ScoreColumns, pool_schema
+from optscale_predictor.pools.schema import MOST_SAMPLES, DrawnSamples, ScoreColumns, pool_schema
 from optscale_predictor.pools.shards import list_shards, read_shard, shard_columns
 
 if TYPE_CHECKING:
@@ -126,13 +127,38 @@ class Pool:
             columns: All by default. Name those you need: texts are most of a pool, and all of them come into memory.
 
         Raises:
-            InputError: A shard is damaged or missing, or a row is of a question that the pool does not have.
+            InputError: A shard is damaged or missing, a row is of a question that the pool does not have or holds what
+                cannot be, or a sample is there twice.
         """
         names = self.schema.names if columns is None else list(dict.fromkeys(("question_id", "sample_index", *columns)))
         tables = list(self.tables(names))
         table = pa.concat_tables(tables) if tables else self.schema.empty_table().select(names)
         by = [("_rank", "ascending"), ("sample_index", "ascending")]
-        return table.append_column("_rank", self.question_numbers(table)).sort_by(by).drop_columns(["_rank"])
+        numbers = self.question_numbers(table)
+        self.require_distinct(numbers.to_numpy(), table["sample_index"].to_numpy())
+        return table.append_column("_rank", numbers).sort_by(by).drop_columns(["_rank"])
+
+    def require_distinct(self, numbers: NDArray[np.integer], index: NDArray[np.integer]) -> None:
+        """Checks that no sample is there twice: whatever counts samples would count it twice.
+
+        Args:
+            numbers: [samples], of each sample's question, as :meth:`question_numbers` gives them.
+            index: [samples], of each within its question.
+
+        Raises:
+            InputError: One is; the first is named.
+        """
+        keys = np.sort(numbers.astype(np.int64) * MOST_SAMPLES + index)
+        twice = np.flatnonzero(keys[1:] == keys[:-1])
+        if twice.size:
+            number, sample = divmod(int(keys[twice[0]]), MOST_SAMPLES)
+            self._refuse_twice(self.questions[number].id, sample)
+
+    def _refuse_twice(self, question: str, index: int) -> NoReturn:
+        raise InputError(
+            f"{self.folder}: sample {index} of question {question!r} is there twice; "
+            f"see: optscale pool validate {self.name}"
+        )
 
     def to_dataset(self, columns: Sequence[str] | None = None, streaming: bool = False) -> "Dataset | IterableDataset":
         """The samples as a data set of the ``datasets`` library, in the order of the shards.
@@ -212,10 +238,7 @@ class Pool:
             pairs = zip(table["question_id"].to_pylist(), table["sample_index"].to_pylist(), strict=True)
             for question, index in pairs:
                 if drawn.has(question, index):
-                    raise InputError(
-                        f"{self.folder}: sample {index} of question {question!r} is there twice; "
-                        f"see: optscale pool validate {self.name}"
-                    )
+                    self._refuse_twice(question, index)
                 drawn.add(question, index)
         return drawn
 

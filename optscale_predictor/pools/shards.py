@@ -17,6 +17,7 @@ from optscale_predictor._support.atomic_files import (
 from optscale_predictor._support.parquet_sizes import read_columns
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import Entry, digest, record_intent
+from optscale_predictor.pools.row_checks import columns_there_twice, impossible_values
 from optscale_predictor.pools.schema import SCHEMA, schema_among
 
 
@@ -63,12 +64,13 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         columns: Those of the schema by default.
 
     Raises:
-        InputError: The file cannot be read or is damaged, would take more memory than a file of its size may, or a
-            column is missing or of another type.
+        InputError: The file cannot be read or is damaged, would take more memory than a file of its size may, a column
+            is missing, there twice or of another type, or a value is none that its column can have (a score of 1.5).
     """
     wanted = SCHEMA.names if columns is None else list(columns)
     schema = schema_among(wanted)
     with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        _require_sound(columns_there_twice(file.schema_arrow.names), path)
         present = [name for name in wanted if name in file.schema_arrow.names]
         table = read_columns(file, path, present)
     for name in present:
@@ -76,7 +78,13 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             raise InputError(
                 f"{path}: column {name!r} is {table.schema.field(name).type}, not {schema.field(name).type}"
             )
+    _require_sound(impossible_values(table), path)
     return _completed(table, wanted, path)
+
+
+def _require_sound(faults: Iterator[str], path: Path) -> None:
+    for fault in faults:
+        raise InputError(f"{path}: {fault}; see: optscale pool validate {path.parent}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ The pool is read a shard at a time; what stays in memory is eight bytes a sample
 Nothing is changed and no lock is taken, so a pool can be checked while it grows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from optscale_predictor._support.arrays import Ints
@@ -20,6 +19,12 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal
 from optscale_predictor.pools.manifest import MANIFEST_FILE, read_manifest
 from optscale_predictor.pools.pool import is_hub_name, local_copy
+from optscale_predictor.pools.row_checks import (
+    columns_there_twice,
+    impossible_index,
+    impossible_values,
+    where_true,
+)
 from optscale_predictor.pools.schema import LOGPROB_FIELDS, MOST_SAMPLES, SAMPLE_FIELDS, ScoreColumns, schema_among
 from optscale_predictor.pools.shards import list_shards
 from optscale_predictor.questions.question import read_questions
@@ -132,7 +137,7 @@ class _ShardChecks:
                 wrong = list(self._columns(file.schema_arrow))
                 # The checksum vouches for the texts of a shard that has one; of another they are read once.
                 names = [name for name in file.schema_arrow.names if rows is None or name not in ("text", "answer")]
-                table = file.read(columns=names)
+                table = file.read(columns=list(dict.fromkeys(names)))
         except (OSError, pa.ArrowException) as error:
             yield f"cannot be read: {' '.join(str(error).split())}"
             return
@@ -143,6 +148,10 @@ class _ShardChecks:
             yield from self._rows(path.name, table)
 
     def _columns(self, schema: pa.Schema) -> Iterator[str]:
+        twice = list(columns_there_twice(schema.names))
+        if twice:  # which of them is meant, the other checks cannot know
+            yield from twice
+            return
         try:
             expected = schema_among(schema.names)
         except InputError as error:
@@ -159,19 +168,12 @@ class _ShardChecks:
 
     def _rows(self, shard: str, table: pa.Table) -> Iterator[str]:
         numbers, index = self._numbers(table), table["sample_index"]
-        yield from _where(table, table["question_id"].is_null(), lambda row: "no question_id")
-        yield from _where(table, numbers == _UNKNOWN, lambda row: "a question that questions.jsonl does not have")
-        impossible = pc.or_kleene(index.is_null(), pc.or_(pc.less(index, 0), pc.greater_equal(index, MOST_SAMPLES)))
-        yield from _where(table, impossible, lambda row: f"a sample_index outside [0, {MOST_SAMPLES})")
+        yield from where_true(table, numbers == _UNKNOWN, lambda row: "a question that questions.jsonl does not have")
+        yield from impossible_values(table)
         for name in table.column_names:
-            if name == "num_tokens" or name.startswith("verifier_tokens"):
-                yield from _where(table, pc.less(table[name], 0), partial(_below_zero, name))
-        for name in table.column_names:
-            if name.startswith("score"):
-                yield from _scores(table, ScoreColumns(name))
-                if self._scores is not None and name not in self._scores:
-                    yield from _where(table, table[name].is_valid(), partial(_unknown_score, name))
-        kept = (numbers >= 0) & ~pc.fill_null(impossible, True).to_numpy()
+            if name.startswith("score") and self._scores is not None and name not in self._scores:
+                yield from where_true(table, table[name].is_valid(), partial(_unknown_score, name))
+        kept = (numbers >= 0) & ~impossible_index(index).to_numpy()
         self._keys.append(numbers[kept] * MOST_SAMPLES + index.to_numpy()[kept].astype(np.int64))
         self._shards.append(shard)
 
@@ -201,27 +203,5 @@ class _ShardChecks:
                 yield Fault(shard, "rows", f"{here.size} samples are there more than once; the first: {first}")
 
 
-def _scores(table: pa.Table, names: ScoreColumns) -> Iterator[str]:
-    name = names.name
-    inside = pc.and_(pc.greater_equal(table[name], 0), pc.less_equal(table[name], 1))
-    yield from _where(table, pc.invert(inside), lambda row: f"{name} = {row[name]}, not in [0, 1]")
-    if names.refusal in table.column_names:
-        both = pc.and_(table[name].is_valid(), table[names.refusal].is_valid())
-        yield from _where(table, both, lambda row: f"both a {name} and a refusal")
-
-
-def _below_zero(name: str, row: dict[str, Any]) -> str:
-    return f"{name} = {row[name]}, below 0"
-
-
 def _unknown_score(name: str, row: dict[str, Any]) -> str:
     return f"a {name}, and the manifest does not say what made it"
-
-
-def _where(table: pa.Table, bad: Any, say: Callable[[dict[str, Any]], str]) -> Iterator[str]:
-    """One line for all rows where ``bad`` is true (null is not): how many, and what the first is."""
-    rows = np.flatnonzero(bad if isinstance(bad, np.ndarray) else pc.fill_null(bad, False).to_numpy())
-    if rows.size:
-        row = table.slice(int(rows[0]), 1).to_pylist()[0]
-        first = f"question {row['question_id']!r} sample {row['sample_index']}"
-        yield f"{rows.size} of {table.num_rows} samples: {say(row)}; the first: {first}"
