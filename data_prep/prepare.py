@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor._support.yaml_reader import read_yaml
 from optscale_predictor.cli.verb_flags import verb_arguments
 from optscale_predictor.cli.verbs import VERBS
@@ -79,12 +80,13 @@ def _mapping(content: Any, location: str) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """The script; its exit code is 2 for bad input, 130 for Ctrl-C."""
+    """The script; its exit code is 2 for bad input, 130 for Ctrl-C, SIGTERM and SIGHUP."""
     names = [one for one in arguments if one != "--check"]
     try:
         if not 1 <= len(names) <= 2 or any(name.startswith("-") for name in names):
             raise InputError("usage: python data_prep/prepare.py FILE.yaml [VARIANT] [--check]")
-        prepare(names[0], names[1] if len(names) == 2 else None, check="--check" in arguments)
+        with signals_end_run():
+            prepare(names[0], names[1] if len(names) == 2 else None, check="--check" in arguments)
     except InputError as error:
         print(f"prepare: error: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from scripted_engine import QUESTIONS, Engine, Reads
 from optscale_predictor.backends.generators import Request, Sample, SamplingParams, Usage
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale
-from optscale_predictor.inference.sampling import SampleStore, _of_row
+from optscale_predictor.inference.sample_store import SampleStore, _of_row
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.prompts import PromptTemplate

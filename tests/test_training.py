@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from training_runs import logged, make_encoder, write_targets
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor._support.training_loop import last_checkpoint
 from optscale_predictor._support.training_loop.learning_rate import share_of_rate
 from optscale_predictor._support.training_loop.throughput import Throughput, minutes_left
 from optscale_predictor.predictor.model.config import ScoreSource
@@ -129,6 +131,21 @@ def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, num
     assert measured == logged(Path("whole_training"), "log_evidence") and len(measured) == 2
     require_equal("whole", "stopped")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_later_signal_stops_at_once_but_never_a_state_that_is_being_written(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(last_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    state = last_checkpoint.LastCheckpoint()
+    state._ask(signal.SIGTERM, None)
+    now[0] = last_checkpoint.SAME_PRESS / 2
+    state._ask(signal.SIGTERM, None)  # the same press, or a launcher that passes on what the terminal has sent
+    now[0] = last_checkpoint.SAME_PRESS * 2
+    state._writing = True
+    state._ask(signal.SIGTERM, None)
+    state._writing = False
+    with pytest.raises(KeyboardInterrupt):
+        state._ask(signal.SIGTERM, None)
 
 
 def test_more_epochs_can_be_added_to_a_finished_run():

@@ -4,9 +4,10 @@ import asyncio
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import suppress
-from typing import TypeVar
+from contextlib import closing, suppress
+from typing import Any, TypeVar
 
+from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor._support.worker_pool import first_failure
 
 T = TypeVar("T")
@@ -14,25 +15,33 @@ T = TypeVar("T")
 #: What ``work`` awaits with each of its results.
 Emit = Callable[[T], Awaitable[None]]
 
+#: What the thread hands over: results, each in a tuple, and at last None or what was raised.
+_Results = queue.SimpleQueue[Any]
+
 _AHEAD = 64  # results that work may be ahead of whoever takes them
 
 
-def iterate_emitted(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, None, None]:
+def iterate_emitted(
+    work: Callable[[Emit[T]], Awaitable[None]], on_untaken: Callable[[T], object] = lambda result: None
+) -> Generator[T, None, None]:
     """Yields what some work emits, as it does. Leaving the iterator cancels the work.
+
+    Ctrl-C and its like cancel the work too; they are raised when everything that was emitted before has been yielded.
 
     Args:
         work: Called with the function that emits, which waits where the results are not taken as fast as they come.
+        on_untaken: Called with each result that was emitted and not yielded, as the caller has left.
 
     Raises:
         BaseException: What ``work`` raised, after everything that it emitted before was yielded.
     """
-    results: queue.Queue[tuple[T] | BaseException | None] = queue.Queue()
+    results: _Results = queue.SimpleQueue()
     room = asyncio.Semaphore(_AHEAD)
     loop = asyncio.new_event_loop()
 
     async def emit(result: T) -> None:
+        results.put((result,))  # before it waits: what has come is not lost where the work is cancelled meanwhile
         await room.acquire()
-        results.put((result,))
 
     async def run() -> None:
         await work(emit)
@@ -40,16 +49,30 @@ def iterate_emitted(work: Callable[[Emit[T]], Awaitable[None]]) -> Generator[T, 
     # Made here and not on the thread, so that it can be cancelled from the first moment on.
     task = loop.create_task(run())
     thread = threading.Thread(target=_turn, args=(loop, task, results), daemon=True)
-    thread.start()
-    try:
-        while (result := results.get()) is not None:
-            if isinstance(result, BaseException):
-                raise result
-            _tell(loop, room.release)
-            yield result[0]
-    finally:
-        _tell(loop, task.cancel)
-        thread.join()
+    with signals_deferred(wake=lambda: _tell(loop, task.cancel)):
+        thread.start()
+        try:
+            while (result := results.get()) is not None:
+                if isinstance(result, BaseException):
+                    raise result
+                _tell(loop, room.release)
+                yield result[0]
+        finally:
+            _tell(loop, task.cancel)
+            thread.join()
+            for left in _emptied(results):
+                on_untaken(left)
+
+
+def _emptied(results: _Results) -> list[Any]:
+    """The results that nobody has taken."""
+    left = []
+    with suppress(queue.Empty):
+        while True:
+            result = results.get_nowait()
+            if isinstance(result, tuple):
+                left.append(result[0])
+    return left
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
@@ -68,15 +91,16 @@ def run_async(work: Callable[[], Awaitable[T]]) -> T:
     async def once(emit: Emit[T]) -> None:
         await emit(await work())
 
-    for result in iterate_emitted(once):
-        return result
+    with closing(iterate_emitted(once)) as results:
+        for result in results:
+            return result
     raise RuntimeError("the work ended without a result")
 
 
 def _turn(
     loop: asyncio.AbstractEventLoop,
     task: "asyncio.Task[None]",
-    results: "queue.Queue[tuple[T] | BaseException | None]",
+    results: _Results,
 ) -> None:
     """Runs ``task`` to its end on this thread; its failure, or None, is the last result."""
     last: BaseException | None = None

@@ -4,6 +4,7 @@ On a terminal the bar moves; in a log file it is one line every half minute.
 """
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -36,5 +37,6 @@ def progress_bar(
 
 
 def say(line: str) -> None:
-    """Shows a line beside a progress bar."""
-    tqdm.write(line, file=sys.stderr)
+    """Shows a line beside a progress bar, if anybody is there to see it."""
+    with suppress(OSError):  # a terminal that was closed: no reason to lose work
+        tqdm.write(line, file=sys.stderr)

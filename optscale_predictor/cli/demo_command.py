@@ -1,7 +1,5 @@
 """The verb that runs the whole path on a world."""
 
-import sys
-
 
 def demo(
     output: str = "demo",
@@ -37,6 +35,7 @@ def demo(
     from dataclasses import replace
     from pathlib import Path
 
+    from optscale_predictor._support.progress import say
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.cli.worlds.embedded_world import EMBEDDED_WORLD
     from optscale_predictor.cli.worlds.run_demo import run_demo
@@ -61,5 +60,5 @@ def demo(
     try:
         run_demo(chosen, Path(output), chosen.sized(given), lambda text: print(text, flush=True))
     except InterruptedRun as stopped:
-        print(f"optscale: {stopped}; run the same command to go on", file=sys.stderr)
+        say(f"optscale: {stopped}; run the same command to go on")
         raise SystemExit(130) from None

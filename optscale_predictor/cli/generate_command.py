@@ -44,7 +44,8 @@ def generate(
         expected_tokens: Mean tokens of a sample, > 0, for the estimate of what an empty pool will cost; max_tokens,
             an upper bound, by default.
         samples_per_request: Most samples of a question that are asked for at once, >= 1; their prompt is read once.
-        shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
+        shard_samples: Samples after which a shard is committed, >= 1, if a minute is not over before: what a kill can
+            cost.
         generator: What draws the samples.
         verifier: What scores the samples as they are drawn, over Ray alone; none by default.
         column: Column of the pool that the verifier's scores are written to: `score`, or `score_NAME`.

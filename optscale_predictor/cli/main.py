@@ -1,12 +1,14 @@
 """The command ``optscale``: one verb a task, each a typed function whose docstring is its help.
 
-Bad input ends with one line and exit code 2; Ctrl-C with exit code 130, everything committed so far kept.
+Bad input ends with one line and exit code 2; Ctrl-C, SIGTERM and SIGHUP with exit code 130, all that has come kept.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
+from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 from optscale_predictor.errors import InputError, mistake_behind
 
@@ -15,7 +17,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs ``optscale``; ``args`` without the program's name, from the command line by default."""
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        _dispatch(arguments)
+        with signals_end_run():
+            _dispatch(arguments)
     except ValueError as error:
         mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
         if mistake is None:
@@ -23,7 +26,8 @@ def main(args: Sequence[str] | None = None) -> None:
         print(f"optscale: error: {mistake}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
+        with suppress(OSError):  # the terminal may have gone
+            print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.

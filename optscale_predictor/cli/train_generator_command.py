@@ -1,7 +1,5 @@
 """The verb that fine-tunes a generator on worked solutions."""
 
-import sys
-
 from optscale_predictor.errors import InputError
 
 
@@ -51,6 +49,7 @@ def train_generator(
     """
     from torch import OutOfMemoryError
 
+    from optscale_predictor._support.progress import say
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.backends.generators.training.fine_tuning import DEFAULT_PROMPT, fine_tune
     from optscale_predictor.backends.generators.training.generator_card import measured_rows
@@ -77,7 +76,7 @@ def train_generator(
     try:
         outcome = fine_tune(solved, model, output, settings, prompt, chat, device)
     except InterruptedRun as stopped:
-        print(f"optscale: {stopped}; run the same command to go on", file=sys.stderr)
+        say(f"optscale: {stopped}; run the same command to go on")
         raise SystemExit(130) from None
     except OutOfMemoryError as error:
         reason = str(error).splitlines()[0]

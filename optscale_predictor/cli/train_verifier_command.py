@@ -1,6 +1,5 @@
 """The verb that trains a verifier on labelled pools."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +59,7 @@ def train_verifier(
 
     from torch import OutOfMemoryError
 
+    from optscale_predictor._support.progress import say
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.backends.verifiers.training.train_verifier import train_verifier as train
     from optscale_predictor.backends.verifiers.training.verifier_card import measured_rows
@@ -92,7 +92,7 @@ def train_verifier(
     try:
         outcome = train(labelled, model, output, settings, device)
     except InterruptedRun as stopped:
-        print(f"optscale: {stopped}; run the same command to go on", file=sys.stderr)
+        say(f"optscale: {stopped}; run the same command to go on")
         raise SystemExit(130) from None
     except OutOfMemoryError as error:
         reason = str(error).splitlines()[0]

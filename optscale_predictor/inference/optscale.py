@@ -23,7 +23,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.components import Components
-from optscale_predictor.inference.sampling import SampleStore
+from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.inference.session import Prompts, Session
 from optscale_predictor.policies import OptScalePolicy, Policy
 from optscale_predictor.questions.prompts import PromptTemplate

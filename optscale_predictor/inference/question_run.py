@@ -16,7 +16,8 @@ from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.deciding import DecisionWorker, Observation
 from optscale_predictor.inference.prior_learner import PriorTurn
-from optscale_predictor.inference.sampling import SampleDrawer, SampleLog, SampleScorer, SampleStore, ScoredSample
+from optscale_predictor.inference.sample_store import SampleStore
+from optscale_predictor.inference.sampling import SampleDrawer, SampleLog, SampleScorer, ScoredSample
 from optscale_predictor.policies import CONTINUE, Policy, StopReason
 from optscale_predictor.questions.question import Question
 

@@ -1,31 +1,25 @@
-"""A question's new samples: drawn by the generator, read and scored by the verifier, kept in a pool.
+"""A question's new samples: drawn by the generator, read and scored by the verifier.
 
 The workers here are shared by all questions of a session, so that engine and verifier see large batches.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from optscale_predictor.backends.generators import DrawSession, Request, Sample, SamplingParams
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
-from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.deciding import AnswerVotes
 from optscale_predictor.policies.selection import is_usable
-from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.answers import extract_answer, has_ended
 from optscale_predictor.questions.question import Question
 
 _PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
-_APPENDED = 64  # samples that join a pool at a time: a table for a few would cost more than all else done with them
-_COLUMNS = ["text", "answer", "num_tokens", "finish_reason", "seed", "score", "refusal", "verifier_tokens"]
 
 
 @dataclass(frozen=True)
@@ -195,97 +189,8 @@ class SampleScorer:
         return found
 
 
-class SampleStore:
-    """Keeps every sample of a run in a pool, and has those of an interrupted run; to be closed.
-
-    Args:
-        folder: The pool; made where it does not exist.
-        questions: All questions of the run.
-        settings: What the samples depend on (generator, prompt); JSON types. A pool made with others refuses.
-        verifier: What makes the scores, as its ``describe`` says.
-
-    Raises:
-        InputError: The pool was made otherwise, or another process writes to it.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        questions: Sequence[Question],
-        settings: Mapping[str, object],
-        verifier: Mapping[str, object],
-    ) -> None:
-        self._writer = PoolWriter(folder, questions, settings, scores={"score": verifier})
-        try:
-            self._stored = _stored(self._writer.pool, {question.id for question in questions})
-        except BaseException:
-            self._writer.__exit__()
-            raise
-        self._waiting: list[tuple[str, int, list[Sample]]] = []
-        self._worker: BatchWorker[tuple[str, int, Sequence[ScoredSample]], None] = BatchWorker(self._append)
-
-    def stored(self, question_id: str) -> list[ScoredSample]:
-        """The question's samples of an earlier run, in their order, refused ones too; given out once."""
-        return self._stored.pop(question_id, [])
-
-    async def keep(self, question_id: str, first_index: int, samples: Sequence[ScoredSample]) -> None:
-        """Adds new samples of a question.
-
-        Args:
-            question_id: Whose they are.
-            first_index: The first one's index among the question's samples, >= 0.
-            samples: The samples, in the order drawn.
-        """
-        await self._worker.do((question_id, first_index, samples))
-
-    async def close(self) -> None:
-        """Commits what is left."""
-        await self._worker.close(wait=True)  # a batch under way is written before the pool is let go
-        try:
-            self._write()
-        finally:
-            self._writer.__exit__()
-
-    def _append(self, batch: Sequence[tuple[str, int, Sequence[ScoredSample]]]) -> list[None]:
-        self._waiting += [(name, first, [_with_score(one) for one in samples]) for name, first, samples in batch]
-        if sum(len(samples) for _, _, samples in self._waiting) >= _APPENDED:
-            self._write()
-        return [None] * len(batch)
-
-    def _write(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._writer.append_all(waiting)
-
-
 def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
     answer = extract_answer(sample.text, has_ended(sample.finish_reason))
     return ScoredSample(
         sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
     )
-
-
-def _with_score(one: ScoredSample) -> Sample:
-    score = None if one.refusal is not None else one.score
-    columns = (("score", score), ("refusal", one.refusal), ("verifier_tokens", one.verifier_tokens))
-    return replace(one.sample, columns=columns)
-
-
-def _stored(pool: Pool, wanted: set[str]) -> dict[str, list[ScoredSample]]:
-    found: dict[str, list[ScoredSample]] = {}
-    for row in pool.read(_COLUMNS).to_pylist():
-        name = row["question_id"]
-        if name not in wanted:
-            continue
-        mine = found.setdefault(name, [])
-        if row["sample_index"] != len(mine):
-            raise InputError(f"{pool.folder}: sample {len(mine)} of question {name!r} is missing; it cannot go on")
-        mine.append(_of_row(row, pool))
-    return found
-
-
-def _of_row(row: Mapping[str, Any], pool: Pool) -> ScoredSample:
-    if row["score"] is None and row["refusal"] is None:
-        raise InputError(f"{pool.folder}: some samples have no score; run: optscale score {pool.name}")
-    sample = Sample(row["text"], row["num_tokens"] or 0, row["finish_reason"] or "", row["seed"])
-    score = float("nan") if row["score"] is None else float(row["score"])
-    return ScoredSample(sample, row["answer"], score, row["refusal"], row["verifier_tokens"] or 0)

@@ -19,7 +19,8 @@ from optscale_predictor.inference.components import Components
 from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, Workers
-from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer, SampleStore
+from optscale_predictor.inference.sample_store import SampleStore
+from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
 from optscale_predictor.policies import Policy
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior

@@ -6,7 +6,8 @@ depends on it. A run that was killed leaves no line there, and its samples' toke
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,31 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix: settings}
     parts = (flatten(value, f"{prefix}.{key}" if prefix else key) for key, value in settings.items())
     return {key: value for part in parts for key, value in part.items()}
+
+
+@contextmanager
+def run_recorded(folder: Path, facts: Callable[[], Mapping[str, object] | None]) -> Iterator[None]:
+    """Adds a line to a pool's log of runs when the block ends, however it does.
+
+    Args:
+        folder: The pool.
+        facts: What the run did and cost, JSON types, asked for at the end; None where there is nothing to tell.
+
+    Raises:
+        InputError: The line cannot be written, and nothing went wrong before.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(InputError):  # a full disk: what could not be written first is what the user should hear of
+            _record(folder, facts())
+        raise
+    _record(folder, facts())
+
+
+def _record(folder: Path, facts: Mapping[str, object] | None) -> None:
+    if facts is not None:
+        record_run(folder, facts)
 
 
 def record_run(folder: Path, facts: Mapping[str, object]) -> None:

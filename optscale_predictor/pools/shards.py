@@ -15,6 +15,7 @@ from optscale_predictor._support.atomic_files import (
     sync_to_disk,
 )
 from optscale_predictor._support.parquet_sizes import read_columns
+from optscale_predictor._support.stop_signals import signals_held
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import Entry, digest, record_intent
 from optscale_predictor.pools.row_checks import columns_there_twice, impossible_values
@@ -138,6 +139,12 @@ def write_shard(table: pa.Table, path: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
+    # No signal falls between: what a table holds was taken off its way to get here, and would be lost with it.
+    with signals_held():
+        _put_in_place(table, path)
+
+
+def _put_in_place(table: pa.Table, path: Path) -> None:
     partial = _write_partial(table, path)
     with remove_on_failure(partial):
         # Bytes, intent, rename: a kill before the rename leaves the shard as it was, and a journal line to take back.

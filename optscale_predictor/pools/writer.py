@@ -1,10 +1,11 @@
 """Adding samples to a pool: each is labelled, checked against what is there, and committed a shard at a time.
 
 A label is a sample's final answer and whether that is right; answers are compared many at a time, as one by one is
-slow. What waits for its shard is lost by a kill, and nothing else is.
+slow. What waits for its shard, a minute at most, is lost by a kill, and nothing else is.
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from optscale_predictor._support.atomic_files import replace_file, write_json, write_partial
+from optscale_predictor._support.stop_signals import signals_held
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._lock import lock_pool
@@ -65,6 +67,7 @@ class PoolWriter:
         settings: What the samples depend on (generator, sampling, prompt); JSON types. A pool made with others refuses.
         shard_samples: Samples after which a shard is committed, >= 1; 64 MiB of them are committed in any case.
         scores: What made the scores that come with the samples, by their columns; none by default.
+        commit_seconds: Seconds, > 0, after which a sample is committed, however few there are.
 
     Attributes:
         pool: The pool as it was when the writer took hold of it.
@@ -81,8 +84,14 @@ class PoolWriter:
         settings: Mapping[str, object],
         shard_samples: int = 512,
         scores: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        commit_seconds: float = 60.0,
     ) -> None:
         self._folder, self._shard_samples = Path(folder), shard_samples
+        self._commit_seconds = commit_seconds
+        self._timer: threading.Timer | None = None
+        self._committing = threading.Lock()
+        self._failure: Exception | None = None
         self._waiting: list[pa.Table] = []
         self._rows = self._bytes = 0
         self._lock = lock_pool(self._folder)
@@ -103,10 +112,11 @@ class PoolWriter:
 
     def __exit__(self, *_: object) -> None:
         """Commits what is left, also when interrupted, and lets the next writer in."""
-        try:
-            self.commit()
-        finally:
-            self._lock.close()
+        with signals_held():
+            try:
+                self.commit()
+            finally:
+                self._lock.close()
 
     def append(self, question_id: str, first_index: int, samples: Sequence[Sample]) -> None:
         """Adds samples of one question; they are committed together.
@@ -135,7 +145,8 @@ class PoolWriter:
             for question_id, first_index, samples in drawn
             for index, one in enumerate(samples, start=first_index)
         ]
-        self.append_rows(label_rows(rows, self._gold))
+        with signals_held():
+            self.append_rows(label_rows(rows, self._gold))
 
     def append_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Adds rows of the pool's columns; those left out are null.
@@ -164,20 +175,51 @@ class PoolWriter:
             if self.drawn.has(question, index) or (question, index) in seen:
                 raise InputError(f"{self._folder}: sample {index} of question {question!r} is already there")
             seen.add((question, index))
-        # A loop of its own: where one sample is refused, none of the table is marked.
-        for question, index in keys:
-            self.drawn.add(question, index)
-        self._waiting.append(table)
-        self._rows += table.num_rows
-        self._bytes += table.nbytes
-        if self._rows >= self._shard_samples or self._bytes >= _SHARD_BYTES:
-            self.commit()
+        with signals_held():
+            # A loop of its own: where one sample is refused, none of the table is marked.
+            for question, index in keys:
+                self.drawn.add(question, index)
+            self._wait_for_shard(table)
+            if self._rows >= self._shard_samples or self._bytes >= _SHARD_BYTES:
+                self.commit()
 
     def commit(self) -> None:
-        """Writes what was added since the last commit as one shard."""
+        """Writes what was added since the last commit as one shard.
+
+        Raises:
+            InputError: It cannot be written, or an earlier shard could not be.
+        """
+        with signals_held(), self._committing:
+            self._commit()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _wait_for_shard(self, table: pa.Table) -> None:
+        with self._committing:
+            self._waiting.append(table)
+            self._rows += table.num_rows
+            self._bytes += table.nbytes
+            if self._timer is None:
+                self._timer = threading.Timer(self._commit_seconds, self._commit_late)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _commit_late(self) -> None:
+        """Commits on the timer's thread: samples are not to wait for a slow engine to fill their shard."""
+        with self._committing:
+            try:
+                self._commit()
+            except Exception as error:  # raised where it can be caught: by the next commit
+                self._failure = error
+
+    def _commit(self) -> None:
         # Taken off first: where the disk is full, leaving the writer does not try, and fail, a second time.
         rows, tables = self._rows, self._waiting
         self._rows, self._bytes, self._waiting = 0, 0, []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if rows:
             write_shard(pa.concat_tables(tables), self._folder / shard_name(self._next))
             self._next += 1

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
+from optscale_predictor._support.stop_signals import STOP_SIGNALS
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale, Session
 from optscale_predictor.serving.application import Application
@@ -65,7 +66,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def serve(scaler: OptScale, settings: ServeSettings, listener: socket.socket, ready: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT; a second one ends the grace.
+    """Serves until SIGINT, SIGTERM or SIGHUP; a second one ends the grace.
 
     Args:
         scaler: What answers.
@@ -144,8 +145,9 @@ async def _serve(
         (hurrying if stopping.is_set() else stopping).set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, stop)
     async with opened(scaler, settings, listener) as (application, stop_accepting):
         ready(address_of(listener))
         await stopping.wait()

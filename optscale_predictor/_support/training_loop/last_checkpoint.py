@@ -4,12 +4,14 @@ One file, ``last.ckpt``, replaced whole by a rename: a kill while it is written 
 it by ``--ckpt_path last``. It holds tensors and plain values only, and is read as such (``weights_only``), so that no
 code of its own runs.
 
-Ctrl-C, or SIGTERM, lets the step at hand end, writes the state, and stops; a second one stops at once.
+Ctrl-C, SIGTERM or SIGHUP lets the step at hand end, writes the state, and stops. A second one, a second later or more,
+stops at once.
 """
 
 import shutil
 import signal
 import threading
+import time
 from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
@@ -20,11 +22,10 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from optscale_predictor._support.progress import say
+from optscale_predictor._support.stop_signals import SAME_PRESS, STOP_SIGNALS
 from optscale_predictor.errors import InputError
 
 LAST = "last.ckpt"
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class InterruptedRun(Exception):
@@ -71,7 +72,8 @@ class LastCheckpoint(ModelCheckpoint):
         super().__init__(dirpath=folder, save_top_k=0, save_last=True)
         self._every = every_n_steps
         self._written_at = (-1, False)
-        self._asked = False
+        self._asked: float | None = None  # when, in seconds of a monotonic clock
+        self._writing = False
         self._before: dict[signal.Signals, Any] = {}
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -86,7 +88,7 @@ class LastCheckpoint(ModelCheckpoint):
         """Takes the signals over, after Lightning has; a resumed run's state is there already."""
         self._written_at = (trainer.global_step, False)
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._ask) for number in STOP_SIGNALS if _is_heard(number)}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -135,12 +137,16 @@ class LastCheckpoint(ModelCheckpoint):
     def _write(self, trainer: pl.Trainer, validated: bool) -> Path:
         folder = Path(str(self.dirpath))
         partial, path = folder / "writing.ckpt", folder / LAST
-        # Whole before it gets its name: a kill at any moment leaves the state before it, or this one.
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            if path.is_dir():  # sharded
-                shutil.rmtree(path)
-            partial.replace(path)
+        self._writing = True
+        try:
+            # Whole before it gets its name: a kill at any moment leaves the state before it, or this one.
+            trainer.save_checkpoint(partial)
+            if trainer.is_global_zero:
+                if path.is_dir():  # sharded
+                    shutil.rmtree(path)
+                partial.replace(path)
+        finally:
+            self._writing = False
         trainer.strategy.barrier("last checkpoint")
         self._written_at = (trainer.global_step, validated)
         return path
@@ -148,20 +154,27 @@ class LastCheckpoint(ModelCheckpoint):
     def _is_asked(self, trainer: pl.Trainer) -> bool:
         """Whether the user asked to stop, on this device or another."""
         if trainer.world_size == 1:
-            return self._asked
-        return bool(trainer.strategy.reduce_boolean_decision(self._asked, all=False))
+            return self._asked is not None
+        return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        now = time.monotonic()
+        if self._asked is None:
+            self._asked = now
+            say("stopping after this step; once more to stop at once")
+        elif now - self._asked >= SAME_PRESS and not self._writing:
             self._give_back()
             raise KeyboardInterrupt
-        self._asked = True
-        say("stopping after this step; once more to stop at once")
 
     def _give_back(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def _is_heard(number: signal.Signals) -> bool:
+    """Whether a signal is to stop the run; ``nohup`` has SIGHUP ignored."""
+    return number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
 
 
 def _epoch_is_validated_next(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor.backends.adapters.generator_folder import describe_adapter
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import Request, Sample, Usage
@@ -122,12 +123,17 @@ class HuggingFaceGenerator(TokenGenerator):
             batch += waiting[index]
             # A request stays within one batch (unless it alone is larger), and is done when its batch is.
             if len(batch) >= self._batch_size:
-                self._run(batch, prompts)
-                yield from self._finished(waiting, prompts)
+                yield from self._drawn_together(batch, waiting, prompts)
                 waiting, batch = {}, []
-        self._run(batch, prompts)
-        yield from self._finished(waiting, prompts)
+        yield from self._drawn_together(batch, waiting, prompts)
         refusals.tell()
+
+    def _drawn_together(
+        self, batch: list[_Row], waiting: dict[int, list[_Row]], prompts: list[Prompt]
+    ) -> Iterator[tuple[Request, list[Sample]]]:
+        self._run(batch, prompts)
+        with signals_deferred():  # they are done: Ctrl-C waits until the last of them has been taken
+            yield from self._finished(waiting, prompts)
 
     def _run(self, rows: list[_Row], prompts: list[Prompt]) -> None:
         rng = torch.Generator(self._model.device)

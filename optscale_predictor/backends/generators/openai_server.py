@@ -7,7 +7,6 @@ for one by one, and ``usage`` tells. A ``usage`` that cannot be is not believed:
 server lists, and where it lists none they are an estimate, counted as such (``Usage.estimated_samples``).
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
@@ -107,13 +106,13 @@ class OpenAIServerGenerator(Generator):
         Raises:
             RequestRefusedError: The server refused some requests for good; raised when all others are done.
         """
-        return iterate_emitted(lambda emit: self._run(requests, emit))
+        return iterate_emitted(lambda emit: self._run(requests, emit), self._discard)
 
     async def _run(self, requests: Sequence[Request], emit: Emit[_Result]) -> None:
         refusals = Refusals(len(requests))
 
         async def work(request: Request) -> None:
-            await self._hand_over(emit, request, await self.samples(service, request))
+            await emit((request, await self.samples(service, request)))
 
         service = self.service()
         try:
@@ -140,12 +139,9 @@ class OpenAIServerGenerator(Generator):
         """Requests under way at once."""
         return self._concurrency
 
-    async def _hand_over(self, emit: Emit[_Result], request: Request, samples: list[Sample]) -> None:
-        try:
-            await emit((request, samples))
-        except asyncio.CancelledError:  # the caller left before taking them
-            self.usage.discarded_tokens += sum(sample.num_tokens for sample in samples)
-            raise
+    def _discard(self, result: _Result) -> None:
+        """Counts what came and was not taken: the caller has left."""
+        self.usage.discarded_tokens += sum(sample.num_tokens for sample in result[1])
 
     async def samples(self, service: JsonService, request: Request) -> list[Sample]:
         """One request's samples.

@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
+from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor.backends.generators.engine_options import VLLMOptions
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import (
@@ -101,9 +102,10 @@ class VLLMGenerator(TokenGenerator):
                         refusals.add(prompt.request, error)
                 if not asked:
                     break
-                for name in self._step(asked):
-                    prompt = asked.pop(name)
-                    yield prompt.request, self.collect(name, prompt)
+                with signals_deferred():  # what a step finished is handed over whole
+                    for name in self._step(asked):
+                        prompt = asked.pop(name)
+                        yield prompt.request, self.collect(name, prompt)
         finally:
             self.abort(list(asked))
         refusals.tell()

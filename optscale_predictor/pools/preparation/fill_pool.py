@@ -12,10 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.stop_signals import signals_end_run, signals_held
 from optscale_predictor.backends.generators import Generator, Request, Sample, Usage, warning_at_end
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.pools.manifest import record_run
+from optscale_predictor.pools.manifest import run_recorded
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_generation
 from optscale_predictor.pools.preparation.token_rate import TokenRate
 from optscale_predictor.pools.schema import MOST_SAMPLES
@@ -124,7 +125,8 @@ def generate_pool(
         generator: Draws samples.
         num_samples: Samples a question, in [1, 2^24].
         prompt: The prompt around a question; the bare question by default.
-        shard_samples: Samples after which a shard is committed, >= 1: what a kill can cost.
+        shard_samples: Samples after which a shard is committed, >= 1, if a minute is not over before: what a kill can
+            cost.
         samples_per_request: Most samples that are asked for at once, >= 1.
         progress: Whether to show what it will cost, samples, rate and time left.
         expected_tokens: Mean tokens that samples will have, > 0, for the estimate of an empty pool's cost.
@@ -137,7 +139,8 @@ def generate_pool(
         raise InputError(f"num_samples must be <= {MOST_SAMPLES:,}, got {num_samples:,}")
     prompt = prompt or PromptTemplate()
     settings = {"generator": dict(generator.describe()), "prompt": prompt.text}
-    with PoolWriter(folder, questions, settings, shard_samples, generator.scored_by) as writer:
+    drawn_by = generator.scored_by
+    with signals_end_run(), PoolWriter(folder, questions, settings, shard_samples, drawn_by) as writer:
         requests = missing_requests(questions, writer.drawn, num_samples, prompt, samples_per_request)
         missing = count_missing(questions, writer.drawn, num_samples)
         most = generator.sampling.max_tokens
@@ -171,19 +174,20 @@ class _Run:
         total = already + missing
         watch = RepeatWatch(self.generator.sampling.temperature)
         # The run is logged last and in any case: its samples are committed by then, or lost and drawn by another run.
-        try:
-            with warning_at_end(self.generator), progress_bar("generate", total, already, progress) as bar:
-                rate = TokenRate(bar)
-                with rate.watching(self.generator):
-                    for request, samples in self._drawn(requests):
-                        self._take(request, samples)
-                        rate.at_least(self.tokens)
-                        bar.update(len(samples))
-                        doubt = watch.add(samples)
-                        if doubt is not None:
-                            say(doubt)
-        finally:
-            self._record()
+        with (
+            run_recorded(self.writer.pool.folder, self._facts),
+            warning_at_end(self.generator),
+            progress_bar("generate", total, already, progress) as bar,
+        ):
+            rate = TokenRate(bar)
+            with rate.watching(self.generator):
+                for request, samples in self._drawn(requests):
+                    self._take(request, samples)
+                    rate.at_least(self.tokens)
+                    bar.update(len(samples))
+                    doubt = watch.add(samples)
+                    if doubt is not None:
+                        say(doubt)
 
     def _drawn(self, requests: Iterable[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         # Millions of requests are not listed before the first is drawn; an engine idles at the end of each list alone.
@@ -192,17 +196,17 @@ class _Run:
             yield from self.generator.generate(part)
 
     def _take(self, request: Request, samples: Sequence[Sample]) -> None:
-        self.writer.append(request.question_id, request.first_index, samples)
-        spent = sum(sample.num_tokens for sample in samples)
-        self.samples, self.tokens = self.samples + len(samples), self.tokens + spent
+        with signals_held():  # from here on they count as drawn
+            self.writer.append(request.question_id, request.first_index, samples)
+            spent = sum(sample.num_tokens for sample in samples)
+            self.samples, self.tokens = self.samples + len(samples), self.tokens + spent
         self.refinement.add(len(samples), spent, time.monotonic() - self.clock)
 
-    def _record(self) -> None:
-        facts = {"stage": "generate", "started": self.started.isoformat(timespec="seconds")}
+    def _facts(self) -> dict[str, object] | None:
+        began = {"stage": "generate", "started": self.started.isoformat(timespec="seconds")}
         spent = {"seconds": round(time.monotonic() - self.clock, 3), "samples": self.samples, "tokens": self.tokens}
         usage = self.generator.usage.since(self.spent_before)
-        if self.samples or usage.discarded_tokens:
-            record_run(self.writer.pool.folder, {**facts, **spent, **vars(usage)})
+        return {**began, **spent, **vars(usage)} if self.samples or usage.discarded_tokens else None
 
 
 def _require_counts(**counts: int) -> None:

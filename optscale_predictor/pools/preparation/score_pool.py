@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.stop_signals import signals_end_run, signals_held
 from optscale_predictor.backends.token_logprobs import COLUMNS, LogprobSummary
 from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
 from optscale_predictor.pools.journal import recover
-from optscale_predictor.pools.manifest import record_run, register_scores, update_manifest
+from optscale_predictor.pools.manifest import register_scores, run_recorded, update_manifest
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
 from optscale_predictor.pools.shards import count_rows
 from optscale_predictor.questions.answers import has_ended
@@ -58,7 +59,7 @@ def score_pool(
             column would mix two scales), or the verifier reads log-probabilities and the pool keeps none.
     """
     names = ScoreColumns(column)
-    with closing(lock_pool(Path(folder))):
+    with signals_end_run(), closing(lock_pool(Path(folder))):
         pool = Pool(folder)
         recover(pool.folder)
         _require_logprobs(pool, verifier)
@@ -76,20 +77,20 @@ def _run(job: "_Scoring", progress: bool) -> None:
     if progress and total:
         say(f"estimate: {estimate}")
     started, clock = datetime.now(UTC), time.monotonic()
-    try:
-        with progress_bar("score", total, shown=progress) as bar:
-            for shards in _grouped(pool.shards(), verifier.samples_at_once):
-                # Closed here, not by the garbage collector: closing commits what was scored when Ctrl-C arrives.
-                with closing(job.score_together(shards) if verifier.samples_at_once else job.score(shards[0])) as parts:
-                    for samples, tokens in parts:
-                        bar.update(samples)
-                        if progress:
-                            refinement.add(samples, tokens, time.monotonic() - clock)
-    finally:
-        if job.samples:
-            facts = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
-            spent = {"samples": job.samples, "verifier_tokens": job.tokens, "refused": job.refused}
-            record_run(pool.folder, {**facts, "seconds": round(time.monotonic() - clock, 3), **spent})
+
+    def facts() -> dict[str, object] | None:
+        began = {"stage": "score", "column": column, "started": started.isoformat(timespec="seconds")}
+        spent = {"samples": job.samples, "verifier_tokens": job.tokens, "refused": job.refused}
+        return {**began, "seconds": round(time.monotonic() - clock, 3), **spent} if job.samples else None
+
+    with run_recorded(pool.folder, facts), progress_bar("score", total, shown=progress) as bar:
+        for shards in _grouped(pool.shards(), verifier.samples_at_once):
+            # Closed here, not by the garbage collector: closing commits what was scored when Ctrl-C arrives.
+            with closing(job.score_together(shards) if verifier.samples_at_once else job.score(shards[0])) as parts:
+                for samples, tokens in parts:
+                    bar.update(samples)
+                    if progress:
+                        refinement.add(samples, tokens, time.monotonic() - clock)
 
 
 def first_refusal(pool: Pool, column: str = "score") -> str | None:
@@ -244,8 +245,9 @@ class _Scoring:
                 committed = time.monotonic() if late else committed
                 yield len(where), int(scores.tokens.sum())
         finally:
-            for number in unwritten:
-                write_shard(tables[number], shards[number])
+            with signals_held():
+                for number in unwritten:
+                    write_shard(tables[number], shards[number])
 
     def _open_rows(self, table: pa.Table) -> np.ndarray:
         open_ = table[self.names.name].is_null()

@@ -24,6 +24,8 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from optscale_predictor._support.config_files import ConfigParser
+from optscale_predictor._support.progress import say
+from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor._support.training_loop.last_checkpoint import (
     LAST,
     InterruptedRun,
@@ -184,13 +186,14 @@ def _run(args: list[str] | None) -> None:
 
 def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
     try:
-        run()
+        with signals_end_run():
+            run()
     except InterruptedRun as stopped:
         resumed = [*_without_resumption(arguments), "--ckpt_path", "last"]
-        print(f"train: {stopped}; to go on: python train.py {shlex.join(resumed)}", file=sys.stderr)
+        say(f"train: {stopped}; to go on: python train.py {shlex.join(resumed)}")
         raise SystemExit(130) from None
     except KeyboardInterrupt:
-        print("train: interrupted; add --ckpt_path last to go on from the state written last", file=sys.stderr)
+        say("train: interrupted; add --ckpt_path last to go on from the state written last")
         raise SystemExit(130) from None
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]

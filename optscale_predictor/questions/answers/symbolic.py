@@ -9,6 +9,7 @@ import atexit
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -89,7 +90,10 @@ class Worker:
             self.stop()
             command = [sys.executable, "-m", "optscale_predictor.questions.answers.symbolic"]
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            # A session of its own: Ctrl-C and a closing terminal are for us, and what is under way is still compared.
+            self._process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+            )
             self._asked = 1
             # The first question takes as long as the imports, which are not to count against a real one.
             self._exchange(self._process, json.dumps(["x+1", "1+x"]) + "\n", _STARTING)
@@ -137,6 +141,8 @@ _workers = WorkerProcesses(WORKERS)
 
 def _serve() -> None:
     """The process's side: pairs in, ``true`` or ``false`` out."""
+    # A batch system sends it to every process; this one ends when its input does.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     from math_verify import LatexExtractionConfig, parse, verify
 
     as_latex = [LatexExtractionConfig()]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from optscale_predictor._support.stop_signals import take_signals_back
 from optscale_predictor.errors import InputError, MissingExtraError
 
 
@@ -88,6 +89,7 @@ def ray_session(stages: Sequence[StageResources]) -> Iterator[Any]:
         yield ray
         return
     started_here = _connect(ray)
+    take_signals_back()  # Ray ends the process at SIGTERM
     try:
         _require_room(ray, stages, started_here)
         yield ray

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor.errors import EngineError, InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources
 
@@ -61,14 +62,20 @@ def run_stages(
             return
         with closing(_run(list(left.values()), schema, stages, options)) as tables:
             for table in tables:
-                for row in table.to_pylist():
-                    if row["error"] is not None:
-                        raise InputError(row["error"])
-                    if left.pop(_key(row), None) is not None:  # else a batch that was run again brings it once more
-                        yield row
+                with signals_deferred():  # what came together is handed over whole
+                    yield from _new_rows(table, left)
     if left:
         name = next(iter(left))[0]
         raise EngineError(f"ray: {len(left)} requests never came back, the first of question {name!r}")
+
+
+def _new_rows(table: pa.Table, left: dict[tuple[str, int], Any]) -> Iterator[dict[str, Any]]:
+    """The rows that are among those ``left``, which they leave; a batch that was run again brings others once more."""
+    for row in table.to_pylist():
+        if row["error"] is not None:
+            raise InputError(row["error"])
+        if left.pop(_key(row), None) is not None:
+            yield row
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, int]:
