@@ -92,7 +92,7 @@ def test_settings_are_read_whatever_stands_around_them():
         ("best_of_n:max_samples", None, "expected key=value, got 'max_samples'"),
         ("best_of_n", {"other": 1}, "has no setting 'other'; it has: max_samples"),
         ("", None, "unknown policy ''"),
-        ("cost_aware:calibration=a=b.json", None, "calibration a=b.json: No such file"),
+        ("cost_aware:calibration=a=b.json", None, "a=b.json: cannot read it: No such file"),
         ("best_of_n:max_samples=x", None, "max_samples must be a whole number, got 'x'"),
         ("cost_aware:price=x", None, "price must be a number, got 'x'"),
     ):
@@ -135,7 +135,7 @@ def test_bad_policies_are_named(text, says):
         ("pandora:min_samples=3", "min_samples must be >= 5"),
         ("pandora:delta=0", "delta must lie in"),
         ("cost_aware:price=-1", "price must be >= 0"),
-        ("cost_aware:calibration=missing.json", "calibration missing.json: No such file"),
+        ("cost_aware:calibration=missing.json", "missing.json: cannot read it: No such file"),
         ("shared_budget:tokens=0", "tokens must be > 0"),
         ("shared_budget:share=0", "share must lie in"),
         ("instance_adaptive:q=1", "q must lie in"),

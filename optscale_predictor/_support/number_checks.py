@@ -28,7 +28,7 @@ def as_floats(values: ArrayLike, name: str) -> Floats:
         return values
     given: Any = values
     if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "fiub":
-        return np.asarray(given.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(given.astype(np.float64), np.nan))
     try:
         array = np.asarray(given)
         if array.dtype.kind in "fiub" or (array.dtype.kind == "O" and array.ndim and not _holds_text(array)):
