@@ -1,6 +1,7 @@
 """Tests run on one thread a process: the tier runs in two processes on two cores, and threads that wait burn both."""
 
 import os
+import signal
 import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +26,11 @@ settings.register_profile(
     "mutants", deadline=None, max_examples=30, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("tier")
+
+
+# A shell's background job, and what it starts, ignores Ctrl-C: tests that send it are to hold there too.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config):

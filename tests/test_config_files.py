@@ -1,5 +1,7 @@
 """Files of flags that anybody may have written, read by jsonargparse through our reader: values, or one line."""
 
+from dataclasses import dataclass
+
 import pytest
 from test_yaml_reader import HOSTILE
 
@@ -58,3 +60,21 @@ def test_a_hostile_value_is_one_line(flag, value, parser):
     with pytest.raises(InputError) as raised:
         parser.read([flag, value])
     assert "\n" not in str(raised.value)
+
+
+@dataclass
+class Settings:
+    """Of some part, which a file may hold."""
+
+    size: int = 1
+
+
+def test_a_file_of_settings_that_is_no_text_is_one_line(parser, tmp_path):
+    """jsonargparse reads these files itself."""
+    parser.add_class_arguments(Settings, "part")
+    path = tmp_path / "part.yaml"
+    path.write_text("size: 3\n")
+    assert parser.read(["--part", str(path)])["part"].size == 3
+    path.write_bytes(bytes(range(128, 256)))
+    with pytest.raises(InputError, match=r"^a file that a flag names for its value is no text in UTF-8: [^\n]*$"):
+        parser.read(["--part", str(path)])

@@ -49,3 +49,14 @@ class ConfigParser(ArgumentParser):
             kind = "nothing" if content is None else type(content).__name__
             raise InputError(f"{path}: expected flags with their values, got {kind}")
         return super().parse_path(path, *args, **kwargs)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """As of jsonargparse, where every file that a flag's value names is text.
+
+        Raises:
+            InputError: One is not. jsonargparse reads files of settings (``--trainer FILE``) itself, and names none.
+        """
+        try:
+            return super().parse_args(*args, **kwargs)
+        except UnicodeDecodeError as error:
+            raise InputError(f"a file that a flag names for its value is no text in UTF-8: {error.reason}") from error
