@@ -28,9 +28,12 @@ settings.register_profile(
 settings.load_profile("tier")
 
 
-# A shell's background job, and what it starts, ignores Ctrl-C: tests that send it are to hold there too.
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background job ignores Ctrl-C, under nohup SIGHUP too, and so does what it starts: tests that send them are
+# to hold there as well.
+if threading.current_thread() is threading.main_thread():
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_configure(config):

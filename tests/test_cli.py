@@ -261,7 +261,7 @@ def test_options_are_the_same_flags_in_every_verb(verb):
     assert set(flag_names(VerifierOptions())) <= flags
     assert verb == "score" or set(flag_names(GeneratorOptions())) <= flags
     described = parser.format_help()
-    assert "Softmax temperature, >= 0; 0 is greedy." in described or verb == "score"
+    assert "Softmax temperature, 0 or in [1e-6, 1e6]; 0 is greedy." in described or verb == "score"
 
 
 def test_flags_become_options():

@@ -28,7 +28,7 @@ def pool(tmp_path_factory):
     [
         ({"max_tokens": 0}, "max_tokens of all questions must be >= 1, got 0"),
         ({"max_seconds": 0.0}, "max_seconds must be > 0, got 0.0"),
-        ({"question_seconds": float("nan")}, "question_seconds must be > 0, got nan"),
+        ({"question_seconds": float("nan")}, "question_seconds must be a number, got nan"),
     ],
 )
 def test_limits_out_of_range_are_named(limits, says):

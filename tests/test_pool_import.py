@@ -228,7 +228,7 @@ BAD = {
     "nested": (["[" * 100_000], "nested too deeply"),
     "digits": (
         [GOOD, '{"question": "1+1=", "text": "2", "seed": ' + "9" * 5000 + "}"],
-        ":2: cannot read: a whole number of",
+        ":2: cannot read it: a whole number of",
     ),
     "surrogate": (['{"question": "\\ud800", "text": "2"}'], "half of a surrogate pair"),
     "empty": ([], "nothing in it"),

@@ -152,7 +152,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
     rows[1] |= {"score": None, "refusal": None}
     with pytest.raises(InputError, match=r"1 samples have no score; run: optscale score"):
         make_targets(write_pool(tmp_path / "unscored", [[0.5, 0.5], [0.5]], rows=rows))
-    with pytest.raises(InputError, match=r"a sample of question 'q1' has score 1.5, not in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"score = 1.5, not in \[0, 1\]; the first: question 'q1'"):
         make_targets(write_pool(tmp_path / "beyond", [[0.5], [0.2, 1.5]]))
     with pytest.raises(InputError, match=r"1 questions have no samples, 'q1' is the first; run: optscale generate"):
         make_targets(write_pool(tmp_path / "undrawn", [[0.5], []]))

@@ -161,7 +161,7 @@ def test_the_answer_is_the_majority_by_default(rule):
     [
         (AscBeta, {"confidence": 0.0}, r"confidence must lie in \(0, 1\), got 0.0"),
         (AscDirichlet, {"confidence": 1.0}, r"confidence must lie in \(0, 1\), got 1.0"),
-        (AscBeta, {"confidence": float("nan")}, r"confidence must lie in \(0, 1\), got nan"),
+        (AscBeta, {"confidence": float("nan")}, r"confidence must be a number, got nan"),
         (Dsc, {"confidence": 1.5}, r"confidence must lie in \(0, 1\), got 1.5"),
         (Dsc, {"easy": -0.1}, r"easy must lie in \[0, 1\], got -0.1"),
         (Dsc, {"easy": 1.1}, r"easy must lie in \[0, 1\], got 1.1"),

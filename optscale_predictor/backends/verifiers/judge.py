@@ -95,7 +95,7 @@ class JudgeVerifier(Verifier):
                     yield _part(ready)
                     ready = {}
         except InputError:  # a server failed for good, or the judge does
-            if ready:
+            if ready and self._failures.worked:  # else they are refusals whose cause is not the samples
                 yield _part(ready)
             raise
         if ready:

@@ -148,16 +148,17 @@ class FailuresInARow:
 
     Attributes:
         count: Failures since the last success.
+        worked: Whether there was one.
     """
 
     def __init__(self, name: str, most: int = 32, most_later: int = 256) -> None:
         self._name, self._most, self._most_later = name, most, most_later
-        self.count = 0
-        self._first, self._working = "", False
+        self.count, self.worked = 0, False
+        self._first = ""
 
     def succeeded(self) -> None:
         """The verifier works."""
-        self._working, self.count, self._first = True, 0, ""
+        self.worked, self.count, self._first = True, 0, ""
 
     def failed(self, sample: str, reason: str) -> None:
         """One more failure.
@@ -171,15 +172,15 @@ class FailuresInARow:
         """
         self._first = self._first or f"{sample}: {reason}"
         self.count += 1
-        if not self._working and self.count >= self._most:
+        if not self.worked and self.count >= self._most:
             self.stop_if_all_failed()
-        if self._working and self.count >= self._most_later:
+        if self.worked and self.count >= self._most_later:
             retry = "once it works again, --retry_refused true scores what was refused"
             raise InputError(f"{self._name} failed {self.count} times in a row; {self._first}; {retry}")
 
     def stop_if_all_failed(self) -> None:
         """Raises ``InputError`` where there were failures and nothing else."""
-        if self.count and not self._working:
+        if self.count and not self.worked:
             raise InputError(f"{self._name} failed {self.count} times and never worked; {self._first}")
 
 
