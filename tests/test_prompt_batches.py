@@ -1,5 +1,7 @@
 """Samples that share prompts: each prompt is read once, and the rewards are those of reading it with every sample."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,9 @@ from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, shar
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.sample_reader import SampleTokens
 from optscale_predictor.backends.verifiers.trained_verifier import read_rewards
+from optscale_predictor.backends.verifiers.training.question_batches import QuestionBatches
+from optscale_predictor.backends.verifiers.training.verifier_loss import verifier_losses
+from optscale_predictor.backends.verifiers.training.verifier_module import VerifierModule
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +138,34 @@ def test_the_share_of_prompts_counts_each_once():
     read = [SampleTokens([1, 2, 3, one], 3) for one in range(4)] + [SampleTokens([7, 8], 1)]
     assert share_of_prompts(read, range(5)) == 9 / 18
     assert share_of_prompts(read, [0, 4]) == 0 == share_of_prompts(read, [])
+
+
+def gradients(network, batch):
+    """Of the loss of one training batch, by parameter."""
+    module = SimpleNamespace(network=network)
+    rewards = VerifierModule._rewards(module, batch)
+    network.zero_grad()
+    verifier_losses(rewards, batch["correct"], batch["question"], 1.0).sum().backward()
+    return {name: part.grad.clone() for name, part in network.named_parameters() if part.requires_grad}
+
+
+@pytest.mark.parametrize("tokens_per_batch", [60, 4000])
+def test_training_learns_the_same_from_prompts_that_are_read_once(network, tokens_per_batch):
+    read = samples_of([(9, [3, 5, 1, 4]), (30, [6, 2, 2, 7]), (12, [4, 4, 1, 2])])
+    correct, rows = np.arange(12) % 3 == 0, np.split(np.arange(12), 3)
+    summed, counted = [], []
+    for shares in (False, True):
+        batches = QuestionBatches(read, correct, rows, 4, tokens_per_batch, 0, 0, shares)
+        found = [(gradients(network, batch), batch) for batch in batches.loader()]
+        assert all(("prompts" in batch) == shares for _, batch in found)
+        summed.append({name: sum(one[name] for one, _ in found) for name in found[0][0]})
+        counted.append(sum(int(batch[name].sum()) for _, batch in found for name in batch if name.endswith("mask")))
+    assert counted == [
+        sum(len(one.tokens) for one in read),
+        9 + 30 + 12 + sum(len(one.tokens) - one.start for one in read),
+    ]
+    for name, value in summed[0].items():
+        torch.testing.assert_close(
+            summed[1][name], value, rtol=2e-3, atol=2e-4, msg=lambda said, name=name: name + said
+        )
+    assert any(value.abs().max() > 1e-2 for name, value in summed[0].items() if "lora_A" in name)

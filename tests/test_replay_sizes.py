@@ -12,7 +12,9 @@ from optscale_predictor.replays.replaying import ReplayEntry, replay
 JOINT = "shared_budget:tokens=400,max_samples={}"
 
 
-@pytest.mark.parametrize("policy", ["optscale:score_min=0.9,floor=0,min_gain=0,max_samples={}", JOINT, "best_of_n:max_samples={}"])
+@pytest.mark.parametrize(
+    "policy", ["optscale:score_min=0.9,floor=0,min_gain=0,max_samples={}", JOINT, "best_of_n:max_samples={}"]
+)
 def test_a_cap_beyond_the_recording_costs_no_memory_and_changes_nothing(policy):
     recorded = pool(questions=8)
     found = {}

@@ -51,10 +51,11 @@ class Throughput(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
         """Counts the step, and logs where it is time to."""
-        mask = batch["mask"]
-        self._tokens += int(mask.sum())  # waits for the device: the step is done when its time is taken
-        self._rows += len(mask)
-        self._padded_tokens += mask.numel()
+        masks = [value for name, value in batch.items() if name.endswith("mask")]
+        # The sum waits for the device: the step is done when its time is taken.
+        self._tokens += sum(int(mask.sum()) for mask in masks)
+        self._rows += len(batch["mask"])
+        self._padded_tokens += sum(mask.numel() for mask in masks)
         took = time.perf_counter() - self._step_began
         self._seconds += took
         self._stepping += took

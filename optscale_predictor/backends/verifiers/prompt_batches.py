@@ -6,8 +6,16 @@ tokens before an answer of twenty.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from optscale_predictor.backends.verifiers.length_batches import padded
 from optscale_predictor.backends.verifiers.sample_reader import SampleTokens
+
+if TYPE_CHECKING:
+    import torch
+
+#: Of all tokens: where sharing prompts saves less, a second pass over the model costs what is saved.
+WORTH_SHARING = 0.2
 
 
 @dataclass
@@ -33,6 +41,21 @@ class PromptBatch:
         self.owner.append(len(self.prompts) - 1)
         self.samples.append(sample)
         self.indices.append(index)
+
+    def padded(self, device: "torch.device") -> "dict[str, torch.Tensor]":
+        """What :meth:`RewardNetwork.after_prompts` takes, by name.
+
+        Args:
+            device: Where it goes.
+        """
+        import torch
+
+        # Turned round twice: padding is to stand on the left, so that a sample follows its prompt at once.
+        prompts, prompt_mask = padded([prompt[::-1] for prompt in self.prompts], 0, device)
+        tokens, mask = padded(self.samples, 0, device)
+        owner = torch.tensor(self.owner, device=device)
+        turned = {"prompts": prompts.flip(-1), "prompt_mask": prompt_mask.flip(-1)}
+        return {**turned, "owner": owner, "tokens": tokens, "mask": mask}
 
     def size_with(self, prompt: list[int], sample: list[int]) -> tuple[int, int]:
         """Tokens of prompts with samples, and of samples alone, padding included, were this sample to join."""

@@ -9,7 +9,7 @@ from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.backends.adapters.base_model import folder_name
 from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.length_batches import BATCH_TOKENS, by_length, padded, too_long
-from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, share_of_prompts
+from optscale_predictor.backends.verifiers.prompt_batches import WORTH_SHARING, by_prompt, share_of_prompts
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.sample_reader import SampleReader, SampleTokens
 from optscale_predictor.backends.verifiers.score_maps import LogisticMap, RewardVerifier
@@ -23,7 +23,6 @@ from optscale_predictor.backends.verifiers.verifier_files import (
 from optscale_predictor.errors import InputError
 
 _MOST_LOGITS = 2**28  # in one batch, a gibibyte: a vocabulary is large
-_WORTH_SHARING = 0.2  # of all tokens: below that, a second pass over the model costs what is saved
 
 
 class TrainedVerifier(RewardVerifier):
@@ -91,7 +90,7 @@ def read_rewards(
     wanted = [index for index in range(len(read)) if index not in (skip or {})]
     # A sample without a token has nothing that is read after its prompt.
     after = [index for index in wanted if len(read[index].tokens) > read[index].start]
-    shares = network.shares_prefixes and share_of_prompts(read, after) >= _WORTH_SHARING
+    shares = network.shares_prefixes and share_of_prompts(read, after) >= WORTH_SHARING
     left = set(wanted) - (_read_after_prompts(network, read, after, batch_size, found, done) if shares else set())
     most = max(1, min(BATCH_TOKENS, _MOST_LOGITS // network.vocabulary))
     apart = {index: "" for index in range(len(read)) if index not in left}
@@ -115,11 +114,7 @@ def _read_after_prompts(
     written: set[int] = set()
     most = max(1, _MOST_LOGITS // network.vocabulary)
     for batch in by_prompt(read, indices, batch_size, BATCH_TOKENS, most):
-        prompts, prompt_mask = padded([prompt[::-1] for prompt in batch.prompts], 0, network.device)
-        tokens, mask = padded(batch.samples, 0, network.device)
-        owner = torch.tensor(batch.owner, device=network.device)
-        # Turned round twice: padding is to stand on the left, so that a sample follows its prompt at once.
-        rewards = network.after_prompts(prompts.flip(-1), prompt_mask.flip(-1), owner, tokens, mask)
+        rewards = network.after_prompts(**batch.padded(network.device))
         if rewards is None:
             return written
         found[batch.indices] = rewards.double().cpu().numpy()

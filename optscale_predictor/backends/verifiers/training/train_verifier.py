@@ -26,6 +26,7 @@ from optscale_predictor.backends.adapters.base_model import base_fingerprint
 from optscale_predictor.backends.adapters.lora import tune
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.source_lookup import find_source
+from optscale_predictor.backends.verifiers.prompt_batches import WORTH_SHARING, share_of_prompts
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
 from optscale_predictor.backends.verifiers.sample_reader import SampleReader, SampleTokens
 from optscale_predictor.backends.verifiers.trained_config import TrainedVerifierConfig
@@ -93,11 +94,12 @@ def train_verifier(
     config, model, reader = _open_base(base_model, samples, settings)
     kept, read = _read(samples, reader, config.max_length)
     config = replace(config, data=dict(kept.facts))
-    train, held_out = _sides(kept, read, settings, reader.padding)
     torch.manual_seed(settings.seed)
     # Models are loaded for inference: dropout is off, and a resumed run would not turn it on.
     network = RewardNetwork(tune(model, settings.lora), config.kind).to(choose_device(device)).train()
-    run = _run_name(config, settings, kept)
+    shares = _shares_prompts(network, read)
+    train, held_out = _sides(kept, read, settings, reader.padding, shares)
+    run = _run_name(config, settings, kept, shares)
     module = VerifierModule(network, settings, held_out, train.buckets, run)
     fit_resumably(
         module,
@@ -162,8 +164,18 @@ def _read(
     return samples, read
 
 
+def _shares_prompts(network: RewardNetwork, read: list[SampleTokens]) -> bool:
+    """Whether each prompt is read once for its question's samples: the model can, all have tokens, and it pays."""
+    if not network.shares_prefixes or not all(len(one.tokens) > one.start for one in read):
+        return False
+    one = torch.zeros((1, 1), dtype=torch.long, device=network.device)
+    with torch.no_grad():
+        can = network.after_prompts(one, one + 1, one[0], one, one + 1) is not None
+    return can and share_of_prompts(read, range(len(read))) >= WORTH_SHARING
+
+
 def _sides(
-    samples: LabelledSamples, read: list[SampleTokens], settings: VerifierSettings, padding: int
+    samples: LabelledSamples, read: list[SampleTokens], settings: VerifierSettings, padding: int, shares_prompts: bool
 ) -> tuple[QuestionBatches, HeldOutSamples]:
     train, held_out = samples.split(settings.validation_share, settings.seed)
     held_out = samples.some_of_each(held_out, settings.held_out_samples, settings.seed)
@@ -182,13 +194,14 @@ def _sides(
         settings.batch_tokens,
         padding,
         settings.seed,
+        shares_prompts,
     )
     return batches, HeldOutSamples(measured, [read[index] for index in held_out.tolist()], padding)
 
 
-def _run_name(config: TrainedVerifierConfig, settings: VerifierSettings, samples: LabelledSamples) -> str:
+def _run_name(config: TrainedVerifierConfig, settings: VerifierSettings, samples: LabelledSamples, shares: bool) -> str:
     """A name of everything that decides what comes of a run."""
-    parts = [config.base_fingerprint, config.prompt, config.chat, config.max_length, samples.fingerprint]
+    parts = [config.base_fingerprint, config.prompt, config.chat, config.max_length, samples.fingerprint, shares]
     return sha256(json.dumps([*parts, asdict(settings)]).encode()).hexdigest()[:16]
 
 

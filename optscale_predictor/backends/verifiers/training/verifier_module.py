@@ -79,10 +79,18 @@ class VerifierModule(BestEpochModule):
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """The loss of one batch; every question counts the same, whatever the size of its batch."""
-        rewards = self.network(batch["tokens"], batch["mask"], batch["start"])
+        rewards = self._rewards(batch)
         losses = verifier_losses(rewards, batch["correct"], batch["question"], self._settings.pair_weight)
         self.log("loss", losses.detach().mean(), prog_bar=True, batch_size=len(losses))
         return losses.sum() / self._buckets.rows_a_batch
+
+    def _rewards(self, batch: Batch) -> Float[Tensor, " samples"]:
+        names = (
+            ("tokens", "mask", "start") if "start" in batch else ("prompts", "prompt_mask", "owner", "tokens", "mask")
+        )
+        read = self.network if "start" in batch else self.network.after_prompts
+        rewards: Tensor = read(**{name: batch[name] for name in names})
+        return rewards
 
     def measure(self) -> tuple[dict[str, float], dict[str, Tensor], dict[str, Tensor]]:
         """Figures of all held-out samples, read as a scorer reads them; the network's state; and their rewards."""
