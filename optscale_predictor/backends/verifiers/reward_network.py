@@ -190,12 +190,10 @@ def _signals(logits: Tensor, chosen: Tensor, inside: Tensor) -> Tensor:
         chosen: The tokens, [samples, length].
         inside: Which of them are the sample's, [samples, length].
     """
-    # Padding is passed over by the loss; it stands in no sum, and 0 is above every log-probability. One more column
-    # of it, since samples without a token have none.
-    losses = nn.functional.cross_entropy(
-        logits.float().transpose(1, 2), chosen.masked_fill(~inside, -100), reduction="none"
-    )
-    losses = nn.functional.pad(losses, (0, 1))
+    # Padding stands in no sum, and 0 is above every log-probability. One more column of it, since samples without a
+    # token have none.
+    losses = torch.zeros((len(chosen), chosen.shape[1] + 1), device=logits.device)
+    losses[:, :-1][inside] = nn.functional.cross_entropy(logits[inside].float(), chosen[inside], reduction="none")
     count = inside.sum(-1).clamp(min=1)
     total = -losses.sum(-1)
     return torch.stack([-losses.max(-1).values, total / count, total], -1)
