@@ -54,10 +54,9 @@ Samples = list[list[Sample]]  # of each question
 
 @dataclass(frozen=True)
 class Measured:
-    """What one way took and gave: seconds, tokens read, samples of each question; None of the others where unknown."""
+    """What one way took and gave: seconds, and samples of each question."""
 
     seconds: float
-    read: int
     samples: Samples
 
 
@@ -116,7 +115,7 @@ def timed(draw: Draw, requests: list[Request]) -> Measured:
     list(draw(requests[:1]))
     begun = time.perf_counter()
     found = {request.question_id: samples for request, samples in draw(requests)}
-    return Measured(time.perf_counter() - begun, len(requests), [found[request.question_id] for request in requests])
+    return Measured(time.perf_counter() - begun, [found[request.question_id] for request in requests])
 
 
 def prepared(generator: Generator, questions: Sequence[Question], samples: int, folder: Path) -> Measured:
@@ -127,7 +126,7 @@ def prepared(generator: Generator, questions: Sequence[Question], samples: int, 
     found: dict[str, list[Sample]] = {one.id: [] for one in questions}
     for row in pool.read().to_pylist():
         found[row["question_id"]].append(Sample(row["text"], row["num_tokens"], row["finish_reason"], row["seed"]))
-    return Measured(seconds, len(questions), list(found.values()))
+    return Measured(seconds, list(found.values()))
 
 
 class PlainGenerate:

@@ -45,9 +45,9 @@ def _operands(operator: str, generator: random.Random) -> tuple[int, int, int]:
         digits = generator.choice((1, 2, 2, 2, 3, 3))
         left = _whole(digits, generator)
         right = _whole(generator.randint(1, digits), generator)
-        return (
-            (left, right, left + right) if operator == "+" else (max(left, right), min(left, right), abs(left - right))
-        )
+        if operator == "+":
+            return left, right, left + right
+        return max(left, right), min(left, right), abs(left - right)
     left = _whole(generator.choice((1, 2, 2)), generator)
     right = _whole(generator.choice((1, 1, 2)), generator)
     return (left, right, left * right) if operator == "*" else (left * right, right, left)
