@@ -1,6 +1,7 @@
 """The samples of a live run, kept in a pool as they come, and given out again where the run goes on."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,7 @@ class SampleStore:
         self._waiting: list[tuple[str, int, list[Sample]]] = []
         self._worker: BatchWorker[tuple[str, int, Sequence[ScoredSample]] | None, None] = BatchWorker(self._append)
         self._late: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
 
     def stored(self, question_id: str) -> list[ScoredSample]:
         """The question's samples of an earlier run, in their order, refused ones too; given out once."""
@@ -60,16 +62,22 @@ class SampleStore:
             first_index: The first one's index among the question's samples, >= 0.
             samples: The samples, in the order drawn.
         """
-        if self._late is None or self._late.done():
+        if self._late is None:
             self._late = asyncio.get_running_loop().create_task(self._append_late())
         await self._worker.do((question_id, first_index, samples))
 
     async def _append_late(self) -> None:
         await asyncio.sleep(_APPEND_SECONDS)
-        await self._worker.do(None)
+        self._late = None  # now, not when it is done: samples that come meanwhile may miss it and need another
+        with contextlib.suppress(Exception):  # close raises it
+            await self._worker.do(None)
 
     async def close(self) -> None:
-        """Commits what is left."""
+        """Commits what is left.
+
+        Raises:
+            InputError: Samples could not be written, now or earlier.
+        """
         if self._late is not None:
             self._late.cancel()
             await asyncio.gather(self._late, return_exceptions=True)
@@ -78,6 +86,8 @@ class SampleStore:
             self._write()
         finally:
             self._writer.__exit__()
+        if self._failure is not None:
+            raise self._failure
 
     def _append(self, batch: Sequence[tuple[str, int, Sequence[ScoredSample]] | None]) -> list[None]:
         """Adds samples; None among them has all that wait join the pool."""
@@ -89,7 +99,11 @@ class SampleStore:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self._writer.append_all(waiting)
+        try:
+            self._writer.append_all(waiting)
+        except Exception as error:
+            self._failure = error  # whoever waited for it may have been cancelled, or be a timer
+            raise
 
 
 def _with_score(one: ScoredSample) -> Sample:
