@@ -1,9 +1,9 @@
 """Any transformers causal language model, in process.
 
-A decoding loop of our own rather than ``generate()``: each prompt is read once and its row of the cache copied for all
-its samples; rows that have ended leave the batch, so a batch costs what its samples cost and not its longest sample
-times its size; the model folder's ``generation_config.json`` says where samples end, and none of its filters counts;
-and the random numbers come from a generator that belongs to the batch, so nothing global is seeded.
+A decoding loop of our own rather than ``generate()``: each prompt is read once for all its samples, and so is whatever
+several of them have drawn alike; samples that have ended leave the batch, so a batch costs what its samples cost and
+not its longest sample times its size; the model folder's ``generation_config.json`` says where samples end, and none of
+its filters counts; and the random numbers come from a generator that belongs to the batch, so nothing global is seeded.
 """
 
 import inspect
@@ -19,10 +19,11 @@ from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor.backends.adapters.generator_folder import describe_adapter
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.generators.generator import Request, Sample, Usage
+from optscale_predictor.backends.generators.prefix_sharing import PrefixBatch, draw_tokens
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
-from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
+from optscale_predictor.backends.key_value_cache import can_choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.token_logprobs import LogprobSummary
@@ -40,24 +41,6 @@ class _Row:
     ended: bool = False
     logprobs: list[float] = field(default_factory=list)
     certainties: list[float] = field(default_factory=list)
-
-
-@dataclass
-class _Batch:
-    """What the model has read so far, [rows, tokens], padded on the left; ``cache`` is None where it cannot be kept."""
-
-    tokens: torch.Tensor
-    mask: torch.Tensor
-    cache: Any = None
-
-    def choose(self, rows: torch.Tensor) -> None:
-        self.tokens, self.mask = self.tokens[rows], self.mask[rows]
-        if self.cache is not None:
-            choose_rows(self.cache, rows)
-
-    def append(self, new: torch.Tensor) -> None:
-        self.tokens = torch.cat([self.tokens, new[:, None]], -1)
-        self.mask = torch.cat([self.mask, torch.ones_like(new)[:, None]], -1)
 
 
 class HuggingFaceGenerator(TokenGenerator):
@@ -150,23 +133,20 @@ class HuggingFaceGenerator(TokenGenerator):
         asked = {request: index for index, request in enumerate(dict.fromkeys(row.request for row in rows))}
         batch = self._left_padded([prompts[one].tokens for one in asked])
         self.usage.prompt_tokens += int(batch.mask.sum())
-        # Each prompt is read once; its samples share what was read.
-        rows_of = self._indices([asked[row.request] for row in rows])
-        logits = self._read(batch)[rows_of]
-        batch.choose(rows_of)
-        live = rows
+        live, row_of = rows, self._indices([asked[row.request] for row in rows])
+        logits = self._read(batch)
         while not self._interrupted.is_set():
-            new = self._choose(logits, rng)
+            new = self._choose(logits, row_of, rng)
             if self.sampling.logprobs:
-                _note_logprobs(live, logits, new)
+                _note_logprobs(live, logits, row_of, new)
             self.on_tokens(len(live))
             going = self._note(live, new)
             if not going:
                 return
-            batch.append(new)
             if len(going) < len(live):
-                batch.choose(self._indices(going))
                 live = [live[index] for index in going]
+                row_of, new = row_of[going], new[going]
+            row_of = batch.fork(row_of, new)
             logits = self._read(batch)
         raise EngineError(f"model {self._transcriber.model!r}: interrupted")
 
@@ -174,7 +154,7 @@ class HuggingFaceGenerator(TokenGenerator):
         """Ends a :meth:`generate` that is under way on another thread: the batch under way ends at its next token."""
         self._interrupted.set()
 
-    def _read(self, batch: _Batch) -> torch.Tensor:
+    def _read(self, batch: PrefixBatch) -> torch.Tensor:
         """Logits of the next token, [rows, vocabulary]; reads all that the cache does not hold yet."""
         unread = slice(None) if batch.cache is None else slice(-1, None)
         inputs: dict[str, Any] = {"input_ids": batch.tokens[:, unread], "attention_mask": batch.mask}
@@ -189,26 +169,26 @@ class HuggingFaceGenerator(TokenGenerator):
         batch.cache = cache if can_choose_rows(cache) else None
         return output.logits[:, -1].float()  # type: ignore[no-any-return]
 
-    def _left_padded(self, prompts: list[list[int]]) -> _Batch:
+    def _left_padded(self, prompts: list[list[int]]) -> PrefixBatch:
         longest = max(map(len, prompts))
         tokens = [[0] * (longest - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        return _Batch(self._indices(tokens), self._indices(mask))
+        return PrefixBatch(self._indices(tokens), self._indices(mask))
 
     def _indices(self, numbers: Any) -> torch.Tensor:
         return torch.tensor(numbers, dtype=torch.long, device=self._model.device)
 
-    def _choose(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """The next token of every row, [rows]."""
+    def _choose(self, logits: torch.Tensor, row_of: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """The next token of every sample, [samples]."""
         if self.sampling.temperature == 0:
-            return logits.argmax(-1)
+            return logits.argmax(-1)[row_of]
         probability = torch.softmax(logits / self.sampling.temperature, -1)
         if self.sampling.top_p < 1:
             ordered, order = probability.sort(-1, descending=True)
             beyond = ordered.cumsum(-1) - ordered >= self.sampling.top_p
             beyond[..., 0] = False  # the most likely token is never beyond, however small top_p is as a float32
             probability = torch.zeros_like(probability).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
-        return torch.multinomial(probability, 1, generator=rng)[:, 0]
+        return draw_tokens(probability, row_of, rng)
 
     def _note(self, live: list[_Row], new: torch.Tensor) -> list[int]:
         """Adds each row's new token; returns which rows go on."""
@@ -230,11 +210,11 @@ class HuggingFaceGenerator(TokenGenerator):
             yield prompts[index].request, samples
 
 
-def _note_logprobs(live: list[_Row], logits: torch.Tensor, new: torch.Tensor) -> None:
+def _note_logprobs(live: list[_Row], logits: torch.Tensor, row_of: torch.Tensor, new: torch.Tensor) -> None:
     """Adds the new tokens' log-probabilities, and KL(uniform || p) of what they were drawn from, at temperature 1."""
     logprobs = torch.log_softmax(logits, -1)
-    chosen = logprobs.gather(-1, new[:, None])[:, 0].tolist()
-    certainties = (-logprobs.mean(-1) - math.log(logprobs.shape[-1])).tolist()
+    chosen = logprobs[row_of, new].tolist()
+    certainties = (-logprobs.mean(-1) - math.log(logprobs.shape[-1]))[row_of].tolist()
     for row, logprob, certainty in zip(live, chosen, certainties, strict=True):
         row.logprobs.append(logprob)
         row.certainties.append(certainty)

