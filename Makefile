@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Torch first, pinned: as another package's dependency it would come as its largest build.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-full mutants lint clean
+.PHONY: demo test test-full mutants audit lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/optscale demo --output demo
@@ -22,6 +22,11 @@ mutants: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[mutation]'
 	$(BIN)/mutmut run $(MUTANTS)
 	$(BIN)/python benchmarks/mutation_table.py
+
+# Known vulnerabilities of the versions in constraints.txt, where a database can be reached; SECURITY.md says what it records.
+audit: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[audit]'
+	$(BIN)/python audit/run_audit.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.stats.bound import num_samples
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+PAGES = [ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "SECURITY.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
