@@ -28,7 +28,9 @@ def check_counts(counts, expected):
 
 
 class TestDrawTokens:
-    ROWS = torch.tensor([[0.0, 0.1, 0.0, 0.6, 0.3, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.5], [3.0, 1.0, 1.0, 1.0, 2.0, 2.0]])
+    ROWS = torch.tensor(
+        [[0.0, 0.1, 0.0, 0.6, 0.3, 0.0], [0.5, 0.0, 0.0, 0.0, 0.0, 0.5], [3.0, 1.0, 1.0, 1.0, 2.0, 2.0]]
+    )
 
     def test_each_sample_follows_its_own_row(self):
         row_of = torch.randint(3, (30_000,), generator=seeded(1))
