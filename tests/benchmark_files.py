@@ -4,7 +4,7 @@ import json
 
 from lm_eval.tasks import TaskManager
 
-from optscale_predictor.evaluation.lm_eval.eval_command import TASKS
+from optscale_predictor.evaluation.lm_eval.eval_flags import TASKS
 from optscale_predictor.evaluation.lm_eval.tasks.own_tasks import OWN_TASKS
 
 SUMS = [(12, 7), (30, 45), (8, 64), (19, 3), (77, 21), (5, 5), (90, 11), (46, 38), (1, 2), (63, 29)]

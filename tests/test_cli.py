@@ -18,7 +18,7 @@ from optscale_predictor.cli.verb_flags import verb_arguments, verb_parser
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 
 BAD = {
-    "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'; known:"),
+    "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'"),
     "alpha": (["answer", "1+2=", "--alpha", "1.5"], "alpha must lie in (0, 1), got 1.5"),
     "no such file": (
         ["generate", "{tmp}/pool", "--questions", "{tmp}/none.jsonl"],

@@ -19,7 +19,7 @@ from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.backends.verifiers.model_free import GoldVerifier
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.lm_eval.eval_command import TASKS
+from optscale_predictor.evaluation.lm_eval.eval_flags import TASKS
 from optscale_predictor.evaluation.lm_eval.optscale_lm import OptScaleLM
 from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
 from optscale_predictor.evaluation.run_record import RunRecord
@@ -161,7 +161,10 @@ def test_policies_of_one_run_share_samples_and_are_each_as_if_alone(tmp_path, ca
     right = [found[str(rules[0])][row["doc"]["question_id"]].correct for row in samples]
     assert [row["exact_match"] for row in samples] == right
     assert measured["samples@best_of_n:max_samples=2,none"] == 2
-    assert {"exact_match@esc_stderr,none", "tokens@best_of_n:max_samples=6_stderr,none"} <= measured.keys()
+    assert {
+        "exact_match@esc:window=2;max_samples=6_stderr,none",
+        "tokens@best_of_n:max_samples=6_stderr,none",
+    } <= measured.keys()
     # It ends with the distance of each policy to Best-of-k, and keeps that.
     printed = capsys.readouterr().out
     assert "against Best-of-k at equal tokens" in printed and "Best-of-k is known up to k = 6" in printed

@@ -10,7 +10,7 @@ from lm_eval.utils import make_table
 from lm_eval_replies import Costed, evaluate
 
 from optscale_predictor.evaluation.lm_eval import task_metrics as metrics
-from optscale_predictor.policies import StopReason
+from optscale_predictor.policies import StopReason, parse_policy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # lm-eval 0.4.13 itself
 
@@ -54,8 +54,9 @@ def test_every_metric_has_its_mean_and_standard_error(questions):
     expected["exact_match"] = [0, 1, 0, 1, 0]
     expected["hit"] = [1, 0, 0, 1, 0]
     expected |= {f"stop_{one}": [float(one == reason) for reason in reasons] for one in StopReason}
-    expected |= {"exact_match@best_of_n": [1] * 5, "samples@best_of_n": [8] * 5, "score@best_of_n": [0.9] * 5}
-    expected["tokens@best_of_n"] = [90, 91, 92, 93, 94]
+    other = "best_of_n:max_samples=8"
+    expected |= {f"exact_match@{other}": [1] * 5, f"samples@{other}": [8] * 5, f"score@{other}": [0.9] * 5}
+    expected[f"tokens@{other}"] = [90, 91, 92, 93, 94]
     measured = found["results"]["optscale_questions"]
     assert {name.partition(",")[0] for name in measured if "," in name and "_stderr" not in name} == set(expected)
     table = make_table(found)
@@ -65,7 +66,7 @@ def test_every_metric_has_its_mean_and_standard_error(questions):
         assert measured[f"{name}_stderr,none"] == pytest.approx(error), name
         (row,) = [line for line in table.splitlines() if f"|{name} " in line or f"|{name}|" in line]
         assert f"{np.mean(values):.4f}" in row and f"{error:.4f}" in row
-    assert found["higher_is_better"]["optscale_questions"]["tokens@best_of_n"] is False
+    assert found["higher_is_better"]["optscale_questions"]["tokens@best_of_n:max_samples=8"] is False
 
 
 def test_a_plain_string_is_one_sample_of_unknown_cost(questions):
@@ -89,8 +90,8 @@ def test_a_confidence_is_scored_against_the_verdict_where_there_is_one(questions
     found, _ = evaluate(replies, "optscale_questions", {"questions": questions})
     measured, better = found["results"]["optscale_questions"], found["higher_is_better"]["optscale_questions"]
     assert measured["brier,none"] == pytest.approx((0.25**2 + 0.5**2) / 2)  # over those that have a confidence
-    assert measured["brier@fitted,none"] == pytest.approx(0.3**2) and "brier@best_of_n,none" not in measured
-    assert better["brier"] is better["brier@fitted"] is False
+    assert measured["brier@fitted:path=x,none"] == pytest.approx(0.3**2) and "brier@best_of_n,none" not in measured
+    assert better["brier"] is better["brier@fitted:path=x"] is False
 
 
 def test_a_confidence_in_an_answer_that_nobody_can_judge_is_not_scored(tmp_path):
@@ -100,23 +101,25 @@ def test_a_confidence_in_an_answer_that_nobody_can_judge_is_not_scored(tmp_path)
     assert not any(name.startswith("brier") for name in found["results"]["optscale_questions"])
 
 
-def test_labels_are_shortened_to_what_tells_policies_apart():
-    labels = (
-        "best_of_n:max_samples=8",
-        "best_of_n:max_samples=32",
-        "optscale:score_min=0.9,alpha=0.95,max_samples=32",
-        "optscale:score_min=0.8,alpha=0.95,max_samples=64",
-        "self_consistency:max_samples=8",
-        "oracle",
-    )
-    assert list(metrics.short_names(labels).values()) == [
-        "best_of_n:max_samples=8",
-        "best_of_n:max_samples=32",
-        "optscale:score_min=0.9;max_samples=32",
-        "optscale:score_min=0.8;max_samples=64",
-        "self_consistency",
-        "oracle",
-    ]
+@pytest.mark.parametrize(
+    ("policy", "label"),
+    [
+        ("best_of_n:max_samples=8", "best_of_n:max_samples=8"),
+        ("best_of_n", "best_of_n"),
+        ("optscale:score_min=0.9,max_samples=64", "optscale:score_min=0.9;max_samples=64"),
+        ("optscale:alpha=0.9", "optscale:alpha=0.9"),
+        ("self_consistency:max_samples=8", "self_consistency:max_samples=8"),
+    ],
+)
+def test_a_policy_in_a_metric_is_named_by_what_is_not_its_default(policy, label):
+    """It was named by what told it from the run's other policies, and so otherwise in every run."""
+    assert metrics.metric_label(str(parse_policy(policy))) == label
+    assert parse_policy(label.replace(";", ",")) == parse_policy(policy)
+
+
+def test_a_policy_in_a_metric_shows_no_path():
+    told = metrics.metric_label("fitted:path=/home/somebody/fitted,max_samples=8,version=3f")
+    assert told == "fitted:path=fitted;max_samples=8;version=3f"
 
 
 def test_two_policies_of_one_name_are_two_metrics(questions):

@@ -77,12 +77,27 @@ class FlagParser(ConfigParser):
             if is_dataclass(kind) and isinstance(kind, type):
                 self.add_class_arguments(kind, flag, default=default)
             else:
-                self.add_argument(f"--{flag}", type=kind, default=default, help=_help(type(holder), option.name))
+                self.add_argument(f"--{flag}", type=kind, default=default, help=option_help(type(holder), option.name))
 
 
 def flag_names(options: GeneratorOptions | VerifierOptions) -> list[str]:
     """The flags of a generator's or verifier's options, groups by their names alone."""
     return [flag for flag, _, _ in _flags(options)]
+
+
+def described_flags(options: GeneratorOptions | VerifierOptions) -> Iterator[tuple[str, object, str]]:
+    """Every flag of a generator's or verifier's options, with its default and its help; groups are spelled out.
+
+    Args:
+        options: The flags' defaults.
+    """
+    for flag, option, holder in _flags(options):
+        value = getattr(holder, option.name)
+        if is_dataclass(value):
+            for one in fields(value):
+                yield f"{flag}.{one.name}", getattr(value, one.name), option_help(type(value), one.name)
+        else:
+            yield flag, value, option_help(type(holder), option.name)
 
 
 def take_options(default: Options, values: dict[str, Any]) -> Options:
@@ -115,8 +130,13 @@ def _flags(options: GeneratorOptions | VerifierOptions) -> Iterator[tuple[str, "
             yield role if option.name == "model" else f"{prefix}{option.name}", option, options
 
 
-def _help(kind: type, name: str) -> str:
-    """An attribute's line in its class's docstring."""
+def option_help(kind: type, name: str) -> str:
+    """What the docstring of a class says of one of its attributes, in one line; empty where it says nothing.
+
+    Args:
+        kind: The class.
+        name: The attribute.
+    """
     described = {one.arg_name: one.description for one in parse(kind.__doc__ or "").params}
     return " ".join((described.get(name) or "").split())
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Policy
 from optscale_predictor.policies.adaptive_consistency import AscBeta, AscDirichlet
@@ -62,12 +63,13 @@ def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
         InputError: An unknown policy or setting, or a value out of range; names what is known.
     """
     if name not in POLICIES:
-        raise InputError(f"unknown policy {name!r}; known: {', '.join(POLICIES)}")
+        raise InputError(f"unknown policy {name!r}{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
     types: dict[str, Any] = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
     converted = {}
     for key, value in settings.items():
         if key not in types:
-            raise InputError(f"policy {name!r} has no setting {key!r}; it has: {', '.join(types)}")
+            near = did_you_mean(key, types)
+            raise InputError(f"policy {name!r} has no setting {key!r}{near}; it has: {', '.join(types)}")
         converted[key] = _convert(value, types[key], key)
     return POLICIES[name](**converted)
 

@@ -213,7 +213,8 @@ def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow], matched: str) ->
 
 
 def _evaluate(run: DemoRun, verifier: str, predictor: Path, policies: Sequence[str]) -> None:
-    from optscale_predictor.evaluation.lm_eval.eval_command import RECORDS, evaluate
+    from optscale_predictor.evaluation.lm_eval.eval_command import evaluate
+    from optscale_predictor.evaluation.lm_eval.eval_flags import RECORDS
     from optscale_predictor.evaluation.report import compare, read_record
 
     output, world = run.folder / "eval", run.world

@@ -9,15 +9,17 @@ A run that leaves a record ends with a table of its own: how far each policy is 
 
 import os
 import re
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from optscale_predictor.errors import InputError, MissingExtraError
+from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.near_names import did_you_mean
+from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks
+from optscale_predictor.evaluation.lm_eval.eval_flags import EvalFlags, read_flags
+from optscale_predictor.evaluation.lm_eval.harness_process import Harness, harness
 
-TASKS = Path(__file__).parent / "tasks"
-
-RECORDS = "records"  # below --output_path
 _PART = re.compile(r"-rank\d+$")  # of the record of one process among several
 
 
@@ -28,21 +30,37 @@ def evaluate(args: list[str]) -> None:
         args: lm-eval's flags, and ``--policies`` and ``--record``.
 
     Raises:
-        InputError: Bad arguments of ours.
+        InputError: Bad arguments of ours or of lm-eval's; or its results could not be written.
         MissingExtraError: lm-eval is not installed.
     """
-    try:
-        from lm_eval.__main__ import cli_evaluate
-    except ImportError:
-        raise MissingExtraError("lm-eval", "eval") from None
+    require_extras("lm_eval")
+    flags = read_flags(args or ["--help"])
+    if flags.command == "run":
+        check(flags)
+    from lm_eval.utils import setup_logging
+
     import optscale_predictor.evaluation.lm_eval.optscale_lm  # noqa: F401 - registers the model
 
-    args, record = with_ours(args)
-    before = _written(record)
-    given = sys.argv
-    sys.argv = ["optscale eval", *with_defaults(args)]
+    setup_logging()
+    before, results = _written(flags.record), _results(flags.output)
+    own = flags.command == "run" and set(flags.tasks) <= set(own_tasks())
+    with harness(own_tasks_alone=own) as running, _in_one_line(flags, running):
+        flags.parsed.func(flags.parsed)
+    # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if flags.record is not None:
+        _say_frontiers([Path(path).parent for path, when in _written(flags.record).items() if before.get(path) != when])
+        _say_records(flags.record)
+    if flags.output is not None and not _results(flags.output) - results:
+        raise InputError(f"{flags.output}: lm-eval could not write its results; its own warning stands above")
+
+
+@contextmanager
+def _in_one_line(flags: EvalFlags, running: Harness) -> Iterator[None]:
+    """Makes one line of what lm-eval raises for arguments that it cannot use."""
     try:
-        cli_evaluate()
+        yield
     except InputError:
         raise
     except TypeError as error:
@@ -55,74 +73,21 @@ def evaluate(args: list[str]) -> None:
     except (KeyError, ValueError, AssertionError) as error:
         # What lm-eval raises for a task it does not know, or for more examples than there are.
         reason = " ".join(str(error.args[0] if error.args else error).split())
-        raise InputError(f"lm-eval: {reason}") from error
-    finally:
-        sys.argv = given
-    # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
-    if record is not None and os.environ.get("RANK", "0") == "0":
-        _say_frontiers([Path(path).parent for path, when in _written(record).items() if before.get(path) != when])
-        _say_records(Path(record))
+        unknown = re.match("Tasks not found: ([^,]+)", reason)
+        near = did_you_mean(unknown[1], running.known) if unknown else ""
+        raise InputError(f"lm-eval: {reason}{near}") from error
 
 
-def with_ours(args: Sequence[str]) -> tuple[list[str], str | None]:
-    """``args`` with our own flags turned into arguments of our model, and where the record goes.
-
-    Raises:
-        InputError: One of them has no value.
-    """
-    rest, policies = _taken(args, "--policies")
-    rest, record = _taken(rest, "--record")
-    if _value(rest, "--model", "-M") not in (None, "optscale"):
-        if policies is not None or record is not None:
-            raise InputError("--policies and --record are for --model optscale")
-        return rest, None
-    output = _value(rest, "--output_path", "-o")
-    if record is None and output is not None:
-        record = str(Path(output) / RECORDS)
-    ours = {"policies": policies and policies.replace(",", ";"), "record": record}
-    added = [f"{name}={value}" for name, value in ours.items() if value]
-    return [*rest, *(["--model_args", *added] if added else [])], record
+def _results(output: Path | None) -> set[Path]:
+    """The files of results that lie where lm-eval writes them."""
+    if output is None:
+        return set()
+    return set(
+        output.parent.glob(f"{output.stem}_*.json") if output.suffix == ".json" else output.glob("*/results_*.json")
+    )
 
 
-def with_defaults(args: list[str]) -> list[str]:
-    """``args`` with our task folder included and our model named."""
-    if not args or args[0] in ("ls", "validate", "-h", "--help"):
-        return [*args, "--include_path", str(TASKS)] if args and args[0] == "ls" else args or ["--help"]
-    added = args if args[0] == "run" else ["run", *args]
-    if _value(args, "--model", "-M") is None and _value(args, "--config", "-C") is None:
-        added = [*added, "--model", "optscale"]
-    if not any(one.startswith("--include_path") for one in args):
-        added = [*added, "--include_path", str(TASKS)]
-    return added
-
-
-def _taken(args: Sequence[str], flag: str) -> tuple[list[str], str | None]:
-    """``args`` without a flag of ours, and its value; the last one where there are several."""
-    rest: list[str] = []
-    found, coming = None, iter(args)
-    for one in coming:
-        if one == flag:
-            found = next(coming, None)
-            if found is None:
-                raise InputError(f"{flag} needs a value")
-        elif one.startswith(f"{flag}="):
-            found = one.partition("=")[2]
-        else:
-            rest.append(one)
-    return rest, found
-
-
-def _value(args: Sequence[str], *flags: str) -> str | None:
-    """The value that a flag of lm-eval's is given; None where it is not."""
-    found = None
-    for index, one in enumerate(args):
-        name, equals, value = one.partition("=")
-        if name in flags:
-            found = value if equals else next(iter(args[index + 1 :]), "")
-    return found
-
-
-def _written(record: str | None) -> dict[str, int]:
+def _written(record: str | Path | None) -> dict[str, int]:
     """When each record below a folder was last written; runs of other tasks may lie beside this one's."""
     return {} if record is None else {str(one): one.stat().st_mtime_ns for one in Path(record).glob("*/run.json")}
 

@@ -5,18 +5,20 @@ argument is a setting of the primary policy (``score_min``, ``alpha``, ``max_sam
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.option_flags import FlagParser, flag_names, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
-from optscale_predictor.policies import Policy, parse_policy
+from optscale_predictor.policies import POLICIES, Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
+from optscale_predictor.pools import open_pool
 from optscale_predictor.predictor import load_predictor
 from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
@@ -110,7 +112,22 @@ class Arguments:
         generator, verifier = take_options(_GENERATOR, values), take_options(_VERIFIER, values)
         settings = {name: value for name, value in given.items() if name not in own}
         limit = generator.sampling.max_tokens if "max_tokens" in own else None
+        _require_settings(settings, sorted(flags), values)
         return cls(generator, verifier, EvaluationOptions(**values), settings, limit)
+
+    def check(self) -> None:
+        """Checks all that can be checked while nothing is loaded.
+
+        Raises:
+            InputError: A policy, a selection or a limit is none, or there is no such pool or column of it.
+        """
+        self.rules()
+        self.selection()
+        self.limits()
+        if self.options.prior is not None:
+            LearntPrior.parse(self.options.prior)
+        if self.options.pool is not None:
+            open_pool(self.options.pool, self.options.scores)
 
     def rules(self) -> tuple[Policy, ...]:
         """The policies, the primary one first.
@@ -180,6 +197,20 @@ class Arguments:
             recorded = RecordedGenerator(self.options.pool, self.options.scores)
             return recorded, RecordedVerifier(recorded)
         return self.generator.build(), self.verifier.build() if self.verifier.wanted else None
+
+
+def _require_settings(settings: Mapping[str, Any], flags: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Refuses what is no argument and no policy's setting, and settings of a policy that is not named."""
+    known = {one.name for kind in POLICIES.values() for one in fields(kind)}  # type: ignore[arg-type]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"--model_args: there is no {name!r}{did_you_mean(name, [*flags, *sorted(known)])}")
+    if settings and values["policies"] and values["policy"] is None:
+        name = next(iter(settings))
+        raise InputError(
+            f"{name}={settings[name]} in --model_args is a setting of policy=, and none is named beside --policies: "
+            f"write it there, as in NAME:{name}={settings[name]}"
+        )
 
 
 def _without_small_batch(given: Mapping[str, Any]) -> dict[str, Any]:

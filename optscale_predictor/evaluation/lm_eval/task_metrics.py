@@ -12,16 +12,18 @@ lm-eval averages every metric over the documents that have it, and adds its stan
     hit                          whether a sample reached the policy's ``score_min``, where it has one
     stop_reached, and so on      whether the question stopped for this reason
 
-A run of several policies measures the first under these names and each other one as ``exact_match@POLICY`` and so on.
+A run of several policies measures the first under these names and each other one as ``exact_match@POLICY`` and so on,
+where POLICY is its name and the settings that are not its defaults, whatever other policies run.
 An answer without costs, a plain string of another model, is one sample.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
+from pathlib import Path
 
-from optscale_predictor.policies import StopReason
+from optscale_predictor.policies import POLICIES, StopReason
 
 #: Decides of a text what it is worth: metrics by name.
 Verdict = Callable[[str], Mapping[str, float]]
@@ -41,10 +43,9 @@ def measure(chosen: str, verdict: Verdict) -> dict[str, float]:
     """
     found = _measured(chosen, verdict)
     others: Sequence[tuple[str, str]] = getattr(chosen, "others", ())
-    names = short_names(tuple(label for label, _ in others))
-    for label, other in others:
-        theirs = _measured(other, verdict)
-        found |= {f"{metric}@{names[label]}": theirs[metric] for metric in _OF_OTHERS if metric in theirs}
+    for policy, other in others:
+        theirs, label = _measured(other, verdict), metric_label(policy)
+        found |= {f"{metric}@{label}": theirs[metric] for metric in _OF_OTHERS if metric in theirs}
     return found
 
 
@@ -55,24 +56,20 @@ def higher_is_better(metric: str) -> bool | None:
 
 
 @lru_cache(maxsize=64)
-def short_names(labels: tuple[str, ...]) -> Mapping[str, str]:
-    """Policies' labels, shortened to what tells them apart: the name, and settings that not all of the name share.
+def metric_label(policy: str) -> str:
+    """A policy in a metric's name: its own name, and those settings that are not its defaults.
 
-    No name holds a comma: lm-eval's tables part a metric from its filter there.
+    No comma is in it: lm-eval's tables part a metric from its filter there. Of a path the last part stands.
+
+    Args:
+        policy: In the form ``policies.parse_policy`` reads.
     """
-    parsed = {label: _parts(label) for label in labels}
-    of_name = Counter(name for name, _ in parsed.values())
-    shared = Counter((name, setting) for name, settings in parsed.values() for setting in settings)
-    names = {}
-    for label, (name, settings) in parsed.items():
-        own = [setting for setting in settings if shared[name, setting] < of_name[name]]
-        names[label] = ":".join(filter(None, (name, ";".join(own))))
-    return names
-
-
-def _parts(label: str) -> tuple[str, tuple[str, ...]]:
-    name, _, rest = label.partition(":")
-    return name.strip(), tuple(dict.fromkeys(part.strip() for part in rest.split(",") if part.strip()))
+    name, _, rest = policy.partition(":")
+    kind = POLICIES.get(name.strip())
+    defaults = {} if kind is None else {one.name: str(one.default) for one in fields(kind)}  # type: ignore[arg-type]
+    settings = [part.partition("=") for part in rest.split(",") if part.strip()]
+    own = [f"{key}={Path(value).name}" for key, _, value in settings if defaults.get(key.strip()) != value.strip()]
+    return ":".join(filter(None, (name.strip(), ";".join(own))))
 
 
 def _measured(chosen: str, verdict: Verdict) -> dict[str, float]:

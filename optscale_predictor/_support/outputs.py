@@ -1,0 +1,66 @@
+"""Checks of where results are to go, made before the work whose results they are.
+
+A path that cannot be written is said at once, and not after an hour of sampling.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor.errors import InputError
+
+
+def require_folder(folder: str | Path) -> Path:
+    """Makes a folder and checks that files can be made in it.
+
+    Args:
+        folder: Where files are to lie; made with what is above it.
+
+    Raises:
+        InputError: It cannot be made, or no file can be made in it.
+    """
+    folder = Path(folder)
+    with explain_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    return folder
+
+
+def require_file(path: str | Path) -> Path:
+    """Makes the folder of a file and checks that the file can be written into it.
+
+    Args:
+        path: The file; what is there is left as it is.
+
+    Raises:
+        InputError: It is a folder, or no file can be made beside it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: cannot write: it is a folder, and a file is to be written")
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    return path
+
+
+def require_once(folders: Iterable[str], what: str) -> None:
+    """Checks that nothing is named twice, where it would count twice.
+
+    Args:
+        folders: Paths, or names on a hub.
+        what: What one of them is called: ``pool``.
+
+    Raises:
+        InputError: Two of them are the same place.
+    """
+    seen: dict[str, str] = {}
+    for name in folders:
+        place = name if name.startswith("hub:") else str(Path(name).resolve())
+        if place in seen:
+            also = "" if seen[place] == name else f", as {seen[place]}"
+            raise InputError(f"{what} {name} is named twice{also}: it would count twice")
+        seen[place] = name
