@@ -31,7 +31,7 @@ def _without_flag(rest: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", required=True, help="separated by commas")
     parser.add_argument("--policies", required=True, help="separated by spaces, the primary one first")
     parser.add_argument("--seeds", type=int, default=3)

@@ -41,7 +41,7 @@ def paper_table(repository: Path, output: Path, pair: str, rest: list[str]) -> N
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("repository", type=Path, help="a copy of the authors' repository, its data in place")
     parser.add_argument("--output", type=Path, default=Path("runs/paper"))
     parser.add_argument("--pair", default="text", help="how samples find their questions: text, or position")

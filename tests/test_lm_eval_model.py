@@ -87,6 +87,28 @@ def test_cache_serves_the_same_run_and_refuses_another(tmp_path):
         assert stopped.value.code == 2
 
 
+def test_the_record_of_another_run_is_found_before_any_task_is_asked(tmp_path, capsys):
+    """The first task was answered, and then the second one's record refused."""
+    (tmp_path / "q.jsonl").write_text('{"question": "1+2=", "answer": "3"}\n')
+    both = [
+        "eval",
+        "--tasks",
+        "optscale_arithmetic,optscale_questions",
+        "--limit",
+        "1",
+        "--record",
+        str(tmp_path / "r"),
+    ]
+    both += ["--metadata", json.dumps({"questions": str(tmp_path / "q.jsonl")}), "--num_fewshot", "0"]
+    main([*both[:2], "optscale_questions", *both[3:], "--policies", "best_of_n:max_samples=1"])
+    assert [one.name for one in (tmp_path / "r").iterdir()] == ["optscale_questions"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main([*both, "--policies", "best_of_n:max_samples=2"])
+    assert stopped.value.code == 2 and "holds the record of another run" in capsys.readouterr().err
+    assert [one.name for one in (tmp_path / "r").iterdir()] == ["optscale_questions"]
+
+
 def test_confidence_is_scored_recorded_and_cached_and_another_fit_is_another_run(tmp_path):
     folder, cache = folder_of(), str(tmp_path / "cache")
     asked = f"policy=best_of_n,max_samples=3,selection=confidence:{folder}"

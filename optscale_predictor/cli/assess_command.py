@@ -2,6 +2,7 @@
 
 import sys
 
+from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
 
 
@@ -48,6 +49,8 @@ def assess(
 
     score_mins, shares = _numbers(score_min, "score_min"), _numbers(hit_share, "hit_share")
     fixed = _numbers(strengths, "strengths")
+    if output is not None:
+        require_folder(output)
     settings = Settings(score_mins, alpha, floor, max_samples, shares, assumed_samples, fixed, resamples, seed)
     found = run(predictor, targets, split, pool, source, settings, say=lambda line: print(line, file=sys.stderr))
     print(markdown(found), end="")

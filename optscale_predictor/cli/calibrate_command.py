@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError
 
 
@@ -23,6 +25,10 @@ def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | Non
     fits = {"isotonic": fit_isotonic, "platt": fit_platt}
     if kind not in fits:
         raise InputError(f"kind must be one of {', '.join(fits)}, got {kind!r}")
+    require_file(output)
+    if diagram is not None:
+        require_extras("matplotlib")
+        require_file(diagram)
     recorded = RecordedSamples.from_pool(Pool(pool))
     if recorded.num_questions < 2:
         raise InputError(f"{pool}: calibration needs two questions at least, to hold one out")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.extras import require_extras
 from optscale_predictor._support.number_checks import require_seed
+from optscale_predictor._support.outputs import require_once
 from optscale_predictor.backends.verifiers.combined import COMBINED, COMBINED_FILE, ScoreCombination
 from optscale_predictor.errors import InputError
 
@@ -57,6 +59,8 @@ def fit_policy(
 
     if not pools:
         raise InputError("no pools named")
+    require_once(pools, "pool")
+    require_extras("lightgbm")
     require_seed(seed)
     columns = tuple(dict.fromkeys(filter(None, (name.strip() for name in scores.split(",")))))
     if not columns:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.outputs import require_folder
+
 if TYPE_CHECKING:
     from optscale_predictor.pools import Pool
     from optscale_predictor.stats.estimators import Prior
@@ -56,6 +58,7 @@ def paper_table(
     from optscale_predictor.evaluation.paper_table.table_methods import table_methods
 
     settings = TableSettings(rule, folds, num_orders, seed, predictions, progress=True)
+    require_folder(output)
     methods = table_methods(fitted)
     benchmarks = open_benchmarks(pools)
     if chosen_on == "folds":

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def predict(
         raise InputError(f"batch_size must be >= 1, got {batch_size}")
     if output is not None and Path(output).suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{output}: the output's name must end in .jsonl or .parquet")
+    if output is not None:
+        require_file(output)
     asked, total = _asked(questions)
     size = batch_size if total is None else _BATCHES_AT_ONCE * batch_size
     model = OptScalePredictor.from_pretrained(predictor)

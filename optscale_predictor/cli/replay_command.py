@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def replay(
 
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
+    if output is not None:
+        require_extras("matplotlib")
+        require_folder(output)
     rules = [parse_policy(text) for text in policies.split()]
     if not rules:
         raise InputError("no policies named")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.outputs import require_folder, require_once
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ def report(
 
     if not runs:
         raise InputError("name a run's folder, or several")
+    require_once(runs, "run")
+    require_extras("matplotlib")
+    require_folder(output)
     choice = ReplayChoice(policies, selection, scores, predictor, prior_pool, source, allow_source_mismatch, prior)
     found = [_read(name, choice, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)

@@ -1,5 +1,6 @@
 """The verb that fine-tunes a generator on worked solutions."""
 
+from optscale_predictor._support.outputs import require_once
 from optscale_predictor.errors import InputError
 
 
@@ -72,6 +73,7 @@ def train_generator(
     )
     usual = "{question}" if chat else DEFAULT_PROMPT
     prompt = usual if prompt_file is None else PromptTemplate.from_file(prompt_file).text
+    require_once(questions, "question set")
     solved = load_solved_questions(questions, limit)
     try:
         outcome = fine_tune(solved, model, output, settings, prompt, chat, device)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optscale_predictor._support.outputs import require_once
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def train_verifier(
         bfloat16=bfloat16,
         seed=seed,
     )
+    require_once(pools, "pool")
     opened = [Pool(pool) for pool in pools]
     labelled = read_labelled(opened, max(samples * epochs, settings.held_out_samples), seed)
     if prompt_file is not None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from optscale_predictor._support.extras import require_extras
 from optscale_predictor._support.number_checks import require_seed
+from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
 
 
@@ -73,6 +75,9 @@ def tune(
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
     require_seed(seed)
+    if output is not None:
+        require_extras("matplotlib")
+        require_folder(output)
     chosen_by = None if selection is None else require_selection(selection)
     opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)

@@ -100,6 +100,20 @@ class RunFacts:
         return mine == theirs
 
 
+def require_own(folder: Path, facts: RunFacts) -> None:
+    """Checks that a folder holds no record of another run.
+
+    Args:
+        folder: Where a run's record is to go, or goes on; need not exist.
+        facts: What runs.
+
+    Raises:
+        InputError: It holds one, or a record that is damaged.
+    """
+    if (folder / _RUN).exists() and not RunRecord.open(folder).facts.same_run(facts):
+        raise InputError(f"{folder}: holds the record of another run; name another folder")
+
+
 class RecordWriter:
     """Writes a run's record; a context manager. A folder that holds an earlier session of the same run is continued.
 
@@ -118,6 +132,7 @@ class RecordWriter:
         self.folder, self.facts = Path(folder), facts
         with explain_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+        require_own(self.folder, facts)
         self.finished: set[str] = set()
         if (self.folder / _RUN).exists():
             self._continue(RunRecord.open(self.folder))
@@ -173,8 +188,6 @@ class RecordWriter:
         self._write_facts()
 
     def _continue(self, before: "RunRecord") -> None:
-        if not before.facts.same_run(self.facts):
-            raise InputError(f"{self.folder}: holds the record of another run; name another folder")
         self.facts = before.facts
         seen: dict[str, int] = {}
         whole = []

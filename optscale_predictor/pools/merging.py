@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor._support.outputs import require_once
 from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._merge_plan import MergePlan, MergeResult
@@ -48,9 +49,10 @@ def merge_pools(
         shard_samples: Samples of a shard of the merged pool, >= 1.
 
     Raises:
-        InputError: Settings, scores or questions differ (named); indices collide and ``renumber`` is off; the output
-            exists and is not what these pools were being merged into.
+        InputError: A pool is named twice; settings, scores or questions differ (named); indices collide and
+            ``renumber`` is off; the output exists and is not what these pools were being merged into.
     """
+    require_once(map(str, folders), "pool")
     pools = [Pool(folder) for folder in folders]
     if not pools:
         raise InputError("no pools named")

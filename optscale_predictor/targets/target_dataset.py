@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from optscale_predictor._support import __version__
 from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import front_matter, require_license, size_category
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table
@@ -81,6 +82,7 @@ def write_dataset(
     beside = [output.parent / CARD, output.parent / PAGE] if card else []
     for path in beside:
         _require_replaceable(path, output.name)
+    require_file(output)
     pool_scores = read_pool_scores(pool, column)
     targets = tabulate(pool_scores, rule)
     summary = summarise(pool_scores, targets)

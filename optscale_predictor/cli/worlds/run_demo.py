@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.worlds.demo_curves import fitted_curve, fixed_numbers
@@ -81,6 +82,7 @@ def run_demo(world: World, folder: Path, sizes: Sizes, say: Callable[[str], None
             made with other settings.
     """
     world.require_installed()
+    require_folder(folder)
     run = DemoRun(world, sizes, folder, say)
     questions = choose_questions(world.train_set, world.test_set, sizes, say)
     pools, verifier = _fill_pools(run, questions)

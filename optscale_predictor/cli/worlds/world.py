@@ -5,19 +5,16 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor._support.extras import require_extras
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.cli.worlds.demo_curves import Curve
 from optscale_predictor.errors import InputError
-from optscale_predictor.replays.fitting.fit_stopping import require_lightgbm
 
 if TYPE_CHECKING:  # it loads torch
     from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
 
 _LEAST = {"train_questions": 20, "test_questions": 2, "epochs": 1, "live_questions": 1, "samples": 2}
 _FEWEST_FOR_VERIFIER = 20
-
-# What every world needs beside the core, and the extra that brings it; LightGBM is looked for by the fit itself.
-_EXTRAS = {"matplotlib": ("matplotlib", "plot"), "lm_eval": ("lm-eval", "eval")}
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,4 @@ class World:
         for package in self.packages:
             if find_spec(package.module) is None:
                 raise InputError(f"world {self.name!r} needs the package {package.module}: {package.command}")
-        require_lightgbm()
-        for module, (name, extra) in _EXTRAS.items():
-            if find_spec(module) is None:
-                raise InputError(f"the demo needs {name}: pip install 'optscale-predictor[{extra}]'")
+        require_extras("matplotlib", "lm_eval", "lightgbm")

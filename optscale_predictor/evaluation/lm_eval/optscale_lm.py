@@ -18,7 +18,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText, read_turns, write_turns
 from optscale_predictor.evaluation.lm_eval.model_args import Arguments
 from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
-from optscale_predictor.evaluation.lm_eval.recording import Recording
+from optscale_predictor.evaluation.lm_eval.recording import Recording, facts_of
+from optscale_predictor.evaluation.run_record import RunFacts, require_own
 from optscale_predictor.inference import OptScale
 from optscale_predictor.questions.documents import document_gold, document_id, document_labels, document_question
 from optscale_predictor.questions.question import Question
@@ -66,6 +67,8 @@ class OptScaleLM(LM):
                 raise InputError("--use_cache would answer all repeats of a request with one reply; leave one of them")
             key = (str(request.task_name), json.dumps(request.args[1], sort_keys=True))
             groups.setdefault(key, []).append(index)
+        for indices in groups.values():  # every record, before the first question of any is asked
+            self._require_record(requests[indices[0]])
         answers: list[str] = [""] * len(requests)
         with warning_at_end(self._scaler.generator):
             for indices in groups.values():
@@ -190,13 +193,24 @@ class OptScaleLM(LM):
         return [found[name] for name in names]
 
     def _recording(self, task: str, scaler: OptScale, questions: list[Question]) -> Recording | None:
+        folder = self._record_folder(task)
+        return None if folder is None else Recording(folder, self._facts(task, scaler), questions)
+
+    def _require_record(self, request: Instance) -> None:
+        """Raises ``InputError`` where the record that a request's answer is to go into is that of another run."""
+        task = str(request.task_name)
+        folder = self._record_folder(task)
+        if folder is not None:
+            require_own(folder, self._facts(task, self._with_sampling(request.args[1])))
+
+    def _record_folder(self, task: str) -> Path | None:
         if self._arguments.options.record is None:
             return None
         part = f"-rank{self._ranks.rank}" if self._ranks.size > 1 else ""
-        folder = Path(self._arguments.options.record) / f"{task}{part}"
-        return Recording(
-            folder, task, scaler, questions, self._arguments.options.predictor, self._arguments.generator.sampling.seed
-        )
+        return Path(self._arguments.options.record) / f"{task}{part}"
+
+    def _facts(self, task: str, scaler: OptScale) -> RunFacts:
+        return facts_of(task, scaler, self._arguments.options.predictor, self._arguments.generator.sampling.seed)
 
     def _with_sampling(self, settings: dict[str, Any]) -> OptScale:
         generator = self._scaler.generator

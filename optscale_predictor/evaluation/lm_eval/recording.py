@@ -14,44 +14,43 @@ from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 
+def facts_of(task: str, scaler: OptScale, predictor: str | None, seed: int) -> RunFacts:
+    """What runs, before it has cost anything.
+
+    Args:
+        task: The task's name.
+        scaler: What answers.
+        predictor: The checkpoint's name; None where there is none.
+        seed: The base seed.
+    """
+    return RunFacts(
+        task=task,
+        policies=[str(policy) for policy in scaler.policies],
+        generator=dict(scaler.generator.describe()),
+        verifier=None if scaler.verifier is None else dict(scaler.verifier.describe()),
+        predictor=predictor,
+        seed=seed,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        selection=scaler.selection,
+        prior=str(scaler.prior) if isinstance(scaler.prior, LearntPrior) else None,
+    )
+
+
 class Recording:
     """Writes one task's record; a context manager.
 
     Args:
         folder: The record; made where it does not exist.
-        task: The task's name.
-        scaler: What answers.
+        facts: What runs, as :func:`facts_of` says it.
         questions: All questions.
-        predictor: The checkpoint's name; None where there is none.
-        seed: The base seed.
 
     Raises:
         InputError: The folder holds another run.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        task: str,
-        scaler: OptScale,
-        questions: Sequence[Question],
-        predictor: str | None,
-        seed: int,
-    ) -> None:
+    def __init__(self, folder: Path, facts: RunFacts, questions: Sequence[Question]) -> None:
         self._gold: Mapping[str, str | None] = {question.id: question.gold for question in questions}
-        verifier = None if scaler.verifier is None else dict(scaler.verifier.describe())
-        facts = RunFacts(
-            task=task,
-            policies=[str(policy) for policy in scaler.policies],
-            generator=dict(scaler.generator.describe()),
-            verifier=verifier,
-            predictor=predictor,
-            seed=seed,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            version=__version__,
-            selection=scaler.selection,
-            prior=str(scaler.prior) if isinstance(scaler.prior, LearntPrior) else None,
-        )
         self._writer = RecordWriter(folder, facts)
         self._clock = time.monotonic()
         self._samples = self._tokens = 0
