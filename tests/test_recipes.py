@@ -40,6 +40,11 @@ def variant_of(recipe, variant):
     return yaml.safe_load(recipe.read_text())[variant]
 
 
+def generates(steps):
+    given = steps["generate"]
+    return given if isinstance(given, list) else [given]
+
+
 def test_an_embedded_recipe_from_end_to_end_and_again(tmp_path, script, capsys, monkeypatch):
     """The shipped recipe with fewer questions: questions to targets, then a rerun that finds nothing to do."""
     steps = variant_of(ROOT / "data_prep" / "arithmetic.yaml", "small")
@@ -77,22 +82,23 @@ def test_every_recipe_holds_flags_that_there_are(recipe, variant, script, capsys
     assert steps.keys() == {"generate", "score", "targets"}
     listed = [flags for step in steps.values() for flags in (step if isinstance(step, list) else [step])]
     assert len({flags["pool"] for flags in listed}) == 1  # the steps work on one pool
-    questions = steps["generate"]["questions"]
-    assert questions in PUBLIC or questions.startswith("embedded:") or questions == "questions.jsonl"
-    if prompt := steps["generate"].get("prompt_file"):
+    for flags in generates(steps):
+        questions = flags["questions"]
+        assert questions in PUBLIC or questions.startswith("embedded:") or questions == "questions.jsonl"
+    if (prompt := flags.get("prompt_file")) and flags.get("chat"):  # which is asked for a box
         assert extract_answer(PromptTemplate.from_file(ROOT / prompt)("2 + 2?").replace("{}", "{4}")) == "4"
 
 
 @pytest.mark.parametrize(("recipe", "variant"), VARIANTS, ids=[f"{one.stem}-{variant}" for one, variant in VARIANTS])
 def test_no_recipe_lets_a_model_run_on(recipe, variant):
     """A chat model ends its turn and the embedded generator its sum; anything else needs a stop string."""
-    flags = variant_of(recipe, variant)["generate"]
-    assert flags.get("chat") or flags.get("stop") or flags["questions"].startswith("embedded:")
+    for flags in generates(variant_of(recipe, variant)):
+        assert flags.get("chat") or flags.get("stop") or flags["questions"].startswith("embedded:")
 
 
 def test_every_source_of_questions_has_a_recipe_for_a_laptop_and_a_cluster():
-    assert {recipe.stem for recipe in RECIPES} == {"arithmetic", "gsm8k", "math", "own"}
-    pools = [variant_of(recipe, variant)["generate"]["pool"] for recipe, variant in VARIANTS]
+    assert {recipe.stem for recipe in RECIPES} == {"arithmetic", "gsm8k", "math", "own", "word_problems"}
+    pools = [generates(variant_of(recipe, variant))[0]["pool"] for recipe, variant in VARIANTS]
     assert len(set(pools)) == len(pools)  # nothing made with other settings meets in one pool
 
 

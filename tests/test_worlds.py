@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from optscale_predictor.backends.generators import SamplingParams
+from optscale_predictor.backends.verifiers.combined import ScoreCombination
 from optscale_predictor.cli.worlds import run_demo as running
 from optscale_predictor.cli.worlds.run_demo import run_demo
 from optscale_predictor.cli.worlds.smollm2_world import SMOLLM2_WORLD
@@ -20,7 +21,9 @@ WORLD = replace(
     prompt="{question}",
     sampling=SamplingParams(max_tokens=160),
     task="optscale_arithmetic",
-    verifier=VerifierTraining(replace(SMOLLM2_WORLD.verifier.settings, epochs=1, learning_rate=2e-3), samples=4),
+    verifier=VerifierTraining(
+        replace(SMOLLM2_WORLD.verifier.settings, learning_rate=2e-3), samples=4, beside=("calculations",)
+    ),
 )
 
 
@@ -68,16 +71,19 @@ def test_no_sample_that_the_verifier_learnt_from_is_scored_and_learnt_from_again
     folder, _, _ = done
     verifier, train = ({one.text for one in Pool(folder / name).questions} for name in ("verifier_pool", "train_pool"))
     assert len(verifier) == 30 and len(train) == 20 and not verifier & train
-    assert Pool(folder / "train_pool").scores["score"]["adapter"] == "trained_verifier"
+    scores = Pool(folder / "train_pool").scores
+    assert [scores[name]["adapter"] for name in ("score", "score_calculations")] == ["trained_verifier", "calculations"]
     assert not Pool(folder / "verifier_pool").scores
 
 
-def test_the_live_run_asked_test_questions_with_the_trained_verifier(done):
+def test_the_live_run_asked_test_questions_with_both_verifiers(done):
     folder, _, _ = done
     record = folder / "eval" / "records" / "optscale_arithmetic"
     asked = {json.loads(line)["question_id"] for line in (record / "outcomes.jsonl").read_text().splitlines()}
     assert asked == {one.id for one in Pool(folder / "test_pool").questions[:2]}
-    assert json.loads((record / "run.json").read_text())["verifier"]["adapter"] == "trained_verifier"
+    verifier = json.loads((record / "run.json").read_text())["verifier"]
+    assert [part["adapter"] for part in verifier["parts"]] == ["trained_verifier", "calculations"]
+    assert verifier["model"] == f"combined:{ScoreCombination.load(folder / 'combined').version}"
 
 
 def test_a_rerun_keeps_what_takes_long(done):

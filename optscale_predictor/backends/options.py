@@ -23,7 +23,8 @@ EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier
 #: The verifier's name where there is none: policies that look at answers alone need no scores.
 NO_VERIFIER = "none"
 
-_IN_PROCESS = ("math_verify", "python", "likelihood", "logprobs", "trained")  # kinds of verifiers that no server runs
+_WITHOUT_MODEL = ("math_verify", "calculations", "python", "logprobs")  # kinds of verifiers that load none
+_IN_PROCESS = (*_WITHOUT_MODEL, "likelihood", "trained")  # and those that no server runs
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,9 @@ class VerifierOptions:
     Attributes:
         model: Reward model or process reward model (folder, hub id or `embedded:verifier`), also one of `optscale
             train-verifier`; your own function as `python:module:function`; a chat model as `judge:MODEL`; `math_verify`
-            for right or wrong against the gold answers; `logprobs:mean`, `logprobs:lowest_group` or
-            `logprobs:self_certainty` for what the generator itself thought of its tokens; `combined:FOLDER` for several
-            at once (`optscale fit-policy --scores A,B`); `none` for no verifier.
+            for right or wrong against the gold answers; `calculations` for whether those that a sample writes down
+            hold; `logprobs:mean`, `logprobs:lowest_group` or `logprobs:self_certainty` for what the generator itself
+            thought of its tokens; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none`.
         url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then for
             its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces; in this process by
             default. Of a combination COLUMN=URL for each part that is served.
@@ -217,15 +218,10 @@ class VerifierOptions:
             return self._judge(self.rubric)
         if kind == "combined":
             return self._combined()
-        if kind in ("math_verify", "python"):
-            from optscale_predictor.backends.verifiers.model_free import FunctionVerifier, GoldVerifier
+        if kind in _WITHOUT_MODEL:
+            from optscale_predictor.backends.verifiers.without_model import verifier_without_model
 
-            function = self.model.removeprefix("python:")
-            return GoldVerifier() if kind == "math_verify" else FunctionVerifier(function, self.batch_size)
-        if kind == "logprobs":
-            from optscale_predictor.backends.verifiers.logprobs import LogprobVerifier
-
-            return LogprobVerifier(self.model)
+            return verifier_without_model(kind, self.model, self.batch_size)
         if kind == "likelihood":
             from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 
@@ -238,7 +234,9 @@ class VerifierOptions:
 
     def _kind(self) -> str:
         kind, colon, _ = self.model.partition(":")
-        if self.model == "math_verify" or (colon and kind in ("judge", "python", "combined", "logprobs")):
+        if self.model in ("math_verify", "calculations") or (
+            colon and kind in ("judge", "python", "combined", "logprobs")
+        ):
             return kind
         if is_trained_verifier(self.model):
             return "trained"

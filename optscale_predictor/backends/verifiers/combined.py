@@ -174,7 +174,7 @@ def part_settings(described: Mapping[str, Any]) -> dict[str, Any]:
     """
     adapter = str(described.get("adapter"))
     model = described.get("function" if adapter == "function" else "model")
-    if adapter == "math_verify":
+    if adapter == "math_verify":  # the only one that is not said to have a model
         return {"model": adapter}
     if not isinstance(model, str) or not model:
         raise InputError(f"a part of the combination names no verifier: {dict(described)}")

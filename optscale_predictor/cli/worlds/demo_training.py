@@ -1,4 +1,4 @@
-"""The demo's two trainings: each goes on where it was stopped; what is done is kept while its pool is what it was."""
+"""The demo's trainings: each goes on where it was stopped; what is done is kept while its pool is what it was."""
 
 import json
 import shutil
@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor.backends.verifiers.combined import COMBINED, ScoreCombination
 from optscale_predictor.cli.worlds.world import VerifierTraining
 from optscale_predictor.pools import Pool
 
@@ -49,6 +52,41 @@ def trained_verifier(
     return str(output)
 
 
+def combined_verifier(output: Path, pool: Pool, columns: tuple[str, ...], say: Callable[[str], None]) -> str:
+    """Several scores of a pool as one, by coefficients fitted to its labels.
+
+    Args:
+        output: The folder of the combination.
+        pool: Labelled, with all of the scores.
+        columns: The scores.
+        say: Called with what the reader should see.
+
+    Returns:
+        Its name, as ``--verifier`` takes it.
+
+    Raises:
+        InputError: There are too few labelled questions, or all samples are right, or all are wrong.
+    """
+    from optscale_predictor.questions.near_duplicates import group_near_duplicates
+    from optscale_predictor.replays.fitting.combine_scores import combine_scores
+    from optscale_predictor.replays.recorded_samples import RecordedSamples
+    from optscale_predictor.stats.ranking import auc_within
+
+    recorded, parts = RecordedSamples.with_parts(pool, columns)
+    group = np.asarray(group_near_duplicates([question.text for question in pool.questions]))
+    found = combine_scores(parts, recorded.correct, group)
+    described = tuple(pool.scores[column] for column in columns)
+    ScoreCombination(columns, described, found.slopes, found.intercept).save(output)
+    question = np.repeat(np.arange(len(parts)), parts.shape[1])
+    right = recorded.correct.ravel() == 1
+    told = [
+        f"{name} {auc_within(scores.ravel(), right, question).auc:.2f}"
+        for name, scores in [*zip(columns, np.moveaxis(parts, -1, 0), strict=True), ("together", found.held_out)]
+    ]
+    say(f"AUC within a training question: {', '.join(told)}")
+    return f"{COMBINED}{output}"
+
+
 def trained_predictor(output: Path, pool: Pool, targets: Path, settings: Mapping[str, Any]) -> None:
     """A predictor trained on a pool's targets; one that is there is kept while pool and settings are what they were.
 
@@ -65,7 +103,9 @@ def trained_predictor(output: Path, pool: Pool, targets: Path, settings: Mapping
     from optscale_predictor.predictor.training.train_command import train_predictor
 
     state = output.with_name(f"{output.name}_training")
-    made_of = json.dumps({"pool": _shards(pool), "settings": dict(settings)}, indent=2, sort_keys=True)
+    made_of = json.dumps(
+        {"pool": _shards(pool), "scores": pool.scores, "settings": dict(settings)}, indent=2, sort_keys=True
+    )
     record = state / "made_of.json"
     if not record.is_file() or record.read_text(encoding="utf-8") != made_of:
         for stale in (state, output):

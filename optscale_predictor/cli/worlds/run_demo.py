@@ -19,12 +19,12 @@ from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.worlds.demo_curves import fitted_curve, fixed_numbers
 from optscale_predictor.cli.worlds.demo_questions import DemoQuestions, choose_questions
-from optscale_predictor.cli.worlds.demo_training import trained_predictor, trained_verifier
+from optscale_predictor.cli.worlds.demo_training import combined_verifier, trained_predictor, trained_verifier
 from optscale_predictor.cli.worlds.world import Sizes, VerifierTraining, World
 from optscale_predictor.evaluation.report import markdown_table, write_replay
 from optscale_predictor.evaluation.report import write_report as write_page
 from optscale_predictor.policies import BestOfN, parse_policy
-from optscale_predictor.pools import Pool
+from optscale_predictor.pools import Pool, open_pool
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -107,16 +107,22 @@ def _fill_pools(run: DemoRun, questions: DemoQuestions) -> tuple[dict[str, Pool]
     options = GeneratorOptions(
         world.generator, world.sampling, "transformers", chat=world.chat, batch_size=world.batch_size
     )
-    generator, name = options.build(), world.verifier
-    if isinstance(name, VerifierTraining):
-        name = _train_verifier(run, name, generator, questions.verifier)
-    verifier = VerifierOptions(name, batch_size=min(256, world.batch_size)).build()
+    generator, named = options.build(), {"score": world.verifier}
+    if isinstance(world.verifier, VerifierTraining):
+        named = {f"score_{name}": name for name in world.verifier.beside}
+        named = {"score": _train_verifier(run, world.verifier, generator, questions.verifier), **named}
+    size = min(256, world.batch_size)
+    verifiers = {column: VerifierOptions(str(name), batch_size=size).build() for column, name in named.items()}
     pools = {}
     for split, asked in (("train", questions.train), ("test", questions.test)):
         run.step(f"{sizes.samples} samples of each of {len(asked)} {split} questions, scored")
-        pool = _draw(run, f"{split}_pool", asked, generator, sizes.samples)
-        pools[split] = score_pool(pool.folder, verifier)
-    return pools, name
+        pools[split] = _draw(run, f"{split}_pool", asked, generator, sizes.samples)
+        for column, verifier in verifiers.items():
+            pools[split] = score_pool(pools[split].folder, verifier, column)
+    if len(named) == 1:
+        return pools, str(named["score"])
+    name = combined_verifier(run.folder / "combined", pools["train"], tuple(named), run.say)
+    return {split: open_pool(pool.folder, name) for split, pool in pools.items()}, name
 
 
 def _draw(run: DemoRun, name: str, questions: list[Question], generator: Generator, samples: int) -> Pool:

@@ -45,10 +45,13 @@ class VerifierTraining:
     Attributes:
         settings: Of the training; the base is the generator.
         samples: Of each question, >= 2.
+        beside: Verifiers that need no training, by name. Their scores are combined with its own, by coefficients that
+            are fitted to the training questions' labels.
     """
 
     settings: "VerifierSettings"
     samples: int = 8
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
