@@ -98,7 +98,7 @@ async def http_alone(generator: OpenAIServerGenerator, questions: Sequence[Any],
     async def work(service: JsonService) -> None:
         for number in waiting:
             question = questions[number % len(questions)]
-            await generator.samples(service, Request(question.id, question.text, 1, number))
+            await generator.samples(service, Request(question.id, question.text, 1, number), {})
 
     started = time.thread_time()
     async with generator.service() as service, asyncio.TaskGroup() as group:

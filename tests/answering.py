@@ -118,6 +118,7 @@ class WrittenServer:
         text: A sample's text, of its prompt, its request's seed and its place.
         bodies: Every request's body, in the order in which they came.
         finished: Prompts of the requests that were answered, in order.
+        owner: Who owns its model: ``llamacpp`` has samples asked for one by one.
         now: Requests under way.
         most: Most of them at once.
         gone: Requests whose client left before they were answered.
@@ -129,6 +130,7 @@ class WrittenServer:
     text: Callable[[str, int, int], str] = lambda prompt, seed, place: written(prompt, seed, place)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    owner: str = "vllm"
     now: int = 0
     most: int = 0
     gone: int = 0
@@ -140,7 +142,7 @@ class WrittenServer:
         return app
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "written", "owned_by": "vllm"}]})
+        return web.json_response({"data": [{"id": "written", "owned_by": self.owner}]})
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.json()

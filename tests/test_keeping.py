@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from answering import WrittenScores, WrittenServer, connect, of_policies, questions_of, said, serving, written
 
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool
@@ -112,18 +112,46 @@ def test_a_pool_made_otherwise_is_refused_before_anything_is_drawn(tmp_path, oth
         assert server.asked() == drawn
 
 
-def test_a_pool_with_a_hole_is_named(tmp_path):
+def test_a_hole_in_a_pool_is_drawn(tmp_path):
     from optscale_predictor.pools import PoolWriter
 
-    with serving(WrittenServer().app()) as url:
+    server = WrittenServer()
+    with serving(server.app()) as url:
         scaler = scaler_of(url)
         scaler.answer(questions_of(2), pool=tmp_path / "pool")
         pool = Pool(tmp_path / "pool")
         rows = [row for row in pool.read().to_pylist() if (row["question_id"], row["sample_index"]) != ("q0001", 1)]
         with PoolWriter(tmp_path / "holed", pool.questions, pool.manifest["settings"], scores=pool.scores) as writer:
             writer.append_rows(rows)
-        with pytest.raises(InputError, match="sample 1 of question 'q0001' is missing"):
-            scaler.answer(questions_of(2), pool=tmp_path / "holed")
+        before = server.asked()
+        scaler.answer(questions_of(2), pool=tmp_path / "holed")
+        assert server.asked() - before == {"1+1=": 1}
+    assert Pool(tmp_path / "holed").counts() == pool.counts()
+
+
+def test_a_verifier_that_dies_costs_no_sample(tmp_path):
+    """What had been drawn is kept, and scored by the run that goes on; nothing is drawn twice."""
+
+    def die(_):
+        if sum(verifier.batches) > 20:
+            while server.now:  # all that was asked for arrives meanwhile
+                time.sleep(0.01)
+            time.sleep(0.2)
+            raise ServiceError("the verifier is gone")
+
+    questions, verifier, server = questions_of(15), WrittenScores(die), WrittenServer(text=some_refused)
+    with serving(server.app()) as url:
+        whole = scaler_of(url).answer(questions, pool=tmp_path / "whole")
+        server.bodies.clear()
+        with pytest.raises(ServiceError):
+            scaler_of(url, verifier=verifier).answer(questions, pool=tmp_path / "pool")
+        pool = Pool(tmp_path / "pool")
+        assert pool.read(["score"]).num_rows == server.asked().total() and pool.unscored() > 0
+        again = scaler_of(url).answer(questions, pool=tmp_path / "pool")
+        assert server.asked().total() == Pool(tmp_path / "pool").read(["score"]).num_rows
+    assert list(map(said, again)) == list(map(said, whole))
+    assert rows_of(tmp_path / "pool") == rows_of(tmp_path / "whole")
+    assert Pool(tmp_path / "pool").unscored() == 0
 
 
 def test_two_runs_may_not_write_at_once(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from optscale_predictor.backends.generators import Sample, SamplingParams
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference.admission import RoundBarrier, Rounds
 from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, SamplesRefusedError, Workers
@@ -30,7 +30,10 @@ class Script:
     kept: list = field(default_factory=list)
     stored_samples: list = field(default_factory=list)
     hold: object = None
+    come_first: tuple = ()  # places of a request's samples that come before it is held
+    hold_score: object = None
     prompt_tokens: int = 7
+    without_score: int = 0
 
     def sample(self, index):
         _, tokens, answer = self.samples[index]
@@ -44,10 +47,11 @@ class Script:
         answer = None if answer == "cut" else answer
         return ScoredSample(self.sample(index), answer, float("nan") if refused else score, "no" if refused else None)
 
-    async def draw(self, request, sampling, rank):
+    async def draw(self, request, sampling, rank, arrived):
         self.requests.append((request.question_id, request.prompt, request.first_index, request.num_samples, rank))
         assert sampling is SAMPLING and request.messages == (("user", "hi"),)
         if self.hold is not None:
+            arrived.update({place: self.sample(request.first_index + place) for place in self.come_first})
             await self.hold(len(self.requests))
         if request.first_index + request.num_samples > self.limit:
             return None
@@ -55,15 +59,21 @@ class Script:
 
     async def score(self, question, samples):
         assert question is QUESTION
+        if self.hold_score is not None:
+            await self.hold_score()
         return [self.scored(sample.seed) for sample in samples]
 
     def stored(self, question_id):
         assert question_id == "q"
-        return [self.scored(index) for index in self.stored_samples]
+        return {index: self.scored(index) for index in self.stored_samples}
+
+    def unscored(self, samples):
+        return [ScoredSample(sample, None, float("nan")) for sample in samples]
 
     async def keep(self, question_id, first, scored):
         await asyncio.sleep(0)
         self.kept.append((question_id, first, [one.sample.seed for one in scored]))
+        self.without_score += sum(np.isnan(one.score) and one.refusal is None for one in scored)
 
 
 def run(script, *policies, traced=True, keep=False, deadline=None, prior=None, selection=None):
@@ -158,6 +168,46 @@ def test_samples_of_an_earlier_run_come_first_and_are_counted():
     assert answer.generated_samples == 5 and answer.samples == 5 and answer.tokens == 10 + 11 + 12 + 13 + 14
     one = Script(some(6), stored_samples=[0, 1, 2])
     assert run(one, BestOfN(2)).generated_samples == 2 and one.requests == []
+
+
+def test_a_gap_before_samples_of_an_earlier_run_is_drawn():
+    script = Script(some(9), stored_samples=[0, 3, 4])
+    answer = run(script, BestOfN(7))
+    assert [request[2:4] for request in script.requests] == [(1, 2), (5, 2)]
+    assert script.kept == [("q", 1, [1, 2]), ("q", 5, [5, 6])] and answer.generated_samples == 7
+    assert list(answer.scores) == [score for score, _, _ in some(9)[:7]]
+
+
+async def fail(*_):
+    raise ServiceError("the server is gone")
+
+
+async def wait_long(*_):
+    await asyncio.sleep(600)
+
+
+def test_samples_that_wait_for_their_verifier_are_kept_without_a_score():
+    """Where it fails, and where the question runs out of time: they are drawn and paid."""
+    script = Script(some(4), hold_score=fail)
+    with pytest.raises(ServiceError):
+        run(script, BestOfN(3), keep=True)
+    assert script.kept == [("q", 0, [0, 1, 2])] and script.without_score == 3
+    script = Script(some(4), hold_score=wait_long)
+    answer = run(script, BestOfN(3), keep=True, deadline=0.05)
+    assert (answer.samples, answer.stop_reason, answer.generated_samples) == (0, "budget", 3)
+    assert answer.generated_tokens == sum(10 + index + index % 2 for index in range(3))
+    assert script.kept == [("q", 0, [0, 1, 2])] and script.without_score == 3
+
+
+def test_what_has_come_of_a_request_that_is_cut_short_is_kept_and_counted():
+    script = Script(some(9), hold=fail, come_first=(3, 0, 1))
+    with pytest.raises(ServiceError):
+        run(script, BestOfN(5), keep=True)
+    assert script.kept == [("q", 0, [0, 1]), ("q", 3, [3])] and script.without_score == 3
+    script = Script(some(9), hold=wait_long, come_first=(1,))
+    answer = run(script, BestOfN(5), keep=True, deadline=0.05)
+    assert (answer.generated_samples, answer.cancelled_samples, answer.generated_tokens) == (1, 4, 12)
+    assert script.kept == [("q", 1, [1])]
 
 
 def test_what_the_limits_do_not_allow_ends_every_policy_that_goes_on():

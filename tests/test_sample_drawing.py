@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from optscale_predictor.backends.generators import Sample, SamplingParams
+from optscale_predictor.backends.generators import DrawSession, Sample, SamplingParams
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
 from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
@@ -51,7 +51,7 @@ def test_a_budget_sets_aside_waits_and_refuses():
     asyncio.run(main())
 
 
-class Engine:
+class Engine(DrawSession):
     """A session that notes in which order it is asked, and fails where it is told to."""
 
     def __init__(self, at_once=1, in_rounds=False, error=None):

@@ -102,8 +102,8 @@ def test_samples_join_a_pool_by_the_batch_and_are_given_out_once(tmp_path):
         return found
 
     first, *rest = asyncio.run(again())
-    assert [one.sample.text for one in first] == [f"text {index}" for index in range(60)]
-    assert {(one.score, one.refusal, one.verifier_tokens, one.sample.seed) for one in first} == {
+    assert [one.sample.text for one in first.values()] == [f"text {index}" for index in range(60)]
+    assert {(one.score, one.refusal, one.verifier_tokens, one.sample.seed) for one in first.values()} == {
         (0.5, None, 2, index) for index in range(60)
     }
     assert [len(one) for one in rest] == [0, 1, 0, 0]
@@ -212,4 +212,4 @@ def test_a_run_of_some_of_a_pools_questions_takes_their_samples_and_no_others(tm
         return found
 
     mine, others = asyncio.run(fill_and_reopen())
-    assert [one.sample.text for one in mine] == ["text 1", "text 2"] and others == []
+    assert [one.sample.text for one in mine.values()] == ["text 1", "text 2"] and others == {}

@@ -1,5 +1,6 @@
 """Signals that end a run: where they are raised, and where they are held back."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -130,6 +131,25 @@ def test_everything_that_was_emitted_is_yielded_before_the_signal_is_raised():
                 signal.raise_signal(signal.SIGTERM)
             taken.append(number)
     assert taken == emitted and 64 <= len(taken) < 1_000
+
+
+def test_what_is_handed_over_at_the_end_waits_for_nobody():
+    """However much it is: whoever would make room for it has left."""
+    left = []
+
+    async def work(emit):
+        try:
+            await emit("first")
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            for number in range(200):
+                await emit(number)
+            raise
+
+    running = iterate_emitted(work, left.append)
+    assert next(running) == "first"
+    running.close()
+    assert left == list(range(200))
 
 
 def test_what_nobody_takes_is_told():

@@ -18,6 +18,7 @@ Emit = Callable[[T], Awaitable[None]]
 #: What the thread hands over: results, each in a tuple, and at last None or what was raised.
 _Results = queue.SimpleQueue[Any]
 
+_ROOM_SECONDS = 0.01  # between two results that work may hand over when nobody takes them any more
 _AHEAD = 64  # results that work may be ahead of whoever takes them
 
 
@@ -59,7 +60,10 @@ def iterate_emitted(
                 yield result[0]
         finally:
             _tell(loop, task.cancel)
-            thread.join()
+            # What is cancelled may hand over what it has so far, and wait for room to: nothing else would make any.
+            while thread.is_alive():
+                _tell(loop, room.release)
+                thread.join(_ROOM_SECONDS)
             for left in _emptied(results):
                 on_untaken(left)
 

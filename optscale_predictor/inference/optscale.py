@@ -23,7 +23,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.components import Components
-from optscale_predictor.inference.sample_store import SampleStore
+from optscale_predictor.inference.sample_store import SampleStore, score_left
 from optscale_predictor.inference.session import Prompts, Session
 from optscale_predictor.policies import OptScalePolicy, Policy
 from optscale_predictor.questions.prompts import PromptTemplate
@@ -33,6 +33,9 @@ from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
+
+
+GIVEN = "given with each question"  # what a pool says of prompts that have no name
 
 
 class RunOptions(TypedDict, total=False):
@@ -143,6 +146,7 @@ class OptScale(Components):
         async def work(emit: Emit[Answer]) -> None:
             await self._run(questions, emit, **options)
 
+        self._prepare(questions, **options)
         return iterate_emitted(work)
 
     async def aanswer(self, questions: Sequence[Question], **options: Unpack[RunOptions]) -> list[Answer]:
@@ -164,6 +168,7 @@ class OptScale(Components):
             questions: The questions; their ids must be distinct.
             options: As of :meth:`stream`, which says as well what is raised.
         """
+        await asyncio.to_thread(self._prepare, questions, **options)
         found: asyncio.Queue[Answer | None] = asyncio.Queue(maxsize=self.in_flight)
 
         async def work() -> None:
@@ -216,6 +221,14 @@ class OptScale(Components):
         other.generator = generator
         return other
 
+    def _prepare(self, questions: Sequence[Question], **options: Unpack[RunOptions]) -> None:
+        """Checks a run before it begins, and has what an earlier one has left without a score scored."""
+        prompts, pool = options.get("prompts"), options.get("pool")
+        _require_askable(questions, prompts)
+        self.pair(prompts is None)  # before the store: the predictor may lend the verifier its score map
+        if pool is not None:
+            score_left(pool, self._settings(prompts, options.get("prompt_name", GIVEN)), self.verifier)
+
     async def _run(
         self,
         questions: Sequence[Question],
@@ -224,15 +237,11 @@ class OptScale(Components):
         limits: Limits | None = None,
         pool: str | Path | None = None,
         traced: bool = True,
-        prompt_name: str = "given with each question",
+        prompt_name: str = GIVEN,
         answered: Mapping[str, Sequence[float]] = MappingProxyType({}),
     ) -> None:
-        _require_askable(questions, prompts)
-        self.pair(prompts is None)  # before the store: the predictor may lend the verifier its score map
         joint = any(policy.joint for policy in self.policies)
-        store = (
-            None if pool is None else self._store(pool, questions, self.prompt.text if prompts is None else prompt_name)
-        )
+        store = None if pool is None else self._store(pool, questions, self._settings(prompts, prompt_name))
         try:
             async with Session(self, limits, store, traced=traced, known_batch=True) as session:
                 at_once = len(questions) if joint else self.in_flight
@@ -241,8 +250,12 @@ class OptScale(Components):
             if store is not None:
                 await store.close()
 
-    def _store(self, pool: str | Path, questions: Sequence[Question], prompt: str) -> SampleStore:
-        settings = {"generator": dict(self.generator.describe()), "prompt": prompt}
+    def _settings(self, prompts: Prompts | None, prompt_name: str) -> dict[str, object]:
+        """What the samples of a run depend on."""
+        prompt = self.prompt.text if prompts is None else prompt_name
+        return {"generator": dict(self.generator.describe()), "prompt": prompt}
+
+    def _store(self, pool: str | Path, questions: Sequence[Question], settings: Mapping[str, object]) -> SampleStore:
         scored = {"adapter": "none"} if self.verifier is None else dict(self.verifier.describe())
         return SampleStore(pool, questions, settings, scored)
 

@@ -9,9 +9,10 @@ faster.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from math import nan
 
-from optscale_predictor.backends.generators import Request, Sample, SamplingParams
+from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, arrived_parts
 from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.deciding import DecisionWorker, Observation
@@ -117,7 +118,7 @@ class QuestionRun:
         self._request, self._workers, self._traced = request, workers, traced
         self._progress = [self._join(policy) for policy in request.policies]
         self._log = SampleLog()
-        self._stored = workers.store.stored(request.question.id) if workers.store is not None else []
+        self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = 0
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -224,29 +225,47 @@ class QuestionRun:
 
     async def _next(self, count: int) -> list[ScoredSample] | None:
         """The next samples, those of an earlier run first; None where the limits allow no more."""
-        if self._stored:
-            new, self._stored = self._stored[:count], self._stored[count:]
+        first, asked = self._log.drawn, self._request
+        if first in self._stored:
+            there = takewhile(self._stored.__contains__, range(first, first + count))
+            new = [self._stored.pop(index) for index in list(there)]
             self._log.count_drawn([one.sample for one in new])
             return new
-        first, store, question = self._log.drawn, self._workers.store, self._request.question
-        samples = await self._draw(count)
+        # A run that was cut short may have left a gap before samples that it has.
+        count = min(count, min(self._stored, default=first + count) - first)
+        request = Request(asked.question.id, asked.prompt, count, first, asked.messages)
+        samples = await self._draw(request)
         if samples is None:
             return None
         self._log.count_drawn(samples)
-        scored = await self._workers.scorer.score(question, samples)
-        if store is not None:  # beside the next decision: writing takes longer than deciding
-            task = asyncio.get_running_loop().create_task(store.keep(question.id, first, scored))
-            self._keeping.append(task)
+        try:
+            scored = await self._workers.scorer.score(asked.question, samples)
+        except RequestRefusedError:
+            raise
+        except BaseException:
+            self._keep(first, self._workers.scorer.unscored(samples))
+            raise
+        self._keep(first, scored)
         return scored
 
-    async def _draw(self, count: int) -> list[Sample] | None:
-        asked = self._request
-        request = Request(asked.question.id, asked.prompt, count, self._log.drawn, asked.messages)
+    async def _draw(self, request: Request) -> list[Sample] | None:
+        arrived: Arrived = {}
         try:
-            return await self._workers.drawer.draw(request, asked.sampling, asked.rank)
-        except asyncio.CancelledError:
-            self._cancelled += count
+            return await self._workers.drawer.draw(request, self._request.sampling, self._request.rank, arrived)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                self._cancelled += request.num_samples - len(arrived)
+            for part, samples in arrived_parts(request, arrived):
+                self._log.count_drawn(samples)
+                self._keep(part.first_index, self._workers.scorer.unscored(samples))
             raise
+
+    def _keep(self, first: int, scored: Sequence[ScoredSample]) -> None:
+        """Has samples written, beside the next decision: writing takes longer than deciding."""
+        store = self._workers.store
+        if store is not None:
+            task = asyncio.get_running_loop().create_task(store.keep(self._request.question.id, first, scored))
+            self._keeping.append(task)
 
     async def _answer(self, progress: _PolicyProgress) -> Answer:
         count, policy, log = progress.count, progress.policy, self._log

@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from optscale_predictor.backends.generators import Sample
+from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.pools.manifest import MANIFEST_FILE, require_same
+from optscale_predictor.pools.preparation import score_pool
 from optscale_predictor.questions.question import Question
 
 _APPENDED = 64  # samples that join a pool at a time: a table for a few would cost more than all else done with them
@@ -50,9 +55,9 @@ class SampleStore:
         self._late: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
 
-    def stored(self, question_id: str) -> list[ScoredSample]:
-        """The question's samples of an earlier run, in their order, refused ones too; given out once."""
-        return self._stored.pop(question_id, [])
+    def stored(self, question_id: str) -> dict[int, ScoredSample]:
+        """The question's samples of an earlier run by their index, refused ones too; given out once."""
+        return self._stored.pop(question_id, {})
 
     async def keep(self, question_id: str, first_index: int, samples: Sequence[ScoredSample]) -> None:
         """Adds new samples of a question.
@@ -106,22 +111,35 @@ class SampleStore:
             raise
 
 
+def score_left(folder: str | Path, settings: Mapping[str, object], verifier: Verifier | None) -> None:
+    """Scores what a run that was cut short has kept without a score; nothing where there is no such pool.
+
+    Args:
+        folder: The pool.
+        settings: As of :class:`SampleStore`.
+        verifier: What scores; None: the samples of such runs all have a score.
+
+    Raises:
+        InputError: The pool was made otherwise, or another process writes to it.
+    """
+    folder = Path(folder)
+    if verifier is None or not (folder / MANIFEST_FILE).exists() or not Pool(folder).unscored("score"):
+        return
+    require_same(folder, json.loads(json.dumps(settings)))
+    score_pool(folder, verifier)
+
+
 def _with_score(one: ScoredSample) -> Sample:
-    score = None if one.refusal is not None else one.score
+    score = None if isnan(one.score) else one.score
     columns = (("score", score), ("refusal", one.refusal), ("verifier_tokens", one.verifier_tokens))
     return replace(one.sample, columns=columns)
 
 
-def _stored(pool: Pool, wanted: set[str]) -> dict[str, list[ScoredSample]]:
-    found: dict[str, list[ScoredSample]] = {}
+def _stored(pool: Pool, wanted: set[str]) -> dict[str, dict[int, ScoredSample]]:
+    found: dict[str, dict[int, ScoredSample]] = {}
     for row in pool.read(_COLUMNS).to_pylist():
-        name = row["question_id"]
-        if name not in wanted:
-            continue
-        mine = found.setdefault(name, [])
-        if row["sample_index"] != len(mine):
-            raise InputError(f"{pool.folder}: sample {len(mine)} of question {name!r} is missing; it cannot go on")
-        mine.append(_of_row(row, pool))
+        if row["question_id"] in wanted:
+            found.setdefault(row["question_id"], {})[row["sample_index"]] = _of_row(row, pool)
     return found
 
 

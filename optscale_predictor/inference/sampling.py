@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optscale_predictor.backends.generators import DrawSession, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
 from optscale_predictor.inference.batch_worker import BatchWorker
@@ -29,7 +29,7 @@ class ScoredSample:
     Attributes:
         sample: The sample.
         answer: The final answer in it; None where none was found.
-        score: In [0, 1]; NaN where the verifier refused it.
+        score: In [0, 1]; NaN where the verifier refused it, or has not seen it yet.
         refusal: Why it did; None where it did not.
         verifier_tokens: Tokens that the verifier read and wrote for it, >= 0.
     """
@@ -105,30 +105,39 @@ class SampleDrawer:
         self._session, self._budget, self._barrier, self._known_batch = session, budget, barrier, known_batch
         self._slots = PrioritySemaphore(session.at_once)
 
-    async def draw(self, request: Request, sampling: SamplingParams, rank: int) -> list[Sample] | None:
+    async def draw(
+        self, request: Request, sampling: SamplingParams, rank: int, arrived: Arrived | None = None
+    ) -> list[Sample] | None:
         """The samples of a request; None where the budget does not allow them.
 
         Args:
             request: What is asked for.
             sampling: How it is drawn.
             rank: The question's number in the order of asking.
+            arrived: Where the draw is cancelled or fails, it has those samples that had come; they are paid for.
         """
+        came: Arrived = {} if arrived is None else arrived
         # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
         async with self._admission(rank, request.first_index):
             most = request.num_samples * sampling.max_tokens
             if not await self._budget.reserve(most):
                 return None
             try:
-                samples = await self._session.draw(request, sampling)
-            except asyncio.CancelledError:
-                self._budget.cancelled_samples += request.num_samples
+                samples = await self._session.draw_into(came, request, sampling)
+            except BaseException as error:
+                self._spend(list(came.values()))
+                if isinstance(error, asyncio.CancelledError):
+                    self._budget.cancelled_samples += request.num_samples - len(came)
                 raise
             finally:
                 self._budget.release(most)
             # In the same turn as the release: the requests that it wakes find these tokens counted.
-            self._budget.samples += len(samples)
-            self._budget.tokens += sum(sample.num_tokens for sample in samples)
+            self._spend(samples)
             return samples
+
+    def _spend(self, samples: Sequence[Sample]) -> None:
+        self._budget.samples += len(samples)
+        self._budget.tokens += sum(sample.num_tokens for sample in samples)
 
     def _admission(self, rank: int, drawn: int) -> AbstractAsyncContextManager[None]:
         if self._session.in_rounds:
@@ -170,6 +179,15 @@ class SampleScorer:
             ServiceError: The verifier failed.
         """
         return await self._worker.do((question, samples))
+
+    def unscored(self, samples: Sequence[Sample]) -> list[ScoredSample]:
+        """Samples that nobody has time to score: without a verifier they score 0 as ever, else they have no score.
+
+        Args:
+            samples: New samples; what their answers are is left open.
+        """
+        score = float("nan") if self._verifier is not None else 0.0
+        return [ScoredSample(sample, None, score) for sample in samples]
 
     async def close(self) -> None:
         """Lets go of the threads."""

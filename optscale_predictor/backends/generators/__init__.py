@@ -5,17 +5,20 @@ May import the rest of ``backends`` except ``verifiers``, and ``questions``, ``_
 
 from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
 from optscale_predictor.backends.generators.generator import (
+    Arrived,
     DrawSession,
     Generator,
     Request,
     Sample,
     Usage,
+    arrived_parts,
     warning_at_end,
 )
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.sessions import ImmediateSession, open_session
 
 __all__ = [
+    "Arrived",
     "DrawSession",
     "Generator",
     "ImmediateSession",
@@ -25,6 +28,7 @@ __all__ = [
     "ServerOptions",
     "Usage",
     "VLLMOptions",
+    "arrived_parts",
     "open_session",
     "warning_at_end",
 ]

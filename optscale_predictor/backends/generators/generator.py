@@ -77,6 +77,26 @@ class Sample:
     logprobs: LogprobSummary | None = field(default=None, compare=False)
 
 
+#: Samples of a request that have come while others of it are awaited, by their place in the request, from 0.
+Arrived = dict[int, Sample]
+
+
+def arrived_parts(request: Request, arrived: Arrived) -> list[tuple[Request, list[Sample]]]:
+    """What has come of a request that was cut short, as requests that were answered in full: one a run of places.
+
+    Args:
+        request: The whole request.
+        arrived: What has come of it.
+    """
+    parts: list[tuple[Request, list[Sample]]] = []
+    for place in sorted(arrived):
+        index = request.first_index + place
+        if not parts or parts[-1][0].first_index + len(parts[-1][1]) != index:
+            parts.append((replace(request, first_index=index), []))
+        parts[-1][1].append(arrived[place])
+    return [(replace(part, num_samples=len(samples)), samples) for part, samples in parts]
+
+
 def copies(drawn: Sample, count: int) -> list[Sample]:
     """A greedy sample that was drawn once and stands for several; only the first of them has cost its tokens.
 
@@ -169,6 +189,16 @@ class DrawSession(ABC):
             RequestRefusedError: Of this request alone.
             ServiceError: The server or engine failed for good.
         """
+
+    async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
+        """As :meth:`draw`; where it is cancelled or fails, ``arrived`` has those samples that had come.
+
+        Args:
+            arrived: Filled with the samples that come one by one.
+            request: What to draw.
+            sampling: How to draw it, in place of the generator's own.
+        """
+        return await self.draw(request, sampling)
 
 
 class Generator(ABC):

@@ -3,22 +3,26 @@
 Several samples of a question are one request with ``n``, so that the server reads their prompt once. How many tokens
 each took is not in the reply's ``usage``, which is their sum. In order of preference the tokens' ids tell (vLLM), or
 their log-probabilities; the counts must not fall short of ``usage``. Where a server offers neither, samples are asked
-for one by one, and ``usage`` tells. A ``usage`` that cannot be is not believed: the tokens are then those that the
+for one by one, each with the seed that it has as a request of its own, and ``usage`` tells; where such a request is cut
+short, what has come of it is handed out. A ``usage`` that cannot be is not believed: the tokens are then those that the
 server lists, and where it lists none they are an estimate, counted as such (``Usage.estimated_samples``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
 from optscale_predictor.backends.generators.engine_options import ServerOptions
 from optscale_predictor.backends.generators.engine_samplers import OTHER_SAMPLERS, ServerSamplers
 from optscale_predictor.backends.generators.generator import (
+    Arrived,
     DrawSession,
     Generator,
     Request,
     Sample,
     Usage,
+    arrived_parts,
     copies,
 )
 from optscale_predictor.backends.generators.reply_reader import (
@@ -101,7 +105,8 @@ class OpenAIServerGenerator(Generator):
     def generate(self, requests: Sequence[Request]) -> Iterator[_Result]:
         """Draws independent samples for each request; yields each request once, as it finishes.
 
-        Leaving the iterator cancels what is under way.
+        Leaving the iterator cancels what is under way. Of a request whose samples are asked for one by one, and that is
+        cut short by a signal or a failure, the parts that have come are yielded before that is raised.
 
         Raises:
             RequestRefusedError: The server refused some requests for good; raised when all others are done.
@@ -112,7 +117,14 @@ class OpenAIServerGenerator(Generator):
         refusals = Refusals(len(requests))
 
         async def work(request: Request) -> None:
-            await emit((request, await self.samples(service, request)))
+            arrived: Arrived = {}
+            try:
+                samples = await self.samples(service, request, arrived)
+            except BaseException:
+                for part in arrived_parts(request, arrived):
+                    await emit(part)
+                raise
+            await emit((request, samples))
 
         service = self.service()
         try:
@@ -143,12 +155,13 @@ class OpenAIServerGenerator(Generator):
         """Counts what came and was not taken: the caller has left."""
         self.usage.discarded_tokens += sum(sample.num_tokens for sample in result[1])
 
-    async def samples(self, service: JsonService, request: Request) -> list[Sample]:
+    async def samples(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
         """One request's samples.
 
         Args:
             service: The way to the servers, open.
             request: What to draw.
+            arrived: Filled with samples that come one by one, for where the others do not come.
 
         Raises:
             RequestRefusedError: The servers refuse it for good.
@@ -157,39 +170,49 @@ class OpenAIServerGenerator(Generator):
         seed = request_seed(self.sampling.seed, request)
         if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
             return copies(await self._one(service, request, seed), request.num_samples)
-        return await self._draw(service, request, request.num_samples, seed)
+        return await self._draw(service, request, arrived)
 
-    async def _draw(self, service: JsonService, request: Request, count: int, seed: int) -> list[Sample]:
+    async def _draw(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
+        count, seed = request.num_samples, request_seed(self.sampling.seed, request)
         if count == 1:
             return [await self._one(service, request, seed)]
         for way in (TOKEN_IDS, LOGPROBS):
             if self._facts.way == way:
                 samples = await self._together(service, request, count, seed, way)
                 if samples is not None:
-                    return await self._not_repeated(service, request, seed, samples)
+                    return await self._not_repeated(service, request, samples, arrived)
                 if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
                     self._facts.way = LOGPROBS
-        each = await self._each(service, request, seed, range(count))
+        each = await self._each(service, request, range(count), arrived)
         self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
         return each
 
-    async def _each(self, service: JsonService, request: Request, seed: int, places: Sequence[int]) -> list[Sample]:
-        """Samples asked for one by one, each with a seed of its own."""
-        return await gather_or_cancel(self._one(service, request, (seed + place) % (1 << 31)) for place in places)
+    async def _each(
+        self, service: JsonService, request: Request, places: Sequence[int], arrived: Arrived
+    ) -> list[Sample]:
+        """Samples asked for one by one, each with the seed that it has wherever its request begins or ends."""
+
+        async def one(place: int) -> Sample:
+            single = replace(request, num_samples=1, first_index=request.first_index + place)
+            arrived[place] = await self._one(service, single, request_seed(self.sampling.seed, single))
+            return arrived[place]
+
+        return await gather_or_cancel(one(place) for place in places)
 
     async def _not_repeated(
-        self, service: JsonService, request: Request, seed: int, samples: list[Sample]
+        self, service: JsonService, request: Request, samples: list[Sample], arrived: Arrived
     ) -> list[Sample]:
         """The samples of one reply; others, where the server gave one sample several times."""
         if not self._facts.may_repeat(samples):
             return samples
-        (other,) = await self._each(service, request, seed, [1])
+        arrived[0] = samples[0]
+        (other,) = await self._each(service, request, [1], arrived)
         if other.text == samples[0].text:  # a question to which the model has but one answer
             self.usage.discarded_tokens += other.num_tokens
             return samples
         self._facts.stop_asking_together()
         self.usage.discarded_tokens += sum(sample.num_tokens for sample in samples[1:])
-        return [samples[0], other, *await self._each(service, request, seed, range(2, len(samples)))]
+        return [samples[0], other, *await self._each(service, request, range(2, len(samples)), arrived)]
 
     async def _one(self, service: JsonService, request: Request, seed: int) -> Sample:
         way = self._facts.way_of_one

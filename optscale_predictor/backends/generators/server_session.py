@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample, Usage
+from optscale_predictor.backends.generators.generator import Arrived, DrawSession, Request, Sample, Usage
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.http_client import JsonService
 
@@ -31,8 +31,8 @@ class ServerDrawing(Protocol):
     def take_over(self, service: JsonService) -> None:
         """Adds what a service counted to what was spent."""
 
-    async def samples(self, service: JsonService, request: Request) -> list[Sample]:
-        """One request's samples."""
+    async def samples(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
+        """One request's samples; those that come one by one are put into ``arrived`` as they do."""
 
 
 class ServerSession(DrawSession):
@@ -62,10 +62,14 @@ class ServerSession(DrawSession):
 
     async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
         """See :class:`DrawSession`."""
+        return await self.draw_into({}, request, sampling)
+
+    async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
+        """See :class:`DrawSession`."""
         drawing = self._generator.with_sampling(sampling)
         drawing.usage = Usage()  # this draw's own
         try:
-            samples = await drawing.samples(self._service, request)
+            samples = await drawing.samples(self._service, request, arrived)
         finally:
             self._generator.usage.add(drawing.usage)
         return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]

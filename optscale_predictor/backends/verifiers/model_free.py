@@ -93,9 +93,9 @@ class FunctionVerifier(Verifier):
                 for item in () if self._takes_lists else batch:
                     given.append(self._of_one(item))
                 self._failures.stop_if_all_failed()
-            except InputError:
+            except (InputError, KeyboardInterrupt) as error:
                 # The run stops here; what came before the failures is kept, and they can be scored again.
-                while given and isinstance(given[-1], str):
+                while isinstance(error, InputError) and given and isinstance(given[-1], str):
                     given.pop()
                 if given:
                     yield range(start, start + len(given)), _scores_of(given)
