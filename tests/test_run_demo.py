@@ -93,6 +93,10 @@ def test_another_generator_needs_no_package_of_the_worlds_own(tmp_path, monkeypa
         (["--samples", "1"], "samples must be >= 2, got 1"),
         (["--verifier_questions", "30"], "the world 'embedded' brings its verifier and trains none"),
         (["--world", "smollm2", "--verifier_questions", "0"], "verifier_questions must be >= 20, got 0"),
+        (
+            ["--world", "smollm2", "--verifier", "calculations", "--verifier_questions", "30"],
+            "the world 'smollm2' brings its verifier and trains none",
+        ),
     ],
 )
 def test_sizes_that_cannot_be_are_one_line(flags, says, capsys):
@@ -105,3 +109,4 @@ def test_a_world_s_own_sizes_hold_where_none_is_given():
     given = {"train_questions": 21, "samples": None}
     assert SMOLLM2_WORLD.sized(given) == replace(SMOLLM2_WORLD.sizes, train_questions=21)
     assert EMBEDDED_WORLD.sized({}) == EMBEDDED_WORLD.sizes
+    assert SMOLLM2_WORLD.with_verifier("calculations").sized({}).verifier_questions == 0

@@ -7,6 +7,7 @@ def demo(
     train_set: str | None = None,
     test_set: str | None = None,
     generator: str | None = None,
+    verifier: str | None = None,
     verifier_questions: int | None = None,
     train_questions: int | None = None,
     test_questions: int | None = None,
@@ -25,6 +26,7 @@ def demo(
             are one of its questions are left out.
         generator: Asked with the world's prompt, in place of the world's own, such as one that
             `optscale train-generator` made.
+        verifier: Scores the samples, as `score --verifier` takes it, in place of the world's own; none is trained then.
         verifier_questions: Questions whose samples the verifier is trained on, >= 20; smollm2 alone (60).
         train_questions: Questions whose samples the predictor learns from, >= 20; 400, or 60.
         test_questions: Questions that policies are compared on, >= 2; 200, or 50.
@@ -49,6 +51,8 @@ def demo(
     chosen = replace(own, train_set=train_set or own.train_set, test_set=test_set or own.test_set)
     if generator is not None:
         chosen = chosen.with_generator(generator)
+    if verifier is not None:
+        chosen = chosen.with_verifier(verifier)
     given = {
         "verifier_questions": verifier_questions,
         "train_questions": train_questions,

@@ -131,6 +131,10 @@ class World:
         """The same world with another generator; what its own lies in is not needed then."""
         return replace(self, generator=generator, packages=())
 
+    def with_verifier(self, verifier: str) -> "World":
+        """The same world with a verifier that is there already: none is trained."""
+        return replace(self, verifier=verifier, sizes=replace(self.sizes, verifier_questions=0))
+
     def require_installed(self) -> None:
         """Checks, before minutes of work, that every package is there that some step will need.
 
