@@ -17,10 +17,12 @@ def file(tmp_path):
     return tmp_path / "file"
 
 
-def test_a_folder_is_made_and_nothing_is_left_in_it(tmp_path, file):
-    assert require_folder(tmp_path / "a" / "b").is_dir() and not list((tmp_path / "a" / "b").iterdir())
+def test_a_folder_can_be_made_and_nothing_is_left(tmp_path, file):
+    assert require_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b" and list(tmp_path.iterdir()) == [file]
+    (tmp_path / "there").mkdir()
+    assert require_folder(tmp_path / "there" / "b").parent.is_dir() and not list((tmp_path / "there").iterdir())
     for wrong in (file, file / "below"):
-        with pytest.raises(InputError, match=f"{wrong}: cannot write: "):
+        with pytest.raises(InputError, match=f"{wrong}: cannot write: Not a directory"):
             require_folder(wrong)
 
 

@@ -4,6 +4,8 @@ A path that cannot be written is said at once, and not after an hour of sampling
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from errno import ENOTDIR
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -12,19 +14,21 @@ from optscale_predictor.errors import InputError
 
 
 def require_folder(folder: str | Path) -> Path:
-    """Makes a folder and checks that files can be made in it.
+    """Checks that a folder can be made, and files in it; nothing is left behind where other arguments turn out wrong.
 
     Args:
-        folder: Where files are to lie; made with what is above it.
+        folder: Where files are to lie.
 
     Raises:
         InputError: It cannot be made, or no file can be made in it.
     """
     folder = Path(folder)
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
     with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
+        _probe(folder)
+        for made in missing:
+            with suppress(OSError):  # somebody else has begun to use it
+                made.rmdir()
     return folder
 
 
@@ -41,9 +45,7 @@ def require_file(path: str | Path) -> Path:
     if path.is_dir():
         raise InputError(f"{path}: cannot write: it is a folder, and a file is to be written")
     with explain_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path.parent):
-            pass
+        _probe(path.parent)
     return path
 
 
@@ -64,3 +66,13 @@ def require_once(folders: Iterable[str], what: str) -> None:
             also = "" if seen[place] == name else f", as {seen[place]}"
             raise InputError(f"{what} {name} is named twice{also}: it would count twice")
         seen[place] = name
+
+
+def _probe(folder: Path) -> None:
+    """Makes the folder, and a file in it that is gone again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # a file is there
+        raise NotADirectoryError(ENOTDIR, "", str(folder)) from None
+    with TemporaryFile(dir=folder):
+        pass
