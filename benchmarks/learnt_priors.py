@@ -1,6 +1,6 @@
 """Is a prior that is learnt in a run worth anything? Against no prior, and one fitted to other questions beforehand.
 
-    python benchmarks/learnt_priors.py --pool TEST_POOL --prior_pool TRAIN_POOL [--orders 10] [--output FOLDER]
+    python benchmarks/learnt_priors.py --pool TEST_POOL --prior_pool TRAIN_POOL [--num_orders 10] [--output FOLDER]
 
 Every policy runs at a grid of settings with each prior, over random orders of the questions and of their samples. The
 distance of a prior to no prior is that of its point to the curve that the same policy draws without a prior over its
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pool", required=True)
     parser.add_argument("--prior_pool", required=True)
-    parser.add_argument("--orders", type=int, default=10)
+    parser.add_argument("--num_orders", type=int, default=10)
     parser.add_argument("--questions", type=int, default=1000, help="of the pool, at most")
     parser.add_argument("--depth", type=int, default=32, help="samples of a question, at most")
     parser.add_argument("--blocks", type=int, nargs="*", default=[8])
@@ -49,9 +49,9 @@ def main() -> None:
     rng = np.random.default_rng(flags.seed)
     recorded = recorded.take(rng.permutation(recorded.num_questions)[: flags.questions])
     constant = constant_prior(RecordedSamples.from_pool(Pool(flags.prior_pool)).scores)
-    orders = [question_order(recorded, flags.sorted, rng) for _ in range(flags.orders)]
+    orders = [question_order(recorded, flags.sorted, rng) for _ in range(flags.num_orders)]
     samples = [recorded.take(order).reorder(rng) for order in orders]
-    print(f"{recorded.num_questions} questions x {recorded.depth} samples, {flags.orders} orders\n")
+    print(f"{recorded.num_questions} questions x {recorded.depth} samples, {flags.num_orders} orders\n")
     found = []
     priors: dict[str, Prior | LearntPrior | None] = {
         "none": None,

@@ -200,30 +200,6 @@ def test_lists_of_any_length_stand_before_or_after_flags(tmp_path, capsys):
     assert f"{output}: 4 samples of 2 questions from 3 pools" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        ([], "name a verb; verbs are demo, generate,"),
-        (["anwser"], "unknown verb 'anwser'; verbs are demo, generate,"),
-        (["pool", "copy"], "unknown verb 'copy'; verbs are info, validate,"),
-        (["answer"], "required: question"),
-        (["answer", "1+2=", "--temprature", "1"], "unrecognized arguments: --temprature 1"),
-        (["answer", "1+2=", "--temperature", "warm"], "--temperature must be a number, got 'warm'"),
-        (["answer", "1+2=", "--server.timeout", "long"], "--server.timeout must be a number or null, got 'long'"),
-        (["answer", "1+2=", "--stop", "END"], "--stop must be a list like"),
-        (["answer", "1+2=", "--verifier_batch_size", "0"], "verifier_batch_size must be >= 1, got 0"),
-        (["score", "pool", "--verifier_url", " "], "verifier_url is empty"),
-        (["report", "--output"], "argument --output: expected one argument"),
-    ],
-)
-def test_a_wrong_flag_is_one_line_without_the_usage(command, says, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(command)
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
-    assert stopped.value.code == 2 and line.startswith("optscale: error: ") and says in line and not captured.out
-
-
 def test_settings_beside_a_policy_are_its_own(capsys):
     """They went unheard where a policy was named."""
     main(["answer", "12+34=", "--policy", "best_of_n", "--max_samples", "3"])

@@ -13,9 +13,11 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 from docstring_parser import parse
 
 from optscale_predictor._support.config_files import ConfigParser
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError, mistake_behind
+from optscale_predictor.policies.describing import quoting_hint
 
 Options = TypeVar("Options", bound=GeneratorOptions | VerifierOptions)
 
@@ -33,7 +35,10 @@ class FlagParser(ConfigParser):
         Raises:
             InputError: Always.
         """
-        raise _mistake(message, ex) from ex
+        raise _mistake(message, ex, self._known_flags()) from ex
+
+    def _known_flags(self) -> list[str]:
+        return [spelled for action in self._actions for spelled in action.option_strings]
 
     def read(self, given: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """Every flag's value, of its type, defaults included.
@@ -50,14 +55,24 @@ class FlagParser(ConfigParser):
                 self._require_values(given)
                 parsed = self.parse_object(dict(given))
             else:
+                self._require_flags(given)
                 parsed = self.parse_args(list(given))
             return dict(vars(self.instantiate(parsed)))
         except InputError:
             raise
         except (TypeError, ValueError, KeyError) as error:
-            raise _mistake(str(error), error) from error
+            raise _mistake(str(error), error, self._known_flags()) from error
         except RecursionError:
             raise InputError("a flag's value is nested too deeply") from None
+
+    def _require_flags(self, given: Sequence[str]) -> None:
+        """Refuses a flag that there is not: its value would be taken for what stands in no flag."""
+        known = self._known_flags()
+        for one in given:
+            flag = one.partition("=")[0]
+            # What belongs to a group may be one of its own settings: jsonargparse knows.
+            if flag.startswith("--") and flag != "--" and flag.partition(".")[0] not in known and flag not in known:
+                raise InputError(f"unrecognized arguments: {flag}{did_you_mean(flag, known)}")
 
     def _require_values(self, given: Mapping[str, Any]) -> None:
         """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given."""
@@ -72,12 +87,15 @@ class FlagParser(ConfigParser):
         Args:
             options: The flags' defaults.
         """
+        group = self.add_argument_group(_group_title(options))
         for flag, option, holder in _flags(options):
             kind, default = get_type_hints(type(holder))[option.name], getattr(holder, option.name)
             if is_dataclass(kind) and isinstance(kind, type):
                 self.add_class_arguments(kind, flag, default=default)
             else:
-                self.add_argument(f"--{flag}", type=kind, default=default, help=option_help(type(holder), option.name))
+                listed = {"metavar": '["A", ...]'} if isinstance(default, tuple) else {}
+                text = option_help(type(holder), option.name)
+                group.add_argument(f"--{flag}", type=kind, default=default, help=text, **listed)
 
 
 def flag_names(options: GeneratorOptions | VerifierOptions) -> list[str]:
@@ -119,6 +137,11 @@ def take_options(default: Options, values: dict[str, Any]) -> Options:
     return type(default)(**own)
 
 
+def _group_title(options: GeneratorOptions | VerifierOptions) -> str:
+    """What the group of its flags is called in a help."""
+    return "what draws samples" if isinstance(options, GeneratorOptions) else "what scores samples"
+
+
 def _flags(options: GeneratorOptions | VerifierOptions) -> Iterator[tuple[str, "Field[Any]", Any]]:
     """Each flag with its field and the dataclass that holds it; sampling's own stand among a generator's."""
     role, prefix = ("generator", "") if isinstance(options, GeneratorOptions) else ("verifier", "verifier_")
@@ -141,8 +164,14 @@ def option_help(kind: type, name: str) -> str:
     return " ".join((described.get(name) or "").split())
 
 
-def _mistake(message: str, error: BaseException | None) -> InputError:
-    """One line for what jsonargparse says in several, or for the bad input that it met on its way."""
+def _mistake(message: str, error: BaseException | None, known: Sequence[str] = ()) -> InputError:
+    """One line for what jsonargparse says in several, or for the bad input that it met on its way.
+
+    Args:
+        message: Its words.
+        error: What it stumbled on.
+        known: The flags that there are.
+    """
     own = mistake_behind(error)
     if own is not None:
         return own
@@ -153,8 +182,12 @@ def _mistake(message: str, error: BaseException | None) -> InputError:
         kinds = " or ".join(_KINDS.get(kind, kind) for kind in wanted)
         return InputError(f"--{flag[1]} must be {kinds}, got {' '.join(given[1].split())!r}")
     words = " ".join(message.split())
-    unknown = re.fullmatch(r"Option '(.+)' is not accepted", words)
-    return InputError(f"unknown flag: {unknown[1]}" if unknown else words)
+    if unknown := re.fullmatch(r"Option '(.+)' is not accepted", words):
+        return InputError(f"unknown flag: {unknown[1]}{did_you_mean(f'--{unknown[1]}', known)}")
+    stray = re.search(r"[Uu]nrecognized arguments: ([^\s=]+)", words)
+    if stray is None:
+        return InputError(words)
+    return InputError(words + (did_you_mean(stray[1], known) if stray[1].startswith("-") else quoting_hint(stray[1])))
 
 
 _KINDS = {

@@ -1,6 +1,7 @@
 """The verb that measures a predictor: assess."""
 
 import sys
+from pathlib import Path
 
 from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
@@ -49,6 +50,11 @@ def assess(
 
     score_mins, shares = _numbers(score_min, "score_min"), _numbers(hit_share, "hit_share")
     fixed = _numbers(strengths, "strengths")
+    if (Path(targets) / "manifest.json").is_file():
+        raise InputError(
+            f"{targets}: a pool, and targets are asked for: `optscale targets {targets} --output targets.parquet` "
+            "makes them, and --pool takes the pool beside them"
+        )
     if output is not None:
         require_folder(output)
     settings = Settings(score_mins, alpha, floor, max_samples, shares, assumed_samples, fixed, resamples, seed)

@@ -30,9 +30,9 @@ def generate(
 
     Args:
         pool: Folder of the pool; made where it does not exist.
-        questions: JSON lines with `question` and, optionally, `id` and `answer`; `embedded:train` or `embedded:test`
-            (`embedded:test:200` for another number of questions); `gsm8k:train`, `gsm8k:test`, `math:train`,
-            `math:test`, `math500`, `aime24`, `aime25`, `amc23`, `svamp:train`, `svamp:test` or `asdiv`; or
+        questions: JSON lines or CSV with `question` and, optionally, `id` and `answer`; `embedded:train` or
+            `embedded:test` (`embedded:test:200` for another number of questions); `gsm8k:train`, `gsm8k:test`,
+            `math:train`, `math:test`, `math500`, `aime24`, `aime25`, `amc23`, `svamp:train`, `svamp:test`, `asdiv`; or
             `hub:DATASET`, `hub:DATASET:SPLIT` or `hub:DATASET:CONFIG:SPLIT` for what `datasets` can load (a hub id or
             a folder).
         dataset: Hub id or folder to read in place of a named data set's own, laid out as that is.

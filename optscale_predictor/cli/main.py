@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from optscale_predictor._support import __version__
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 from optscale_predictor.errors import InputError, mistake_behind
@@ -15,7 +17,7 @@ from optscale_predictor.errors import InputError, mistake_behind
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs ``optscale``; ``args`` without the program's name, from the command line by default."""
-    arguments = list(sys.argv[1:] if args is None else args)
+    arguments = with_underscores(sys.argv[1:] if args is None else args)
     try:
         with signals_end_run():
             _dispatch(arguments)
@@ -37,7 +39,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _dispatch(arguments: list[str]) -> None:
     words = 2 if arguments[:1] == ["pool"] else 1
-    name, rest = " ".join(arguments[:words]), arguments[words:]
+    name, rest = " ".join(arguments[:words]).replace("_", "-"), arguments[words:]
     verb = VERBS.get(name)
     if verb is None:
         _help_or_mistake(arguments)
@@ -53,27 +55,51 @@ def _dispatch(arguments: list[str]) -> None:
     function(**verb_arguments(function, f"optscale {name}", given))
 
 
+def with_underscores(arguments: Sequence[str]) -> list[str]:
+    """Arguments whose flags are spelled as ours are: ``--max-samples`` is ``--max_samples``.
+
+    Args:
+        arguments: As a shell hands them over; values, and what follows a lone ``--``, stay as they are.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [*(_with_underscores(one) for one in arguments[:end]), *arguments[end:]]
+
+
+def _with_underscores(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    flag, equals, value = argument.partition("=")
+    return f"--{flag[2:].replace('-', '_')}{equals}{value}"
+
+
 def _help_or_mistake(arguments: Sequence[str]) -> None:
-    """Prints the verbs where help is asked for.
+    """Prints the verbs where no verb is named, and the version where that is asked for.
 
     Raises:
-        InputError: No verb is named, or one that there is not.
+        InputError: A verb is named that there is not.
     """
     below_pool = arguments[:1] == ["pool"]
     verbs = POOL_VERBS if below_pool else VERBS
     program = "optscale pool" if below_pool else "optscale"
     asked = arguments[1:] if below_pool else arguments
-    if asked and asked[0] in ("-h", "--help"):
+    if asked and asked[0] in ("-V", "--version") and not below_pool:
+        print(f"optscale {__version__}")
+        return
+    if not asked or asked[0] in ("-h", "--help"):
         about = (
             "What a pool holds, whether it is sound, and how it travels."
             if below_pool
             else "Adaptive Best-of-N for language models: one verb a task."
         )
         parser = argparse.ArgumentParser(prog=program, description=about, usage=f"{program} VERB [FLAGS]")
+        if not below_pool:
+            parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
         listed = parser.add_subparsers(title="verbs", metavar="VERB", help=f"more on each: {program} VERB --help")
         for name, verb in verbs.items():
             listed.add_parser(name, help=verb.summary.replace("%", "%%"))
         parser.print_help()
         return
-    wrong = f"unknown verb {asked[0]!r}" if asked else "name a verb"
-    raise InputError(f"{wrong}; verbs are {', '.join(verbs)}; more: {program} --help")
+    if asked[0].startswith("-"):
+        raise InputError(f"{asked[0]}: a verb comes first, then its flags; {program} --help lists the verbs")
+    near = did_you_mean(asked[0], verbs)
+    raise InputError(f"unknown verb {asked[0]!r}{near}; verbs are {', '.join(verbs)}; more: {program} --help")

@@ -26,8 +26,8 @@ def train_generator(
     """Fine-tune a generator on worked solutions by LoRA; prints how likely it finds held-out ones.
 
     Args:
-        questions: JSON lines, plain or gzip, with `question` and `solution` (or an `equation` in prefix form with its
-            `answer`, or a worked `answer` that ends in `#### 72`), or named sets such as `gsm8k:train`.
+        questions: JSON lines or CSV, plain or gzip, with `question` and `solution` (or an `equation` in prefix form
+            with its `answer`, or a worked `answer` that ends in `#### 72`), or named sets such as `gsm8k:train`.
         model: Base: a causal language model; folder, GGUF file, hub id, `embedded:generator` or `package:NAME`.
         output: Folder for the LoRA updates, which --generator FOLDER takes. The run's state lies in FOLDER_training
             until it is done; the same command goes on from there.

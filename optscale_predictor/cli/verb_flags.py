@@ -5,8 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
+from jsonargparse import DefaultHelpFormatter
+
 from optscale_predictor.backends.option_flags import FlagParser, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
+from optscale_predictor.cli.verb_examples import EXAMPLES
+
+_EXAMPLES = "examples:"
+# Lists of any length, and what each of their elements is.
+_LISTS = {"pools": "FOLDER ...", "runs": "FOLDER ...", "questions": "FILE ...", "files": "FILE ..."}
 
 
 def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
@@ -18,12 +25,37 @@ def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
     """
     options = _options(verb)
     about = (verb.__doc__ or "").partition("Args:")[0]
-    parser = FlagParser(prog=name, description=" ".join(about.split()))
+    examples = [f"  {name} {example}" for example in EXAMPLES.get(name.removeprefix("optscale "), ())]
+    parser = FlagParser(
+        prog=name,
+        description=" ".join(about.split()),
+        epilog="\n".join([_EXAMPLES, *examples]) if examples else None,
+        formatter_class=_HelpFormatter,
+    )
     parser.add_argument("--config", action="config", help="YAML file of flags.")
     parser.add_function_arguments(verb, as_group=False, as_positional=True, skip=set(options))
+    _name_places(parser, name)
     for default in options.values():
         parser.add_options(default)
     return parser
+
+
+class _HelpFormatter(DefaultHelpFormatter):
+    """Keeps the lines of examples, which are to be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(_EXAMPLES) else str(super()._fill_text(text, width, indent))
+
+
+def _name_places(parser: FlagParser, name: str) -> None:
+    """Says in the usage what stands in each place, and that flags follow; a verb of dozens of flags needs no more."""
+    places = []
+    for action in parser._actions:
+        if not action.option_strings and action.dest != "help":
+            if action.dest in _LISTS:
+                action.metavar = _LISTS[action.dest]
+            places.append(str(action.metavar or action.dest))
+    parser.usage = " ".join([name, *places, "[FLAGS]"])
 
 
 def verb_arguments(verb: Callable[..., None], name: str, given: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:

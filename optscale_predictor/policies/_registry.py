@@ -26,6 +26,7 @@ _OURS = (OptScalePolicy, Fitted, CostAware, SharedBudget)
 _SCORES = (OptScale0, OptScaleT, PlugIn, BestOfN, Beacon, Pandora, InstanceAdaptive)
 _VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
 _BOUNDS = (Oracle, Clairvoyant)
+_SETTINGS_HINT = "; settings follow a colon, without spaces: optscale:score_min=0.9,alpha=0.95"
 POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}
 
 
@@ -63,7 +64,8 @@ def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
         InputError: An unknown policy or setting, or a value out of range; names what is known.
     """
     if name not in POLICIES:
-        raise InputError(f"unknown policy {name!r}{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}")
+        near = _SETTINGS_HINT if set("=( ") & set(name) else did_you_mean(name, POLICIES)
+        raise InputError(f"unknown policy {name!r}{near}; known: {', '.join(POLICIES)}")
     types: dict[str, Any] = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
     converted = {}
     for key, value in settings.items():

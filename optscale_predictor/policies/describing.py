@@ -21,6 +21,16 @@ class PolicyLine:
     settings: str
 
 
+def quoting_hint(stray: str) -> str:
+    """What to say of an argument that belongs to nothing where it names a policy; empty where it does not.
+
+    Args:
+        stray: The first of the arguments that nothing takes.
+    """
+    named = stray.partition(":")[0] in POLICIES
+    return '; several policies are one value, in quotes: --policies "optscale best_of_n:max_samples=8"' if named else ""
+
+
 def policy_lines() -> Iterator[PolicyLine]:
     """Every policy, in the order in which they are listed."""
     for name, kind in POLICIES.items():

@@ -2,18 +2,20 @@
 
 A questions file is JSON lines; each line has ``question`` and, optionally, ``id`` (default: its line number from 0) and
 ``answer`` (the gold answer: a text, a number, or a list of those). Other short texts and numbers on the line are the
-question's labels, such as its ``subject``; whatever else there is is ignored.
+question's labels, such as its ``subject``; whatever else there is is ignored. A file whose name ends in ``.csv`` has
+the same as columns.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from optscale_predictor._support.json_reader import parse_object
-from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import gold_text
+from optscale_predictor.questions.question_rows import Row, json_rows, read_rows
 
 _NO_LABEL = ("id", "question", "answer", "solution", "equation")
 _LONGEST_LABEL = 100  # characters
@@ -37,7 +39,7 @@ class Question:
 
 
 def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
-    """Reads a questions file: JSON lines, plain or gzip, with ``question`` and what else is known of it.
+    """Reads a questions file: JSON lines or CSV, plain or gzip, with ``question`` and what else is known of it.
 
     Args:
         path: The file.
@@ -47,7 +49,7 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
         InputError: The file cannot be read, holds no questions, or a line has no ``question``, an ``answer`` that is
             none, or an id that came before; the message names the line.
     """
-    return parse_questions(read_lines(Path(path), "read questions"), str(path), limit)
+    return list(_distinct(read_rows(path), str(path), limit))
 
 
 def parse_questions(lines: Iterable[str], name: str, limit: int | None = None) -> list[Question]:
@@ -77,8 +79,14 @@ def stream_questions(lines: Iterable[str], name: str, limit: int | None = None) 
         InputError: There are no questions, or a line has no ``question``, an ``answer`` that is none, or an id that
             came before; raised when the iterator comes to it, and the message names the line.
     """
+    yield from _distinct(json_rows(lines, name), name, limit)
+
+
+def _distinct(rows: Iterable[Row], name: str, limit: int | None) -> Iterator[Question]:
+    """The questions of the first rows, at least one and of different ids."""
     seen: set[str] = set()
-    for question in _parse(lines, name, limit):
+    for count, (location, row) in enumerate(islice(rows, limit)):
+        question = _question_of(row, count, location)
         if question.id in seen:
             raise InputError(f"{name}: question id {question.id!r} occurs twice")
         seen.add(question.id)
@@ -96,19 +104,7 @@ def format_questions(questions: Iterable[Question]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _parse(lines: Iterable[str], path: str, limit: int | None) -> Iterator[Question]:
-    count = 0
-    for number, line in enumerate(lines, start=1):
-        if limit is not None and count >= limit:
-            return
-        if not line.strip():
-            continue
-        yield _question_of(line, count, f"{path}:{number}")
-        count += 1
-
-
-def _question_of(line: str, index: int, location: str) -> Question:
-    row = parse_object(line, location)
+def _question_of(row: Mapping[str, Any], index: int, location: str) -> Question:
     if "question" not in row:
         raise InputError(f"{location}: column 'question' is missing; this line has {sorted(row)}")
     if not isinstance(row["question"], str) or not row["question"].strip():

@@ -1,6 +1,6 @@
 """Question sets by name: a file, the embedded world, public data sets, or any other that ``datasets`` can load.
 
-- ``FILE.jsonl``: a questions file, JSON lines;
+- ``FILE.jsonl`` or ``FILE.csv``: a questions file, JSON lines or a table;
 - ``embedded:SPLIT`` or ``embedded:SPLIT:NUMBER``: the embedded world's ``train`` or ``test`` questions;
 - ``gsm8k:train``, ``math:train``, ``math500`` and so on: the public data sets of :data:`PUBLIC`;
 - ``hub:DATASET``, ``hub:DATASET:SPLIT`` or ``hub:DATASET:CONFIG:SPLIT``: any other, a hub id or a folder. The split is
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.golds import gold_answer
@@ -80,6 +81,8 @@ PUBLIC: Mapping[str, DatasetSource] = {
     "svamp:test": replace(_SVAMP, split="test"),
     "asdiv": DatasetSource("EleutherAI/asdiv", "validation", (None,), "question", "answer", story="body", units=True),
 }
+
+_NAMES = (*PUBLIC, "embedded:train", "embedded:test")  # that a mistyped name may have meant
 
 _UNIT = re.compile(r"\s*\([^()]*\)")
 
@@ -145,7 +148,10 @@ def find_source(name: str) -> tuple[DatasetSource | None, str]:
         config, split = (parts[0] if len(parts) == 2 else None), (parts[-1] if parts else "train")
         return DatasetSource(dataset, split, (config,)), "/".join([Path(dataset).name, *parts])
     if kind in {public.partition(":")[0] for public in PUBLIC} and not Path(name).exists():
-        raise InputError(f"questions {name!r}: no such set; known: {', '.join(PUBLIC)}")
+        raise InputError(f"questions {name!r}: no such set{did_you_mean(name, PUBLIC)}; known: {', '.join(PUBLIC)}")
+    bare = not Path(name).suffix and "/" not in name and kind != "embedded"
+    if bare and not Path(name).exists() and (near := did_you_mean(name, _NAMES)):
+        raise InputError(f"questions {name!r}: no such file, and no question set{near}")
     return None, ""
 
 

@@ -20,13 +20,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.json_reader import parse_object
 from optscale_predictor._support.progress import say
-from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import marked_answer
 from optscale_predictor.questions.arithmetic import solution as solution_of_sum
 from optscale_predictor.questions.golds import gold_text
+from optscale_predictor.questions.question_rows import read_rows
 from optscale_predictor.questions.question_sets import (
     QUESTION_COLUMNS,
     SOLUTION_COLUMNS,
@@ -143,9 +142,7 @@ def _rows_of(name: str, limit: int | None) -> Iterator[tuple[str, Mapping[str, A
         for question in load_question_set(name, limit):
             yield question.id, {"question": question.text, "solution": solution_of_sum(question.text)}
     else:
-        for number, line in enumerate(read_lines(Path(name), "read questions"), start=1):
-            if line.strip():
-                yield f"{name}:{number}", parse_object(line, f"{name}:{number}")
+        yield from read_rows(name)
 
 
 def _solved(row: Mapping[str, Any], location: str) -> SolvedQuestion | None:
