@@ -59,6 +59,30 @@ def test_results_in_a_file_have_their_record_beside_it():
     assert str(read_flags([*ARITHMETIC, "-o", "runs/mine.json"]).record) == "runs/records"
 
 
+def test_prompts_come_from_files_for_every_model(tmp_path):
+    (tmp_path / "system.txt").write_text("Be careful.\n")
+    given = [
+        "--system_file",
+        str(tmp_path / "system.txt"),
+        "--prompt_file",
+        "p.txt",
+        "--metadata",
+        '{"questions": "q"}',
+    ]
+    for model in ("optscale", "hf"):
+        read = read_flags(["--model", model, *ARITHMETIC, *given])
+        assert read.parsed.system_instruction == "Be careful." and not hasattr(read.parsed, "system_file")
+        assert read.parsed.metadata == read.settings["metadata"] == {"questions": "q", "prompt": "p.txt"}
+    with pytest.raises(InputError, match="the system prompt is given twice"):
+        read_flags([*ARITHMETIC, *given, "--system_instruction", "Hurry."])
+    (tmp_path / "p.txt").write_text("{question}!")
+    prompt = ["--prompt_file", str(tmp_path / "p.txt")]
+    check(read_flags([*ARITHMETIC, *prompt]))
+    for task in ("optscale_gsm8k", "gsm8k"):
+        with pytest.raises(InputError, match=f"--prompt_file: task {task} asks as lm-eval's own does"):
+            check(read_flags(["--tasks", task, *prompt]))
+
+
 def test_another_model_is_lm_evals_own_business(tmp_path):
     read = read_flags(["--model", "hf", *ARITHMETIC, "--output_path", str(tmp_path)])
     assert not read.ours and read.record is None and read.parsed.model_args is None
@@ -120,7 +144,7 @@ def test_flags_that_are_none_are_one_line(given, says, tmp_path):
         ([*ARITHMETIC, "--metadata", '{{"question": "f"}}'], "our tasks have no 'question'; did you mean 'questions'?"),
         ([*ARITHMETIC, "--metadata", '{{"questions": "{tmp}/column.jsonl"}}'], "column 'question' is missing"),
         ([*ARITHMETIC, "--output", "{tmp}/column.jsonl/below"], "cannot write: Not a directory"),
-        ([*ARITHMETIC, "--record", "{tmp}/column.jsonl"], "cannot write: File exists"),
+        ([*ARITHMETIC, "--record", "{tmp}/column.jsonl"], "cannot write: Not a directory"),
         ([*ARITHMETIC, "--use_cache", "{tmp}/column.jsonl/cache"], "cannot write: "),
     ],
 )

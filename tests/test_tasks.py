@@ -135,6 +135,18 @@ def test_requests_that_lm_eval_keeps_are_of_the_file_that_is_asked(tmp_path, mon
         assert prompts[0] == f"Question: {first}\nAnswer:"
 
 
+@pytest.mark.parametrize("task", ["optscale_questions", "optscale_arithmetic"])
+def test_a_prompt_of_the_users_own_is_what_is_asked(task, tmp_path, questions):
+    """Braces but those of {question} mean nothing: no template language reads the file."""
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("{{Solve}} {% this %}: {question}\nGive \\boxed{}.")
+    _, prompts = evaluate(["1"] * 5, task, {"questions": questions, "prompt": str(prompt)}, num_fewshot=0)
+    assert prompts == [f"{{{{Solve}}}} {{% this %}}: What is {number}+1?\nGive \\boxed{{}}." for number in range(5)]
+    shown = {"questions": questions, "prompt": str(prompt), "fewshot": questions}
+    _, prompts = evaluate(["1"] * 5, task, shown, num_fewshot=1)
+    assert all(one.count("Give \\boxed{}.") == 2 for one in prompts)
+
+
 @pytest.mark.parametrize(
     ("task", "metadata", "shots", "said"),
     [
@@ -147,6 +159,8 @@ def test_requests_that_lm_eval_keeps_are_of_the_file_that_is_asked(tmp_path, mon
         ("optscale_gsm8k", {"questions": ["{q}"]}, 0, "'questions' must be the name"),
         ("optscale_gsm8k", {}, 0, "cannot load data set 'openai/gsm8k'"),
         ("optscale_questions", {}, 0, "which questions"),
+        ("optscale_questions", {"questions": "{q}", "prompt": "{q}"}, 0, "has no {question} in it"),
+        ("optscale_gsm8k", {"questions": "{q}", "prompt": "{q}"}, 0, "takes no prompt of yours"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(tmp_path, questions, task, metadata, shots, said):

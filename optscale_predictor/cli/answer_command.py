@@ -14,6 +14,7 @@ from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from optscale_predictor.inference import Answer, Limits, OptScale
+    from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import Policy
     from optscale_predictor.questions.question import Question
 
@@ -48,7 +49,7 @@ def answer(
     an interrupted one was; with `pool` every sample is kept, and none that is there is drawn again.
 
     Args:
-        question: The question; a `.jsonl` file of questions; or `-` for JSON lines from standard input.
+        question: The question; a file of questions, `.jsonl` or `.csv`; or `-` for JSON lines from standard input.
         generator: What draws samples.
         verifier: What scores them.
         predictor: Predictor checkpoint; without one a vague prior.
@@ -74,6 +75,7 @@ def answer(
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.backends.learnt_prompts import prompt_template
     from optscale_predictor.inference import Limits, OptScale
+    from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
@@ -109,10 +111,12 @@ def answer(
         if output is not None:
             _answer_into(Path(output), questions, scaler, limits, pool)
             return
-        texts = {one.id: one for one in questions}
+        texts, watch = {one.id: one for one in questions}, TargetWatch()
         with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
             for result in answers:
+                watch.add(result)
                 print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+        _warn(watch)
 
 
 def given_settings(**settings: float | None) -> dict[str, object]:
@@ -126,8 +130,9 @@ def _answer_into(
     """Adds to a file what it does not have yet, and says what it cost."""
     from optscale_predictor._support.atomic_files import explain_write_errors
     from optscale_predictor._support.progress import progress_bar
+    from optscale_predictor.inference.target_watch import TargetWatch
 
-    there = _answered(path)
+    there, watch = _answered(path), TargetWatch()
     samples = tokens = 0
     reasons: Counter[str] = Counter()
     # All of them, as their numbers in the order of asking are those of the first run.
@@ -140,10 +145,24 @@ def _answer_into(
                 file.write(_as_json(result) + "\n")
                 file.flush()
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
-            reasons[result.stop_reason] += 1
+            reasons[_stop_words(result)] += 1
+            watch.add(result)
             bar.update()
     stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing was left to do"
     print(f"{len(questions) - done} questions, {samples} samples, {tokens} tokens; {stopped}: {path}")
+    _warn(watch)
+
+
+def _warn(watch: "TargetWatch") -> None:
+    """Says on standard error, where answers are not, what they do not show."""
+    for line in watch.cautions():
+        print(f"note: {line}", file=sys.stderr)
+
+
+def _stop_words(result: "Answer") -> str:
+    """Why a question stopped; where it is sure enough and has not reached its target, that it has not."""
+    missed = result.stop_reason == "confident" and result.hit is False
+    return "confident without reaching the target" if missed else result.stop_reason
 
 
 def _answered(path: Path) -> dict[str, list[float]]:
@@ -171,10 +190,11 @@ def _answered(path: Path) -> dict[str, list[float]]:
 
 def _read(question: str) -> "list[Question]":
     from optscale_predictor.questions.question import Question, parse_questions, read_questions
+    from optscale_predictor.questions.question_rows import is_table
 
     if question == "-":
         return parse_questions(sys.stdin, "standard input")
-    if question.endswith(".jsonl"):
+    if question.endswith((".jsonl", ".jsonl.gz")) or is_table(question):
         return read_questions(Path(question))
     if not question.strip():
         raise InputError("the question is empty")
@@ -191,6 +211,7 @@ def _as_json(result: "Answer") -> str:
         "samples": result.samples,
         "tokens": result.tokens,
         "stop_reason": result.stop_reason,
+        "hit": result.hit,
         "scores": result.scores,
         "needed": None if isnan(result.needed) else result.needed,
         "seconds": round(result.seconds, 3),
@@ -210,6 +231,6 @@ def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
     lines += [
         "",
         f"answer    {result.answer}   (score {result.score:.3f}{confidence})",
-        f"stopped   {result.stop_reason} after {result.samples} samples, {result.tokens} tokens",
+        f"stopped   {_stop_words(result)} after {result.samples} samples, {result.tokens} tokens",
     ]
     return "\n".join(lines)

@@ -63,6 +63,7 @@ def replay(
         require_selection_source,
         source_of_pool,
     )
+    from optscale_predictor.replays.recorded_cautions import recorded_cautions
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run
@@ -85,9 +86,11 @@ def replay(
     given = choose_prior(opened, predictor, prior_pool, source, allow_source_mismatch, prior)
     entries = [ReplayEntry(rule, rule.name, given, chosen_by) for rule in rules]
     rows = run(entries, recorded, num_orders, seed, progress=True, frontier=frontier)
-    print(markdown_table(rows))
+    cautions = recorded_cautions(recorded, rules, opened)
+    print("\n\n".join([markdown_table(rows), *cautions]))
     if output is not None:
-        write_replay(rows, Path(output), title=f"{pool}: accuracy against tokens", metric="tokens")
+        title = f"{pool}: accuracy against tokens"
+        write_replay(rows, Path(output), title, metric="tokens", cautions=cautions)
 
 
 def choose_prior(

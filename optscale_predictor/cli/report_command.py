@@ -58,6 +58,7 @@ def report(
             it finishes them; in place of a predictor or a pool.
     """
     from optscale_predictor.evaluation.report import compare, write_report
+    from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
     from optscale_predictor.evaluation.report.formatting import (
         conclusion_against_reference,
         conclusion_at_equal_accuracy,
@@ -90,7 +91,8 @@ def report(
     }
     written = write_report(comparison, output, named, _command(runs, given))
     said = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
-    print("\n".join(filter(None, (sentence(comparison) for sentence in said))))
+    sentences = filter(None, (sentence(comparison) for sentence in said))
+    print("\n".join([*sentences, *comparison_cautions(comparison)]))
     print("\n".join(f"{path}" for path in written))
 
 
@@ -140,7 +142,9 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     if (folder / "run.json").is_file():
         return read_record(folder)
     if not is_hub_name(name) and not (folder / "manifest.json").is_file():
-        raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json)")
+        records = sorted({path.parent for depth in ("*", "records/*") for path in folder.glob(f"{depth}/run.json")})
+        hint = f"; its records: {' '.join(map(str, records))}" if records else ""
+        raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json){hint}")
     rules = [parse_policy(text) for text in choice.policies.split()]
     if not rules:
         raise InputError("no policies named")

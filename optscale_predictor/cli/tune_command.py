@@ -66,6 +66,7 @@ def tune(
         source_of_pool,
     )
     from optscale_predictor.questions.near_duplicates import group_near_duplicates
+    from optscale_predictor.replays.recorded_cautions import recorded_cautions
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry, replay
     from optscale_predictor.replays.setting_grids import make_entries
@@ -109,6 +110,8 @@ def tune(
         texts = dict.fromkeys(short_form(parse_policy(row.policy)) for row in found)
         chosen = "" if chosen_by is None else f" --selection {chosen_by}"
         print(f'{title}\n\n{markdown_table(found)}\n\n--policies "{" ".join(texts)}"{chosen}\n')
+    cautions = recorded_cautions(recorded, [wanted], opened)
+    print("\n\n".join(cautions), end="\n\n" if cautions else "")
     if output is not None:
         title = f"{pool}: accuracy against tokens, settings chosen on other questions"
-        write_replay(kept, Path(output), title, metric="tokens")
+        write_replay(kept, Path(output), title, metric="tokens", cautions=cautions)

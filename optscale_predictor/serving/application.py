@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from optscale_predictor.inference import Answer
+from optscale_predictor.inference.target_watch import TargetWatch
 from optscale_predictor.serving.api_errors import ApiError, api_error_of
 from optscale_predictor.serving.http_protocol import error_response
 from optscale_predictor.serving.replies import EventStream, Reply
@@ -56,6 +58,7 @@ class Application:
         self._started, self._key, self._description = started, settings.api_key.encode(), description
         self.draining = False
         self.open = 0
+        self._watch = TargetWatch()
         self._reading = 0  # bytes of bodies that are on their way
 
     def app(self) -> web.Application:
@@ -133,7 +136,7 @@ class Application:
                 answer = await self.handler.answer(parsed, slot, arrived)
             except Exception as error:
                 raise self._api_error(error, parsed) from None
-        self._count_answer(answer.stop_reason, arrived)
+        self._count_answer(answer, arrived)
         return web.json_response(reply.body(answer))
 
     async def _read_body(self, request: web.Request) -> bytes:
@@ -182,7 +185,7 @@ class Application:
                     await stream.fail(api_error)
                     raise _StreamEnded(stream.response, api_error.outcome) from None
             # The slot is free while the text is sent: a slow reader does not hold up other requests.
-            self._count_answer(answer.stop_reason, arrived)
+            self._count_answer(answer, arrived)
             await stream.send(answer)
         except ConnectionError:
             stream.abort()
@@ -200,8 +203,11 @@ class Application:
             log.warning("%s: %d %s", parsed.id, api_error.status, error)
         return api_error
 
-    def _count_answer(self, stop_reason: str, arrived: float) -> None:
-        self._metrics.count_answer(stop_reason, asyncio.get_running_loop().time() - arrived)
+    def _count_answer(self, answer: Answer, arrived: float) -> None:
+        self._metrics.count_answer(answer.stop_reason, asyncio.get_running_loop().time() - arrived)
+        self._watch.add(answer)
+        for line in self._watch.news():
+            log.warning("%s", line)
 
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [self._model_card()]})

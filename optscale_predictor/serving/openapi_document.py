@@ -166,6 +166,7 @@ _REPLIES: _Schema = {
             "score": _nullable(_SHARE),
             "confidence": _nullable(_SHARE),
             "stop_reason": {"enum": [reason.value for reason in StopReason]},
+            "hit": _nullable({"type": "boolean"}),
             "needed": _nullable({"type": "number", "minimum": 1}),
             "policy": _TEXT,
             "seconds": {"type": "number", "minimum": 0},

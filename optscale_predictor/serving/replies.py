@@ -168,6 +168,7 @@ def account(answer: Answer) -> dict[str, Any]:
         "score": _number(answer.score),
         "confidence": _number(answer.confidence),
         "stop_reason": answer.stop_reason,
+        "hit": answer.hit,
         "needed": _number(answer.needed),
         "policy": _without_files(answer.policy),
         "seconds": round(answer.seconds, 3),

@@ -7,13 +7,14 @@ from typing import Any
 
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.outputs import require_file, require_folder
+from optscale_predictor._support.text_files import read_text
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.eval_flags import TASKS, EvalFlags
 
 # Of a task's generation settings: what our model reads (``optscale_lm``), and what of it says how samples are drawn.
 _GENERATION = ("until", "max_gen_toks", "do_sample", "temperature", "top_p")
 _SAMPLING = ("temperature", "top_p")
-_METADATA = ("questions", "fewshot")
+_METADATA = ("questions", "fewshot", "prompt")
 
 
 def check(flags: EvalFlags) -> None:
@@ -141,7 +142,19 @@ def _require_questions(flags: EvalFlags) -> None:
             if name not in _METADATA:
                 near = did_you_mean(name, _METADATA) or f"; they are {', '.join(_METADATA)}"
                 raise InputError(f"--metadata: our tasks have no {name!r}{near}")
-    for name in _METADATA:
+    if "prompt" in metadata:
+        _require_prompt(flags, metadata["prompt"])
+    for name in _METADATA[:2]:
         place = metadata.get(name)
         if isinstance(place, str) and (Path(place).suffix in (".jsonl", ".csv") or Path(place).is_file()):
             load_question_set(place)
+
+
+def _require_prompt(flags: EvalFlags, file: object) -> None:
+    """A prompt of the user's own can be read, and every task asks by it."""
+    from optscale_predictor.questions.prompts import PromptTemplate
+
+    PromptTemplate.from_file(str(file))
+    for name in flags.tasks:
+        if name not in own_tasks() or "\nfollows:" in read_text(TASKS / f"{name}.yaml"):
+            raise InputError(f"--prompt_file: task {name} asks as lm-eval's own does, and takes no prompt of yours")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from optscale_predictor._support.near_names import did_you_mean
+from optscale_predictor._support.text_files import read_text
 from optscale_predictor._support.yaml_reader import read_yaml
 from optscale_predictor.errors import InputError
 
@@ -62,10 +63,19 @@ class EvalParser(argparse.ArgumentParser):
         Raises:
             InputError: Always.
         """
-        unknown = re.search(r"unrecognized arguments: (--[^\s=]+)", message)
-        near = did_you_mean(unknown[1], self._option_string_actions) if unknown else ""
+        unknown = re.search(r"unrecognized arguments: ([^\s=]+)", message)
+        near = _hint(unknown[1], list(self._option_string_actions)) if unknown else ""
         # The reader of a value has no name that a user knows.
         raise InputError(re.sub(r"invalid (functools\.partial\(.*?\)|\w+_\w+) value", "invalid value", message) + near)
+
+
+def _hint(stray: str, flags: Sequence[str]) -> str:
+    """What may have been meant by an argument that nothing takes."""
+    if stray.startswith("-"):
+        return did_you_mean(stray, flags)
+    from optscale_predictor.policies.describing import quoting_hint
+
+    return quoting_hint(stray)
 
 
 def eval_parser(command: str, explained: bool = False) -> EvalParser:
@@ -115,6 +125,18 @@ def _add_ours(parser: EvalParser, explained: bool) -> None:
         metavar="FOLDER",
         help=f"where the run's record goes, for optscale report; by default {RECORDS} below --output_path",
     )
+    group = parser.add_argument_group("ours, for our tasks and every model")
+    group.add_argument(
+        "--prompt_file",
+        metavar="FILE",
+        help="text file with {question} in it, in place of the prompt of optscale_questions or optscale_arithmetic",
+    )
+    group.add_argument(
+        "--system_file",
+        metavar="FILE",
+        help="text file with the system prompt, as --system_instruction gives it in words; goes with "
+        "--apply_chat_template",
+    )
     if explained:
         from optscale_predictor.evaluation.lm_eval.eval_help import help_sections
 
@@ -148,6 +170,7 @@ def read_flags(args: Sequence[str]) -> EvalFlags:
 def _merged(parsed: argparse.Namespace, file: Mapping[str, Any]) -> EvalFlags:
     """Flags and file together, ours turned into lm-eval's."""
     own = {name: _taken(parsed, name) for name in _OURS}
+    prompt, system = (_taken(parsed, name) for name in ("prompt_file", "system_file"))
 
     def value(name: str) -> Any:
         """As lm-eval has it: a flag comes before the file, unless it says nothing."""
@@ -159,6 +182,12 @@ def _merged(parsed: argparse.Namespace, file: Mapping[str, Any]) -> EvalFlags:
     tasks = value("tasks") or ()
     named = [str(tasks)] if isinstance(tasks, str) else map(str, tasks)
     names = tuple(name for one in named for name in one.split(",") if name)
+    if system is not None:
+        if value("system_instruction"):
+            raise InputError("the system prompt is given twice: by --system_file, and by --system_instruction")
+        parsed.system_instruction = read_text(Path(system), purpose="read the system prompt").strip()
+    if prompt is not None:
+        parsed.metadata = {**_mapping(value("metadata")), "prompt": prompt}
     settings = {name: _mapping(value(name)) if name in _MAPPINGS else value(name) for name in _HEARD}
     output = None if value("output_path") is None else Path(str(value("output_path")))
     if not ours:

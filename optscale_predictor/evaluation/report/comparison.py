@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve, fixed_number_curve
@@ -24,6 +24,7 @@ from optscale_predictor.evaluation.report.savings import (
     TokenGain,
     equal_number,
     gain_at_equal_tokens,
+    never_right,
     saving_against,
 )
 from optscale_predictor.policies import POLICIES, BestOfN, SelfConsistency
@@ -142,11 +143,17 @@ class Comparison:
         """The questions whose texts are known, by id."""
         return {name: question for run in reversed(self.runs) for name, question in run.questions.items()}
 
+    @property
+    def nothing_right(self) -> bool:
+        """Whether no policy answers any question rightly."""
+        return all(never_right(one.means, self.quality) for one in self.results)
+
     def reference_saving(self, result: Result) -> ReferenceSaving | None:
-        """What a policy saves against the reference; None where there is none."""
-        if self.reference is None:
+        """What a policy saves against the reference; None where there is none, or where neither is ever right."""
+        reference, quality = self.reference, self.quality
+        if reference is None or (never_right(result.means, quality) and never_right(reference.means, quality)):
             return None
-        return saving_against(result.means, self.reference.means, self.quality)
+        return saving_against(result.means, reference.means, quality)
 
     def on_curve(self, result: Result) -> bool:
         """Whether a policy is a point of the curve, up to chance: of its kind, and choosing answers as it does."""
@@ -157,8 +164,8 @@ class Comparison:
         return number <= curve.depth and chosen_by in (None, POLICIES[curve.policy].selection)
 
     def equal_number(self, result: Result) -> EqualNumber | None:
-        """The cheapest fixed number of samples that is as accurate as a policy; None where there is no curve."""
-        if self.curve is None:
+        """The cheapest fixed number that is as accurate as a policy; None without a curve, or if it is never right."""
+        if self.curve is None or never_right(result.means, self.quality):
             return None
         return equal_number(result.means, self.curve, self.resamples, self.quality)
 
@@ -265,8 +272,7 @@ def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
 
 def _known_cases(cases: Cases, index: Mapping[str, int]) -> Cases:
     """Those of the questions that are compared."""
-    which: Bools = np.array([question in index for question in cases.question.tolist()], np.bool_)
-    return cases.take(which)
+    return cases.take(np.array([question in index for question in cases.question.tolist()], np.bool_))
 
 
 def _reference(

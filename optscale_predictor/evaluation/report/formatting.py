@@ -180,10 +180,12 @@ def conclusion_against_reference(comparison: Comparison) -> str:
     """What the primary policy gains and costs against the reference."""
     primary, reference = comparison.primary, comparison.reference
     saving = comparison.reference_saving(primary)
-    if reference is None or saving is None:
+    if reference is None:
         return "No run is there to compare it with."
     if primary.policy == reference.policy and reference.live:
         return "It is what others would be compared with."
+    if saving is None:
+        return f"Neither it nor {reference.label} is right on any question: nothing is said of savings."
     less = _both_less(saving.tokens.estimate, saving.samples.estimate)
     return (
         f"{_verdict(primary, reference, saving, comparison)} That one spends {_spent(reference.means)}; "

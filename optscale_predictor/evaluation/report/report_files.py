@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
+from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
 from optscale_predictor.evaluation.report.coverage import guarantee_coverages
 from optscale_predictor.evaluation.report.fixed_curve import FixedNumberCurve
 from optscale_predictor.evaluation.report.formatting import NAMES, conclusion
@@ -48,16 +49,18 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
         with explain_write_errors(paths[0]):
             draw_comparison(comparison, metric, paths, title)
     tables = list(filter(None, (policies_table(comparison), savings_table(comparison))))
-    answer = conclusion(comparison)
+    answer, cautions = conclusion(comparison), comparison_cautions(comparison)
     markdown = "\n\n".join(f"{table.title}\n\n{table.markdown()}" for table in tables)
-    write_text(f"{answer}\n\n{markdown}\n", folder / "table.md")
+    write_text("\n\n".join([answer, *cautions, markdown]) + "\n", folder / "table.md")
     latex = "\n\n".join(f"% {' '.join(table.title.split())}\n{table.latex()}" for table in tables)
     write_text(f"{latex}\n", folder / "table.tex")
     write_json(as_json(comparison, title, answer), folder / "table.json")
     return [folder / name for name in FILES]
 
 
-def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str, metric: str = "samples") -> None:
+def write_replay(
+    rows: Sequence[ReplayRow], folder: Path, title: str, metric: str = "samples", cautions: Sequence[str] = ()
+) -> None:
     """Writes what a replay of many settings found: ``table.md``, ``table.json`` and ``curve.png``.
 
     Args:
@@ -65,12 +68,13 @@ def write_replay(rows: Sequence[ReplayRow], folder: Path, title: str, metric: st
         folder: Where to; made where needed.
         title: Over the picture.
         metric: What the picture draws accuracy against, ``samples`` or ``tokens``.
+        cautions: What to know of the table, below it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown_table(rows) + "\n", encoding="utf-8")
+    (folder / "table.md").write_text("\n\n".join([markdown_table(rows), *cautions]) + "\n", encoding="utf-8")
     content = json.dumps([row.as_dict() for row in rows], indent=2)
     (folder / "table.json").write_text(content + "\n", encoding="utf-8")
     draw_replay(rows, folder / "curve.png", title, metric)
@@ -88,6 +92,7 @@ def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object
     return {
         "title": title,
         "answer": answer,
+        "cautions": comparison_cautions(comparison),
         "questions": len(comparison.questions),
         "left_out": comparison.left_out,
         "compared_by": NAMES[comparison.quality],

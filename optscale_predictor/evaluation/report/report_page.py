@@ -11,6 +11,7 @@ from typing import Any
 
 from optscale_predictor._support import __version__
 from optscale_predictor.evaluation.report.comparison import Comparison
+from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
 from optscale_predictor.evaluation.report.coverage import GuaranteeCoverage, guarantee_coverages
 from optscale_predictor.evaluation.report.difficulty import (
     GROUPS,
@@ -93,6 +94,7 @@ def _figures(comparison: Comparison) -> Mapping[str, Any]:
     return {
         "answer": f"{conclusion_at_equal_accuracy(comparison)} {conclusion_at_equal_tokens(comparison)}".strip(),
         "second": conclusion_against_reference(comparison),
+        "cautions": comparison_cautions(comparison),
         "tiles": _tiles(comparison),
         "main_charts": [accuracy_against(comparison, metric) for metric in ("samples", "tokens")],
         "savings": savings_table(comparison),

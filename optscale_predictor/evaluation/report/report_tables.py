@@ -115,8 +115,10 @@ def savings_table(comparison: Comparison) -> Table | None:
         if saving is not None:
             cells += [_difference(saving.difference.estimate, comparison.quality)]
             cells += [share_with_interval(one.estimate) for one in (saving.samples, saving.tokens)]
-        if curve is not None and equal is not None:
-            cells += _equal_cells(equal, curve)
+        elif reference is not None:
+            cells += [""] * 3
+        if curve is not None:
+            cells += [""] * 3 if equal is None else _equal_cells(equal, curve)
         rows.append(cells)
     if not rows or len(header) == 1:
         return None
@@ -267,9 +269,9 @@ def _difference(difference: Estimate, quality: str) -> str:
 def _tokens_saved_at_equal(result: Result, comparison: Comparison) -> list[str]:
     """Against the cheapest fixed number that is as accurate, without an interval; empty for the curve's own points."""
     found = comparison.equal_number(result)
-    if found is None:
+    if comparison.curve is None:
         return []
-    if comparison.on_curve(result):
+    if found is None or comparison.on_curve(result):
         return [""]
     return [f"{'≥ ' if found.beyond else ''}{share_saved(found.saved_tokens.point)}"]
 

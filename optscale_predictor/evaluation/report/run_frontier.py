@@ -7,6 +7,7 @@ dominates is seen at once, and not only by who makes a report.
 from collections.abc import Iterator
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
+from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
 from optscale_predictor.evaluation.report.formatting import DIGITS, NAMES, figure
 from optscale_predictor.evaluation.report.report_files import policy_figures
 from optscale_predictor.evaluation.report.report_tables import Table, dominated_line, gain_cell
@@ -31,12 +32,13 @@ def frontier_notes(comparison: Comparison) -> list[str]:
 
     Where there is no curve, what to add to the run for one.
     """
-    curve = comparison.curve
+    curve, cautions = comparison.curve, comparison_cautions(comparison)
     if curve is None:
-        return [_missing(comparison)]
+        return [*cautions, _missing(comparison)]
     known = f"{curve.label} is known up to k = {curve.depth}, the samples that every question has"
     return [
         *_dominated(comparison),
+        *cautions,
         f"{known}; intervals are 95%, paired over {len(comparison.questions):,} questions.",
     ]
 

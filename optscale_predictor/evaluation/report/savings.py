@@ -54,6 +54,16 @@ class EqualNumber:
     beyond_share: float
 
 
+def never_right(means: Mapping[str, Resampled], quality: str) -> bool:
+    """Whether no answer is right, so that nothing can be saved at its accuracy; False where scores are compared.
+
+    Args:
+        means: A policy's means, by metric.
+        quality: What policies are compared by: ``correct`` or ``score``.
+    """
+    return quality == "correct" and means["correct"].point == 0
+
+
 def saving_against(mine: Mapping[str, Resampled], reference: Mapping[str, Resampled], quality: str) -> ReferenceSaving:
     """What a policy saves against the reference, paired: both are of the same questions.
 

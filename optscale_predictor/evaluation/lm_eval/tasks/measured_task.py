@@ -9,8 +9,9 @@ A file may say, besides what any of lm-eval's says:
     verdicts       by filter of a followed task, what follows ``exact_match`` in the name of its verdict
 
 A user says with ``--metadata``: ``{"questions": FILE}`` asks other questions, ``{"fewshot": FILE}`` takes the examples
-from a file. Both also take the names of ``question_sets``. A user's questions are laid out in the columns of the public
-data set that they stand in for, so that a task reads them as it reads the data set.
+from a file. Both also take the names of ``question_sets``. ``{"prompt": FILE}`` asks by a template of the user's, with
+``{question}`` in it, where the task is not one of lm-eval's own. A user's questions are laid out in the columns of the
+public data set that they stand in for, so that a task reads them as it reads the data set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from optscale_predictor.evaluation.lm_eval.tasks.own_tasks import OwnVerdict, ow
 from optscale_predictor.questions.answers import extract_answer, is_correct, strip_thinking
 from optscale_predictor.questions.documents import GOLD, ID, document_gold, document_id
 from optscale_predictor.questions.golds import gold_answer
+from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 from optscale_predictor.questions.question_sets import PUBLIC, DatasetSource, load_question_set
 
@@ -51,11 +53,17 @@ class MeasuredTask(ConfigurableTask):
         self._verdicts: Mapping[str, str] = config.get("verdicts") or {"none": ""}
         metadata = config.get("metadata") or {}
         self._questions, self._examples = (_name(metadata, key) for key in ("questions", "fewshot"))
+        prompt = _name(metadata, "prompt")
+        if prompt is not None and self._follows:
+            raise InputError(f"task {config.get('task')}: it asks as lm-eval's own does, and takes no prompt of yours")
+        self._prompt = None if prompt is None else PromptTemplate.from_file(prompt)
         theirs = own_settings(self._follows) if self._follows else {}
         ours = {name: value for name, value in config.items() if name not in _OURS}
         if self._follows:
             version = (theirs.get("metadata") or {}).get("version")
             ours["metadata"] = {**metadata, "follows": self._follows, "follows_version": version}
+        if self._prompt is not None:
+            ours["doc_to_text"] = self._ask
         settings = {**theirs, **ours, **self._splits()}
         # What lm-eval would compute itself: the judge does, and every metric is one of ``measure``.
         super().__init__(config={**settings, "process_results": None, "filter_list": None, "metric_list": []})
@@ -98,7 +106,7 @@ class MeasuredTask(ConfigurableTask):
         if self._examples and wanted > len(self.dataset[_EXAMPLES]):
             held = len(self.dataset[_EXAMPLES])
             raise InputError(f"task {self.config.task}: {wanted} examples are wanted, {self._examples} holds {held}")
-        if self._questions or self._examples:
+        if self._questions or self._examples or self._prompt:
             # lm-eval keeps requests under the task's name and would ask one file's questions for another's.
             kwargs["cache_requests"] = False
         super().build_all_requests(**kwargs)
@@ -119,6 +127,10 @@ class MeasuredTask(ConfigurableTask):
             if better is not None:
                 self._higher_is_better.setdefault(name, better)
         return found
+
+    def _ask(self, doc: Mapping[str, Any]) -> str:
+        """The user's own prompt for a document."""
+        return str(self._prompt and self._prompt(str(doc["question"])))
 
     def _verdict(self, doc: Mapping[str, Any], text: str) -> dict[str, float]:
         """Whether a text is right, by lm-eval and by us; nothing where the right answer is not known."""
