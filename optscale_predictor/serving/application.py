@@ -85,7 +85,10 @@ class Application:
         except web.HTTPException as error:  # aiohttp's own: no such route, no such method, a body too large
             if error.status == 413:
                 return error_response(self._too_large())
-            return error_response(ApiError(error.status, f"{request.method} {request.path[:100]}: {error.reason}"))
+            response = error_response(ApiError(error.status, f"{request.method} {request.path[:100]}: {error.reason}"))
+            if "Allow" in error.headers:  # which methods there are: RFC 9110 wants it of a 405
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
 
     def _require_key(self, request: web.Request) -> None:
         if not self._key:
