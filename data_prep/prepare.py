@@ -17,7 +17,7 @@ from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor._support.yaml_reader import read_yaml
 from optscale_predictor.cli.verb_flags import verb_arguments
 from optscale_predictor.cli.verbs import VERBS
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import InputError, path_mistake, shown_mistake
 
 STEPS = ("generate", "score", "targets")
 
@@ -87,8 +87,11 @@ def main(arguments: list[str]) -> int:
             raise InputError("usage: python data_prep/prepare.py FILE.yaml [VARIANT] [--check]")
         with signals_end_run():
             prepare(names[0], names[1] if len(names) == 2 else None, check="--check" in arguments)
-    except InputError as error:
-        print(f"prepare: error: {error}", file=sys.stderr)
+    except (InputError, OSError) as error:
+        mistake = error if isinstance(error, InputError) else path_mistake(error)
+        if mistake is None:
+            raise
+        print(f"prepare: error: {shown_mistake(mistake)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("prepare: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)

@@ -60,6 +60,37 @@ def fails_all(error: BaseException) -> bool:
     return isinstance(error, ServiceError) and not isinstance(error, RequestRefusedError)
 
 
+_LONGEST = 1500  # characters of a mistake that is shown
+
+
+def shown_mistake(error: BaseException) -> str:
+    """A mistake as it is shown: one line, whatever of the input it repeats.
+
+    Line breaks become spaces, and other characters that no terminal should be sent (escape sequences, half of a
+    surrogate pair) are written as Python escapes them.
+
+    Args:
+        error: The mistake.
+    """
+    line = " ".join(str(error).split())
+    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}"
+
+
+def path_mistake(error: OSError) -> InputError | None:
+    """The bad input that an error of the system is where it names a path: too long a name, no permission, a full disk.
+
+    Args:
+        error: What the system said.
+
+    Returns:
+        The mistake; None where the error names no path.
+    """
+    if error.filename is None:
+        return None
+    return InputError(f"{error.filename}: {error.strerror or error}")
+
+
 def mistake_behind(error: BaseException | None) -> InputError | None:
     """The bad input that an error is, or that caused it (libraries wrap what they meet); None where it is neither."""
     while error is not None and not isinstance(error, InputError):

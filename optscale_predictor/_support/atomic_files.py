@@ -21,7 +21,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     """Turns a failing write (disk full, read-only folder) into one line that names the path.
 
     Raises:
-        InputError: The body raised an error of the system or of Arrow, or the path is none.
+        InputError: The body raised an error of the system or of Arrow, or the path is none, or a text is no Unicode.
     """
     require_path(path)
     try:
@@ -29,6 +29,8 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"{path}: cannot write: {' '.join(reason.split())}") from error
+    except UnicodeEncodeError as error:  # of the path, or of a text that goes there
+        raise InputError(f"{path}: cannot write: it holds half of a surrogate pair") from error
 
 
 def write_json(content: object, path: Path) -> None:
@@ -54,7 +56,9 @@ def write_text(text: str, path: Path) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    replace_file(write_partial(text, path), path)
+    partial = write_partial(text, path)
+    with remove_on_failure(partial):  # what stands there may be a folder
+        replace_file(partial, path)
 
 
 def write_partial(text: str, path: Path) -> Path:
@@ -79,8 +83,27 @@ def write_partial(text: str, path: Path) -> Path:
 
 
 def partial_path(path: Path) -> Path:
-    """The name of a file that is not whole yet: hidden, and in the same folder, since a rename cannot cross disks."""
-    return path.with_name(f".{path.name}.partial")
+    """The name of a file that is not whole yet: hidden, and in the same folder, since a rename cannot cross disks.
+
+    Raises:
+        InputError: The path has no name of its own, as the root and the empty one.
+    """
+    return named_beside(path, f".{path.name}.partial")
+
+
+def named_beside(path: Path, name: str) -> Path:
+    """Another entry of the folder that a path lies in.
+
+    Args:
+        path: The path.
+        name: Of the other entry.
+
+    Raises:
+        InputError: The path has no name of its own, as the root and the empty one.
+    """
+    if not path.name:
+        raise InputError(f"{str(path)!r} names no file and no folder of its own; give it a name")
+    return path.with_name(name)
 
 
 @contextmanager

@@ -60,3 +60,5 @@ class ConfigParser(ArgumentParser):
             return super().parse_args(*args, **kwargs)
         except UnicodeDecodeError as error:
             raise InputError(f"a file that a flag names for its value is no text in UTF-8: {error.reason}") from error
+        except OverflowError as error:  # of a whole number that no float holds
+            raise InputError(f"a flag's value is too large a number: {error}") from error

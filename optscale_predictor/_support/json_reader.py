@@ -16,41 +16,50 @@ from typing import Any
 from optscale_predictor._support.text_files import read_bytes
 from optscale_predictor.errors import InputError
 
+#: What computing with a value raises where it has another shape than is expected: a list for an object, a text for a
+#: number, a number that no float holds. Its reader says so in one line; ``except MISSHAPEN``.
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 DEEPEST = 100  # objects and lists within one another
 MOST_DIGITS = 308  # of a whole number; a float holds up to 1.8e308
 MOST_JSON = 2**24  # bytes of a file that is one JSON value
 
 
-def parse_json(text: str | bytes, location: str) -> Any:
-    """The value that a JSON text stands for; NaN and infinities are numbers, as Python writes them.
+def parse_json(text: str | bytes, location: str, half_pairs: bool = False) -> Any:
+    r"""The value that a JSON text stands for; NaN and infinities are numbers, as Python writes them.
 
     Args:
         text: The whole text; bytes are UTF-8, with or without a byte order mark.
         location: What errors call it, ``FILE:LINE``.
+        half_pairs: Whether texts may hold half of a surrogate pair (``\ud800``), which no file can be written of.
 
     Raises:
-        InputError: It is not JSON, nests more than ``DEEPEST`` levels, or holds a whole number of more than
-            ``MOST_DIGITS`` digits.
+        InputError: It is not JSON, nests more than ``DEEPEST`` levels, holds a whole number of more than
+            ``MOST_DIGITS`` digits, or half of a surrogate pair.
     """
     try:
-        return _decoded(text.decode("utf-8-sig") if isinstance(text, bytes) else text, location)
+        content = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        value = _decoded(content, location)
     except json.JSONDecodeError as error:
         raise InputError(f"{location}: not valid JSON: {error.msg} at {_place(error)}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{location}: not valid JSON: not UTF-8: {error.reason}") from error
+    if not half_pairs and _MAYBE_HALF.search(content):
+        _require_whole_pairs(value, location)
+    return value
 
 
-def parse_object(text: str | bytes, location: str) -> dict[str, Any]:
+def parse_object(text: str | bytes, location: str, half_pairs: bool = False) -> dict[str, Any]:
     """The JSON object that a text stands for.
 
     Args:
         text: As of :func:`parse_json`.
         location: What errors call it, ``FILE:LINE``.
+        half_pairs: As of :func:`parse_json`.
 
     Raises:
         InputError: As of :func:`parse_json`, or it is no object.
     """
-    return require_object(parse_json(text, location), location)
+    return require_object(parse_json(text, location, half_pairs), location)
 
 
 def read_json(path: Path, most: int = MOST_JSON) -> Any:
@@ -157,6 +166,13 @@ def _require_finite(value: Any, location: str) -> None:
                 raise InputError(f"{location}: {inner} is no JSON number")
 
 
+def _require_whole_pairs(value: Any, location: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{location}: holds half of a surrogate pair: {error.reason}") from error
+
+
 def _members(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
@@ -172,5 +188,6 @@ def _whole(digits: str) -> int:
 
 
 _SPACE = " \t\r\n"
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")  # a whole pair is written so, too
 _LONG = re.compile(r"[0-9]{10}")
 _DECODER, _CAREFUL = json.JSONDecoder(), json.JSONDecoder(parse_int=_whole)

@@ -8,6 +8,7 @@ field's key, type and value. Numbers are little-endian.
 
 import struct
 from collections.abc import Collection
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,16 +62,24 @@ def read_gguf_fields(file: Path, wanted: Collection[str]) -> dict[str, str | int
 def _pass_over(opened: BinaryIO, kind: int) -> None:
     """Moves behind a value."""
     if kind == _TEXT:
-        opened.seek(_number(opened, "<Q"), 1)
+        _skip(opened, _number(opened, "<Q"))
     elif kind != _ARRAY:
-        opened.seek(_size(kind), 1)
+        _skip(opened, _size(kind))
     else:
         inner, count = _number(opened, "<I"), _number(opened, "<Q")
         if inner != _TEXT:
-            opened.seek(_size(inner) * count, 1)
+            _skip(opened, _size(inner) * count)
             return
         for _ in range(count):  # beyond the file's end the next number is missing
-            opened.seek(_number(opened, "<Q"), 1)
+            _skip(opened, _number(opened, "<Q"))
+
+
+def _skip(opened: BinaryIO, size: int) -> None:
+    """Moves on by so many bytes, which the file must have: its system may not even know numbers so large."""
+    here = opened.tell()
+    if size > opened.seek(0, SEEK_END) - here:
+        raise ValueError("it ends within its header")
+    opened.seek(here + size)
 
 
 def _size(kind: int) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from optscale_predictor._support.json_reader import parse_json
+from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
@@ -224,7 +224,7 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         raise ServiceError(f"{server}: {error}") from error
     except InputError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+    except MISSHAPEN as error:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
         ) from error
@@ -242,6 +242,6 @@ def _seconds(told: str) -> float:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return parse_json(body, "its reply")
+        return parse_json(body, "its reply", half_pairs=True)
     except InputError as error:
         raise _TransientError(f"{error}; is this an OpenAI-compatible server?") from None

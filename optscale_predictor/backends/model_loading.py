@@ -11,7 +11,7 @@
 - Anything else is left to transformers: a folder or a hub id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +30,16 @@ if TYPE_CHECKING:
 _MOST_ADAPTERS = 4  # adapters that are the base of one another
 _MOST_FILES = 3  # that an error names
 
-#: What transformers' reading of JSON comes to where it nests thousands deep, or holds numbers beyond a float's.
-_ODD = (RecursionError, OverflowError)
+#: Of a model's config what is read here and by verifiers, and of which kinds it may be; null is as not given.
+_CONFIG_KINDS: Mapping[str, tuple[type, ...]] = {
+    "architectures": (list,),
+    "id2label": (dict,),
+    "num_labels": (int,),
+    "hidden_size": (int,),
+    "max_position_embeddings": (int,),
+    "pad_token_id": (int, list),
+    "problem_type": (str,),
+}
 
 
 def resolve_model(name: str) -> str:
@@ -139,9 +147,9 @@ def load_pretrained(
             loaded = _load_adapted(kind, base, path, options, adapters)
         else:
             loaded = load(kind, base, path, options)
-    except (OSError, ValueError, KeyError, *_ODD) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # transformers computes with what a config says, and raises what it stumbles on
         raise _unreadable(base, error) from error
     return loaded if device is None else loaded.to(device)
 
@@ -190,11 +198,16 @@ def read_config(name: str) -> dict[str, Any]:
 
     try:
         base, _ = base_and_adapters(name)
-        return dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
-    except (OSError, ValueError, *_ODD) as error:
-        if isinstance(error, InputError):
-            raise
+        config = dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
+    except InputError:
+        raise
+    except Exception as error:  # RecursionError where it nests thousands deep, TypeError where it is a list
         raise _unreadable(name, error) from error
+    for key, kinds in _CONFIG_KINDS.items():
+        value = config.get(key)
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise InputError(f"model {name!r}: {key} in its config.json cannot be {value!r:.60}")
+    return config
 
 
 def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
@@ -207,16 +220,16 @@ def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
     Raises:
         InputError: The model has no safetensors, or they cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     found: dict[str, Tensor] = {}
     try:
         for file in _tensor_files(resolve_model(name), prefix):
             with safe_open(file, framework="pt") as opened:
                 found |= {key: opened.get_tensor(key) for key in opened.keys() if key.startswith(prefix)}  # noqa: SIM118
-    except (OSError, ValueError, KeyError, SafetensorError, *_ODD) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:
         raise _unreadable(name, error) from error
     return found
 
@@ -263,7 +276,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    said = str(error).strip().splitlines()
+    reason = said[0] if said else type(error).__name__
+    if isinstance(error, KeyError | TypeError | AttributeError | IndexError | AssertionError):
+        reason = f"{type(error).__name__}: {reason}"  # what such an error says is no sentence
     if "couldn't connect" in reason:
         reason = (
             f"the hub cannot be reached and its cache does not hold all of the model; where it can be, `hf download "

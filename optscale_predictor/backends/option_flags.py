@@ -57,7 +57,9 @@ class FlagParser(ConfigParser):
             else:
                 self._require_flags(given)
                 parsed = self.parse_args(list(given))
-            return dict(vars(self.instantiate(parsed)))
+            values = dict(vars(self.instantiate(parsed)))
+            self._require_counts(values)
+            return values
         except InputError:
             raise
         except (TypeError, ValueError, KeyError) as error:
@@ -73,6 +75,13 @@ class FlagParser(ConfigParser):
             # What belongs to a group may be one of its own settings: jsonargparse knows.
             if flag.startswith("--") and flag != "--" and flag.partition(".")[0] not in known and flag not in known:
                 raise InputError(f"unrecognized arguments: {flag}{did_you_mean(flag, known)}")
+
+    @staticmethod
+    def _require_counts(values: Mapping[str, Any]) -> None:
+        """Refuses whole numbers that nothing counts in: libraries and files hold 64 bits."""
+        for flag, value in values.items():
+            if isinstance(value, int) and abs(value) >= 1 << 63:
+                raise InputError(f"--{flag} must lie below 2^63, got {value!s:.40}")
 
     def _require_values(self, given: Mapping[str, Any]) -> None:
         """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given."""

@@ -65,6 +65,9 @@ class GeneratorOptions:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without a model."""
+        for name, given in (("generator", self.model), ("base_url", self.base_url)):
+            if given is not None and not given.strip():
+                raise InputError(f"{name} is empty")
         for name in ("batch_size", "concurrency"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")

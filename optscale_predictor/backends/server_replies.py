@@ -258,7 +258,7 @@ def refused_field(body: bytes, fields: Collection[str]) -> str:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return parse_json(body, "reply")
+        return parse_json(body, "reply", half_pairs=True)
     except InputError:
         return {}
 

@@ -7,12 +7,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from optscale_predictor._support import __version__
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
-from optscale_predictor.errors import InputError, mistake_behind
+from optscale_predictor.errors import InputError, mistake_behind, path_mistake, shown_mistake
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -25,8 +26,7 @@ def main(args: Sequence[str] | None = None) -> None:
         mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
         if mistake is None:
             raise
-        print(f"optscale: error: {mistake}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _exit_with(mistake)
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may have gone
             print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
@@ -35,6 +35,16 @@ def main(args: Sequence[str] | None = None) -> None:
         # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
         sys.stderr.close()
         raise SystemExit(1) from None
+    except OSError as error:
+        mistake = path_mistake(error)
+        if mistake is None:
+            raise
+        _exit_with(mistake)
+
+
+def _exit_with(mistake: InputError) -> NoReturn:
+    print(f"optscale: error: {shown_mistake(mistake)}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 def _dispatch(arguments: list[str]) -> None:

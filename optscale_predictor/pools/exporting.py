@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from optscale_predictor._support.atomic_files import (
     explain_write_errors,
+    named_beside,
     partial_path,
     remove_on_failure,
     replace_file,
@@ -114,7 +115,7 @@ def _write_all(pool: Pool, writer: Any) -> int:
 
 
 def _paper(pool: Pool, output: Path, score: ScoreColumns) -> int:
-    prompts = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.json')}.prompts.json")
+    prompts = named_beside(output, f"{output.name.removesuffix('.gz').removesuffix('.json')}.prompts.json")
     count = 0
     with _written_whole(output) as partial, _open_text(partial, output) as file:
         for number, (position, rows) in enumerate(_by_question(pool, score), start=1):

@@ -14,6 +14,7 @@ from typing import Any
 
 from optscale_predictor._support.atomic_files import append_line, write_json
 from optscale_predictor._support.json_reader import parse_object, read_object
+from optscale_predictor._support.text_files import MOST_TEXT
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
 from optscale_predictor.backends.model_source import without_source
 from optscale_predictor.errors import InputError
@@ -22,6 +23,8 @@ from optscale_predictor.pools.schema import ScoreColumns
 FORMAT = 2
 MANIFEST_FILE = "manifest.json"
 RUNS_FILE = "runs.jsonl"
+#: What a run is counted in, in its line of the log.
+_COUNTS = {"seconds", "samples", "tokens", "verifier_tokens", "discarded_tokens", "estimated_samples", "refused"}
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -39,6 +42,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     settings, scores = manifest.get("settings"), manifest.get("scores")
     if not isinstance(settings, dict) or not isinstance(scores, dict):
         raise InputError(f"{path}: 'settings' and 'scores' must be objects")
+    for name, made_by in scores.items():
+        if not isinstance(made_by, dict):
+            raise InputError(f"{path}: what made column {name!r} must be an object, got {type(made_by).__name__}")
     # An edited manifest would let samples of other settings in; merges and checkpoints compare pools by it.
     if manifest.get("fingerprint") != fingerprint(settings):
         raise InputError(f"{path}: the settings are not those that its fingerprint was made of; it was edited")
@@ -199,15 +205,23 @@ def record_run(folder: Path, facts: Mapping[str, object]) -> None:
 def read_runs(folder: Path) -> list[dict[str, Any]]:
     """The log of a pool's runs, oldest first.
 
-    A line that cannot be read is left out: it is a note, and no sample depends on it.
+    A line that cannot be read, or counts in what is no number, is left out: it is a note, and no sample depends on it.
     """
     path = folder / RUNS_FILE
     if not path.is_file():
         return []
-    runs = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            runs.append(parse_object(line, str(path)))
-        except InputError:
-            continue
-    return runs
+    with path.open("rb") as file:
+        lines = file.read(MOST_TEXT).decode("utf-8", "replace").splitlines()
+    return [run for run in map(_run, lines) if run is not None]
+
+
+def _run(line: str) -> dict[str, Any] | None:
+    try:
+        run = parse_object(line, RUNS_FILE)
+    except InputError:
+        return None
+    return run if all(_is_count(run[name]) for name in _COUNTS & run.keys()) else None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**63

@@ -118,7 +118,23 @@ class Pool:
             columns: All by default; score columns that a shard does not have yet are null.
         """
         names = self.schema.names if columns is None else columns
-        return (read_shard(shard, names) for shard in self.shards())
+        return (self.table(shard, names) for shard in self.shards())
+
+    def table(self, shard: Path, columns: Sequence[str]) -> pa.Table:
+        """The samples of one shard.
+
+        Args:
+            shard: One of :meth:`shards`.
+            columns: Those to read.
+
+        Raises:
+            InputError: As of :func:`read_shard`, or a row is of a question that the pool does not have, where
+                ``question_id`` is among the columns.
+        """
+        table = read_shard(shard, columns)
+        if "question_id" in columns:
+            self.question_numbers(table)
+        return table
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All committed samples, ordered by question and sample index; both are among the columns, asked for or not.

@@ -92,7 +92,7 @@ def _require_sound(faults: Iterator[str], path: Path) -> None:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeEncodeError) as error:  # the last of a path that is no UTF-8
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: cannot read this shard, see: optscale pool validate {path.parent}: {reason}"

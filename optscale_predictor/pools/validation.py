@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from optscale_predictor._support.arrays import Ints
+from optscale_predictor._support.parquet_sizes import read_columns
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.journal import JOURNAL_FILE, QUESTIONS_FILE, Journal
 from optscale_predictor.pools.manifest import MANIFEST_FILE, read_manifest
@@ -137,9 +138,12 @@ class _ShardChecks:
                 wrong = list(self._columns(file.schema_arrow))
                 # The checksum vouches for the texts of a shard that has one; of another they are read once.
                 names = [name for name in file.schema_arrow.names if rows is None or name not in ("text", "answer")]
-                table = file.read(columns=list(dict.fromkeys(names)))
+                table = read_columns(file, path, list(dict.fromkeys(names)))
         except (OSError, pa.ArrowException) as error:
             yield f"cannot be read: {' '.join(str(error).split())}"
+            return
+        except InputError as error:  # it would take more memory than a file of its size may
+            yield str(error).removeprefix(f"{path}: ")
             return
         yield from wrong
         if rows is not None and table.num_rows != rows:

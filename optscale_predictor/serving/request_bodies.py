@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
+from optscale_predictor._support.json_reader import parse_json
+from optscale_predictor.errors import InputError
 from optscale_predictor.serving.api_errors import ApiError, field_error, shown
 from optscale_predictor.serving.body_fields import (
     LIST,
@@ -198,9 +200,9 @@ def parse_body(raw: bytes, model: type[AnyBody]) -> AnyBody:
         ApiError: It is no JSON, or a field cannot be honoured; names the field.
     """
     try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "the body is not valid JSON", code="invalid_json") from None
+        content = parse_json(raw, "the body", half_pairs=True)  # which field holds half a pair is said later
+    except InputError as error:
+        raise ApiError(400, str(error).replace("the body: not", "the body is not", 1), code="invalid_json") from None
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -11,8 +11,6 @@ reads, writes and inverts both.
 """
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,7 +22,8 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
-from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.atomic_files import explain_write_errors, write_text
+from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor._support.number_checks import as_floats
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.log_odds import log_odds
@@ -94,15 +93,9 @@ class Calibration:
         """
         path = Path(path)
         content = {"kind": self.kind, "scores": self.scores.tolist(), "probabilities": self.probabilities.tolist()}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes((json.dumps(content) + "\n").encode())
-            temporary.replace(path)
-        except OSError as error:
-            with suppress(OSError):  # it may not be there, nor its folder
-                temporary.unlink()
-            raise InputError(f"calibration {path}: {error.strerror}") from error
+        write_text(json.dumps(content) + "\n", path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -115,7 +108,7 @@ class Calibration:
         try:
             kind = content["kind"]
             scores, probabilities = (np.array(content[name], np.float64) for name in ("scores", "probabilities"))
-        except (ValueError, KeyError, TypeError) as error:
+        except MISSHAPEN as error:
             raise InputError(f"{path}: not a calibration file ({type(error).__name__}: {error})") from error
         try:
             return cls(kind, scores, probabilities)

@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.atomic_files import explain_write_errors, named_beside
 from optscale_predictor._support.progress import say
 from optscale_predictor._support.training_loop.last_checkpoint import LAST, LastCheckpoint, require_state
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
@@ -42,7 +42,7 @@ def require_new(output: Path) -> None:
 
 def state_folder(output: Path) -> Path:
     """Where the state of a run lies until its folder is written."""
-    return output.with_name(f"{output.name}_training")
+    return named_beside(output, f"{output.name}_training")
 
 
 def fit_resumably(

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
-from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier, score_samples
 from optscale_predictor.errors import InputError
@@ -117,7 +117,7 @@ class ScoreCombination:
             if not all(isinstance(one, str) for one in columns) or not all(isinstance(one, dict) for one in parts):
                 raise TypeError("columns are texts, and parts objects")
             return cls(columns, parts, slopes, float(content["intercept"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except MISSHAPEN as error:
             raise InputError(f"{path}: not a combination of verifiers ({type(error).__name__}: {error})") from error
 
     def require_parts(self, described: Sequence[Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Bools, Floats
-from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
 from optscale_predictor.backends.verifiers.length_batches import by_length, too_long
 from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
@@ -52,7 +52,7 @@ class ScoreMap:
         numbers = read_object(folder / SCORE_MAP_FILE)
         try:
             loaded = cls(**{key: float(value) for key, value in numbers.items()})
-        except (ValueError, TypeError) as error:
+        except MISSHAPEN as error:
             raise InputError(f"{folder / SCORE_MAP_FILE}: cannot read the score map: {error}") from error
         if not np.isfinite(list(asdict(loaded).values())).all():
             raise InputError(f"{folder / SCORE_MAP_FILE}: the score map must be finite")

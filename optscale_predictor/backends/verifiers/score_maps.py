@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from scipy.special import expit
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.json_reader import MISSHAPEN
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import fit_logistic
@@ -128,5 +129,5 @@ class RewardVerifier(Verifier):
         """
         try:
             self.score_map = LogisticMap(**described["score_map"])
-        except (KeyError, TypeError) as error:
+        except MISSHAPEN as error:
             raise InputError(f"the manifest's description of this score holds no score map: {error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from optscale_predictor._support.atomic_files import write_text
+from optscale_predictor._support.atomic_files import named_beside, write_text
 from optscale_predictor.backends.verifiers.combined import COMBINED, ScoreCombination
 from optscale_predictor.cli.worlds.world import VerifierTraining
 from optscale_predictor.pools import Pool
@@ -102,7 +102,7 @@ def trained_predictor(output: Path, pool: Pool, targets: Path, settings: Mapping
     from optscale_predictor._support.training_loop.last_checkpoint import LAST
     from optscale_predictor.predictor.training.train_command import train_predictor
 
-    state = output.with_name(f"{output.name}_training")
+    state = named_beside(output, f"{output.name}_training")
     made_of = json.dumps(
         {"pool": _shards(pool), "scores": pool.scores, "settings": dict(settings)}, indent=2, sort_keys=True
     )

@@ -31,7 +31,7 @@ def read_turns(prompt: str) -> tuple[tuple[str, str], ...]:
     if not prompt.startswith(_MARK):
         return ()
     try:
-        turns = parse_json(prompt.removeprefix(_MARK), "conversation")
+        turns = parse_json(prompt.removeprefix(_MARK), "conversation", half_pairs=True)
     except InputError:
         raise InputError("lm-eval added text to a conversation; this task does not go with chat templates") from None
     return tuple((str(turn["role"]), str(turn["content"])) for turn in turns)

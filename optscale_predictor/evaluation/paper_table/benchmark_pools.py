@@ -95,7 +95,7 @@ def open_benchmark(folder: Path) -> BenchmarkPool:
             other questions.
     """
     pool, recorded = _labelled(folder)
-    beside = folder.with_name(f"{folder.name}{SEQUENTIAL}")
+    beside = folder.absolute().with_name(f"{folder.absolute().name}{SEQUENTIAL}")
     if not (beside / "manifest.json").is_file():
         return BenchmarkPool(folder.name, pool, recorded)
     other, sequential = _labelled(beside)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optscale_predictor._support.json_reader import read_json
+from optscale_predictor._support.json_reader import MISSHAPEN, read_json
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.estimators import Prior
 
@@ -76,7 +76,7 @@ def read_predictions(path: Path, num_questions: int) -> Prior:
     pairs = read_json(path)
     try:
         found = np.array(pairs, np.float64)
-    except (ValueError, TypeError):
+    except MISSHAPEN:
         raise InputError(f"{path}: expected one list of [mu, sigma]") from None
     if found.shape != (num_questions, 2) or not np.isfinite(found).all():
         raise InputError(f"{path}: expected {num_questions} pairs of [mu, sigma], one a question; got {found.shape}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optscale_predictor._support.json_reader import MISSHAPEN
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, Samples, normal
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
@@ -48,7 +49,7 @@ def read_record(folder: str | Path) -> Run:
         raise InputError(f"{folder}: no question was finished under {empty}")
     try:
         cases = {policy: Cases.of(found) for policy, found in outcomes.items()}
-    except (TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise InputError(f"{folder}: an outcome holds something that is not a number: {error}") from error
     return Run(
         name=str(folder),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optscale_predictor._support.atomic_files import explain_write_errors, partial_path, replace_file, write_json
-from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor._support.text_files import require_path
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.fitted.answer_features import GROUP_FEATURES, QUESTION_FEATURES, ScoreEvidence
@@ -116,7 +116,7 @@ def _load(folder: str, changed: int) -> FittedStopping:
     settings, arrays = read_object(Path(folder) / SETTINGS, _MOST_BYTES), _read_arrays(Path(folder) / ARRAYS)
     try:
         model = _model(settings, arrays)
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise InputError(f"{folder}: not a fitted policy of this version ({type(error).__name__}: {error})") from error
     _require_sound(model, folder)
     return replace(model, version=_version(settings, arrays))

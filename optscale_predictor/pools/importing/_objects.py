@@ -155,7 +155,7 @@ def _lines(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(bounded_lines(file, path, longest=_MOST), start=1):
         if line.strip(_SPACE + "\ufeff"):
             location = f"{path}:{number}"
-            yield location, parse_object(line.lstrip("\ufeff"), location)
+            yield location, parse_object(line.lstrip("\ufeff"), location, half_pairs=True)
 
 
 def _array(file: IO[str], path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

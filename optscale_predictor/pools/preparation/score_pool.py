@@ -22,7 +22,7 @@ from optscale_predictor._support.stop_signals import signals_end_run, signals_he
 from optscale_predictor.backends.token_logprobs import COLUMNS, LogprobSummary
 from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, read_shard, write_shard
+from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, write_shard
 from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import register_scores, run_recorded, update_manifest
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
@@ -194,7 +194,9 @@ class _Scoring:
 
     def count(self) -> int:
         """Samples to score."""
-        return sum(len(self._open_rows(table)) for table in self.pool.tables([self.names.name, self.names.refusal]))
+        # With their questions, so that samples of an unknown one are refused before anything is scored.
+        columns = ["question_id", self.names.name, self.names.refusal]
+        return sum(len(self._open_rows(table)) for table in self.pool.tables(columns))
 
     def score(self, shard: Path) -> Generator[tuple[int, int], None, None]:
         """Scores one shard; yields how many samples were scored and what tokens they took, as it goes.
@@ -202,9 +204,11 @@ class _Scoring:
         Whatever ends it, a failing verifier or Ctrl-C, what was scored so far is committed first.
         """
         names = self.names
-        if not len(self._open_rows(read_shard(shard, [names.name, names.refusal]))):
+        if not len(self._open_rows(self.pool.table(shard, [names.name, names.refusal]))):
             return
-        table = read_shard(shard, list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in names.fields)])))
+        table = self.pool.table(
+            shard, list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in names.fields)]))
+        )
         rows, committed, unwritten = self._open_rows(table), time.monotonic(), False
         try:
             for start in range(0, len(rows), self.chunk_samples):
@@ -223,7 +227,7 @@ class _Scoring:
     def score_together(self, shards: Sequence[Path]) -> Generator[tuple[int, int], None, None]:
         """As :meth:`score`, several shards at once, for a verifier that wants very many samples."""
         columns = list(dict.fromkeys([*self.pool.schema.names, *(one.name for one in self.names.fields)]))
-        tables = [read_shard(shard, columns) for shard in shards]
+        tables = [self.pool.table(shard, columns) for shard in shards]
         rows = [self._open_rows(table) for table in tables]
         starts = np.cumsum([0, *(table.num_rows for table in tables)])
         wanted = np.concatenate([part + start for part, start in zip(rows, starts, strict=False)])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor.backends.adapters.base_model import folder_name
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.markdown import escape, table
@@ -76,7 +76,7 @@ def assessment_tables(assessment: Mapping[str, Any]) -> dict[str, str]:
     try:
         found = {accuracy: _accuracy(tables.get("accuracy", [])), coverage: _coverage(tables.get("calibration") or {})}
         found |= _savings(tables.get("savings", []))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise InputError(f"the assessment's tables are not as optscale assess writes them: {error!r}") from error
     return {caption: text for caption, text in found.items() if text}
 

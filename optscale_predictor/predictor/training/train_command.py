@@ -23,6 +23,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
+from optscale_predictor._support.atomic_files import named_beside
 from optscale_predictor._support.config_files import ConfigParser
 from optscale_predictor._support.progress import say
 from optscale_predictor._support.stop_signals import signals_end_run
@@ -34,7 +35,7 @@ from optscale_predictor._support.training_loop.last_checkpoint import (
 )
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import InputError, path_mistake, shown_mistake
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.module import PredictorModule
@@ -203,7 +204,13 @@ def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
         said = _mistake_behind(error)
         if said is None:
             raise
-        print(f"train: error: {' '.join(str(said).split())}", file=sys.stderr)
+        print(f"train: error: {shown_mistake(said)}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        said = path_mistake(error)
+        if said is None:
+            raise
+        print(f"train: error: {shown_mistake(said)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -245,7 +252,7 @@ def _loggers(folder: Path) -> list[Any]:
 
 def _beside(output: str) -> str:
     """Where logs and the run's state lie: beside the predictor, so that its folder holds nothing but the predictor."""
-    return str(Path(output).with_name(f"{Path(output).name}_training"))
+    return str(named_beside(Path(output), f"{Path(output).name}_training"))
 
 
 def _seed_of(seed: int | bool) -> int:
