@@ -230,9 +230,7 @@ def targets(folder):
     yield Target(
         "clients' policies", lambda c, _: _text(ClientPolicies.parse, c), (b"best_of_n:max_samples=1..8",), False
     )
-    yield Target(
-        "lm-eval's arguments", _arguments, _dumped({"policies": "best_of_n", "temperature": 0.5, "alpha": 0.9})
-    )
+    yield Target("lm-eval's arguments", _arguments, _dumped({"policy": "optscale", "temperature": 0.5, "alpha": 0.9}))
     yield Target("bodies of chats", partial(_body, ChatBody), _dumped(sound.CHAT))
     yield Target("bodies of completions", partial(_body, CompletionBody), _dumped(sound.COMPLETION))
     yield Target("servers' chat replies", partial(_reply, True), _dumped(sound.CHAT_REPLY))
