@@ -72,8 +72,8 @@ def read_report(report: Mapping[str, Any], pinned: Mapping[str, str], tool: str,
     """
     audited = [entry for entry in report.get("dependencies", []) if "skip_reason" not in entry]
     found = {canonicalize_name(entry["name"]): entry for entry in audited}
-    names = {
-        name: [[one["id"], *one.get("aliases", [])] for one in entry["vulns"]]
+    names: dict[str, list[list[str]]] = {
+        str(name): [[one["id"], *one.get("aliases", [])] for one in entry["vulns"]]
         for name, entry in sorted(found.items())
         if entry["vulns"]
     }

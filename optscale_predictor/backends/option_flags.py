@@ -102,7 +102,7 @@ class FlagParser(ConfigParser):
             if is_dataclass(kind) and isinstance(kind, type):
                 self.add_class_arguments(kind, flag, default=default)
             else:
-                listed = {"metavar": '["A", ...]'} if isinstance(default, tuple) else {}
+                listed: dict[str, Any] = {"metavar": '["A", ...]'} if isinstance(default, tuple) else {}
                 text = option_help(type(holder), option.name)
                 group.add_argument(f"--{flag}", type=kind, default=default, help=text, **listed)
 

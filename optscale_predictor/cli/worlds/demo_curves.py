@@ -15,6 +15,7 @@ from optscale_predictor.policies import (
 )
 
 TARGETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+LOW_TARGETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
 PRICES = (0.001, 0.003, 0.01, 0.03, 0.1)
 CONFIDENCES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
@@ -37,19 +38,21 @@ def fixed_numbers(depth: int) -> tuple[int, ...]:
     return (*(2**power for power in range(depth.bit_length()) if 2**power < depth), depth)
 
 
-def score_curves(depth: int) -> list[Curve]:
+def score_curves(depth: int, targets: Sequence[float] = TARGETS, min_gain: float = 1.0) -> list[Curve]:
     """The curves whose settings the training questions choose: numbers of samples, or target scores.
 
     Args:
         depth: Samples of each question, >= 1.
+        targets: Target scores, in (0, 1).
+        min_gain: Of ``optscale``, in [0, 1]. By default it gives up where its target is out of reach: of questions that
+            are solved or hopeless, going on raises scores, and hardly accuracy.
     """
 
     def over_targets(make: Callable[[float], Policy]) -> list[Policy]:
-        return [make(target) for target in TARGETS]
+        return [make(target) for target in targets]
 
     def ours(target: float) -> Policy:
-        # Many questions are hopeless here: going on past an unreachable target raises scores, and hardly accuracy.
-        return OptScalePolicy(target, max_samples=depth, min_gain=1.0)
+        return OptScalePolicy(target, max_samples=depth, min_gain=min_gain)
 
     fixed = fixed_numbers(depth)
     return [
@@ -69,7 +72,9 @@ def score_curves(depth: int) -> list[Curve]:
 
 
 def all_curves(depth: int) -> list[Curve]:
-    """As :func:`score_curves`, with policies that weigh a sample's price and policies that stop by votes.
+    """For scores that are seldom high: lower targets, and ``optscale`` goes on past them while samples still gain.
+
+    With policies that weigh a sample's price and policies that stop by votes beside those of :func:`score_curves`.
 
     Args:
         depth: Samples of each question, >= 1.
@@ -81,7 +86,7 @@ def all_curves(depth: int) -> list[Curve]:
         Curve("cost_aware, predictor", priced, "predictor"),
         Curve("asc_beta (votes)", voted),
     ]
-    return [*score_curves(depth), *more]
+    return [*score_curves(depth, LOW_TARGETS, OptScalePolicy.min_gain), *more]
 
 
 def fitted_curve(folder: Path, depth: int) -> Curve:
