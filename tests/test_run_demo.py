@@ -53,7 +53,7 @@ def test_a_policy_is_fitted_again_only_where_the_pool_has_changed(tmp_path, monk
 
 def test_a_missing_lightgbm_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(InputError, match="needs LightGBM"):
+    with pytest.raises(InputError, match="LightGBM is not installed"):
         run_demo(EMBEDDED_WORLD, tmp_path / "demo", SIZES, print)
     assert not (tmp_path / "demo").exists()
 

@@ -27,6 +27,11 @@ _WITHOUT_MODEL = ("math_verify", "calculations", "python", "logprobs")  # kinds 
 _IN_PROCESS = (*_WITHOUT_MODEL, "likelihood", "trained")  # and those that no server runs
 
 
+def _require_text(**given: str | None) -> None:
+    if empty := [name for name, text in given.items() if text is not None and not text.strip()]:
+        raise InputError(f"{empty[0]} is empty")
+
+
 @dataclass(frozen=True)
 class GeneratorOptions:
     """What draws samples, and how.
@@ -65,9 +70,7 @@ class GeneratorOptions:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without a model."""
-        for name, given in (("generator", self.model), ("base_url", self.base_url)):
-            if given is not None and not given.strip():
-                raise InputError(f"{name} is empty")
+        _require_text(generator=self.model, base_url=self.base_url)
         for name in ("batch_size", "concurrency"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -181,8 +184,7 @@ class VerifierOptions:
                 raise InputError(f"verifier_{name} must be >= 1, got {getattr(self, name)}")
         if not self.model.strip():
             raise InputError(f"verifier is empty; {NO_VERIFIER} stands for no verifier")
-        if self.url is not None and not self.url.strip():
-            raise InputError("verifier_url is empty")
+        _require_text(verifier_url=self.url)
         judge = self.model.startswith("judge:")
         if judge and self.url is None:
             raise InputError(f"verifier {self.model!r}: a judge needs the verifier_url of a server")
@@ -215,8 +217,7 @@ class VerifierOptions:
         """
         if not self.wanted:
             raise InputError(f"verifier: {NO_VERIFIER} scores nothing; name one")
-        kind = self._kind()
-        self._require_fitting(kind)
+        self._require_fitting(kind := self._kind())
         if kind == "judge":
             return self._judge(self.rubric)
         if kind == "combined":
@@ -237,9 +238,7 @@ class VerifierOptions:
 
     def _kind(self) -> str:
         kind, colon, _ = self.model.partition(":")
-        if self.model in ("math_verify", "calculations") or (
-            colon and kind in ("judge", "python", "combined", "logprobs")
-        ):
+        if kind in (("judge", "python", "combined", "logprobs") if colon else ("math_verify", "calculations")):
             return kind
         if is_trained_verifier(self.model):
             return "trained"
