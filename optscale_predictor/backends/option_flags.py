@@ -6,7 +6,7 @@ keep their group (``--server.timeout``, ``--vllm.dtype``). Types, defaults and h
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
@@ -17,13 +17,18 @@ from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError, mistake_behind
-from optscale_predictor.policies.describing import quoting_hint
 
 Options = TypeVar("Options", bound=GeneratorOptions | VerifierOptions)
 
 
 class FlagParser(ConfigParser):
-    """A parser whose every error is one line that names the flag, without the usage in front of it."""
+    """A parser whose every error is one line that names the flag, without the usage in front of it.
+
+    Attributes:
+        stray_hint: What to add of an argument that nothing takes and that is no flag; nothing by default.
+    """
+
+    stray_hint: Callable[[str], str] = staticmethod(lambda _: "")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises what jsonargparse would print.
@@ -35,7 +40,7 @@ class FlagParser(ConfigParser):
         Raises:
             InputError: Always.
         """
-        raise _mistake(message, ex, self._known_flags()) from ex
+        raise _mistake(message, ex, self._known_flags(), self.stray_hint) from ex
 
     def _known_flags(self) -> list[str]:
         return [spelled for action in self._actions for spelled in action.option_strings]
@@ -63,7 +68,7 @@ class FlagParser(ConfigParser):
         except InputError:
             raise
         except (TypeError, ValueError, KeyError) as error:
-            raise _mistake(str(error), error, self._known_flags()) from error
+            raise _mistake(str(error), error, self._known_flags(), self.stray_hint) from error
         except RecursionError:
             raise InputError("a flag's value is nested too deeply") from None
 
@@ -173,13 +178,16 @@ def option_help(kind: type, name: str) -> str:
     return " ".join((described.get(name) or "").split())
 
 
-def _mistake(message: str, error: BaseException | None, known: Sequence[str] = ()) -> InputError:
+def _mistake(
+    message: str, error: BaseException | None, known: Sequence[str], stray_hint: Callable[[str], str]
+) -> InputError:
     """One line for what jsonargparse says in several, or for the bad input that it met on its way.
 
     Args:
         message: Its words.
         error: What it stumbled on.
         known: The flags that there are.
+        stray_hint: As the parser has it.
     """
     own = mistake_behind(error)
     if own is not None:
@@ -196,7 +204,7 @@ def _mistake(message: str, error: BaseException | None, known: Sequence[str] = (
     stray = re.search(r"[Uu]nrecognized arguments: ([^\s=]+)", words)
     if stray is None:
         return InputError(words)
-    return InputError(words + (did_you_mean(stray[1], known) if stray[1].startswith("-") else quoting_hint(stray[1])))
+    return InputError(words + (did_you_mean(stray[1], known) if stray[1].startswith("-") else stray_hint(stray[1])))
 
 
 _KINDS = {

@@ -10,6 +10,7 @@ from jsonargparse import DefaultHelpFormatter
 from optscale_predictor.backends.option_flags import FlagParser, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.verb_examples import EXAMPLES
+from optscale_predictor.policies.describing import quoting_hint
 
 _EXAMPLES = "examples:"
 # Lists of any length, and what each of their elements is.
@@ -32,6 +33,7 @@ def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
         epilog="\n".join([_EXAMPLES, *examples]) if examples else None,
         formatter_class=_HelpFormatter,
     )
+    parser.stray_hint = quoting_hint
     parser.add_argument("--config", action="config", help="YAML file of flags.")
     parser.add_function_arguments(verb, as_group=False, as_positional=True, skip=set(options))
     _name_places(parser, name)
