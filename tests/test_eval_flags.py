@@ -169,8 +169,8 @@ def test_the_help_has_ours_before_lm_evals_own(capsys):
         "--policies",
         "examples",
         "policies, as",
-        "our tasks",
-        "--model_args of our",
+        "\nour tasks",
+        "\n--model_args of our",
         "--limit <",
     ]
     places = [shown.index(one) for one in order]

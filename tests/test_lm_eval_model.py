@@ -288,7 +288,7 @@ def test_the_users_limit_of_tokens_goes_before_the_tasks(tmp_path):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--record", "{file}/below"], "below/optscale_arithmetic: cannot write: Not a directory"),
+        (["--record", "{file}/below"], "file/below: cannot write: Not a directory"),
         (["--model_args", "batch_size=8"], "'batch_size' is a flag of its own"),
     ],
 )

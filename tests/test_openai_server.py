@@ -106,7 +106,8 @@ def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
     for samples in found.values():
         assert len(samples) == 6
         require_exact_counts(samples)
-    assert asked <= len(world.bodies) <= asked + 2
+    # One finds out what the server tells; and where all samples of a reply are equal, one more shows that they may be.
+    assert asked <= len(world.bodies) <= asked + 1 + len(REQUESTS)
     spent = sum(sample.num_tokens for samples in found.values() for sample in samples)
     assert spent + generator.usage.discarded_tokens == world.tokens
 

@@ -109,7 +109,7 @@ def test_description_and_parser_agree():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("best", "unknown policy 'best'; known: optscale"),
+        ("best", "unknown policy 'best'; did you mean 'best_of_n'\\?; known: optscale"),
         ("optscale:alpha=1.5", r"alpha must lie in \(0, 1\), got 1.5"),
         ("optscale:beta=1", "has no setting 'beta'; it has: score_min"),
         ("optscale:alpha=high", "alpha must be a number, got 'high'"),

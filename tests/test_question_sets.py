@@ -172,8 +172,12 @@ def test_golds_of_other_types(tmp_path):
 
 
 BAD = {
-    "no such set": (["gsm8k"], {}, "questions 'gsm8k': no such set; known: gsm8k:train, gsm8k:test, math:train"),
-    "no such split of a set": (["gsm8k:dev"], {}, "no such set; known"),
+    "no such set": (
+        ["gsm8k"],
+        {},
+        "questions 'gsm8k': no such set; did you mean 'gsm8k:test'?; known: gsm8k:train, gsm8k:test, math:train",
+    ),
+    "no such split of a set": (["gsm8k:dev"], {}, "no such set; did you mean 'gsm8k:test'?; known"),
     "no such file": (["nothing.jsonl"], {}, "nothing.jsonl: cannot read questions"),
     "too many parts": (["hub:a:b:c:d"], {}, "expected hub:DATASET, hub:DATASET:SPLIT or hub:DATASET:CONFIG:SPLIT"),
     "an empty part": (["hub:a:"], {}, "expected hub:DATASET"),

@@ -173,6 +173,6 @@ def test_options_and_splits_made_in_code_are_checked_alike():
     for wrong in ({"model": " "}, {"base_url": ""}):
         with pytest.raises(InputError, match="is empty"):
             GeneratorOptions(sampling=SamplingParams(), **wrong)
-    for seed in (-1, 2**63, 10**400, float("nan")):
+    for seed in (2**63, -(2**63) - 1, 10**400, float("nan")):
         with pytest.raises(InputError, match="seed"):
             SplitRule(seed=seed)

@@ -18,16 +18,18 @@ def targets(
         pool: Folder of the pool.
         output: Parquet file to write; README.md (the card) and histograms.html (the page) go beside it.
         validation_share: Share of questions kept for validation, in [0, 1).
-        seed: Seed of the split: which questions are kept for validation.
+        seed: Seed of the split, >= 0: which questions are kept for validation.
         column: The score, where a pool has several.
         near_duplicates: Similarity from which questions stay on one side of the split, in (0, 1]; 1 is for equal ones.
         same_numbers: Whether questions that differ in their numbers alone may be split.
         card: Whether to write README.md and histograms.html.
         license: The targets' licence as the hub names it, for the card; left open by default.
     """
+    from optscale_predictor._support.number_checks import require_seed
     from optscale_predictor.pools import Pool
     from optscale_predictor.targets import SplitRule, write_dataset
 
+    require_seed(seed)
     rule = SplitRule(validation_share, seed, near_duplicates, same_numbers)
     written = write_dataset(Pool(pool), output, rule, column, card, license)
     summary = written.summary

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from optscale_predictor._support.number_checks import require_seed
+from optscale_predictor._support.number_checks import require_number, require_seed
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.near_duplicates import NearDuplicates
 
@@ -27,7 +27,8 @@ class SplitRule:
     Attributes:
         validation_share: Share of questions that go to validation, in [0, 1). Of n questions that resemble no other the
             realised share has a standard deviation of sqrt(share (1 - share) / n).
-        seed: Seed of the split, in [0, 2^63): which questions go to validation.
+        seed: Seed of the split, in [0, 2^63): which questions go to validation. A negative one, -1 - s, is another
+            stream of s: test questions are drawn by it, so that they do not depend on the share that validates.
         near_duplicates: Similarity from which two questions stand on one side (Jaccard, of character 5-grams), in
             (0, 1].
         same_numbers: Whether questions with other numbers are different questions. By default they are not: what a
@@ -41,7 +42,8 @@ class SplitRule:
 
     def __post_init__(self) -> None:
         """Checks every range."""
-        require_seed(self.seed)
+        require_number("seed", self.seed, whole=True)
+        require_seed(max(self.seed, -1 - self.seed))
         if not 0 <= self.validation_share < 1:
             raise InputError(f"validation_share must lie in [0, 1), got {self.validation_share}")
         if not 0 < self.near_duplicates <= 1:
