@@ -1,7 +1,7 @@
 r"""A verifier that does the sums again: do the calculations that a sample writes down hold?
 
 Small models slip in their arithmetic, and a language model that reads the slip seldom sees it. What is written as
-``56 * 9 = 504``, ``<<48/2=24>>`` (GSM8K's annotations), ``\frac{1}{2} + 3 = 3.5`` or ``$5 x 3 = $15`` is worked out in
+``56 * 9 = 504``, ``48/2=<<48/2=24>>24`` (GSM8K's way), ``\frac{1}{2} + 3 = 3.5`` or ``$5 x 3 = $15`` is worked out in
 fractions; what has letters in it, or cannot be told from a part of something longer, is left alone. It knows nothing
 of the question: whether it was the right sum to do is for another verifier, and a combination of both
 (``optscale fit-policy --scores``) is what it is for.
