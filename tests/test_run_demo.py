@@ -93,6 +93,7 @@ def test_another_generator_needs_no_package_of_the_worlds_own(tmp_path, monkeypa
         (["--samples", "1"], "samples must be >= 2, got 1"),
         (["--verifier_questions", "30"], "the world 'embedded' brings its verifier and trains none"),
         (["--world", "smollm2", "--verifier_questions", "0"], "verifier_questions must be >= 20, got 0"),
+        (["--seed", "-1"], "seed must lie in [0, 2^63), got -1"),
         (
             ["--world", "smollm2", "--verifier", "calculations", "--verifier_questions", "30"],
             "the world 'smollm2' brings its verifier and trains none",

@@ -15,6 +15,7 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.questions.arithmetic import make_questions
 
 SIZES = Sizes(train_questions=20, test_questions=4, epochs=1, live_questions=2, samples=4, verifier_questions=30)
+SEED = 7
 # The generator knows nothing but sums: it is asked the bare question, by the task that does so.
 WORLD = replace(
     SMOLLM2_WORLD.with_generator("embedded:generator"),
@@ -37,7 +38,7 @@ def write_sums(path, number, split):
 def done(tmp_path_factory, lm_eval_tasks):
     folder, said = tmp_path_factory.mktemp("demo"), []
     train, test = write_sums(folder / "train.jsonl", 160, "train"), write_sums(folder / "test.jsonl", 8, "test")
-    world = replace(WORLD, train_set=train, test_set=test)
+    world = replace(WORLD, train_set=train, test_set=test).with_seed(SEED)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "PATHS", 60)
         run_demo(world, folder / "out", SIZES, said.append)
@@ -89,3 +90,15 @@ def test_the_live_run_asked_test_questions_with_both_verifiers(done):
 def test_a_rerun_keeps_what_takes_long(done):
     folder, _, before = done
     assert times(folder) == before and any("optscale_verifier" in name for name in before)
+
+
+def test_the_seed_is_that_of_every_step(done):
+    folder, _, _ = done
+    for name in ("verifier_pool", "train_pool", "test_pool"):
+        assert Pool(folder / name).manifest["settings"]["generator"]["seed"] == SEED
+    for path, entry in {
+        "verifier/optscale_verifier.json": "training",
+        "predictor_training/made_of.json": "settings",
+        "eval/records/optscale_arithmetic/run.json": "generator",
+    }.items():
+        assert json.loads((folder / path).read_text())[entry]["seed"] == SEED, path

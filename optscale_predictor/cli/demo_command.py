@@ -14,6 +14,7 @@ def demo(
     samples: int | None = None,
     epochs: int | None = None,
     live_questions: int | None = None,
+    seed: int | None = None,
 ) -> None:
     """Run the whole path on a world; writes a table and a picture. A rerun continues where it stopped.
 
@@ -33,6 +34,7 @@ def demo(
         samples: Of each question, >= 2; 32, or 16.
         epochs: Of the predictor's training, >= 1; 12, or 4.
         live_questions: Test questions answered live through lm-eval, >= 1; 60, or 10.
+        seed: Of the samples and of all trainings, >= 0; the questions are always the same. The world's own is 0.
     """
     from dataclasses import replace
     from pathlib import Path
@@ -53,6 +55,8 @@ def demo(
         chosen = chosen.with_generator(generator)
     if verifier is not None:
         chosen = chosen.with_verifier(verifier)
+    if seed is not None:
+        chosen = chosen.with_seed(seed)
     given = {
         "verifier_questions": verifier_questions,
         "train_questions": train_questions,

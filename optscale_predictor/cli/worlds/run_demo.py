@@ -232,6 +232,7 @@ def _evaluate(run: DemoRun, verifier: str, predictor: Path, policies: Sequence[s
         f"verifier={verifier}",
         f"predictor={predictor}",
         f"max_tokens={world.sampling.max_tokens}",
+        f"seed={world.sampling.seed}",
     ]
     asked = ["--tasks", world.task, "--limit", str(min(run.sizes.live_questions, run.sizes.test_questions))]
     if world.test_set != world.task_set:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.cli.worlds.demo_curves import Curve
 from optscale_predictor.errors import InputError
@@ -134,6 +135,26 @@ class World:
     def with_verifier(self, verifier: str) -> "World":
         """The same world with a verifier that is there already: none is trained."""
         return replace(self, verifier=verifier, sizes=replace(self.sizes, verifier_questions=0))
+
+    def with_seed(self, seed: int) -> "World":
+        """The same world with other samples, and other random numbers in its trainings; the questions stay.
+
+        Args:
+            seed: >= 0.
+
+        Raises:
+            InputError: It is out of its range.
+        """
+        require_seed(seed)
+        verifier = self.verifier
+        if isinstance(verifier, VerifierTraining):
+            verifier = replace(verifier, settings=replace(verifier.settings, seed=seed))
+        return replace(
+            self,
+            sampling=replace(self.sampling, seed=seed),
+            verifier=verifier,
+            predictor={**self.predictor, "seed": seed},
+        )
 
     def require_installed(self) -> None:
         """Checks, before minutes of work, that every package is there that some step will need.
