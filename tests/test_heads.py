@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_ridge import KernelRidge
 
@@ -82,6 +84,24 @@ def test_the_gaussian_process_is_kernel_ridge_regression():
         for noise in (0.03, 0.1, 0.3, 1.0, 3.0)
     }
     assert min(errors.values()) < 1e-4  # one of the noises tried is that which was chosen
+
+
+@pytest.mark.parametrize("width", [6, 300])
+def test_coordinates_are_the_principal_components_of_standardised_states(width):
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(120, width)) * rng.uniform(0.1, 9, width) + rng.normal(size=width)
+    states[:, 2] = 4.0  # the same for all: it tells nothing
+    tokens, _, mean = make_questions(120)
+    pooled = torch.from_numpy(states).float()
+    head = GaussianProcessHead(width, head_sizes(tokens, width))
+    solve_head(head, pooled, tokens, [0] * 120, observe(mean), rng.integers(0, FOLDS, 120))
+    told = np.delete(states, 2, axis=1)
+    components = PCA().fit_transform((told - told.mean(0)) / told.std(0, ddof=1))
+    components /= np.median(pdist(components, "sqeuclidean")) ** 0.5
+    found = head.project(pooled).numpy()
+    rank = min(components.shape[1], 119)  # so many directions vary
+    assert np.abs(found[:, :rank]) == pytest.approx(np.abs(components[:, :rank]), abs=2e-3)
+    assert found[:, rank:] == pytest.approx(0.0, abs=2e-3)
 
 
 def test_left_out_predictions_are_those_of_a_head_that_never_saw_the_fold():

@@ -178,13 +178,24 @@ def _set_coordinates(head: GaussianProcessHead, pooled: Tensor) -> None:
     # A feature that is the same for all would be blown up to noise: it is left out, by an infinite scale.
     scale = torch.where(scale > 1e-4, scale, torch.inf)
     standard = (states - center) / scale
-    _, vectors = torch.linalg.eigh(standard.T @ standard)
-    projection = vectors.flip(-1)[:, : head.projection.shape[1]] / scale[:, None]
+    projection = _principal_directions(standard, head.projection.shape[1]) / scale[:, None]
     some = (states[:2000] - center) @ projection  # all pairs of more would not fit in memory
     distance = torch.pdist(some).pow(2).median().clamp(min=1e-12)
     with torch.no_grad():
         head.center.copy_(center)
         head.projection.copy_(projection / distance.sqrt())
+
+
+def _principal_directions(standard: Tensor, rank: int) -> Tensor:
+    """Orthonormal directions of the largest variance, [width, rank], from the smaller of the two matrices of products."""
+    questions, width = standard.shape
+    if width <= questions:
+        return torch.linalg.eigh(standard.T @ standard)[1].flip(-1)[:, :rank]
+    # All layers of a decoder side by side are wider than there are questions.
+    values, vectors = torch.linalg.eigh(standard @ standard.T)
+    directions = standard.T @ vectors.flip(-1)[:, :rank]
+    length = values.flip(-1)[:rank].clamp(min=0).sqrt()
+    return directions / torch.where(length > 1e-9 * length[0], length, torch.inf)
 
 
 def _kernel_matrix(head: GaussianProcessHead) -> Tensor:
