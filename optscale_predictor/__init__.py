@@ -18,10 +18,9 @@ NumPy nor torch.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from optscale_predictor._support import __version__
-
 # Type checkers read this block and Python reads ``_MODULES``; a test holds the two against each other.
 if TYPE_CHECKING:
+    from optscale_predictor._support.version import __version__
     from optscale_predictor.backends.generators import SamplingParams
     from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
     from optscale_predictor.errors import InputError
@@ -56,6 +55,7 @@ _MODULES = {
     "SamplingParams": "backends.generators",
     "TruncatedNormal": "stats.distributions",
     "VerifierOptions": "backends.options",
+    "__version__": "_support.version",
     "answers_equal": "questions.answers",
     "extract_answer": "questions.answers",
     "fit_map": "stats.estimators",

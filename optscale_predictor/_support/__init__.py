@@ -1,6 +1,4 @@
 """What every other folder leans on and that knows nothing of language models: asyncio, files, the hub, progress.
 
-Imports ``errors`` only. The version stands here, for everything that says what made it.
+Imports ``errors`` only.
 """
-
-__version__ = "0.1.0"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from optscale_predictor._support import __version__
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
@@ -93,6 +92,8 @@ def _help_or_mistake(arguments: Sequence[str]) -> None:
     program = "optscale pool" if below_pool else "optscale"
     asked = arguments[1:] if below_pool else arguments
     if asked and asked[0] in ("-V", "--version") and not below_pool:
+        from optscale_predictor._support.version import __version__
+
         print(f"optscale {__version__}")
         return
     if not asked or asked[0] in ("-h", "--help"):

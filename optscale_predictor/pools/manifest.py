@@ -53,7 +53,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def new_manifest(settings: Mapping[str, object]) -> dict[str, Any]:
     """The manifest of a pool whose samples will be made with ``settings``."""
-    from optscale_predictor._support import __version__
+    from optscale_predictor._support.version import __version__
 
     return {
         "format": FORMAT,

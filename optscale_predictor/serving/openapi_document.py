@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.policies import StopReason
 from optscale_predictor.serving.request_bodies import ChatBody, CompletionBody
 from optscale_predictor.serving.serve_settings import ServeSettings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.pages import chart_geometry, templating
 from optscale_predictor.pages.chart_geometry import Bar, Frame
 from optscale_predictor.pages.templating import embedded, environment

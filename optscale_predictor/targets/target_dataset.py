@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts
 from optscale_predictor.inference import Answer, OptScale
 from optscale_predictor.questions.answers import is_correct

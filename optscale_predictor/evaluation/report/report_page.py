@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.evaluation.report.comparison import Comparison
 from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
 from optscale_predictor.evaluation.report.coverage import GuaranteeCoverage, guarantee_coverages

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
 from optscale_predictor.backends.model_names import public_name
 from optscale_predictor.backends.model_source import ModelSource

@@ -1,7 +1,7 @@
 """The training command: LightningCLI over :class:`PredictorModule` and :class:`TargetData`.
 
-    python train.py fit --config CONFIG [--any.flag VALUE]
-    python train.py fit --config CONFIG --ckpt_path last          # goes on where a run was stopped or killed
+    optscale train fit --config CONFIG [--any.flag VALUE]
+    optscale train fit --config CONFIG --ckpt_path last          # goes on where a run was stopped or killed
 
 Every setting of trainer, model and data is a flag and a line of YAML; ``--print_config`` shows them all. Bad input ends
 with one line and exit code 2; Ctrl-C with exit code 130, the run's state written.
@@ -41,6 +41,8 @@ from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.module import PredictorModule
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+PROGRAM = "optscale train"  # as usage and hints name it; train.py of the repository runs the same
 
 _STRICT = {"allow_abbrev": False, "exit_on_error": False}
 _NEVER = 1_000_000  # validations without progress: early stopping is off until it is asked for
@@ -180,7 +182,7 @@ def _run(args: list[str] | None) -> None:
                 "num_sanity_val_steps": 0,
                 "use_distributed_sampler": False,  # batches are shared out by LengthBuckets
             },
-            parser_kwargs={**_STRICT, **{command: _STRICT for command in TrainingCLI.subcommands()}},
+            parser_kwargs={"prog": PROGRAM, **_STRICT, **{command: _STRICT for command in TrainingCLI.subcommands()}},
             args=args,
         )
 
@@ -191,26 +193,26 @@ def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
             run()
     except InterruptedRun as stopped:
         resumed = [*_without_resumption(arguments), "--ckpt_path", "last"]
-        say(f"train: {stopped}; to go on: python train.py {shlex.join(resumed)}")
+        say(f"{PROGRAM}: {stopped}; to go on: {PROGRAM} {shlex.join(resumed)}")
         raise SystemExit(130) from None
     except KeyboardInterrupt:
-        say("train: interrupted; add --ckpt_path last to go on from the state written last")
+        say(f"{PROGRAM}: interrupted; add --ckpt_path last to go on from the state written last")
         raise SystemExit(130) from None
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
-        print(f"train: error: {reason} Set data.batch_size or data.tokens_per_batch lower.", file=sys.stderr)
+        print(f"{PROGRAM}: error: {reason} Set data.batch_size or data.tokens_per_batch lower.", file=sys.stderr)
         raise SystemExit(2) from None
     except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
         said = _mistake_behind(error)
         if said is None:
             raise
-        print(f"train: error: {shown_mistake(said)}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {shown_mistake(said)}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as error:
         said = path_mistake(error)
         if said is None:
             raise
-        print(f"train: error: {shown_mistake(said)}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {shown_mistake(said)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from optscale_predictor._support import __version__
+from optscale_predictor._support.version import __version__
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
 from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.trained_config import TrainedVerifierConfig
