@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from optscale_predictor._support.version import __version__
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.outputs import require_file
+from optscale_predictor._support.version import __version__
 from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import front_matter, require_license, size_category
 from optscale_predictor.pages.markdown import bullets, code, escape, flat, settings_table, table

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from optscale_predictor._support.version import __version__
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor._support.json_reader import parse_object
+from optscale_predictor._support.version import __version__
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, write_table
 from optscale_predictor.stats.distributions.beta import fit_beta_statistics

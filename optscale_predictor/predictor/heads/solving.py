@@ -187,7 +187,7 @@ def _set_coordinates(head: GaussianProcessHead, pooled: Tensor) -> None:
 
 
 def _principal_directions(standard: Tensor, rank: int) -> Tensor:
-    """Orthonormal directions of the largest variance, [width, rank], from the smaller of the two matrices of products."""
+    """Orthonormal directions of the largest variance, [width, rank], from the smaller matrix of products."""
     questions, width = standard.shape
     if width <= questions:
         return torch.linalg.eigh(standard.T @ standard)[1].flip(-1)[:, :rank]

@@ -3,8 +3,9 @@
     optscale train fit --config CONFIG [--any.flag VALUE]
     optscale train fit --config CONFIG --ckpt_path last          # goes on where a run was stopped or killed
 
-Every setting of trainer, model and data is a flag and a line of YAML; ``--print_config`` shows them all. Bad input ends
-with one line and exit code 2; Ctrl-C with exit code 130, the run's state written.
+CONFIG is a file, or a recipe that ships (``optscale_predictor/predictor/configs``): ``arithmetic``, ``math_minilm``,
+``decoder``, ``paper``. Every setting of trainer, model and data is a flag and a line of YAML; ``--print_config`` shows
+them all. Bad input ends with one line and exit code 2; Ctrl-C with exit code 130, the run's state written.
 """
 
 import shlex
@@ -45,6 +46,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 PROGRAM = "optscale train"  # as usage and hints name it; train.py of the repository runs the same
 
 _STRICT = {"allow_abbrev": False, "exit_on_error": False}
+_CONFIG_FLAGS = ("--config", "-c")
 _NEVER = 1_000_000  # validations without progress: early stopping is off until it is asked for
 
 
@@ -95,7 +97,28 @@ class TrainingCLI(LightningCLI):
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line."""
-    _exit_with_one_line(lambda: _run(args), sys.argv[1:] if args is None else args)
+    given = sys.argv[1:] if args is None else args
+    _exit_with_one_line(lambda: _run(with_recipes(given)), given)
+
+
+def with_recipes(arguments: list[str]) -> list[str]:
+    """Arguments in which ``--config NAME`` of a recipe that ships, such as ``arithmetic``, names its file.
+
+    Args:
+        arguments: Of the command line; a file of that name here goes before a recipe, and what is neither stays.
+    """
+    return [_recipe(flag, value) for flag, value in zip(["", *arguments], [*arguments], strict=False)]
+
+
+def _recipe(before: str, argument: str) -> str:
+    flag, equals, value = argument.partition("=")
+    joined = bool(equals) and flag in _CONFIG_FLAGS
+    name = value if joined else argument
+    recipe = CONFIGS / f"{name}.yaml"
+    named = name.isidentifier() and recipe.is_file() and not Path(name).exists()
+    if not named or not (joined or before in _CONFIG_FLAGS):
+        return argument
+    return f"{flag}={recipe}" if joined else str(recipe)
 
 
 def train_predictor(
@@ -165,7 +188,7 @@ def _plain_trainer(epochs: int, output: Path, resumable: bool) -> pl.Trainer:
     )
 
 
-def _run(args: list[str] | None) -> None:
+def _run(args: list[str]) -> None:
     with warnings.catch_warnings():
         quiet()
         TrainingCLI(
