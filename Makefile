@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Torch first, pinned: as another package's dependency it would come as its largest build.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-full mutants audit lint clean
+.PHONY: demo test test-full docs mutants audit lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/optscale demo --output demo
@@ -13,8 +13,15 @@ demo: $(VENV)/installed
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# The site is part of the full tier, and what builds it is installed for it alone.
 test-full: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m pytest -m "full or not full"
+
+# The documentation site, in build/site; a warning fails it, such as a link that leads nowhere.
+docs: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Changes that no test notices, in all modules that pyproject.toml lists, or in those that MUTANTS names:
 # make mutants MUTANTS='optscale_predictor.stats.bound*'
