@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -298,14 +299,42 @@ def test_an_exact_number_has_a_bound(monkeypatch):
         evaluate(read_value(r"999999999999 \cdot 999999999999")[0].node)
 
 
-def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_is_not_harmed(monkeypatch):
+def test_a_comparison_that_hangs_is_ended_and_the_next_one_is_not_harmed(monkeypatch):
     processes = WorkerProcesses(1)
     assert processes.ask("z+1", "1+z")
-    monkeypatch.setattr(symbolic, "_SECONDS", 0.1)
+    monkeypatch.setattr(symbolic, "_HANGS", 0.1)
     processes._all[0]._process.send_signal(signal.SIGSTOP)  # it would never answer
     assert not processes.ask("z+2", "2+z")
     monkeypatch.undo()
     assert processes.ask("z+3", "3+z")
+
+
+def test_a_busy_machine_does_not_make_answers_unequal(monkeypatch):
+    """One that gives the process nothing for longer than a comparison may compute."""
+    monkeypatch.setattr(symbolic, "_SECONDS", 1.0)
+    processes = WorkerProcesses(1)
+    assert processes.ask("z+1", "1+z")
+    process = processes._all[0]._process
+    process.send_signal(signal.SIGSTOP)
+    threading.Timer(1.5, process.send_signal, [signal.SIGCONT]).start()
+    assert processes.ask("z+2", "2+z") and processes._all[0]._process is process
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.1, -signal.SIGPROF), (60.0, 0)])
+def test_a_comparison_that_computes_too_long_ends_its_process(seconds, code):
+    """Half a second for each, and none of what the process did before."""
+    work = (
+        "import time, math_verify\n"
+        "def verify(*_, **__):\n"
+        "    end = time.process_time() + 0.5\n"
+        "    while time.process_time() < end: pass\n"
+        "    return True\n"
+        "math_verify.verify = verify\n"
+        "from optscale_predictor.questions.answers.symbolic import _serve\n"
+        f"_serve({seconds})"
+    )
+    ended = subprocess.run([sys.executable, "-c", work], input='["1", "1"]\n' * 2, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (code, "" if code else "true\n" * 2), ended.stderr
 
 
 def test_a_killed_worker_is_replaced():

@@ -15,8 +15,9 @@ import sys
 import threading
 from functools import lru_cache
 
-_SECONDS = 10.0  # per comparison, generous: a normal one takes milliseconds
-_STARTING = 120.0  # seconds of imports, on a machine that is busy otherwise
+#: Of processor time, for a comparison; a normal one takes milliseconds. On the clock, a busy machine would judge.
+_SECONDS = 10.0
+_HANGS = 300.0  # seconds on the clock, for imports or a comparison that waits and computes nothing
 _DEEPEST = 25  # brackets within one another; no answer has more
 _LONGEST = 400  # characters
 _KEPT = 2**16
@@ -28,7 +29,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 @lru_cache(maxsize=_KEPT)
 def symbolically_equal(answer: str, target: str) -> bool:
-    """Whether math-verify holds two mathematical answers for equal; not where it fails or takes over 10 seconds.
+    """Whether math-verify holds two mathematical answers for equal; not where it fails or computes over 10 seconds.
 
     It is not asked about texts that are no formulas: those of over 400 characters, with brackets over 25 deep, or with
     brackets that do not close.
@@ -63,17 +64,17 @@ class Worker:
             target: The formula that it is compared with.
         """
         process = self._started()
-        verdict = self._exchange(process, json.dumps([answer, target]) + "\n", _SECONDS)
+        verdict = self._exchange(process, json.dumps([answer, target]) + "\n")
         if not verdict:  # it is ended for good, so that the next question does not go to what is left of it
             self.stop()
         return verdict == "true"
 
-    def _exchange(self, process: "subprocess.Popen[str]", line: str, seconds: float) -> str:
+    def _exchange(self, process: "subprocess.Popen[str]", line: str) -> str:
         """What the process answers to a line; nothing where it dies or has to be killed."""
         if process.stdin is None or process.stdout is None:
             return ""
         # A blocked read cannot be given up, so the timer ends the process: its pipe closes and the read returns.
-        timer = threading.Timer(seconds, process.kill)
+        timer = threading.Timer(_HANGS, process.kill)
         timer.start()
         try:
             process.stdin.write(line)
@@ -88,15 +89,13 @@ class Worker:
         self._asked += 1
         if self._process is None or self._process.poll() is not None or self._asked > _AFTER:
             self.stop()
-            command = [sys.executable, "-m", "optscale_predictor.questions.answers.symbolic"]
+            command = [sys.executable, "-m", "optscale_predictor.questions.answers.symbolic", str(_SECONDS)]
             pipe = subprocess.PIPE
             # A session of its own: Ctrl-C and a closing terminal are for us, and what is under way is still compared.
             self._process = subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
             )
             self._asked = 1
-            # The first question takes as long as the imports, which are not to count against a real one.
-            self._exchange(self._process, json.dumps(["x+1", "1+x"]) + "\n", _STARTING)
         return self._process
 
     def stop(self) -> None:
@@ -139,21 +138,38 @@ class WorkerProcesses:
 _workers = WorkerProcesses(WORKERS)
 
 
-def _serve() -> None:
-    """The process's side: pairs in, ``true`` or ``false`` out."""
+def _serve(seconds: float) -> None:
+    """The process's side: pairs in, ``true`` or ``false`` out.
+
+    Args:
+        seconds: Of processor time, > 0, after which it ends in the middle of a comparison.
+    """
     # A batch system sends it to every process; this one ends when its input does.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     from math_verify import LatexExtractionConfig, parse, verify
 
     as_latex = [LatexExtractionConfig()]
+
+    def is_equal(line: str) -> bool:
+        answer, target = (parse(f"${text}$", as_latex, parsing_timeout=None) for text in json.loads(line))
+        return bool(verify(target, answer, allow_set_relation_comp=True, timeout_seconds=None))
+
+    is_equal('["x+1", "1+x"]')  # what the first one loads is not to count against a real one
     for line in sys.stdin:
+        _allow(seconds)
         try:
-            answer, target = (parse(f"${text}$", as_latex, parsing_timeout=None) for text in json.loads(line))
-            equal = bool(verify(target, answer, allow_set_relation_comp=True, timeout_seconds=None))
+            equal = is_equal(line)
         except Exception:  # whatever it stumbles on, the answers are not known to be equal
             equal = False
+        _allow(0.0)
         print("true" if equal else "false", flush=True)
 
 
+def _allow(seconds: float) -> None:
+    """Has the system end this process when it has computed for so long, in whatever code; 0: no more."""
+    if hasattr(signal, "setitimer"):  # elsewhere the asker's clock alone ends it
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 if __name__ == "__main__":
-    _serve()
+    _serve(float(sys.argv[1]))
