@@ -1,6 +1,7 @@
 """A fitted policy's files: read as they were saved, and what is broken in them is named."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -179,6 +180,14 @@ def test_a_version_does_not_depend_on_how_settings_are_ordered(tmp_path):
     content = json.loads((tmp_path / "other" / SETTINGS).read_text())
     (tmp_path / "other" / SETTINGS).write_text(json.dumps(dict(reversed(content.items()))))
     assert load_fitted(tmp_path / "one").version == load_fitted(tmp_path / "other").version
+
+
+def test_a_fit_that_replaces_another_of_the_same_moment_is_read(tmp_path):
+    """File systems keep times in steps of milliseconds."""
+    for slope in (1.0, 2.0):
+        save_fitted(made_up(slope=slope), tmp_path)
+        os.utime(tmp_path / SETTINGS, (1e9, 1e9))
+        assert load_fitted(tmp_path).confidence.evidence.slope == slope
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -72,6 +72,7 @@ def save_fitted(model: FittedStopping, folder: str | Path) -> None:
         "facts": dict(model.facts),
     }
     write_json(settings, folder / SETTINGS)
+    _load.cache_clear()  # what was read may be of the same moment, as finely as a file system keeps it
 
 
 def load_fitted(folder: str | Path, version: str = "") -> FittedStopping:
