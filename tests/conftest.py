@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from tqdm import tqdm
 
 if os.environ.get("CHECK_SHAPES"):
@@ -19,14 +19,23 @@ if os.environ.get("CHECK_SHAPES"):
     numeric = [f"optscale_predictor.{folder}" for folder in ("stats", "policies", "replays")]
     install_import_hook(numeric, "shape_checking.checked")
 
-# Deadlines time the machine, not the code.
-settings.register_profile("tier", deadline=None, max_examples=50)
+# Deadlines, and the check that examples are drawn quickly, time the machine, not the code.
+settings.register_profile("tier", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 # `make mutants`: a mutant that fails needs no smallest example.
 settings.register_profile(
-    "mutants", deadline=None, max_examples=30, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+    "mutants",
+    settings.get_profile("tier"),
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("tier")
 
+
+# tqdm's monitor wakes every ten seconds: it redraws bars and warns of those that are just being made, in whatever test
+# that meets.
+tqdm.monitor_interval = 0
 
 # A shell's background job ignores Ctrl-C, under nohup SIGHUP too, and so does what it starts: tests that send them are
 # to hold there as well.

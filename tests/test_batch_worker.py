@@ -184,7 +184,7 @@ def test_closing_waits_for_the_batch_under_way_only_where_it_is_told_to(wait):
 
     def work(items):
         begun.set()
-        go.wait(5)
+        go.wait(60)
         finished.set()
         return items
 

@@ -3,9 +3,9 @@
 import asyncio
 import signal
 import threading
-import time
 
 import pytest
+from stopped_clock import HUNG, wait_until
 
 from optscale_predictor._support import stop_signals
 from optscale_predictor._support.asyncio_bridge import iterate_emitted
@@ -125,9 +125,7 @@ def test_everything_that_was_emitted_is_yielded_before_the_signal_is_raised():
     with pytest.raises(StoppedBySignal):
         for number in iterate_emitted(work):
             if number == 10:
-                before = time.monotonic()
-                while len(emitted) < 64 and time.monotonic() < before + 60:
-                    time.sleep(0.001)
+                wait_until(lambda: len(emitted) >= 64)
                 signal.raise_signal(signal.SIGTERM)
             taken.append(number)
     assert taken == emitted and 64 <= len(taken) < 1_000
@@ -153,16 +151,15 @@ def test_what_is_handed_over_at_the_end_waits_for_nobody():
 
 
 def test_what_nobody_takes_is_told():
-    left = []
+    left, emitted = [], threading.Event()
 
     async def work(emit):
         for number in range(20):
             await emit(number)
+        emitted.set()
 
     running = iterate_emitted(work, left.append)
     assert next(running) == 0
-    deadline = time.monotonic() + 60
-    while threading.active_count() > 1 and time.monotonic() < deadline:
-        time.sleep(0.001)  # until the work has ended
+    assert emitted.wait(HUNG)
     running.close()
     assert left == list(range(1, 20))
