@@ -51,3 +51,12 @@ def test_a_command_is_one_that_there_is(page: Path, words: list[str]) -> None:
 def test_commands_were_found() -> None:
     assert {page.stem for page, _ in FOUND} >= {"README", "tutorial", "evaluation", "predictor", "serving"}
     assert len(FOUND) > 60
+
+
+def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two questions, an easy one second; with a prior and a cap nobody needs more than the cap."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(block, {"__name__": "readme"})
+    lines = capsys.readouterr().out.splitlines()
+    without, within = ([float(word) for word in re.findall(r"\d+\.|inf", line)] for line in lines)
+    assert without[0] > without[1] >= 1 and len(within) == 2 and max(within) <= 64
