@@ -118,6 +118,7 @@ class WrittenServer:
         text: A sample's text, of its prompt, its request's seed and its place.
         bodies: Every request's body, in the order in which they came.
         finished: Prompts of the requests that were answered, in order.
+        given: Samples of the requests that were answered.
         owner: Who owns its model: ``llamacpp`` has samples asked for one by one.
         now: Requests under way.
         most: Most of them at once.
@@ -131,6 +132,7 @@ class WrittenServer:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     owner: str = "vllm"
+    given: int = 0
     now: int = 0
     most: int = 0
     gone: int = 0
@@ -156,6 +158,7 @@ class WrittenServer:
                 while self.holds(prompt):
                     await asyncio.sleep(0.002)
             self.finished.append(prompt)
+            self.given += body["n"]
         except asyncio.CancelledError:
             self.gone += 1
             raise

@@ -7,11 +7,13 @@ tell the tokens' ids or log-probabilities.
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from lasting_ports import any_port
+from stopped_clock import HUNG
 
 from optscale_predictor.backends.generators import Request, SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -100,7 +102,10 @@ def serving(app: web.Application) -> Iterator[str]:
     async def run() -> None:
         runner = web.AppRunner(app, handler_cancellation=True)  # as vLLM does: who leaves is not served
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        while True:
+            with suppress(OSError):  # somebody is there
+                await web.TCPSite(runner, "127.0.0.1", any_port()).start()
+                break
         place.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
         ready.set()
         try:
@@ -111,7 +116,7 @@ def serving(app: web.Application) -> Iterator[str]:
     stop = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
-    ready.wait(30)
+    assert ready.wait(HUNG)
     try:
         yield place[0]
     finally:

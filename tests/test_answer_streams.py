@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from answering import WrittenScores, WrittenServer, connect, graded_pool, questions_of, recorded, said, serving
-from stopped_clock import FOR_EVER, until, wait_until
+from stopped_clock import FOR_EVER, HUNG, until, wait_until
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -16,6 +16,7 @@ from optscale_predictor.backends.verifiers import Scores
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
 from optscale_predictor.errors import EngineError, InputError, ServiceError
 from optscale_predictor.inference import OptScale
+from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.questions.arithmetic import make_questions
 
@@ -89,24 +90,40 @@ def test_the_slow_question_holds_up_no_other():
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_who_has_drawn_most_goes_first_or_who_was_asked_first(together):
+def test_who_has_drawn_most_goes_first_or_who_was_asked_first(together, monkeypatch):
     """With one place at the server, questions finish one after the other, not all at the end."""
     questions = questions_of(9)
-    scores = WrittenScores()
-    server = WrittenServer(
-        lambda prompt: 0.03,
-        holds=lambda prompt: sum(scores.batches) < len(server.finished),  # scoring keeps up, however slow it is
-        text=lambda *_: "0.1 #### 1",
-    )
+    decided, loops, step = [], [], DecisionWorker.step
 
-    async def one_by_one(scaler):
+    def holds(prompt):
+        """Until whoever was answered has asked again, however slow scoring and deciding are."""
+        if len(decided) < len(questions) + len(server.finished):
+            return True
+        asyncio.run_coroutine_threadsafe(turns(), loops[0]).result(HUNG)
+        return False
+
+    async def turns():
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def counted(worker, seen):
+        found = await step(worker, seen)
+        decided.append(seen)
+        return found
+
+    async def answered(scaler):
+        loops.append(asyncio.get_running_loop())
+        if together:
+            return await scaler.aanswer(questions)
         async with scaler.session() as session:
             return await asyncio.gather(*map(session.answer, questions))
 
+    server = WrittenServer(holds=holds, text=lambda *_: "0.1 #### 1")
+    every = parse_policy("optscale:floor=0,max_samples=4")
+    monkeypatch.setattr(DecisionWorker, "step", counted)
     with serving(server.app()) as url:
-        every = parse_policy("optscale:floor=0,max_samples=4")
-        scaler = OptScale(connect(url, concurrency=1), scores, policy=every)
-        found = scaler.answer(questions) if together else asyncio.run(one_by_one(scaler))
+        scaler = OptScale(connect(url, concurrency=1), WrittenScores(), policy=every)
+        found = asyncio.run(answered(scaler))
     assert [answer.samples for answer in found] == [4] * 9
     begun = server.finished
     if together:  # each is looked at once before any goes on

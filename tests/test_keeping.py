@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
 from answering import WrittenScores, WrittenServer, connect, of_policies, questions_of, said, serving, written
+from stopped_clock import HUNG, wait_until
 
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
@@ -134,21 +135,32 @@ def test_a_verifier_that_dies_costs_no_sample(tmp_path):
 
     def die(_):
         if sum(verifier.batches) > 20:
-            while server.now:  # all that was asked for arrives meanwhile
-                time.sleep(0.01)
-            time.sleep(0.2)
+            dying.set()
+            wait_until(all_has_arrived)
             raise ServiceError("the verifier is gone")
 
+    def held(prompt):
+        return dying.is_set() and not waiting.add(prompt)
+
+    def all_has_arrived():
+        """What is asked for from now on is held; all that was answered before has been read."""
+        read = dies.generator.usage.prompt_tokens == sum(map(len, server.finished))
+        return read and server.now == len(waiting)
+
     questions, verifier, server = questions_of(15), WrittenScores(die), WrittenServer(text=some_refused)
+    dying, waiting = threading.Event(), set()
     with serving(server.app()) as url:
         whole = scaler_of(url).answer(questions, pool=tmp_path / "whole")
-        server.bodies.clear()
+        server.finished.clear()
+        server.given, server.holds = 0, held
+        dies = scaler_of(url, verifier=verifier)
         with pytest.raises(ServiceError):
-            scaler_of(url, verifier=verifier).answer(questions, pool=tmp_path / "pool")
+            dies.answer(questions, pool=tmp_path / "pool")
         pool = Pool(tmp_path / "pool")
-        assert pool.read(["score"]).num_rows == server.asked().total() and pool.unscored() > 0
+        assert pool.read(["score"]).num_rows == server.given and pool.unscored() > 0
+        dying.clear()
         again = scaler_of(url).answer(questions, pool=tmp_path / "pool")
-        assert server.asked().total() == Pool(tmp_path / "pool").read(["score"]).num_rows
+        assert server.given == Pool(tmp_path / "pool").read(["score"]).num_rows
     assert list(map(said, again)) == list(map(said, whole))
     assert rows_of(tmp_path / "pool") == rows_of(tmp_path / "whole")
     assert Pool(tmp_path / "pool").unscored() == 0
@@ -221,10 +233,9 @@ def test_a_run_that_is_cut_off_goes_on_and_gives_the_same_answers(tmp_path, sign
         whole = scaler_of(url, concurrency=16).answer(questions_of(40), pool=tmp_path / "whole")
         server.bodies.clear()
         first.go()
-        while len(server.bodies) < 60:
-            time.sleep(0.005)
+        wait_until(lambda: len(server.bodies) >= 60)
         first.process.send_signal(signal_)
-        first.process.communicate(timeout=30)
+        first.process.communicate(timeout=HUNG)
         assert first.process.returncode == (-9 if signal_ == signal.SIGKILL else 130)
         kept = Pool(tmp_path / "pool").read(["score"]).num_rows if (tmp_path / "pool" / "manifest.json").exists() else 0
         before = server.asked().total()
