@@ -35,6 +35,16 @@ BROKEN = {
     "type": ("---\nhigh: ten\n---\n{question}{answer}", "the rubric's high cannot be 'ten'"),
     "votes": ("---\nvotes: 2.5\n---\n{question}{answer}", "the rubric's votes cannot be 2.5"),
     "same votes": ("---\nvotes: 3\n---\n{question}{answer}", "3 votes at temperature 0 are all the same"),
+    "no votes": ("---\nvotes: 0\n---\n{question}{answer}", "the rubric's votes must lie in [1, 256], got 0"),
+    "a million votes": (
+        "---\nvotes: 1000000\ntemperature: 1\n---\n{question}{answer}",
+        "the rubric's votes must lie in [1, 256], got 1e+06",
+    ),
+    "tokens": (
+        "---\nmax_tokens: 1.0e+30\n---\n{question}{answer}",
+        "must lie in [1, 2147483647], got 1e+30",
+    ),
+    "temperature": ("---\ntemperature: .inf\n---\n{question}{answer}", "temperature must be >= 0 and finite, got inf"),
     "YAML": ("---\nhigh: [\n---\n{question}{answer}", "the rubric's settings: cannot read it: while parsing"),
     "a list": ("---\n- high\n---\n{question}{answer}", "unknown settings of a rubric"),
 }

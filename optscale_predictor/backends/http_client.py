@@ -27,6 +27,9 @@ T = TypeVar("T")
 _RETRIED_STATUSES = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
+MOST_REPLY = 2**26  # bytes of a reply, besides those of the tokens that were asked for
+_MOST_TOKENS_REPLY = 2**30  # bytes of those
+_TOKEN, _TOKEN_LOGPROBS = 64, 1024  # bytes of a token in a reply, at most; and with its log-probabilities
 
 
 class _TransientError(Exception):
@@ -159,7 +162,7 @@ class JsonService:
             send = self._session.get if payload is None else self._session.post
             async with send(f"{url}{path}", json=payload, headers=self._headers(url)) as response:
                 told = response.headers.get(self._aiohttp.hdrs.RETRY_AFTER, "")
-                return response.status, await response.read(), told
+                return response.status, await _body(response, most_reply(payload), shown(url)), told
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -228,6 +231,36 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
         ) from error
+
+
+def most_reply(payload: Mapping[str, object] | None) -> int:
+    """Bytes that the reply to a request may have: ``MOST_REPLY``, and what the tokens take that it asks for.
+
+    Args:
+        payload: What is posted; ``n``, ``max_tokens`` and ``logprobs`` are looked at.
+    """
+    asked = payload or {}
+    limits = [asked.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    tokens = max([one for one in limits if isinstance(one, int)], default=0)
+    samples = count if isinstance(count := asked.get("n", 1), int) else 1
+    logprobs = asked.get("logprobs")  # 0 of them is the token's own
+    width = _TOKEN if logprobs is None or logprobs is False else _TOKEN_LOGPROBS
+    return MOST_REPLY + min(_MOST_TOKENS_REPLY, samples * tokens * width)
+
+
+async def _body(response: Any, most: int, server: str) -> bytes:
+    """A reply's body, unpacked, which is not read on beyond its limit.
+
+    Raises:
+        RequestRefusedError: It is larger. Another try would be as large.
+    """
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > most:
+            response.close()  # whatever else comes is not waited for
+            raise RequestRefusedError(f"{server}: its reply has more than {most:,} bytes; is this the right server?")
+    return bytes(body)
 
 
 def shown(url: str) -> str:

@@ -47,6 +47,17 @@ def shard_columns(path: Path) -> set[str]:
         return set(file.schema_arrow.names)
 
 
+def shard_bytes(path: Path) -> int:
+    """What a shard takes in memory, as its end says; reads that alone.
+
+    Raises:
+        InputError: The file cannot be read or is damaged.
+    """
+    with _reading(path), pq.ParquetFile(path) as file:
+        footer = file.metadata
+        return sum(int(footer.row_group(group).total_byte_size) for group in range(footer.num_row_groups))
+
+
 def count_rows(path: Path) -> int:
     """How many samples a shard holds; reads its end alone.
 

@@ -26,6 +26,8 @@ from optscale_predictor.backends.verifiers.verifier import Answered
 from optscale_predictor.errors import InputError
 
 DEFAULT = Path(__file__).parent / "rubrics" / "maths.txt"
+#: Replies of one sample, which are asked for together; and tokens of a reply.
+MOST_VOTES, MOST_TOKENS = 256, 2**31 - 1
 
 #: ``Score: 7``, ``**Score:** 7/10``, ``score: 7.5.`` and their like; what stands there need not be a number.
 SCORE_LINE = r"(?i)(?<![a-z0-9])score[*_\s]*:[*_\s]*([^\s*_]+(?:\s*/\s*\d+(?:\.\d+)?)?)"
@@ -43,9 +45,9 @@ class Rubric:
         pattern: Regular expression with one group, which captures the score; its last match counts.
         low: The reply's worst score; becomes 0.
         high: Its best one, > low; becomes 1.
-        votes: Replies that are averaged, >= 1; more than one needs a temperature above 0.
-        temperature: Softmax temperature, >= 0.
-        max_tokens: Most tokens a reply may have, >= 1; one that is cut off there is no score.
+        votes: Replies that are averaged, in [1, 256]; more than one needs a temperature above 0.
+        temperature: Softmax temperature, >= 0 and finite.
+        max_tokens: Most tokens a reply may have, in [1, 2**31); one that is cut off there is no score.
         seed: Of the first vote, >= 0; the others follow it.
     """
 
@@ -71,8 +73,11 @@ class Rubric:
             raise InputError(f"the rubric's pattern {self.pattern!r} must have one group, it has {groups}")
         if not -float("inf") < self.low < self.high < float("inf"):
             raise InputError(f"the rubric's scores need low < high, got {self.low}, {self.high}")
-        if min(self.votes, self.max_tokens) < 1 or not self.temperature >= 0:
-            raise InputError("a rubric needs votes >= 1, max_tokens >= 1 and temperature >= 0")
+        for name, most in (("votes", MOST_VOTES), ("max_tokens", MOST_TOKENS)):
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(f"the rubric's {name} must lie in [1, {most}], got {getattr(self, name):.6g}")
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(f"the rubric's temperature must be >= 0 and finite, got {self.temperature}")
         require_seed(self.seed)
         if self.votes > 1 and self.temperature == 0:
             raise InputError(f"{self.votes} votes at temperature 0 are all the same; set the rubric's temperature")

@@ -26,12 +26,12 @@ from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, write_shard
 from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import register_scores, run_recorded, update_manifest
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
-from optscale_predictor.pools.shards import count_rows
+from optscale_predictor.pools.shards import count_rows, shard_bytes
 from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
 _COMMIT_SECONDS = 30.0
-_GROUP_BYTES = 2**26  # of compressed shards that are scored together
+_GROUP_BYTES = 2**26  # of memory that shards take which are scored together
 _MAP_SAMPLES = 1024  # samples that an unbounded verifier's map is fitted on
 
 
@@ -137,8 +137,12 @@ def _grouped(shards: Sequence[Path], samples_at_once: int) -> Iterator[list[Path
     group: list[Path] = []
     samples = size = 0
     for shard in shards:
+        own = shard_bytes(shard)
+        if group and size + own > _GROUP_BYTES:
+            yield group
+            group, samples, size = [], 0, 0
         group.append(shard)
-        samples, size = samples + count_rows(shard), size + shard.stat().st_size
+        samples, size = samples + count_rows(shard), size + own
         if samples >= samples_at_once or size >= _GROUP_BYTES:
             yield group
             group, samples, size = [], 0, 0
