@@ -93,6 +93,9 @@ def main(arguments: list[str]) -> int:
             raise
         print(f"prepare: error: {shown_mistake(mistake)}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("prepare: error: not enough memory; what was committed is kept, run the same again", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("prepare: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
         return 130

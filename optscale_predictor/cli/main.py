@@ -30,6 +30,8 @@ def main(args: Sequence[str] | None = None) -> None:
         with suppress(OSError):  # the terminal may have gone
             print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
         raise SystemExit(130) from None
+    except MemoryError:
+        _exit_with(InputError("not enough memory; what was committed is kept, run the same command to go on"))
     except BrokenPipeError:
         # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
         sys.stderr.close()

@@ -93,7 +93,7 @@ class FunctionVerifier(Verifier):
                 for item in () if self._takes_lists else batch:
                     given.append(self._of_one(item))
                 self._failures.stop_if_all_failed()
-            except (InputError, KeyboardInterrupt) as error:
+            except (InputError, KeyboardInterrupt, MemoryError) as error:
                 # The run stops here; what came before the failures is kept, and they can be scored again.
                 while isinstance(error, InputError) and given and isinstance(given[-1], str):
                     given.pop()
@@ -118,6 +118,8 @@ class FunctionVerifier(Verifier):
         gold = (item.question.gold,) if self._takes_gold else ()
         try:
             return self._number(item, self._function(item.question.text, item.text, *gold))
+        except MemoryError:  # the machine's affair, and no sample's: the run ends
+            raise
         except Exception as error:  # whatever a user's function stumbles on is this sample's affair
             return self._failed(item, _one_line(error))
 
@@ -126,6 +128,8 @@ class FunctionVerifier(Verifier):
         try:
             returned = self._function([item.question.text for item in batch], [item.text for item in batch], *gold)
             scores = list(returned)
+        except MemoryError:
+            raise
         except Exception as error:  # which of the samples it stumbled on, it does not say
             return [self._failed(item, _one_line(error)) for item in batch]
         if len(scores) != len(batch):

@@ -225,6 +225,9 @@ def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
         reason = str(error).splitlines()[0]
         print(f"{PROGRAM}: error: {reason} Set data.batch_size or data.tokens_per_batch lower.", file=sys.stderr)
         raise SystemExit(2) from None
+    except MemoryError:
+        print("train: error: not enough memory; add --ckpt_path last to go on from the last state", file=sys.stderr)
+        raise SystemExit(2) from None
     except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
         said = _mistake_behind(error)
         if said is None:

@@ -18,6 +18,7 @@ from functools import lru_cache
 #: Of processor time, for a comparison; a normal one takes milliseconds. On the clock, a busy machine would judge.
 _SECONDS = 10.0
 _HANGS = 300.0  # seconds on the clock, for imports or a comparison that waits and computes nothing
+_COMPUTED_TOO_LONG = getattr(signal, "SIGPROF", 0)  # what then ends the process
 _DEEPEST = 25  # brackets within one another; no answer has more
 _LONGEST = 400  # characters
 _KEPT = 2**16
@@ -55,26 +56,37 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._asked = 0
+        self._hung = False  # whether the last comparison was given up
 
     def ask(self, answer: str, target: str) -> bool:
-        """Whether two answers are equal; False where the process dies or takes too long over it.
+        """Whether two answers are equal; False where the process takes too long over it, or dies of it twice.
 
         Args:
             answer: A formula, as LaTeX or plain text.
             target: The formula that it is compared with.
         """
-        process = self._started()
-        verdict = self._exchange(process, json.dumps([answer, target]) + "\n")
-        if not verdict:  # it is ended for good, so that the next question does not go to what is left of it
-            self.stop()
-        return verdict == "true"
+        for _ in range(2):  # whoever else ended it (the system, where memory is short) gave no verdict: once more
+            self._hung = False
+            process = self._started()
+            verdict = self._exchange(process, json.dumps([answer, target]) + "\n")
+            if verdict:
+                return verdict == "true"
+            self.stop()  # ended for good, so that the next question does not go to what is left of it
+            if self._hung or process.returncode == -_COMPUTED_TOO_LONG:
+                break
+        return False
 
     def _exchange(self, process: "subprocess.Popen[str]", line: str) -> str:
         """What the process answers to a line; nothing where it dies or has to be killed."""
         if process.stdin is None or process.stdout is None:
             return ""
+
         # A blocked read cannot be given up, so the timer ends the process: its pipe closes and the read returns.
-        timer = threading.Timer(_HANGS, process.kill)
+        def give_up() -> None:
+            self._hung = True
+            process.kill()
+
+        timer = threading.Timer(_HANGS, give_up)
         timer.start()
         try:
             process.stdin.write(line)
