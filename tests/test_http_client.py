@@ -6,7 +6,7 @@ import json
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import unused_port
+from lasting_ports import unused_port
 from scripted_server import OK, Server, ask, fail, run
 from stopped_clock import StoppedClock
 
