@@ -21,7 +21,7 @@ from typing import Any
 from optscale_predictor.backends.generators import Generator, Request, Sample, SamplingParams, Usage
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools import Pool
+from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.pools.validation import validate_pool
 from optscale_predictor.questions.question import Question
@@ -154,8 +154,9 @@ def look_and_finish(work: Callable[[Path], None], folder: Path) -> dict[str, Any
 
 
 def main(folder: Path) -> None:
-    # No commit may come because half a minute is over: the points are then the same on a slow machine.
+    # No commit may come because a minute or half of one is over: the points are then the same on a slow machine.
     sys.modules["optscale_predictor.pools.preparation.score_pool"]._COMMIT_SECONDS = math.inf
+    PoolWriter.__init__.__kwdefaults__["commit_seconds"] = 1e6
     for warm_up in (generate, score, state):  # what is loaded late is loaded before the forks
         warm_up(folder / "warm")
     generated = folder / "generated"

@@ -16,6 +16,7 @@ import httpx2
 import openai
 from answering import WrittenScores, WrittenServer, connect, serving
 from prometheus_client.parser import text_string_to_metric_families
+from stopped_clock import FOR_EVER, HUNG
 
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
@@ -80,11 +81,13 @@ class Served:
     def advance(self, seconds: float) -> None:
         """Puts the server's clock forward: what was to happen by then happens now, however fast the machine is."""
 
-        def jump() -> None:
+        async def jump() -> None:
             before = self.loop.time
             self.loop.time = lambda: before() + seconds
+            for _ in range(20):  # the loop looks at its timers, and at what they bring about
+                await asyncio.sleep(0)
 
-        self.loop.call_soon_threadsafe(jump)
+        asyncio.run_coroutine_threadsafe(jump(), self.loop).result(HUNG)
 
     @contextmanager
     def taken_slot(self) -> Iterator[None]:
@@ -102,7 +105,7 @@ class Served:
             yield
         finally:
             self.loop.call_soon_threadsafe(done.set)
-            guest.result(60)
+            guest.result(HUNG)
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def served(scaler: OptScale, **settings: Any) -> Iterator[Served]:
 
     async def run() -> None:
         place = bind("127.0.0.1", 0)
-        given = {"name": "written", "timeout": 30.0, **settings}
+        given = {"name": "written", "timeout": FOR_EVER, **settings}
         async with opened(scaler, ServeSettings(**given), place) as (application, _):
             found.append(Served(address_of(place), application, loop))
             ready.set()
@@ -127,7 +130,7 @@ def served(scaler: OptScale, **settings: Any) -> Iterator[Served]:
 
     thread = threading.Thread(target=turn)
     thread.start()
-    ready.wait(30)
+    assert ready.wait(HUNG)
     try:
         yield found[0]
     finally:
@@ -179,7 +182,7 @@ def metrics_of(server: Served) -> dict[tuple[str, ...], float]:
     }
 
 
-def until(true, seconds=60.0):
+def until(true, seconds=HUNG):
     """Waits until something is true; how long that may take is for a machine that is busy, not part of any test."""
     end = time.monotonic() + seconds
     while not true():

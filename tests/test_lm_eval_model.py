@@ -248,7 +248,7 @@ def test_the_processes_of_a_run_share_its_documents(tmp_path):
     command = ["--tasks", "optscale_arithmetic", "--limit", "5", "--log_samples", "--model_args", POLICY]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     script = [*torchrun, "optscale_predictor", "eval", *command, "--output_path", str(tmp_path / "two")]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     _, samples = run(tmp_path / "one", POLICY, "--limit", "5")
     (results,) = (tmp_path / "two").rglob("results_*.json")

@@ -9,6 +9,7 @@ from answering import serving, tokens_of
 from fitted_policies import folder_of
 from served_optscale import ask, metrics_of, plain, scaler_of, served, written_generator
 from served_world import ServedWorld
+from stopped_clock import HUNG
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
@@ -33,8 +34,10 @@ def running(generator):
 
 
 def test_the_official_client_gets_the_chosen_sample_and_what_it_cost(generator, running):
+    began = int(time.time())
     with running.client() as client:
         reply = ask(client, "1+1=", seed=7)
+    assert began <= reply.created <= time.time()
     (alone,) = scaler_of(generator.url).answer([Question("seed 7", "1+1=")])
     assert reply.choices[0].message.content == alone.text
     assert reply.choices[0].message.role == "assistant" and reply.choices[0].finish_reason == "stop"
@@ -50,7 +53,7 @@ def test_the_official_client_gets_the_chosen_sample_and_what_it_cost(generator, 
     account = reply.model_extra["optscale"]
     assert account["score"] == float(alone.text.split()[0]) and account["stop_reason"] == "budget"
     assert account["policy"] == "best_of_n:max_samples=3" and account["needed"] == 3 and account["seconds"] >= 0
-    assert reply.model == "written" and reply.id.startswith("chatcmpl-") and abs(reply.created - time.time()) < 60
+    assert reply.model == "written" and reply.id.startswith("chatcmpl-")
 
 
 def test_the_account_says_how_probable_the_answer_is_where_the_selection_knows(generator, running):
@@ -173,7 +176,7 @@ def test_a_client_may_wish_for_another_policy_within_the_servers_cap(generator):
 
 def test_two_hundred_at_once(generator, running):
     async def all_of_them():
-        async with running.async_client(timeout=60) as client:
+        async with running.async_client(timeout=HUNG) as client:
             return await asyncio.gather(*(ask(client, f"wait 0.02 {number}+1=", seed=number) for number in range(200)))
 
     replies = asyncio.run(all_of_them())

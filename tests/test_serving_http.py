@@ -7,6 +7,7 @@ import socket
 import pytest
 from answering import WrittenServer, serving
 from served_optscale import plain, scaler_of, served, until
+from stopped_clock import HUNG
 
 from optscale_predictor.serving import application, http_protocol
 
@@ -41,7 +42,7 @@ def strict():
 
 def connect(server):
     host, _, port = server.url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=60)
+    return socket.create_connection((host, int(port)), timeout=HUNG)
 
 
 def reply_to(server, sent):

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import openai
 import pytest
 from served_optscale import ask, metrics_of, scaler_of, served, until, written_generator
+from stopped_clock import FOR_EVER, HUNG
 
 from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.request_handler import Admission
@@ -25,7 +26,7 @@ def generator():
 @pytest.fixture
 def running(generator):
     """``optscale serve`` in front of it."""
-    with served(scaler_of(generator.url), conversations=False) as server:
+    with served(scaler_of(generator.url), conversations=False, timeout=30.0) as server:
         yield server
 
 
@@ -68,18 +69,18 @@ def test_beyond_what_may_wait_clients_are_told_to_come_back(generator):
 def test_when_time_is_up_the_best_so_far_is_the_answer(generator, helper):
     """The second draw takes longer than there is time for."""
     drawn = []
-    generator.wait = lambda prompt: 0.0 if not drawn and not drawn.append(1) else 600.0
+    generator.wait = lambda prompt: 0.0 if not drawn and not drawn.append(1) else FOR_EVER
     generator.text = lambda prompt, seed, place: "0.5 #### 1"
     with (
-        served(scaler_of(generator.url, "optscale:step=one,floor=0"), conversations=False) as server,
+        served(scaler_of(generator.url, "optscale:step=one,floor=0"), conversations=False, timeout=500.0) as server,
         server.client() as client,
     ):
         asked = helper.submit(ask, client, "1+1=")
         until(lambda: len(generator.bodies) == 2 and generator.now == 1)
-        server.advance(29)
-        assert not asked.done()
-        server.advance(1)
-        reply = asked.result(60)
+        server.advance(250)
+        assert server.admission.in_flight == 1 and not asked.done()
+        server.advance(250)
+        reply = asked.result(HUNG)
     assert reply.model_extra["optscale"]["stop_reason"] == "budget" and reply.usage.model_extra["samples"] == 1
     assert reply.usage.model_extra["cancelled_samples"] == 1
     until(lambda: generator.gone == 1)
@@ -91,13 +92,13 @@ def test_without_a_sample_in_time_there_is_no_answer(generator, running, helper)
         until(lambda: generator.now == 1)
         running.advance(31)
         with pytest.raises(openai.InternalServerError) as late:
-            asked.result(60)
+            asked.result(HUNG)
         assert late.value.status_code == 504 and late.value.code == "timeout"
         asked = helper.submit(lambda: list(ask(client, "wait 600 1+1=", stream=True)))
         until(lambda: generator.now == 1)
         running.advance(31)
         with pytest.raises(openai.APIError) as streamed:
-            asked.result(60)
+            asked.result(HUNG)
         assert "30 s" in streamed.value.message and streamed.value.code == "timeout"
     until(lambda: generator.gone == 2)
     running.wait_until_idle()
@@ -111,7 +112,7 @@ def test_the_wait_for_ones_turn_counts(generator, helper):
             until(lambda: server.admission.waiting == 1)
             server.advance(21)
             with pytest.raises(openai.InternalServerError) as late:
-                asked.result(60)
+                asked.result(HUNG)
             assert server.admission.waiting == 0
         assert late.value.status_code == 504 and "turn within 20 s" in late.value.message
     assert generator.bodies == []
@@ -123,6 +124,7 @@ def leave_by_time_out(server, generator):
     for seconds in (0.3, 3.0, 30.0):
         with server.client(timeout=seconds) as client, pytest.raises(openai.APITimeoutError):
             ask(client, "wait 600 1+1=")
+        server.wait_until_idle()  # a request that came too late to be answered may still get to the generator
         if len(generator.bodies) > before:
             return
 
@@ -237,7 +239,7 @@ def test_a_slot_that_is_granted_while_its_owner_leaves_goes_to_the_next():
         with pytest.raises(asyncio.CancelledError):
             await leaving
         second.__exit__()
-        await asyncio.wait_for(third.granted(), 1)
+        await asyncio.wait_for(third.granted(), HUNG)
         third.__exit__()
         assert (admission.in_flight, admission.waiting) == (0, 0)
 

@@ -12,7 +12,9 @@ import openai
 import pytest
 from _vllm import CONTEXT, ENGINE, environment, metric
 from answering import WrittenServer, serving
+from lasting_ports import unused_port
 from served_optscale import async_client_of, client_of, command, scaler_of, served, until
+from stopped_clock import HUNG
 
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.cli.main import main
@@ -55,7 +57,10 @@ def ask(client, text, **options):
 
 @pytest.fixture
 def generator():
-    server = WrittenServer(wait=lambda prompt: float(prompt.split()[1]) if prompt.startswith("wait") else 0.05)
+    """Prompts that begin with ``held`` are answered when the test adds them to ``released``."""
+    server = WrittenServer()
+    server.released = set()
+    server.holds = lambda prompt: prompt.startswith("held") and prompt not in server.released
     with serving(server.app()) as url:
         server.url = f"{url}/v1"
         yield server
@@ -63,8 +68,7 @@ def generator():
 
 def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
     """Three real servers in a row; the one in the middle is killed with requests under way, and started again."""
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = str(place.getsockname()[1])
+    port = str(unused_port())
     behind = ("--port", port, "--base_url", generator.url, *PLAIN)
     with command(*behind) as (middle, address):
         scaler = scaler_of(address, "best_of_n:max_samples=2", max_retries=1000, longest_wait=1.0)
@@ -75,7 +79,7 @@ def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
                 texts = {
                     generator.text(body["prompt"], body["seed"], 0)
                     for body in generator.bodies
-                    if body["prompt"] == f"wait 0.3 {number}"
+                    if body["prompt"] == f"held {number}"
                 }
                 assert reply.choices[0].message.content in texts
                 assert reply.usage.model_extra["samples"] == 2 and reply.usage.completion_tokens >= 2
@@ -85,7 +89,7 @@ def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
 
 async def _with_a_death(front, middle, behind, generator):
     async with front.async_client() as client:
-        tasks = [asyncio.create_task(ask(client, f"wait 0.3 {number}")) for number in range(20)]
+        tasks = [asyncio.create_task(ask(client, f"held {number}")) for number in range(20)]
         while generator.now < 10:
             await asyncio.sleep(0.01)
         middle.kill()
@@ -95,15 +99,16 @@ async def _with_a_death(front, middle, behind, generator):
             await late
         assert (down.value.status_code, down.value.code) == (503, "unreachable")
         assert not any(task.done() and task.exception() for task in tasks)
+        generator.released |= {f"held {number}" for number in range(20)}
         with command(*behind):
             return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def test_told_to_stop_it_finishes_what_is_under_way(generator):
-    with command("--port", "0", "--base_url", generator.url, *PLAIN) as (process, address):
+    with command("--port", "0", "--base_url", generator.url, "--grace", "600", *PLAIN) as (process, address):
         reply = asyncio.run(_stopped_meanwhile(process, address, generator))
         assert reply.choices[0].message.content
-        assert process.wait(60) == 0
+        assert process.wait(HUNG) == 0
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{address}/health")
         assert "Traceback" not in process.stderr.read()
@@ -111,29 +116,31 @@ def test_told_to_stop_it_finishes_what_is_under_way(generator):
 
 async def _stopped_meanwhile(process, address, generator):
     async with async_client_of(address) as client:
-        asked = asyncio.create_task(ask(client, "wait 1.0"))
+        asked = asyncio.create_task(ask(client, "held"))
         while not generator.now:
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         with pytest.raises(openai.APIConnectionError):
-            for _ in range(100):  # until its door is closed
-                with suppress(openai.InternalServerError):  # 503, on a connection that was there before
-                    await ask(client, "1", extra_headers={"Connection": "close"})
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(HUNG):
+                while True:  # until its door is closed
+                    with suppress(openai.InternalServerError):  # 503, on a connection that was there before
+                        await ask(client, "1", extra_headers={"Connection": "close"})
+                    await asyncio.sleep(0.01)
+        generator.released.add("held")
         return await asked
 
 
 def test_beyond_its_grace_it_says_so_and_ends(generator):
     with command("--port", "0", "--base_url", generator.url, "--grace", "0.3", *PLAIN) as (process, address):
         client = client_of(address)
-        with client, ask(client, "wait 600", stream=True) as stream:
+        with client, ask(client, "held", stream=True) as stream:
             next(stream)
             until(lambda: generator.now == 1)
             process.send_signal(signal.SIGINT)
             with pytest.raises(openai.APIError) as said:
                 list(stream)
         assert said.value.code == "stopping"
-        assert process.wait(60) == 0  # the generator would take ten minutes
+        assert process.wait(HUNG) == 0  # the generator never answers
     until(lambda: generator.gone == 1)
 
 
@@ -168,7 +175,7 @@ def test_the_embedded_world_served_to_many(tmp_path):
         health = httpx2.get(f"{address}/health").json()
         assert health == {"status": "ok", "in_flight": 0, "waiting": 0}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(HUNG) == 0
         assert "a-key" not in process.stdout.read() + process.stderr.read()
 
 
@@ -195,7 +202,7 @@ def vllm_at(port, folder):
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its engine is a process of its own
-            process.wait(60)
+            process.wait(HUNG)
 
 
 def answers(url):
@@ -209,8 +216,7 @@ def answers(url):
 def test_a_real_vllm_that_dies_and_comes_back(tmp_path):
     """Requests under way when vLLM is killed are all answered by the next one at its address; every token counts."""
     questions = [question.text for question in make_questions(40, 0, "test")]
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = place.getsockname()[1]
+    port = unused_port()
     behind = f"http://127.0.0.1:{port}"
 
     async def ask_all(address, meanwhile):
@@ -231,7 +237,7 @@ def test_a_real_vllm_that_dies_and_comes_back(tmp_path):
         def die_and_come_back():
             until(lambda: metric(behind, "vllm:num_requests_running") > 0, 60)
             os.killpg(first.pid, signal.SIGKILL)
-            first.wait(60)
+            first.wait(HUNG)
             servers.enter_context(vllm_at(port, tmp_path))
 
         replies = asyncio.run(ask_all(address, die_and_come_back))

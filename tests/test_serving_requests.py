@@ -67,7 +67,7 @@ REFUSED = {
     "cap": ({"optscale": {"max_samples": 4}}, "optscale.max_samples"),
     "cap in a policy": ({"optscale": {"policy": "best_of_n:max_samples=4"}}, "optscale.policy"),
     "no samples": ({"optscale": {"max_samples": 0}}, "optscale.max_samples"),
-    "timeout": ({"optscale": {"timeout": 31}}, "optscale.timeout"),
+    "timeout": ({"optscale": {"timeout": 601}}, "optscale.timeout"),
     "unknown option": ({"optscale": {"size": 1}}, "optscale.size"),
     "a folder of the server": ({"optscale": {"policy": "fitted:path=/etc"}}, "optscale.policy"),
     "a selection": ({"optscale": {"selection": "confidence:/etc"}}, "optscale.selection"),

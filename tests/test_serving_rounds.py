@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from served_optscale import plain, served
-from stopped_clock import StoppedClock
+from stopped_clock import StoppedClock, until
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
@@ -77,6 +77,11 @@ def scaler(generator, samples=1, verifier=None):
     return OptScale(generator, verifier or HeldVerifier(), policy=BestOfN(samples))
 
 
+def waiting_in(session):
+    """Questions that wait for a round."""
+    return sum(len(barrier.waiting) for barrier in session._rounds._barriers)
+
+
 async def begun(engine):
     assert await asyncio.to_thread(engine.begun.wait, 60)
 
@@ -88,7 +93,7 @@ def test_who_comes_during_a_round_is_in_the_next(fresh):
             first = asyncio.create_task(session.answer(question("a")))
             await begun(fresh)
             others = [asyncio.create_task(session.answer(question(name))) for name in ("b", "c")]
-            await asyncio.sleep(0.2)
+            await until(lambda: waiting_in(session) == 2)
             assert fresh.rounds == [["a"]]
             fresh.may_go.set()
             return await asyncio.gather(first, *others)
@@ -159,16 +164,16 @@ def test_a_round_that_nobody_waits_for_any_more_ends_early(fresh):
     sampling = SamplingParams(max_tokens=400, temperature=5.0)  # at this temperature samples hardly end by themselves
 
     async def walk():
+        StoppedClock()  # both are in the first round, however long one of them takes to get there
         async with scaler(fresh, 64).session(idle_timeout=0.05) as session:
             asked = [asyncio.create_task(session.answer(question(name), sampling=sampling)) for name in ("a", "b")]
             await begun(fresh)
             asked[0].cancel()
-            await asyncio.sleep(0.1)
+            await asyncio.gather(asked[0], return_exceptions=True)
             assert not fresh.interrupted  # the other one still waits
             asked[1].cancel()
-            while not fresh.interrupted:
-                await asyncio.sleep(0.01)
-            assert fresh.interrupted == [1]
+            await until(lambda: fresh.interrupted)
+            assert fresh.interrupted == [1] and fresh.rounds == [["a", "b"]]
             answer = await session.answer(question("c"))
             assert session.budget.cancelled_samples == 128
             return answer

@@ -44,7 +44,7 @@ def test_what_had_arrived_is_in_the_pool(tmp_path, name):
         while len(server.finished) < ANSWERED or server.now < AT_ONCE:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
-        time.sleep(0.5)  # what the server has answered arrives
+        # Four that wait have taken the places of those answered before, which have been read.
         for number in ENDS[name]:
             process.send_signal(number)
             time.sleep(APART)
