@@ -189,12 +189,14 @@ def _set_coordinates(head: GaussianProcessHead, pooled: Tensor) -> None:
 def _principal_directions(standard: Tensor, rank: int) -> Tensor:
     """Orthonormal directions of the largest variance, [width, rank], from the smaller matrix of products."""
     questions, width = standard.shape
+    directions: Tensor
     if width <= questions:
-        return torch.linalg.eigh(standard.T @ standard)[1].flip(-1)[:, :rank]
+        directions = torch.linalg.eigh(standard.T @ standard)[1].flip(-1)[:, :rank]
+        return directions
     # All layers of a decoder side by side are wider than there are questions.
     values, vectors = torch.linalg.eigh(standard @ standard.T)
-    directions = standard.T @ vectors.flip(-1)[:, :rank]
     length = values.flip(-1)[:rank].clamp(min=0).sqrt()
+    directions = standard.T @ vectors.flip(-1)[:, :rank]
     return directions / torch.where(length > 1e-9 * length[0], length, torch.inf)
 
 
