@@ -3,7 +3,9 @@
 The same as ``optscale train``; ``python train.py fit --help`` lists every setting.
 """
 
-from optscale_predictor.predictor.training.train_command import main
+import sys
+
+from optscale_predictor.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main(["train", *sys.argv[1:]])

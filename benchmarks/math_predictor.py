@@ -12,6 +12,7 @@ ones. The first seed's folder is the one to publish. The data is JSON lines with
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.evaluation.assessment import assess, write_assessment
 from optscale_predictor.predictor.checkpoint.publish_predictor import Publication, publish_predictor
 from optscale_predictor.predictor.training.train_command import CONFIGS
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--license", default="mit")
     flags = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not flags.data.is_file():
         sys.exit(f"math_predictor: {flags.data} is missing; this benchmark needs the MATH score statistics")
     found = [measured(flags.data, flags.output / f"seed_{seed}", seed, flags.license) for seed in flags.seeds]
@@ -50,14 +51,15 @@ def main() -> None:
 def measured(data: Path, folder: Path, seed: int, license: str) -> Content:
     """The assessment of one seed's predictor, which is trained first where it is not there yet."""
     if not (folder / "optscale_config.json").is_file():
-        say(f"seed {seed}: training")
+        logging.info(f"seed {seed}: training")
         settings = {"--data.path": data, "--data.split.seed": seed, "--seed_everything": seed, "--model.output": folder}
         flags = [str(part) for pair in settings.items() for part in pair]
         subprocess.run(
             [sys.executable, str(TRAIN), "fit", "--config", str(CONFIGS / "math_minilm.yaml"), *flags], check=True
         )
     if not (folder / "assessment.json").is_file():
-        write_assessment(assess(str(folder), data, "test", say=lambda line: say(f"seed {seed}: {line}")), folder)
+        logging.info(f"seed {seed}: assessing")
+        write_assessment(assess(str(folder), data, "test"), folder)
         publish_predictor(str(folder), None, Publication(license=license))
     content: Content = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))
     return {**content, **content["tables"]}

@@ -1,5 +1,6 @@
 """Tests run on one thread a process: the tier runs in two processes on two cores, and threads that wait burn both."""
 
+import logging
 import os
 import signal
 import threading
@@ -10,6 +11,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from tqdm import tqdm
+
+from optscale_predictor._support import messages
 
 if os.environ.get("CHECK_SHAPES"):
     # `CHECK_SHAPES=1 pytest`: calls are compared with the shapes that signatures state; `test_shapes.py` does so in
@@ -49,6 +52,19 @@ def pytest_configure(config):
     """Mutants run in forks, and tqdm's lock is one for all forks: one that is killed while holding it stops all."""
     if config.getoption("hypothesis_profile", None) == "mutants":
         tqdm.set_lock(threading.RLock())
+
+
+@pytest.fixture(autouse=True)
+def shown_messages():
+    """What library code logs goes where the command line shows it.
+
+    But not what is being imported: that depends on which tests ran before.
+    """
+    imports = logging.getLogger(messages.__name__)
+    imports.disabled = True
+    with messages.messages_shown(messages.Verbosity.NORMAL):
+        yield
+    imports.disabled = False
 
 
 @pytest.fixture(scope="session")

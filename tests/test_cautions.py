@@ -109,7 +109,7 @@ def test_answer_says_that_its_target_is_beyond_the_verifier(tmp_path, capsys):
     main(["answer", "12+34="])
     shown = capsys.readouterr()
     assert "stopped   confident without reaching the target after " in shown.out
-    assert "note: The target of optscale:score_min=0.95 was never reached: the best of " in shown.err
+    assert "warning: The target of optscale:score_min=0.95 was never reached: the best of " in shown.err
     assert "score_min=0.91 is within reach of this verifier" in shown.err
     (tmp_path / "q.jsonl").write_text('{"question": "12+34="}\n')
     command = ["answer", str(tmp_path / "q.jsonl"), "--output", str(tmp_path / "a.jsonl")]
@@ -119,7 +119,7 @@ def test_answer_says_that_its_target_is_beyond_the_verifier(tmp_path, capsys):
     assert json.loads((tmp_path / "a.jsonl").read_text())["hit"] is False
     main(["answer", "12+34=", "--score_min", "0.9", "--json_lines", "true"])
     shown = capsys.readouterr()
-    assert json.loads(shown.out)["hit"] is True and "note: " not in shown.err
+    assert json.loads(shown.out)["hit"] is True and "warning: " not in shown.err
 
 
 def test_a_run_without_end_is_told_once():

@@ -38,56 +38,55 @@ def sets(tmp_path):
 
 
 def test_questions_serve_for_one_thing_each_and_a_larger_run_has_those_of_a_smaller(sets):
-    chosen = choose_questions(*sets, SIZES, print)
+    chosen = choose_questions(*sets, SIZES)
     parts = [{question.text for question in part} for part in (chosen.verifier, chosen.train, chosen.test)]
     assert [len(part) for part in parts] == [20, 20, 5] and len(set.union(*parts)) == 45
-    more = choose_questions(*sets, replace(SIZES, train_questions=24, test_questions=9, verifier_questions=23), print)
+    more = choose_questions(*sets, replace(SIZES, train_questions=24, test_questions=9, verifier_questions=23))
     assert (more.verifier[:20], more.train[:20], more.test[:5]) == (chosen.verifier, chosen.train, chosen.test)
 
 
-def test_near_duplicates_of_test_questions_are_left_out_counted_and_said(sets, tmp_path):
+def test_near_duplicates_of_test_questions_are_left_out_counted_and_said(sets, tmp_path, capsys):
     _, test = sets
     # As in a test question but for its number, its case and its spaces.
     near = [text.replace(" in ", "  in ").upper() for text in problems(THINGS[4:5], first=70)[:7]]
     doubled = write(tmp_path / "doubled.jsonl", [*problems(THINGS[:4]), *near])
-    said = []
-    chosen = choose_questions(doubled, test, SIZES, said.append)
-    assert said == [f"{doubled}: 7 of 87 questions are near-duplicates of test questions, and left out"]
+    chosen = choose_questions(doubled, test, SIZES)
+    said = f"{doubled}: 7 of 87 questions are near-duplicates of test questions, and left out\n"
+    assert capsys.readouterr().err == said
     assert not {question.text for question in (*chosen.train, *chosen.verifier)} & set(near)
 
 
 def test_near_duplicates_are_all_for_the_verifier_or_none(tmp_path):
     texts = [text for first in (0, 50) for text in problems(THINGS[:3], first)]
     train, test = write(tmp_path / "train.jsonl", texts), write(tmp_path / "test.jsonl", problems(THINGS[4:]))
-    chosen = choose_questions(train, test, SIZES, print)
+    chosen = choose_questions(train, test, SIZES)
     plain = [
         {"".join(c for c in one.text if not c.isdigit()) for one in part} for part in (chosen.train, chosen.verifier)
     ]
     assert not plain[0] & plain[1]
 
 
-def test_the_embedded_world_asks_what_it_always_asked():
+def test_the_embedded_world_asks_what_it_always_asked(capsys):
     sizes = replace(EMBEDDED_WORLD.sizes, train_questions=30, test_questions=10)
-    said = []
-    chosen = choose_questions(EMBEDDED_WORLD.train_set, EMBEDDED_WORLD.test_set, sizes, said.append)
-    assert (chosen.verifier, said) == ([], [])
+    chosen = choose_questions(EMBEDDED_WORLD.train_set, EMBEDDED_WORLD.test_set, sizes)
+    assert (chosen.verifier, capsys.readouterr().err) == ([], "")
     assert (chosen.train, chosen.test) == (make_questions(30, 0, "train"), make_questions(10, 0, "test"))
 
 
 def test_what_cannot_be_is_one_line(sets):
     train, test = sets
     with pytest.raises(InputError, match=r"^test_questions must be <= 40, as many as there are for it, got 41$"):
-        choose_questions(train, test, replace(SIZES, test_questions=41), print)
+        choose_questions(train, test, replace(SIZES, test_questions=41))
     with pytest.raises(InputError, match=r"^verifier_questions must be <= \d\d, as many as there are for it, got 70$"):
-        choose_questions(train, test, replace(SIZES, verifier_questions=70), print)
+        choose_questions(train, test, replace(SIZES, verifier_questions=70))
     with pytest.raises(InputError, match=r"nowhere.jsonl: cannot read .*; other questions: --train_set FILE.jsonl$"):
-        choose_questions("nowhere.jsonl", test, SIZES, print)
+        choose_questions("nowhere.jsonl", test, SIZES)
 
 
 def test_sets_that_leave_nothing_are_named(tmp_path):
     mute = write(tmp_path / "mute.jsonl", problems(THINGS[:2]), answered=False)
     told = write(tmp_path / "told.jsonl", problems(THINGS[:2]))
     with pytest.raises(InputError, match=r"mute.jsonl: none of its 40 questions has an answer; .*--test_set FILE"):
-        choose_questions(told, mute, SIZES, print)
+        choose_questions(told, mute, SIZES)
     with pytest.raises(InputError, match=r"told.jsonl: all of its questions are near-duplicates of test questions"):
-        choose_questions(told, told, SIZES, print)
+        choose_questions(told, told, SIZES)

@@ -43,7 +43,7 @@ def test_a_policy_is_fitted_again_only_where_the_pool_has_changed(tmp_path, monk
     long_ago = time.time() - 60  # a fit of the moment in which the pool was written may have missed something
     os.utime(pool.shards()[0], (long_ago, long_ago))
     monkeypatch.setattr(fitting, "fit_policy", lambda *_, source, **__: made.append(source) or made_up(source=source))
-    run = DemoRun(EMBEDDED_WORLD, SIZES, tmp_path, print)
+    run = DemoRun(EMBEDDED_WORLD, SIZES, tmp_path)
     folder = _fit(run, pool)
     assert load_fitted(folder).source["generator"] == "org/generator" and len(made) == 1
     _fit(run, pool)
@@ -57,7 +57,7 @@ def test_a_policy_is_fitted_again_only_where_the_pool_has_changed(tmp_path, monk
 def test_a_missing_lightgbm_is_said_before_anything_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(InputError, match="LightGBM is not installed"):
-        run_demo(EMBEDDED_WORLD, tmp_path / "demo", SIZES, print)
+        run_demo(EMBEDDED_WORLD, tmp_path / "demo", SIZES)
     assert not (tmp_path / "demo").exists()
 
 

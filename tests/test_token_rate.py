@@ -72,6 +72,6 @@ def test_a_pool_s_first_batch_shows_its_rate_while_it_has_no_sample(tmp_path, ge
     generate_pool(tmp_path / "pool", QUESTIONS, generator, 4)
     lines = re.split(r"[\r\n]", capsys.readouterr().err)
     first = next(line for line in lines if "tokens/s" in line)
-    assert " 0/20 " in first
+    assert ": 0 of 20 samples" in first
     # 20 rows go on together at first: 20 tokens at each look.
-    assert " 20 tokens/s" in first
+    assert " 20 tokens/s" in first and "left" not in first

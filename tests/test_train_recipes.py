@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from optscale_predictor.predictor.training.train_command import CONFIGS, main, with_recipes
+from optscale_predictor.cli.main import main
+from optscale_predictor.predictor.training.train_command import CONFIGS, with_recipes
 
 
 @pytest.mark.parametrize("recipe", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -26,9 +27,9 @@ def test_a_file_of_that_name_goes_before(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_usage_and_mistakes_name_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["fit", "--config", "none_such"])
+        main(["train", "fit", "--config", "none_such"])
     error = capsys.readouterr().err
-    assert ended.value.code == 2 and error.startswith("optscale train: error: ") and "Traceback" not in error
+    assert ended.value.code == 2 and error.splitlines()[-1].startswith("optscale: error: ") and "Traceback" not in error
     with pytest.raises(SystemExit):
-        main(["--help"])
+        main(["train", "fit", "--help"])
     assert "usage: optscale train " in capsys.readouterr().out

@@ -20,8 +20,9 @@ from optscale_predictor import OptScalePredictor
 from optscale_predictor._support.training_loop import last_checkpoint
 from optscale_predictor._support.training_loop.learning_rate import share_of_rate
 from optscale_predictor._support.training_loop.throughput import Throughput, minutes_left
+from optscale_predictor.cli.main import main as optscale
 from optscale_predictor.predictor.model.config import ScoreSource
-from optscale_predictor.predictor.training.train_command import CONFIGS, TrainingCLI, main, train_predictor
+from optscale_predictor.predictor.training.train_command import CONFIGS, TrainingCLI, train_predictor
 
 #: Seventy-two training questions: nine steps an epoch.
 FLAGS = {
@@ -42,6 +43,10 @@ def flags(output, **changes):
         **{f"--{key.replace('__', '.')}": value for key, value in changes.items()},
     }
     return ["fit", *(str(part) for pair in given.items() for part in pair)]
+
+
+def main(args):
+    optscale(["train", *args])
 
 
 @pytest.fixture(autouse=True)

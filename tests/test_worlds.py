@@ -1,10 +1,13 @@
 """A world whose verifier is trained, end to end: the smallest sizes, the embedded generator in SmolLM2's place."""
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 
+from optscale_predictor._support.messages import Verbosity, messages_shown
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.verifiers.combined import ScoreCombination
 from optscale_predictor.cli.worlds import run_demo as running
@@ -36,16 +39,17 @@ def write_sums(path, number, split):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, lm_eval_tasks):
-    folder, said = tmp_path_factory.mktemp("demo"), []
+    folder, said = tmp_path_factory.mktemp("demo"), StringIO()
     train, test = write_sums(folder / "train.jsonl", 160, "train"), write_sums(folder / "test.jsonl", 8, "test")
     world = replace(WORLD, train_set=train, test_set=test).with_seed(SEED)
-    with pytest.MonkeyPatch.context() as patch:
+    shown = messages_shown(Verbosity.NORMAL)
+    with pytest.MonkeyPatch.context() as patch, shown, redirect_stderr(said), redirect_stdout(said):
         patch.setattr(running, "PATHS", 60)
-        run_demo(world, folder / "out", SIZES, said.append)
+        run_demo(world, folder / "out", SIZES)
         before = times(folder / "out")
         patch.setattr(running, "_evaluate", lambda *_: None)  # asked anew by every run, and seen once
-        run_demo(world, folder / "out", SIZES, said.append)
-    return folder / "out", said, before
+        run_demo(world, folder / "out", SIZES)
+    return folder / "out", said.getvalue().splitlines(), before
 
 
 def times(folder):
@@ -58,10 +62,8 @@ def times(folder):
 
 def test_every_step_leaves_what_it_made(done):
     folder, said, _ = done
-    assert sum(line.startswith("\n[") for line in said) == 16
-    assert [line.split("]")[0] for line in said if line.startswith("\n[")][:8] == [
-        f"\n[{step}/8" for step in range(1, 9)
-    ]
+    assert sum(line.startswith("[") for line in said) == 16
+    assert [line.split("]")[0] for line in said if line.startswith("[")][:8] == [f"[{step}/8" for step in range(1, 9)]
     for name in ("table.md", "curve.png", "report/report.html", "targets/histograms.html", "verifier/README.md"):
         assert (folder / name).is_file(), name
     labels = {row["label"] for row in json.loads((folder / "table.json").read_text())}

@@ -7,6 +7,7 @@ its origin and licence lies beside them.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 from contextlib import suppress
@@ -18,11 +19,13 @@ from typing import Any
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json
 from optscale_predictor._support.json_reader import read_object
-from optscale_predictor._support.progress import say
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.gguf_header import read_gguf_fields
 from optscale_predictor.backends.model_source import ModelSource, known_text
 from optscale_predictor.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
 
 #: What a file says of its model's origin, in the folder that it was unpacked into.
 SOURCE_FILE = "gguf_source.json"
@@ -50,7 +53,7 @@ def unpack_gguf(file: Path, name: str) -> Path:
         return folder
     if find_spec("gguf") is None:
         raise InputError(f"model {name!r}: a GGUF file needs pip install 'optscale-predictor[gguf]'")
-    say(f"{name}: unpacking {file.name} into {folder}, once")
+    _LOG.info(f"{name}: unpacking {file.name} into {folder}, once")
     with explain_write_errors(folder):
         cache.mkdir(parents=True, exist_ok=True)
         partial = Path(mkdtemp(prefix=f".{folder.name}.", dir=cache))

@@ -1,9 +1,12 @@
 """The prompt around questions: a file's, or the one that a fine-tuned generator has learnt, or the bare question."""
 
-from optscale_predictor._support.progress import say
+import logging
+
 from optscale_predictor.backends.adapters.generator_folder import learnt_prompt
 from optscale_predictor.backends.options import GeneratorOptions
 from optscale_predictor.questions.prompts import PromptTemplate
+
+_LOG = logging.getLogger(__name__)
 
 
 def prompt_template(prompt_file: str | None, generator: GeneratorOptions) -> PromptTemplate:
@@ -19,6 +22,6 @@ def prompt_template(prompt_file: str | None, generator: GeneratorOptions) -> Pro
     if prompt_file is None and generator.base_url is None and generator.model is not None:
         learnt = learnt_prompt(generator.model)
         if learnt is not None:
-            say(f"{generator.model}: asked with the prompt that it was trained on: {learnt!r}")
+            _LOG.info(f"{generator.model}: asked with the prompt that it was trained on: {learnt!r}")
             return PromptTemplate(learnt)
     return PromptTemplate.from_file(prompt_file)

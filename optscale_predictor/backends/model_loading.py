@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor._support.json_reader import read_object
+from optscale_predictor._support.messages import theirs_shown
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
@@ -264,15 +265,21 @@ def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps transformers from warning meanwhile."""
+    """Keeps transformers from warning meanwhile, and from a bar for weights that are there within a second."""
+    from huggingface_hub.utils import enable_progress_bars
     from transformers.utils import logging
 
-    before = logging.get_verbosity()
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    if bars and not theirs_shown():
+        logging.disable_progress_bar()
+        enable_progress_bars()  # it switches those of downloads off as well, which take minutes
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

@@ -26,7 +26,10 @@ class FlagParser(ConfigParser):
 
     Attributes:
         stray_hint: What to add of an argument that nothing takes and that is no flag; nothing by default.
+        other_flags: Flags that others take before this parser, and that somebody may have meant.
     """
+
+    other_flags: tuple[str, ...] = ()
 
     stray_hint: Callable[[str], str] = staticmethod(lambda _: "")
 
@@ -43,7 +46,7 @@ class FlagParser(ConfigParser):
         raise _mistake(message, ex, self._known_flags(), self.stray_hint) from ex
 
     def _known_flags(self) -> list[str]:
-        return [spelled for action in self._actions for spelled in action.option_strings]
+        return [*(spelled for action in self._actions for spelled in action.option_strings), *self.other_flags]
 
     def read(self, given: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         """Every flag's value, of its type, defaults included.

@@ -1,6 +1,7 @@
 """The verb that answers questions with OptScale inference."""
 
 import json
+import logging
 import sys
 from collections import Counter
 from contextlib import closing
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import Policy
     from optscale_predictor.questions.question import Question
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
+
+_LOG = logging.getLogger(__name__)
+
 
 _GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
 
@@ -72,24 +77,25 @@ def answer(
         prior: `learnt`: each question starts from a prior that is learnt from the questions before it, in their order;
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor.
     """
-    from optscale_predictor.backends.generators import warning_at_end
-    from optscale_predictor.backends.learnt_prompts import prompt_template
-    from optscale_predictor.inference import Limits, OptScale
-    from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
-    from optscale_predictor.predictor import load_predictor
-    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
+    # What costs nothing to check comes before what takes seconds to import.
+    rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     questions = _read(question)
     if output is not None:
         require_file(output)
     if pool is not None:
         require_folder(pool)
-    rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     if selection is not None:
         require_selection(selection)
-    learning = None if prior is None else LearntPrior.parse(prior)
+    learning = None if prior is None else learnt_prior(prior)
+    from optscale_predictor.backends.generators import warning_at_end
+    from optscale_predictor.backends.learnt_prompts import prompt_template
+    from optscale_predictor.inference import Limits, OptScale
+    from optscale_predictor.inference.target_watch import TargetWatch
+    from optscale_predictor.predictor import load_predictor
+
     limits = Limits(limit_tokens, limit_seconds, question_seconds)
     prompt = prompt_template(prompt_file, generator)
     drawing = generator.build()
@@ -117,6 +123,13 @@ def answer(
                 watch.add(result)
                 print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
         _warn(watch)
+
+
+def learnt_prior(text: str) -> "LearntPrior":
+    """The prior that is learnt of a run's own questions, as `--prior` names it."""
+    from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
+
+    return LearntPrior.parse(text)
 
 
 def given_settings(**settings: float | None) -> dict[str, object]:
@@ -156,7 +169,7 @@ def _answer_into(
 def _warn(watch: "TargetWatch") -> None:
     """Says on standard error, where answers are not, what they do not show."""
     for line in watch.cautions():
-        print(f"note: {line}", file=sys.stderr)
+        _LOG.warning(line)
 
 
 def _stop_words(result: "Answer") -> str:

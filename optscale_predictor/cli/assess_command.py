@@ -1,10 +1,13 @@
 """The verb that measures a predictor: assess."""
 
-import sys
+import logging
 from pathlib import Path
 
+from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 
 def assess(
@@ -45,9 +48,6 @@ def assess(
         resamples: Of the bootstrap over questions, in [200, 100000].
         seed: Of folds, simulated scores and bootstrap, >= 0.
     """
-    from optscale_predictor.evaluation.assessment import Settings, markdown, write_assessment
-    from optscale_predictor.evaluation.assessment import assess as run
-
     score_mins, shares = _numbers(score_min, "score_min"), _numbers(hit_share, "hit_share")
     fixed = _numbers(strengths, "strengths")
     if (Path(targets) / "manifest.json").is_file():
@@ -57,12 +57,16 @@ def assess(
         )
     if output is not None:
         require_folder(output)
+    say_loading(f"PyTorch, transformers and {predictor}", "torch", "transformers")
+    from optscale_predictor.evaluation.assessment import Settings, markdown, write_assessment
+    from optscale_predictor.evaluation.assessment import assess as run
+
     settings = Settings(score_mins, alpha, floor, max_samples, shares, assumed_samples, fixed, resamples, seed)
-    found = run(predictor, targets, split, pool, source, settings, say=lambda line: print(line, file=sys.stderr))
+    found = run(predictor, targets, split, pool, source, settings)
     print(markdown(found), end="")
     if output is not None:
         for path in write_assessment(found, output):
-            print(f"wrote {path}", file=sys.stderr)
+            _LOG.info(f"wrote {path}")
 
 
 def _numbers(text: str, name: str) -> tuple[float, ...]:

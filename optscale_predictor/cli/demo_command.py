@@ -1,5 +1,10 @@
 """The verb that runs the whole path on a world."""
 
+from optscale_predictor._support.near_names import did_you_mean
+from optscale_predictor.errors import InputError
+
+_WORLDS = ("embedded", "smollm2")
+
 
 def demo(
     output: str = "demo",
@@ -39,16 +44,17 @@ def demo(
     from dataclasses import replace
     from pathlib import Path
 
-    from optscale_predictor._support.progress import say
+    from optscale_predictor._support.messages import last_line, say_loading
+
+    if world not in _WORLDS:
+        raise InputError(f"world must be one of {', '.join(_WORLDS)}, got {world!r}{did_you_mean(world, _WORLDS)}")
+    say_loading("PyTorch and Lightning", "torch", "pytorch_lightning")
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.cli.worlds.embedded_world import EMBEDDED_WORLD
     from optscale_predictor.cli.worlds.run_demo import run_demo
     from optscale_predictor.cli.worlds.smollm2_world import SMOLLM2_WORLD
-    from optscale_predictor.errors import InputError
 
     worlds = {one.name: one for one in (EMBEDDED_WORLD, SMOLLM2_WORLD)}
-    if world not in worlds:
-        raise InputError(f"world must be one of {', '.join(worlds)}, got {world!r}")
     own = worlds[world]
     chosen = replace(own, train_set=train_set or own.train_set, test_set=test_set or own.test_set)
     if generator is not None:
@@ -66,7 +72,7 @@ def demo(
         "live_questions": live_questions,
     }
     try:
-        run_demo(chosen, Path(output), chosen.sized(given), lambda text: print(text, flush=True))
+        run_demo(chosen, Path(output), chosen.sized(given))
     except InterruptedRun as stopped:
-        say(f"optscale: {stopped}; run the same command to go on")
+        last_line(f"{stopped}; run the same command to go on")
         raise SystemExit(130) from None

@@ -1,6 +1,5 @@
 """The verb that fits stopping and the confidence in answers to labelled pools."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 
 from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.messages import last_line
 from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor._support.outputs import require_once
 from optscale_predictor.backends.verifiers.combined import COMBINED, COMBINED_FILE, ScoreCombination
@@ -48,8 +48,6 @@ def fit_policy(
         source: Name of one of the predictor's score sources; by default the one that matches the pools.
         allow_source_mismatch: Whether pools may differ in generator or verifier, and from the predictor's.
     """
-    from tqdm import tqdm
-
     from optscale_predictor.cli.replay_command import make_prior
     from optscale_predictor.policies.fitted.model_files import save_fitted
     from optscale_predictor.pools import open_pool
@@ -79,8 +77,7 @@ def fit_policy(
     made_by = _common_source(opened, allow_source_mismatch)
     priors = [make_prior(pool, predictor, None, source, allow_source_mismatch) for pool in opened]
     with _output_folder(Path(output)):
-        # Lines go past the bar, which is on standard error.
-        model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, say=tqdm.write, progress=True)
+        model = fit(recorded, group, _join(priors), made_by.as_dict(), seed, progress=True)
         if combination is None:
             (Path(output) / COMBINED_FILE).unlink(missing_ok=True)  # of an earlier fit of several scores
         else:
@@ -125,7 +122,7 @@ def _output_folder(folder: Path) -> Iterator[None]:
         yield
         done = True
     except KeyboardInterrupt:
-        print("optscale: interrupted; nothing was fitted, and nothing was written", file=sys.stderr)
+        last_line("interrupted; nothing was fitted, and nothing was written")
         raise SystemExit(130) from None
     finally:
         if made and not done and not any(folder.iterdir()):

@@ -51,13 +51,14 @@ def generate(
         column: Column of the pool that the verifier's scores are written to: `score`, or `score_NAME`.
         ray: Run on a Ray cluster (the one at RAY_ADDRESS, else this machine alone), with these actors.
     """
-    from optscale_predictor.backends.learnt_prompts import prompt_template
-    from optscale_predictor.pools.preparation import generate_pool
     from optscale_predictor.questions.question_sets import load_question_set
 
     if ray is None and verifier.wanted:
         raise InputError("verifier: samples are scored as they are drawn over ray alone; else run: optscale score")
     asked = load_question_set(questions, limit, dataset, question_column, answer_column)
+    from optscale_predictor.backends.learnt_prompts import prompt_template
+    from optscale_predictor.pools.preparation import generate_pool
+
     settings: dict[str, Any] = {
         "prompt": prompt_template(prompt_file, generator),
         "expected_tokens": expected_tokens,

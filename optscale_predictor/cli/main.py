@@ -4,47 +4,51 @@ Bad input ends with one line and exit code 2; Ctrl-C, SIGTERM and SIGHUP with ex
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
+from optscale_predictor._support.messages import last_line, messages_shown, take_verbosity
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 from optscale_predictor.errors import InputError, mistake_behind, path_mistake, shown_mistake
 
+_LOG = logging.getLogger(__name__)
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs ``optscale``; ``args`` without the program's name, from the command line by default."""
-    arguments = with_underscores(sys.argv[1:] if args is None else args)
-    try:
-        with signals_end_run():
-            _dispatch(arguments)
-    except ValueError as error:
-        mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
-        if mistake is None:
-            raise
-        _exit_with(mistake)
-    except KeyboardInterrupt:
-        with suppress(OSError):  # the terminal may have gone
-            print("optscale: interrupted; what was committed is kept, run the same command to go on", file=sys.stderr)
-        raise SystemExit(130) from None
-    except MemoryError:
-        _exit_with(InputError("not enough memory; what was committed is kept, run the same command to go on"))
-    except BrokenPipeError:
-        # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
-        sys.stderr.close()
-        raise SystemExit(1) from None
-    except OSError as error:
-        mistake = path_mistake(error)
-        if mistake is None:
-            raise
-        _exit_with(mistake)
+    verbosity, given = take_verbosity(sys.argv[1:] if args is None else args)
+    with messages_shown(verbosity):
+        try:
+            with signals_end_run():
+                _dispatch(with_underscores(given))
+        except ValueError as error:
+            mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
+            if mistake is None:
+                raise
+            _exit_with(mistake)
+        except KeyboardInterrupt:
+            last_line("interrupted; what was committed is kept, run the same command to go on")
+            raise SystemExit(130) from None
+        except MemoryError:
+            _exit_with(InputError("not enough memory; what was committed is kept, run the same command to go on"))
+        except BrokenPipeError:
+            # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
+            sys.stderr.close()
+            raise SystemExit(1) from None
+        except OSError as error:
+            mistake = path_mistake(error)
+            if mistake is None:
+                raise
+            _exit_with(mistake)
 
 
 def _exit_with(mistake: InputError) -> NoReturn:
-    print(f"optscale: error: {shown_mistake(mistake)}", file=sys.stderr)
+    _LOG.debug("what the line below came of:", exc_info=True)
+    last_line(f"error: {shown_mistake(mistake)}")
     raise SystemExit(2) from None
 
 
@@ -107,6 +111,8 @@ def _help_or_mistake(arguments: Sequence[str]) -> None:
         parser = argparse.ArgumentParser(prog=program, description=about, usage=f"{program} VERB [FLAGS]")
         if not below_pool:
             parser.add_argument("-V", "--version", action="store_true", help="show the version and exit")
+        parser.add_argument("-v", "--verbose", action="store_true", help="what libraries log, warnings, times")
+        parser.add_argument("-q", "--quiet", action="store_true", help="results, warnings and errors alone")
         listed = parser.add_subparsers(title="verbs", metavar="VERB", help=f"more on each: {program} VERB --help")
         for name, verb in verbs.items():
             listed.add_parser(name, help=verb.summary.replace("%", "%%"))

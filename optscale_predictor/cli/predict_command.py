@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError
 
@@ -35,9 +36,6 @@ def predict(
         batch_size: Questions in one batch, >= 1.
         source: Whose scores, where the predictor has learnt several sources.
     """
-    from optscale_predictor._support.progress import progress_bar
-    from optscale_predictor.predictor import OptScalePredictor
-
     if batch_size < 1:
         raise InputError(f"batch_size must be >= 1, got {batch_size}")
     if output is not None and Path(output).suffix not in (".jsonl", ".parquet"):
@@ -46,6 +44,10 @@ def predict(
         require_file(output)
     asked, total = _asked(questions)
     size = batch_size if total is None else _BATCHES_AT_ONCE * batch_size
+    say_loading(f"PyTorch, transformers and {predictor}", "torch", "transformers")
+    from optscale_predictor._support.progress import progress_bar
+    from optscale_predictor.predictor import OptScalePredictor
+
     model = OptScalePredictor.from_pretrained(predictor)
     model.config.source_index(source)
     long = total is not None and total > size

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optscale_predictor.backends.generators import Generator
     from optscale_predictor.serving import ServeSettings
 
+_LOG = logging.getLogger(__name__)
 _KEY = "OPTSCALE_SERVE_API_KEY"
 # A generator's server is asked again for as long as a request has time: the request's own time ends it.
 _GENERATOR = GeneratorOptions(
@@ -85,9 +86,11 @@ def serve(
         prior: `learnt`: each question starts from a prior that is learnt from the questions that have been answered;
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor.
     """
+    from optscale_predictor.policies import parse_policy
+
+    rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import OptScale
-    from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
@@ -102,8 +105,6 @@ def serve(
     from optscale_predictor.serving import serve as serve_at
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     require_servable(rule)
     if selection is not None:
         require_selection(selection)
@@ -138,7 +139,7 @@ def serve(
         )
         settings = _fitting(settings, served_model_name, drawing, generator.chat)
         if not settings.api_key and not is_loopback(host):
-            print(f"optscale: anybody who reaches {host}:{port} is served; {_KEY} sets a key", file=sys.stderr)
+            _LOG.warning(f"anybody who reaches {host}:{port} is served; {_KEY} sets a key")
         with warning_at_end(drawing):
             serve_at(
                 scaler,

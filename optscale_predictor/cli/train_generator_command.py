@@ -48,9 +48,12 @@ def train_generator(
         device: A torch device; `auto` takes CUDA where there is one.
         seed: Of the split, the order, the updates and dropout, >= 0.
     """
+    from optscale_predictor._support.messages import last_line, say_loading
+
+    require_once(questions, "question set")
+    say_loading("PyTorch and Lightning", "torch", "pytorch_lightning")
     from torch import OutOfMemoryError
 
-    from optscale_predictor._support.progress import say
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.backends.generators.training.fine_tuning import DEFAULT_PROMPT, fine_tune
     from optscale_predictor.backends.generators.training.generator_card import measured_rows
@@ -73,12 +76,11 @@ def train_generator(
     )
     usual = "{question}" if chat else DEFAULT_PROMPT
     prompt = usual if prompt_file is None else PromptTemplate.from_file(prompt_file).text
-    require_once(questions, "question set")
     solved = load_solved_questions(questions, limit)
     try:
         outcome = fine_tune(solved, model, output, settings, prompt, chat, device)
     except InterruptedRun as stopped:
-        say(f"optscale: {stopped}; run the same command to go on")
+        last_line(f"{stopped}; run the same command to go on")
         raise SystemExit(130) from None
     except OutOfMemoryError as error:
         reason = str(error).splitlines()[0]

@@ -58,15 +58,19 @@ def train_verifier(
     """
     from dataclasses import replace
 
+    from optscale_predictor._support.messages import last_line, say_loading
+    from optscale_predictor.pools import Pool
+
+    require_once(pools, "pool")
+    opened = [Pool(pool) for pool in pools]
+    say_loading("PyTorch and Lightning", "torch", "pytorch_lightning")
     from torch import OutOfMemoryError
 
-    from optscale_predictor._support.progress import say
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.backends.verifiers.training.train_verifier import train_verifier as train
     from optscale_predictor.backends.verifiers.training.verifier_card import measured_rows
     from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
     from optscale_predictor.pages.markdown import table
-    from optscale_predictor.pools import Pool
     from optscale_predictor.pools.labelled_pools import read_labelled
     from optscale_predictor.questions.prompts import PromptTemplate
 
@@ -84,8 +88,6 @@ def train_verifier(
         bfloat16=bfloat16,
         seed=seed,
     )
-    require_once(pools, "pool")
-    opened = [Pool(pool) for pool in pools]
     labelled = read_labelled(opened, max(samples * epochs, settings.held_out_samples), seed)
     if prompt_file is not None:
         labelled = replace(labelled, prompt=PromptTemplate.from_file(prompt_file).text)
@@ -94,7 +96,7 @@ def train_verifier(
     try:
         outcome = train(labelled, model, output, settings, device)
     except InterruptedRun as stopped:
-        say(f"optscale: {stopped}; run the same command to go on")
+        last_line(f"{stopped}; run the same command to go on")
         raise SystemExit(130) from None
     except OutOfMemoryError as error:
         reason = str(error).splitlines()[0]

@@ -7,12 +7,24 @@ from typing import Any
 
 from jsonargparse import DefaultHelpFormatter
 
+from optscale_predictor._support.messages import SPELLINGS
 from optscale_predictor.backends.option_flags import FlagParser, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.verb_examples import EXAMPLES
-from optscale_predictor.policies.describing import quoting_hint
 
 _EXAMPLES = "examples:"
+# The same thing under another verb's name for it; taken where a verb has the one and not the other.
+_SAME = {
+    "--policy": "--policies",
+    "--policies": "--policy",
+    "--orders": "--num_orders",
+    "--samples": "--num_samples",
+    "--num_samples": "--samples",
+    "--question": "--questions",
+}
+_SAID = """\
+  -v, --verbose   more: what libraries log, warnings, times, where a mistake was found
+  -q, --quiet     results, warnings and errors alone"""
 # Lists of any length, and what each of their elements is.
 _LISTS = {"pools": "FOLDER ...", "runs": "FOLDER ...", "questions": "FILE ...", "files": "FILE ..."}
 
@@ -33,20 +45,29 @@ def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
         epilog="\n".join([_EXAMPLES, *examples]) if examples else None,
         formatter_class=_HelpFormatter,
     )
-    parser.stray_hint = quoting_hint
+    parser.stray_hint = _quoting_hint
+    parser.other_flags = tuple(one for one in SPELLINGS if one.startswith("--"))
     parser.add_argument("--config", action="config", help="YAML file of flags.")
     parser.add_function_arguments(verb, as_group=False, as_positional=True, skip=set(options))
     _name_places(parser, name)
     for default in options.values():
         parser.add_options(default)
+    # The command line itself takes them, before any verb's parser.
+    parser.add_argument_group("what is said on the way, of every verb", _SAID)
     return parser
+
+
+def _quoting_hint(stray: str) -> str:
+    from optscale_predictor.policies.describing import quoting_hint  # a second to import, for a mistake alone
+
+    return quoting_hint(stray)
 
 
 class _HelpFormatter(DefaultHelpFormatter):
     """Keeps the lines of examples, which are to be copied."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith(_EXAMPLES) else str(super()._fill_text(text, width, indent))
+        return text if text.startswith((_EXAMPLES, _SAID)) else str(super()._fill_text(text, width, indent))
 
 
 def _name_places(parser: FlagParser, name: str) -> None:
@@ -71,10 +92,18 @@ def verb_arguments(verb: Callable[..., None], name: str, given: Sequence[str] | 
     Raises:
         InputError: There is no such flag, or a value is not of its type or out of its range.
     """
-    values = verb_parser(verb, name).read(given)
+    parser = verb_parser(verb, name)
+    values = parser.read(given if isinstance(given, Mapping) else [_same(one, parser) for one in given])
     values.pop("config", None)
     taken = {parameter: take_options(default, values) for parameter, default in _options(verb).items()}
     return values | taken
+
+
+def _same(argument: str, parser: FlagParser) -> str:
+    """An argument with its flag as this verb calls it."""
+    flag, equals, value = argument.partition("=")
+    known = parser._option_string_actions
+    return f"{_SAME[flag]}{equals}{value}" if flag not in known and _SAME.get(flag) in known else argument
 
 
 def gather_list(arguments: Sequence[str], first: int) -> list[str]:

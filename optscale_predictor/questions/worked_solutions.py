@@ -13,6 +13,7 @@ are taken from, and the embedded world's questions are worked on paper.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +21,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.answers import marked_answer
 from optscale_predictor.questions.arithmetic import solution as solution_of_sum
@@ -36,6 +36,7 @@ from optscale_predictor.questions.question_sets import (
 from optscale_predictor.questions.question_sets import load_rows as load_dataset
 from optscale_predictor.questions.worked_equations import gives_answer, solution_of_equation
 
+_LOG = logging.getLogger(__name__)
 _COLUMNS = (*SOLUTION_COLUMNS, "answer")
 
 
@@ -99,7 +100,7 @@ def load_solved_questions(names: Sequence[str], limit: int | None = None) -> Sol
         if not found:
             raise InputError(f"{name}: no question with a solution in it")
         if left_out:
-            say(
+            _LOG.info(
                 f"{name}: {len(left_out):,} of {len(found) + len(left_out):,} rows are left out: their equation does "
                 f"not give their answer (the first: {left_out[0]})"
             )

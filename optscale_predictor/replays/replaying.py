@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.number_checks import require_number, require_seed
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
@@ -164,7 +164,7 @@ def measure_orders(
     measured = np.empty((len(entries), len(METRICS), len(generators), recorded.num_questions), np.float32)
     size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
     starts = range(0, len(generators), size)
-    with tqdm(total=len(entries) * len(starts), unit="run", disable=not progress, desc=description) as bar:
+    with progress_bar(description, len(entries) * len(starts), shown=progress, unit="runs") as bar:
         for start in starts:
             chunk = [
                 recorded if generator is None else recorded.reorder(generator)

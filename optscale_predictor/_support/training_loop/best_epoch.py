@@ -5,6 +5,7 @@ its place alone, and a run that was stopped goes on bit for bit. What a step lea
 the subclass's.
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
@@ -15,11 +16,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from optscale_predictor._support.progress import say
 from optscale_predictor._support.training_loop.learning_rate import share_of_rate
 from optscale_predictor._support.training_loop.length_buckets import LengthBuckets
 from optscale_predictor.errors import InputError
 
+_LOG = logging.getLogger(__name__)
 _KEY = "optscale_run"
 
 
@@ -70,7 +71,7 @@ class BestEpochModule(pl.LightningModule):
             self.network.eval()
             self.before, state, rest = self.measure()
             self.network.train()
-            say(f"before training, on held-out questions: {self.in_words(self.before)}")
+            _LOG.info(f"before training, on held-out questions: {self.in_words(self.before)}")
             self._keep_if_best({**self.before, "epoch": 0}, state, rest)
 
     def on_train_start(self) -> None:
@@ -87,7 +88,7 @@ class BestEpochModule(pl.LightningModule):
         """Measures on all held-out data at once, and keeps the best epoch's state."""
         epoch = self.current_epoch + 1
         found, state, rest = self.measure()
-        say(f"epoch {epoch} of {self._epochs}, on held-out questions: {self.in_words(found)}")
+        _LOG.info(f"epoch {epoch} of {self._epochs}, on held-out questions: {self.in_words(found)}")
         self._keep_if_best({**found, "epoch": epoch}, state, rest)
 
     def _keep_if_best(self, found: dict[str, float], state: dict[str, Tensor], rest: dict[str, Tensor]) -> None:

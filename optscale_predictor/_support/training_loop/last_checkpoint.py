@@ -8,6 +8,7 @@ Ctrl-C, SIGTERM or SIGHUP lets the step at hand end, writes the state, and stops
 stops at once.
 """
 
+import logging
 import shutil
 import signal
 import threading
@@ -21,10 +22,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from optscale_predictor._support.progress import say
 from optscale_predictor._support.stop_signals import SAME_PRESS, STOP_SIGNALS
 from optscale_predictor.errors import InputError
 
+_LOG = logging.getLogger(__name__)
 LAST = "last.ckpt"
 
 
@@ -161,7 +162,7 @@ class LastCheckpoint(ModelCheckpoint):
         now = time.monotonic()
         if self._asked is None:
             self._asked = now
-            say("stopping after this step; once more to stop at once")
+            _LOG.info("stopping after this step; once more to stop at once")
         elif now - self._asked >= SAME_PRESS and not self._writing:
             self._give_back()
             raise KeyboardInterrupt

@@ -4,9 +4,9 @@ Until then the run's state lies beside it, in ``NAME_training``: a run that was 
 when it is started again with the same settings, and ends as it would have ended.
 """
 
+import logging
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +19,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from optscale_predictor._support.atomic_files import explain_write_errors, named_beside
-from optscale_predictor._support.progress import say
+from optscale_predictor._support.progress import bars_move
 from optscale_predictor._support.training_loop.last_checkpoint import LAST, LastCheckpoint, require_state
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
 from optscale_predictor.errors import InputError
 
+_LOG = logging.getLogger(__name__)
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 
@@ -87,7 +88,7 @@ def fit_resumably(
             logger=False,
             callbacks=[Throughput(unit, _LINE_SECONDS), LastCheckpoint(str(state), checkpoint_steps), *callbacks],
             enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=bars_move(),
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             use_distributed_sampler=False,
@@ -123,7 +124,7 @@ def _resumed_from(state: Path) -> Path | None:
     if not last.exists():
         return None
     require_state(last)
-    say(f"going on from {last}; to begin anew, remove {state}")
+    _LOG.info(f"going on from {last}; to begin anew, remove {state}")
     return last
 
 

@@ -4,6 +4,7 @@ Tokens are the rows' own: of questions, or of samples. What a batch holds beyond
 rate that counts padding looks the better the more of it there is.
 """
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from optscale_predictor._support.progress import say
+_LOG = logging.getLogger(__name__)
 
 
 class Throughput(Callback):
@@ -83,7 +84,7 @@ class Throughput(Callback):
         due = time.perf_counter() - self._said >= self._line_seconds
         if trainer.is_global_zero and not sys.stderr.isatty() and due:
             self._said = time.perf_counter()
-            say(_line(trainer, values, left, self._unit))
+            _LOG.info(_line(trainer, values, left, self._unit))
         self._reset()
 
     def _minutes_left(self, trainer: pl.Trainer) -> float | None:

@@ -10,13 +10,14 @@ server has. A server of unknown kind may refuse a field that it does not know: t
 warning. The engines that run in this process have no other samplers than those that this package gives them.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.errors import RequestRefusedError
 
+_LOG = logging.getLogger(__name__)
 Reply = TypeVar("Reply")
 
 #: A key in a generator's description, and its values beside a mapping of those that are on.
@@ -173,8 +174,8 @@ class ServerSamplers:
         self._taken = True
         if refused:
             self._fields = {name: value for name, value in self._fields.items() if name in sent}
-            say(
-                f"warning: the server refuses {', '.join(refused)}, which would switch its own samplers off: if it "
+            _LOG.warning(
+                f"the server refuses {', '.join(refused)}, which would switch its own samplers off: if it "
                 "filters by default, samples are not drawn from the model's own distribution"
             )
 
@@ -184,4 +185,4 @@ class ServerSamplers:
         self._warned = True
         if on:
             named = ", ".join(f"{name} {value}" for name, value in on.items())
-            say(f"warning: samples are not drawn from the model's own distribution: extra_body asks for {named}")
+            _LOG.warning(f"samples are not drawn from the model's own distribution: extra_body asks for {named}")

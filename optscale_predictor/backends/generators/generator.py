@@ -4,6 +4,7 @@ Beside the interface stand the plain data that pass through it (what is asked fo
 adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.token_logprobs import LogprobSummary
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,12 @@ class Usage:
         lines = []
         if self.estimated_samples:
             lines.append(
-                f"warning: the tokens of {self.estimated_samples} samples are estimated from their text: the server "
+                f"the tokens of {self.estimated_samples} samples are estimated from their text: the server "
                 "told no number of them, or one too small for the text"
             )
         if self.empty_samples:
             lines.append(
-                f"warning: {self.empty_samples} samples have no text: the model wrote none, or nothing is left of a "
+                f"{self.empty_samples} samples have no text: the model wrote none, or nothing is left of a "
                 "thought that was cut off (max_tokens)"
             )
         return lines
@@ -278,4 +280,4 @@ def warning_at_end(generator: Generator) -> Iterator[None]:
         yield
     finally:
         for line in generator.usage.since(before).warnings():
-            say(line)
+            _LOG.warning(line)

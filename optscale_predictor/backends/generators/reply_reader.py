@@ -5,11 +5,11 @@ reply tells of its server (which way of counting tokens it has, which field limi
 share one :class:`ServerFacts`.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.backends.generators.generator import Sample, Usage
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.server_replies import (
@@ -25,6 +25,9 @@ from optscale_predictor.backends.server_replies import (
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import ServiceError
 from optscale_predictor.questions.answers import has_ended, reopen_thinking
+
+_LOG = logging.getLogger(__name__)
+
 
 #: Ways to learn how many tokens each of a reply's samples took; the first that a server offers is kept.
 TOKEN_IDS, LOGPROBS, ONE_BY_ONE = "token ids", "logprobs", "one by one"
@@ -89,14 +92,14 @@ class ServerFacts:
     def stop_asking_together(self) -> None:
         """A server lists one sample several times: from now on each is asked for by itself; warns once."""
         if self.way != ONE_BY_ONE:
-            say("warning: the server gives one sample n times where it is asked for n; they are asked for one by one")
+            _LOG.warning("the server gives one sample n times where it is asked for n; they are asked for one by one")
         self.way = ONE_BY_ONE
 
     def warn_of_reason(self, reason: str) -> None:
         """Warns, once for each, that a finish reason is not known."""
         if reason not in self._strange:
             self._strange.add(reason)
-            say(f"warning: finish_reason {reason!r} of the server is not known; taken as ended before max_tokens")
+            _LOG.warning(f"finish_reason {reason!r} of the server is not known; taken as ended before max_tokens")
 
 
 @dataclass(frozen=True)

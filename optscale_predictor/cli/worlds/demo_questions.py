@@ -1,6 +1,7 @@
 """The demo's questions: which are learnt from, which are compared on, and that neither is nearly one of the others."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,6 +13,7 @@ from optscale_predictor.questions.near_duplicates import group_near_duplicates
 from optscale_predictor.questions.question import Question
 from optscale_predictor.questions.question_sets import load_question_set
 
+_LOG = logging.getLogger(__name__)
 _ENDLESS = ("embedded:train", "embedded:test")  # as many questions as are asked for, in random order already
 
 
@@ -30,7 +32,7 @@ class DemoQuestions:
     test: list[Question]
 
 
-def choose_questions(train_set: str, test_set: str, sizes: Sizes, say: Callable[[str], None]) -> DemoQuestions:
+def choose_questions(train_set: str, test_set: str, sizes: Sizes) -> DemoQuestions:
     """Questions of two sets, as many as are asked for, chosen at random and always the same.
 
     Near-duplicates of test questions are left out of training; numbers count for nothing, so that a problem with other
@@ -42,7 +44,6 @@ def choose_questions(train_set: str, test_set: str, sizes: Sizes, say: Callable[
         train_set: Name of a question set.
         test_set: Name of another.
         sizes: How many questions.
-        say: Called with what was left out.
 
     Raises:
         InputError: A set cannot be loaded, or has too few questions.
@@ -50,8 +51,8 @@ def choose_questions(train_set: str, test_set: str, sizes: Sizes, say: Callable[
     trained = sizes.verifier_questions > 0
     # Halves are drawn by a hash: four times as many of an endless set leave enough in either.
     most = 4 * (sizes.train_questions + sizes.verifier_questions) if trained else sizes.train_questions
-    test = _load("test_set", test_set, sizes.test_questions, say)
-    pool = _load("train_set", train_set, most, say)
+    test = _load("test_set", test_set, sizes.test_questions)
+    pool = _load("train_set", train_set, most)
     texts = [question.text for question in [*test, *pool]]
     group = group_near_duplicates(texts, same_numbers=False).tolist()
     tested, own = set(group[: len(test)]), group[len(test) :]
@@ -60,7 +61,7 @@ def choose_questions(train_set: str, test_set: str, sizes: Sizes, say: Callable[
         raise InputError(f"{train_set}: all of its questions are near-duplicates of test questions; name another set")
     if len(kept) < len(pool):
         left = len(pool) - len(kept)
-        say(f"{train_set}: {left} of {len(pool)} questions are near-duplicates of test questions, and left out")
+        _LOG.info(f"{train_set}: {left} of {len(pool)} questions are near-duplicates of test questions, and left out")
     halves = _halves(kept) if trained else ([], [question for question, _ in kept])
     return DemoQuestions(
         _first("verifier_questions", halves[0], sizes.verifier_questions),
@@ -80,7 +81,7 @@ def _halves(grouped: Sequence[tuple[Question, int]]) -> tuple[list[Question], li
     return halves
 
 
-def _load(flag: str, name: str, most: int, say: Callable[[str], None]) -> list[Question]:
+def _load(flag: str, name: str, most: int) -> list[Question]:
     """A set's questions that have answers, in an order that is random and always the same."""
     if name in _ENDLESS:
         return load_question_set(f"{name}:{most}")
@@ -94,7 +95,7 @@ def _load(flag: str, name: str, most: int, say: Callable[[str], None]) -> list[Q
             f"{name}: none of its {len(found)} questions has an answer; other questions: --{flag} FILE.jsonl"
         )
     if len(known) < len(found):
-        say(f"{name}: {len(found) - len(known)} of {len(found)} questions have no answer, and are left out")
+        _LOG.info(f"{name}: {len(found) - len(known)} of {len(found)} questions have no answer, and are left out")
     return [known[index] for index in np.random.default_rng(0).permutation(len(known)).tolist()]
 
 

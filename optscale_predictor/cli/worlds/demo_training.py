@@ -1,8 +1,9 @@
 """The demo's trainings: each goes on where it was stopped; what is done is kept while its pool is what it was."""
 
 import json
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from optscale_predictor.backends.verifiers.combined import COMBINED, ScoreCombin
 from optscale_predictor.cli.worlds.world import VerifierTraining
 from optscale_predictor.pools import Pool
 
+_LOG = logging.getLogger(__name__)
 
-def trained_verifier(
-    output: Path, pool: Pool, base_model: str, training: VerifierTraining, say: Callable[[str], None]
-) -> str:
+
+def trained_verifier(output: Path, pool: Pool, base_model: str, training: VerifierTraining) -> str:
     """A verifier trained on a labelled pool; one that is there is kept, as pools were scored by it.
 
     Args:
@@ -25,7 +26,6 @@ def trained_verifier(
         pool: The samples.
         base_model: What it is trained on.
         training: How.
-        say: Called with what the reader should see.
 
     Returns:
         Its name, as ``--verifier`` takes it.
@@ -42,25 +42,26 @@ def trained_verifier(
     settings = training.settings
     if (output / TRAINED_VERIFIER_FILE).is_file():
         if _changed(pool) > output.stat().st_mtime:
-            say(f"{output}: kept, though its pool has grown since: the pools were scored by it; remove it and them")
+            _LOG.warning(
+                f"{output}: kept, though its pool has grown since: the pools were scored by it; remove it and them"
+            )
     else:
         labelled = read_labelled([pool], max(training.samples, settings.held_out_samples), settings.seed)
         train_verifier(labelled, base_model, output, settings)
     figures = load_verifier_config(output).metrics
     shown = {"AUC within a question": "auc_within", "AUC": "auc"}
     told = ", ".join(f"{name} {figures[key]:.2f}" for name, key in shown.items() if key in figures)
-    say(f"held-out questions: {told}")
+    _LOG.info(f"held-out questions: {told}")
     return str(output)
 
 
-def combined_verifier(output: Path, pool: Pool, columns: tuple[str, ...], say: Callable[[str], None]) -> str:
+def combined_verifier(output: Path, pool: Pool, columns: tuple[str, ...]) -> str:
     """Several scores of a pool as one, by coefficients fitted to its labels.
 
     Args:
         output: The folder of the combination.
         pool: Labelled, with all of the scores.
         columns: The scores.
-        say: Called with what the reader should see.
 
     Returns:
         Its name, as ``--verifier`` takes it.
@@ -84,7 +85,7 @@ def combined_verifier(output: Path, pool: Pool, columns: tuple[str, ...], say: C
         f"{name} {auc_within(scores.ravel(), right, question).auc:.2f}"
         for name, scores in [*zip(columns, np.moveaxis(parts, -1, 0), strict=True), ("together", found.held_out)]
     ]
-    say(f"AUC within a training question: {', '.join(told)}")
+    _LOG.info(f"AUC within a training question: {', '.join(told)}")
     return f"{COMBINED}{output}"
 
 

@@ -7,8 +7,9 @@ its verifier, a pool of questions that serve for nothing else and that training 
 """
 
 import json
+import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from optscale_predictor.replays.tuning import tune_settings
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.targets import constant_prior
 
+_LOG = logging.getLogger(__name__)
 ORDERS = 5
 PATHS = 2000  # that the fitted policy is fitted to: half of what fit-policy takes, for the sake of a minute
 LIVE = ("optscale, predictor", "fitted")  # curves whose chosen settings are run live
@@ -46,20 +48,18 @@ class DemoRun:
         world: What it runs on.
         sizes: How much it does.
         folder: Where everything goes.
-        say: Called with what a reader should see.
     """
 
     world: World
     sizes: Sizes
     folder: Path
-    say: Callable[[str], None]
     _steps: int = 0
 
     def step(self, title: str) -> None:
         """Says which step begins."""
         self._steps += 1
         total = 8 if isinstance(self.world.verifier, VerifierTraining) else 6
-        self.say(f"\n[{self._steps}/{total}] {title}")
+        _LOG.info(f"\n[{self._steps}/{total}] {title}")
 
     @property
     def reference(self) -> BestOfN:
@@ -67,7 +67,7 @@ class DemoRun:
         return BestOfN(self.sizes.samples)
 
 
-def run_demo(world: World, folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
+def run_demo(world: World, folder: Path, sizes: Sizes) -> None:
     """Runs the whole path into ``folder``; a rerun continues where it stopped.
 
     Args:
@@ -75,7 +75,6 @@ def run_demo(world: World, folder: Path, sizes: Sizes, say: Callable[[str], None
         folder: Gets pools, the verifier where one is trained, targets (with their card and page), the predictor, the
             fitted policy, ``table.md``, ``table.json`` and ``curve.png``, the live run's record and its ``report``.
         sizes: How much to do.
-        say: Called with what a reader should see.
 
     Raises:
         InputError: A package, model or question set is missing, said before any work; or something in the folder was
@@ -83,20 +82,20 @@ def run_demo(world: World, folder: Path, sizes: Sizes, say: Callable[[str], None
     """
     world.require_installed()
     require_folder(folder)
-    run = DemoRun(world, sizes, folder, say)
-    questions = choose_questions(world.train_set, world.test_set, sizes, say)
+    run = DemoRun(world, sizes, folder)
+    questions = choose_questions(world.train_set, world.test_set, sizes)
     pools, verifier = _fill_pools(run, questions)
     predictor = _train(run, pools["train"])
     fitted = _fit(run, pools["train"])
     run.step("replaying every policy: settings chosen on training questions, reported on test questions")
     rows, chosen = _compare(run, pools, predictor, fitted)
     write_replay(rows, folder, title=f"{world.title}: accuracy against tokens", metric="tokens")
-    say(_conclusion(rows, chosen, str(run.reference)))
+    print(_conclusion(rows, chosen, str(run.reference)), flush=True)
     run.step(f"two of these policies live, through lm-eval, next to Best-of-{sizes.samples}")
     _evaluate(run, verifier, predictor, [row.policy for row in chosen if row.label in LIVE])
-    say(f"\ntable    {folder / 'table.md'}\npicture  {folder / 'curve.png'}")
-    say(f"report   {folder / 'report' / 'report.html'}")
-    say(f"pool     {folder / 'targets' / 'histograms.html'}")
+    print(f"\ntable    {folder / 'table.md'}\npicture  {folder / 'curve.png'}")
+    print(f"report   {folder / 'report' / 'report.html'}")
+    print(f"pool     {folder / 'targets' / 'histograms.html'}")
 
 
 def _fill_pools(run: DemoRun, questions: DemoQuestions) -> tuple[dict[str, Pool], str]:
@@ -121,7 +120,7 @@ def _fill_pools(run: DemoRun, questions: DemoQuestions) -> tuple[dict[str, Pool]
             pools[split] = score_pool(pools[split].folder, verifier, column)
     if len(named) == 1:
         return pools, str(named["score"])
-    name = combined_verifier(run.folder / "combined", pools["train"], tuple(named), run.say)
+    name = combined_verifier(run.folder / "combined", pools["train"], tuple(named))
     return {split: open_pool(pool.folder, name) for split, pool in pools.items()}, name
 
 
@@ -135,7 +134,7 @@ def _train_verifier(run: DemoRun, training: VerifierTraining, generator: Generat
     run.step(f"{training.samples} samples of each of {len(questions)} questions, for the verifier alone")
     pool = _draw(run, "verifier_pool", questions, generator, training.samples)
     run.step("a verifier trained on them: LoRA on the generator itself")
-    return trained_verifier(run.folder / "verifier", pool, run.world.generator, training, run.say)
+    return trained_verifier(run.folder / "verifier", pool, run.world.generator, training)
 
 
 def _train(run: DemoRun, pool: Pool) -> Path:
@@ -150,7 +149,7 @@ def _train(run: DemoRun, pool: Pool) -> Path:
     trained_predictor(output, pool, targets, settings)
     metrics = load_config(output).metrics
     measured = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items() if name != "questions")
-    run.say(f"held-out questions: {measured}")
+    _LOG.info(f"held-out questions: {measured}")
     return output
 
 
@@ -170,7 +169,7 @@ def _fit(run: DemoRun, pool: Pool) -> Path:
     group = np.asarray(group_near_duplicates([question.text for question in pool.questions]))
     made_by = source_of_pool(pool.manifest).as_dict()
     recorded = RecordedSamples.from_pool(pool)
-    save_fitted(fit_policy(recorded, group, source=made_by, num_paths=PATHS, say=run.say, progress=True), output)
+    save_fitted(fit_policy(recorded, group, source=made_by, num_paths=PATHS, progress=True), output)
     return output
 
 

@@ -3,7 +3,8 @@
 Assessed on questions it was not trained on, with baselines fitted to those that it was.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from optscale_predictor.predictor import OptScalePredictor
     from optscale_predictor.predictor.model.config import PredictorConfig
 
-Say = Callable[[str], None]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,6 @@ def assess(
     pool: str | None = None,
     source: str | None = None,
     settings: Settings | None = None,
-    say: Say = lambda _: None,
 ) -> Assessment:
     """Assesses a predictor on the held-out questions of a file of targets.
 
@@ -97,7 +97,6 @@ def assess(
         pool: Scored pool whose recorded samples are replayed for the savings; simulated scores by default.
         source: Whose scores, where the predictor has learnt several or the file has several.
         settings: Target scores, resamples and so on; the usual ones by default.
-        say: Is told what is being done.
 
     Raises:
         InputError: Something given cannot be used, or a side has too few questions.
@@ -116,14 +115,14 @@ def assess(
         of_source(rows, source, targets), split, str(targets), settings.assumed_samples
     )
     model = _load(predictor)
-    say(f"{len(train)} training questions, {len(held_out)} held out; the base model reads them all")
+    _LOG.info(f"{len(train)} training questions, {len(held_out)} held out; the base model reads them all")
     embeddings = _embeddings(model.config, train, held_out)
-    say("baselines")
+    _LOG.info("baselines")
     baselines = fit_baselines(train, held_out, embeddings, settings.seed)
-    say("the predictor reads the held-out questions")
+    _LOG.info("the predictor reads the held-out questions")
     bare = model.predict(held_out.texts, source)
     told = model.predict(held_out.texts, source, labels=held_out.labels) if config.labels else None
-    found = assess_prior(told or bare, train, held_out, baselines, opened, settings, say, told and bare)
+    found = assess_prior(told or bare, train, held_out, baselines, opened, settings, told and bare)
     notes = (*provenance_notes(rows, split, config), *_left_out(dropped, split, embeddings), *found.notes)
     # Names, not paths on this machine: the card shows them.
     called = predictor if isinstance(predictor, str) else ""
@@ -139,7 +138,6 @@ def assess_prior(
     baselines: Sequence[Baseline],
     pool: Pool | None = None,
     settings: Settings | None = None,
-    say: Say = lambda _: None,
     without_labels: Prior | None = None,
 ) -> Assessment:
     """Assesses predictions, wherever they come from: those of several seeds can share their baselines.
@@ -151,14 +149,13 @@ def assess_prior(
         baselines: Fitted to the training questions, as :func:`fit_baselines` gives them.
         pool: Scored pool whose recorded samples are replayed for the savings; simulated scores by default.
         settings: Target scores, resamples and so on; the usual ones by default.
-        say: Is told what is being done.
         without_labels: Where the predictor was told labels, what it predicts without; for one row more.
 
     Raises:
         InputError: There are not as many predictions as questions, or the pool has none of them.
     """
     settings = settings or Settings()
-    say("accuracy, against baselines")
+    _LOG.info("accuracy, against baselines")
     priors = baseline_priors(baselines, train, settings)
     accuracy = compare(prior, priors, held_out, settings, without_labels)
     means = mean_reliability(prior, held_out.statistics)
@@ -168,12 +165,12 @@ def assess_prior(
     calibration = measure_coverage(prior.take(known), part.statistics, scores)
     savings: list[SamplesSaved] = []
     for runs in every:
-        say(f"samples saved: {runs.kind}")
+        _LOG.info(f"samples saved: {runs.kind}")
         mine = prior.take(known)
         named: dict[str, Prior | None] = {NONE: None, CONSTANT: constant_of(priors), PREDICTOR: mine}
         named[TRUE] = Prior(runs.truth.mean, runs.truth.std, CERTAIN)
         savings += measure_savings(runs, named, settings)
-    say("the learned strength, against fixed ones")
+    _LOG.info("the learned strength, against fixed ones")
     strengths = compare_strengths(every[0], prior.take(known), part.statistics, settings)
     if not held_out.counted:
         assumed = f"{settings.assumed_samples:g} are assumed"

@@ -7,6 +7,7 @@ whole costs what the greediest of them does. ``--record FOLDER`` says where the 
 A run that leaves a record ends with a table of its own: how far each policy is from Best-of-k at equal tokens.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks
@@ -37,14 +39,12 @@ def evaluate(args: list[str]) -> None:
     flags = read_flags(args or ["--help"])
     if flags.command == "run":
         check(flags)
-    from lm_eval.utils import setup_logging
-
+    say_loading("PyTorch and lm-eval", "torch", "transformers")
     import optscale_predictor.evaluation.lm_eval.optscale_lm  # noqa: F401 - registers the model
 
-    setup_logging()
     before, results = _written(flags.record), _results(flags.output)
     own = flags.command == "run" and set(flags.tasks) <= set(own_tasks())
-    with harness(own_tasks_alone=own) as running, _in_one_line(flags, running):
+    with harness(own_tasks_alone=own) as running, _in_one_line(flags, running), _warnings_kept() as warnings:
         flags.parsed.func(flags.parsed)
     # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
     if os.environ.get("RANK", "0") != "0":
@@ -53,7 +53,25 @@ def evaluate(args: list[str]) -> None:
         _say_frontiers([Path(path).parent for path, when in _written(flags.record).items() if before.get(path) != when])
         _say_records(flags.record)
     if flags.output is not None and not _results(flags.output) - results:
-        raise InputError(f"{flags.output}: lm-eval could not write its results; its own warning stands above")
+        reason = "".join(f": {one}" for one in warnings[-1:])
+        raise InputError(f"{flags.output}: lm-eval could not write its results{reason}")
+
+
+@contextmanager
+def _warnings_kept() -> Iterator[list[str]]:
+    """What lm-eval warns of meanwhile: shown with -v alone, and needed where its results are missing."""
+    kept: list[str] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record.getMessage())
+
+    keeper, logger = Keeper(logging.WARNING), logging.getLogger("lm_eval")
+    logger.addHandler(keeper)
+    try:
+        yield kept
+    finally:
+        logger.removeHandler(keeper)
 
 
 @contextmanager

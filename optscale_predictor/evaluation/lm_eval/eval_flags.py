@@ -72,7 +72,7 @@ class EvalParser(argparse.ArgumentParser):
 def _hint(stray: str, flags: Sequence[str]) -> str:
     """What may have been meant by an argument that nothing takes."""
     if stray.startswith("-"):
-        return did_you_mean(stray, flags)
+        return did_you_mean(stray, [*flags, "--quiet", "--verbose"])
     from optscale_predictor.policies.describing import quoting_hint
 
     return quoting_hint(stray)
@@ -117,6 +117,7 @@ def _add_ours(parser: EvalParser, explained: bool) -> None:
     group = parser.add_argument_group("ours, for --model optscale (the default)")
     group.add_argument(
         "--policies",
+        "--policy",
         metavar='"A B C"',
         help="policies separated by spaces, in quotes, the primary one first; they share each question's samples",
     )

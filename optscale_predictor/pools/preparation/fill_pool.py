@@ -4,6 +4,7 @@ A run also watches for an engine that does not sample. Some servers decode greed
 for, or draw the same random numbers for every request; a pool of such samples is worthless and looks like any other.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.stop_signals import signals_end_run, signals_held
 from optscale_predictor.backends.generators import Generator, Request, Sample, Usage, warning_at_end
 from optscale_predictor.errors import InputError
@@ -23,6 +24,7 @@ from optscale_predictor.pools.schema import MOST_SAMPLES
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
 
+_LOG = logging.getLogger(__name__)
 _REQUESTS_AT_ONCE = 2**18  # handed to an engine; over Ray each time starts its processes anew
 _EQUAL_REQUESTS = 32  # requests of several samples, all of them equal, before the user is warned
 
@@ -48,7 +50,7 @@ class RepeatWatch:
         if self._varied or self._requests != _EQUAL_REQUESTS:
             return None
         return (
-            f"warning: in each of the first {_EQUAL_REQUESTS} requests all samples are the same text, at temperature "
+            f"in each of the first {_EQUAL_REQUESTS} requests all samples are the same text, at temperature "
             f"{self.temperature:g}: does this engine sample? Some servers need to be told (extra_body)"
         )
 
@@ -146,8 +148,8 @@ def generate_pool(
         most = generator.sampling.max_tokens
         estimate = estimate_generation(writer.pool, len(questions), missing, most, expected_tokens)
         if progress and missing:
-            say(f"estimate: {estimate}")
-        run = _Run(writer, generator, RefinedEstimate(estimate, say if progress else _keep_quiet))
+            _LOG.info(f"estimate: {estimate}")
+        run = _Run(writer, generator, RefinedEstimate(estimate, _LOG.info if progress else _keep_quiet))
         run.draw(requests, missing, len(questions) * num_samples - missing, progress)
     return Pool(folder)
 
@@ -187,7 +189,7 @@ class _Run:
                     bar.update(len(samples))
                     doubt = watch.add(samples)
                     if doubt is not None:
-                        say(doubt)
+                        _LOG.warning(doubt)
 
     def _drawn(self, requests: Iterable[Request]) -> Iterator[tuple[Request, list[Sample]]]:
         # Millions of requests are not listed before the first is drawn; an engine idles at the end of each list alone.

@@ -5,6 +5,7 @@ The manifest names a column's verifier before the first score is written. The ot
 of unknown origin, and the rerun might add those of another verifier to them.
 """
 
+import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.stop_signals import signals_end_run, signals_held
 from optscale_predictor.backends.token_logprobs import COLUMNS, LogprobSummary
 from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
@@ -30,6 +31,7 @@ from optscale_predictor.pools.shards import count_rows, shard_bytes
 from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
+_LOG = logging.getLogger(__name__)
 _COMMIT_SECONDS = 30.0
 _GROUP_BYTES = 2**26  # of memory that shards take which are scored together
 _MAP_SAMPLES = 1024  # samples that an unbounded verifier's map is fitted on
@@ -72,10 +74,9 @@ def _run(job: "_Scoring", progress: bool) -> None:
     """Scores all shards; what was scored is written down as a run, however it ends."""
     pool, verifier, column = job.pool, job.verifier, job.names.name
     total = job.count()
-    estimate = estimate_scoring(pool, column, total, verifier.reads_tokens)
-    refinement = RefinedEstimate(estimate, say)
+    refinement = RefinedEstimate(estimate := estimate_scoring(pool, column, total, verifier.reads_tokens), _LOG.info)
     if progress and total:
-        say(f"estimate: {estimate}")
+        _LOG.info(f"estimate: {estimate}")
     started, clock = datetime.now(UTC), time.monotonic()
 
     def facts() -> dict[str, object] | None:

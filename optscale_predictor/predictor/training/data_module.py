@@ -1,14 +1,16 @@
 """Targets as Lightning wants them: files read, questions split, batches of neighbouring lengths for both sides."""
 
+import logging
+
 import pytorch_lightning as pl
 
-from optscale_predictor._support.progress import say
 from optscale_predictor._support.training_loop.length_buckets import BucketLoader, LengthBuckets, require_sizes
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.training.training_data import ASSUMED_SAMPLES, TrainingData
 from optscale_predictor.predictor.training.training_targets import DataSplit
 from optscale_predictor.targets.splitting import TRAIN, VALIDATION
 
+_LOG = logging.getLogger(__name__)
 _SPLIT = DataSplit()
 
 
@@ -59,7 +61,7 @@ class TargetData(pl.LightningDataModule):
         self.training_data.read()
         if self.trainer is None or self.trainer.is_global_zero:
             for line in self.training_data.describe():
-                say(line)
+                _LOG.info(line)
 
     def train_dataloader(self) -> BucketLoader:
         """Batches in a random order, another one every epoch.

@@ -4,6 +4,7 @@ With LoRA on the top layers alone, the layers below give the same hidden states 
 (without dropout) for all questions and kept, in memory or on the disk.
 """
 
+import logging
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -14,12 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from optscale_predictor._support.progress import say
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.model.prior_network import PriorNetwork
 from optscale_predictor.predictor.training.frozen_layers import FrozenLayers, Tokens, first_check
 from optscale_predictor.predictor.training.training_data import Questions
 
+_LOG = logging.getLogger(__name__)
 Precision = Literal["float32", "bfloat16", "float16"]
 
 _BATCH_TOKENS = 16_384  # of the pass that fills the cache, padding included
@@ -82,7 +83,7 @@ def cache_frozen(
     size = sum(cache_size(questions.tokens, width, precision) for questions in sides)
     if trainer.is_global_zero:
         where = "memory" if folder is None else "disk"
-        say(f"keeping {size / 1e6:,.1f} MB of {frozen.count} frozen layers' states ({precision}, {where})")
+        _LOG.info(f"keeping {size / 1e6:,.1f} MB of {frozen.count} frozen layers' states ({precision}, {where})")
     for questions in sides:
         questions.frozen = fill_cache(frozen, model, questions.tokens, precision, folder)
     return frozen

@@ -9,10 +9,8 @@ them all. Bad input ends with one line and exit code 2; Ctrl-C with exit code 13
 """
 
 import shlex
-import sys
 import warnings
 from argparse import ArgumentError
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from optscale_predictor._support.atomic_files import named_beside
 from optscale_predictor._support.config_files import ConfigParser
-from optscale_predictor._support.progress import say
-from optscale_predictor._support.stop_signals import signals_end_run
+from optscale_predictor._support.messages import last_line
+from optscale_predictor._support.progress import bars_move
 from optscale_predictor._support.training_loop.last_checkpoint import (
     LAST,
     InterruptedRun,
@@ -36,7 +34,7 @@ from optscale_predictor._support.training_loop.last_checkpoint import (
 )
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
-from optscale_predictor.errors import InputError, path_mistake, shown_mistake
+from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.module import PredictorModule
@@ -95,10 +93,34 @@ class TrainingCLI(LightningCLI):
         return super().instantiate_trainer(**options)
 
 
-def main(args: list[str] | None = None) -> None:
-    """Runs the command line."""
-    given = sys.argv[1:] if args is None else args
-    _exit_with_one_line(lambda: _run(with_recipes(given)), given)
+def main(args: list[str]) -> None:
+    """Runs LightningCLI.
+
+    Args:
+        args: Of the command line, without the verb.
+
+    Raises:
+        InputError: A setting, file or state cannot be used, or the device's memory is too small.
+    """
+    try:
+        _run(with_recipes(args))
+    except InterruptedRun as stopped:
+        resumed = [*_without_resumption(args), "--ckpt_path", "last"]
+        last_line(f"{stopped}; to go on: optscale train {shlex.join(resumed)}")
+        raise SystemExit(130) from None
+    except KeyboardInterrupt:
+        last_line("interrupted; add --ckpt_path last to go on from the state written last")
+        raise SystemExit(130) from None
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{reason} Set data.batch_size or data.tokens_per_batch lower.") from error
+    except MemoryError as error:
+        raise InputError("not enough memory; add --ckpt_path last to go on from the last state") from error
+    except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
+        said = _mistake_behind(error)
+        if said is None:
+            raise
+        raise InputError(str(said)) from error
 
 
 def with_recipes(arguments: list[str]) -> list[str]:
@@ -181,7 +203,7 @@ def _plain_trainer(epochs: int, output: Path, resumable: bool) -> pl.Trainer:
         callbacks=[Throughput(), *([LastCheckpoint(_beside(str(output)))] if resumable else [])],
         enable_checkpointing=resumable,
         enable_model_summary=False,
-        enable_progress_bar=sys.stderr.isatty(),
+        enable_progress_bar=bars_move(),
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         use_distributed_sampler=False,  # batches are shared out by LengthBuckets
@@ -200,7 +222,7 @@ def _run(args: list[str]) -> None:
             trainer_defaults={
                 "max_epochs": 10,
                 "callbacks": [Throughput()],
-                "enable_progress_bar": sys.stderr.isatty(),
+                "enable_progress_bar": bars_move(),
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
                 "use_distributed_sampler": False,  # batches are shared out by LengthBuckets
@@ -208,38 +230,6 @@ def _run(args: list[str]) -> None:
             parser_kwargs={"prog": PROGRAM, **_STRICT, **{command: _STRICT for command in TrainingCLI.subcommands()}},
             args=args,
         )
-
-
-def _exit_with_one_line(run: Callable[[], None], arguments: list[str]) -> None:
-    try:
-        with signals_end_run():
-            run()
-    except InterruptedRun as stopped:
-        resumed = [*_without_resumption(arguments), "--ckpt_path", "last"]
-        say(f"{PROGRAM}: {stopped}; to go on: {PROGRAM} {shlex.join(resumed)}")
-        raise SystemExit(130) from None
-    except KeyboardInterrupt:
-        say(f"{PROGRAM}: interrupted; add --ckpt_path last to go on from the state written last")
-        raise SystemExit(130) from None
-    except torch.OutOfMemoryError as error:
-        reason = str(error).splitlines()[0]
-        print(f"{PROGRAM}: error: {reason} Set data.batch_size or data.tokens_per_batch lower.", file=sys.stderr)
-        raise SystemExit(2) from None
-    except MemoryError:
-        print("train: error: not enough memory; add --ckpt_path last to go on from the last state", file=sys.stderr)
-        raise SystemExit(2) from None
-    except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
-        said = _mistake_behind(error)
-        if said is None:
-            raise
-        print(f"{PROGRAM}: error: {shown_mistake(said)}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
-        said = path_mistake(error)
-        if said is None:
-            raise
-        print(f"{PROGRAM}: error: {shown_mistake(said)}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def _mistake_behind(error: BaseException | None) -> BaseException | None:

@@ -1,15 +1,14 @@
 """From a labelled recording to a fitted policy, with what it did on held-out questions."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from tqdm import tqdm
 
 from optscale_predictor._support.arrays import Floats, Ints
-from optscale_predictor._support.progress import progress_bar
+from optscale_predictor._support.progress import Bar, progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.fitted.confidence_model import ConfidenceModel
 from optscale_predictor.policies.fitted.model_files import SELECTIONS
@@ -25,6 +24,7 @@ from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.reliability import reliability
 
+_LOG = logging.getLogger(__name__)
 _FOLDS = 4
 _BETWEEN = 4  # held-out figures from one fitted price to the next
 _MANY_QUESTIONS = 1000  # from here on two folds say enough
@@ -40,7 +40,6 @@ def fit_policy(
     source: Mapping[str, object] | None = None,
     seed: int = 0,
     num_paths: int = 4000,
-    say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
 ) -> FittedStopping:
     """Fits confidence and stopping to labelled samples.
@@ -53,7 +52,6 @@ def fit_policy(
         seed: Seed of orders and folds, >= 0.
         num_paths: Orders of all questions together that are aimed at, >= 1; at least 1 and at most 40 of each. It
             bounds the time that a fit takes, whatever the pool.
-        say: Called with what a reader should see.
         progress: Whether to show how many fits are done, their rate and the time left.
 
     Raises:
@@ -72,10 +70,12 @@ def fit_policy(
     prices = _PRICES / float(recorded.tokens.mean())
     with progress_bar("fit", _fits(paths, len(RULE_SHAPES)), shown=progress, unit="fits") as bar:
         ridge = _choose_ridge(paths, rng, bar.update)
-        say(f"{len(group)} labelled questions x {recorded.depth} samples, orders of each: {orders}; ridge {ridge:g}")
+        _LOG.info(
+            f"{len(group)} labelled questions x {recorded.depth} samples, orders of each: {orders}; ridge {ridge:g}"
+        )
         confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
         data = _held_out_data(paths, ridge, rng, bar.update)
-        rules = _fit_rules(data, paths, group, prices, bar, say)
+        rules = _fit_rules(data, paths, group, prices, bar)
     leader = data.features[:, :, STOPPING_FEATURES.index("leader")]
     recalibration = fit_recalibration(leader, data.right, paths.points, len(group))
     count = np.broadcast_to(paths.points, leader.shape)
@@ -118,14 +118,12 @@ class _Rules:
     held_out: Float[Floats, "prices paths before_last"]
 
 
-def _fit_rules(
-    data: StoppingData, paths: SamplePaths, group: Ints, prices: Floats, bar: "tqdm[Any]", say: Callable[[str], None]
-) -> _Rules:
+def _fit_rules(data: StoppingData, paths: SamplePaths, group: Ints, prices: Floats, bar: Bar) -> _Rules:
     """Tries every shape on held-out paths, and fits the one that is safe at each price to all paths."""
     tried = []
     for shape in RULE_SHAPES:
         tried.append(held_out_advantages(data, paths.fold, prices, shape, bar.update))
-        say(f"rules of shape {shape.name!r} tried on held-out questions")
+        _LOG.info(f"rules of shape {shape.name!r} tried on held-out questions")
     shapes = choose_shapes([outcomes_of(data, one) for one in tried], group[paths.question], prices)
     used = [int(one) for one in np.unique(shapes)]
     # How many shapes are fitted once more is known now: fewer than were counted with.

@@ -5,6 +5,7 @@ end or not at all, and a run that was stopped goes on when it is started again.
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Int
 
 from optscale_predictor._support.arrays import Ints
-from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.training_loop.resumable_run import (
     choose_device,
     fit_resumably,
@@ -41,6 +42,9 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.questions.near_duplicates import group_near_duplicates
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.worked_solutions import SolvedQuestions
+
+_LOG = logging.getLogger(__name__)
+
 
 #: The prompt where none is given: its answer begins with a space.
 DEFAULT_PROMPT = "Question: {question}\nAnswer:"
@@ -156,7 +160,7 @@ def _short_enough(
     """The questions that are short enough, and their tokens."""
     short = [index for index, one in enumerate(read) if len(one.tokens) <= longest]
     if len(short) < len(read):
-        say(
+        _LOG.info(
             f"{solved.name}: {len(read) - len(short):,} of {len(read):,} solutions have more than {longest} tokens "
             "with their prompt and are left out"
         )
@@ -188,7 +192,7 @@ def _sides(
     inside = np.isin(group, order[:number])
     sides = [[read[index] for index in np.flatnonzero(side).tolist()] for side in (~inside, inside)]
     tokens = [sum(len(one.tokens) - one.start for one in side) for side in sides]
-    say(
+    _LOG.info(
         f"{solved.name}: {len(sides[0]):,} questions to train on (solutions of {tokens[0]:,} tokens), "
         f"{len(sides[1]):,} held out ({tokens[1]:,})"
     )

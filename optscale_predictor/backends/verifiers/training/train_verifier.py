@@ -4,6 +4,7 @@ The folder appears whole at the end or not at all, and a run that was stopped go
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import Float
 
 from optscale_predictor._support.arrays import Floats
-from optscale_predictor._support.progress import progress_bar, say
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.training_loop.resumable_run import (
     choose_device,
     fit_resumably,
@@ -39,6 +40,7 @@ from optscale_predictor.backends.verifiers.training.verifier_module import HeldO
 from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
 from optscale_predictor.backends.verifiers.verifier_files import kind_of_base, load_verifier_base, write_verifier
 
+_LOG = logging.getLogger(__name__)
 _SETTINGS = VerifierSettings()
 _STATE_STEPS = 50  # between two states of the run
 
@@ -156,7 +158,7 @@ def _read(
     short = np.array([len(one.tokens) <= max_length for one in read], np.bool_)
     if not short.all():
         left = f"{(~short).sum():,} of {len(short):,} samples have more than {max_length} tokens and are left out"
-        say(f"{samples.name}: {left} ({samples.correct[~short].mean():.0%} of them are right)")
+        _LOG.info(f"{samples.name}: {left} ({samples.correct[~short].mean():.0%} of them are right)")
         samples = samples.take(np.flatnonzero(short))
         read = [one for one, fits in zip(read, short, strict=True) if fits]
         samples = replace(samples, facts={**samples.facts, "too_long": int((~short).sum())})
@@ -182,7 +184,7 @@ def _sides(
     samples.require_mixed(held_out, "held out")
     trained, measured = samples.take(train), samples.take(held_out)
     rows = list(trained.rows().values())
-    say(
+    _LOG.info(
         f"{samples.name}: {len(rows)} questions with {len(train):,} samples to train on "
         f"({trained.correct.mean():.1%} right), {len(measured.rows())} with {len(held_out):,} held out"
     )

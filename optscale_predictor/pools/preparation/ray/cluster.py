@@ -65,6 +65,7 @@ class RayOptions:
             raise InputError(f"restarts must be >= 0, got {self.restarts}")
 
 
+_LOG = logging.getLogger(__name__)
 _STORE_BYTES = 2**30  # of a cluster of our own: samples are small, and few are under way at once
 
 
@@ -141,4 +142,4 @@ def _require_room(ray: Any, stages: Sequence[StageResources], started_here: bool
             lack = f"the stages need {needed:g} {unit}, the cluster has {there.get(kind, 0):g}"
             if started_here:
                 raise InputError(f"{lack}; ask for fewer actors, or fewer {unit} each")
-            print(f"ray: {lack}; waiting for it to grow", file=sys.stderr)
+            _LOG.warning(f"ray: {lack}; waiting for it to grow")

@@ -3,8 +3,8 @@
 A row is a request, its samples are lists in it, so that a request's samples stay together.
 """
 
+import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
@@ -38,6 +38,7 @@ REQUESTS = pa.schema(
         ("gold", pa.string()),
     ]
 )
+_LOG = logging.getLogger(__name__)
 _SPENT = tuple(vars(Usage()))
 SAMPLES = pa.schema(
     [
@@ -101,7 +102,7 @@ class _Stage:
 
     def give_up(self, error: EngineError) -> NoReturn:
         """Ends the process: Ray restarts an actor that died, and would keep one whose engine did."""
-        print(error, file=sys.stderr, flush=True)
+        _LOG.error(error)
         os._exit(1)
 
 
