@@ -6,11 +6,10 @@ system atomic). A reader, or a process after a kill, sees the old file or the ne
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pyarrow as pa
 
 from optscale_predictor._support.text_files import require_path
 from optscale_predictor.errors import InputError
@@ -26,11 +25,17 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     require_path(path)
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, *_arrow_errors()) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"{path}: cannot write: {' '.join(reason.split())}") from error
     except UnicodeEncodeError as error:  # of the path, or of a text that goes there
         raise InputError(f"{path}: cannot write: it holds half of a surrogate pair") from error
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    """What Arrow raises, where it was imported at all: it takes half a second, and most writers need none."""
+    arrow = sys.modules.get("pyarrow")
+    return () if arrow is None else (arrow.ArrowException,)
 
 
 def write_json(content: object, path: Path) -> None:

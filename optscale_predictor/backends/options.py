@@ -6,17 +6,15 @@ setting has one name, one check and one help text. Plain data: nothing is loaded
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optscale_predictor.backends.adapters.generator_folder import asks_as_chat
+from optscale_predictor._support.messages import say_loading
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
-from optscale_predictor.backends.model_loading import resolve_model
-from optscale_predictor.backends.verifiers import Verifier
-from optscale_predictor.backends.verifiers.process_verifier import StepSettings, is_reward_model
-from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE, RewardVerifier
-from optscale_predictor.backends.verifiers.trained_config import is_trained_verifier
 from optscale_predictor.errors import InputError
+
+if TYPE_CHECKING:  # every verb imports this module for its flags; what builds them takes seconds to import
+    from optscale_predictor.backends.verifiers import Verifier
+    from optscale_predictor.backends.verifiers.process_verifier import StepSettings
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
 EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier"
@@ -108,6 +106,9 @@ class GeneratorOptions:
                 self.base_url, self.model, sampling, bool(self.chat), self.concurrency, self.server
             )
         model = self.model or EMBEDDED_GENERATOR
+        say_loading(f"PyTorch, transformers and {model}", "torch", "transformers")
+        from optscale_predictor.backends.adapters.generator_folder import asks_as_chat
+
         chat = asks_as_chat(model, self.chat)
         if chosen == "vllm":
             from optscale_predictor.backends.generators.vllm_engine import VLLMGenerator
@@ -129,6 +130,8 @@ class GeneratorOptions:
         """
         if self.base_url is not None:
             return self.build().describe()
+        from optscale_predictor.backends.adapters.generator_folder import asks_as_chat
+
         model = self.model or EMBEDDED_GENERATOR
         chat = asks_as_chat(model, self.chat)
         if self.choose_engine() == "vllm":
@@ -197,15 +200,17 @@ class VerifierOptions:
         return self.model != NO_VERIFIER
 
     @property
-    def steps(self) -> StepSettings:
+    def steps(self) -> "StepSettings":
         """How a process reward model is read.
 
         Raises:
             InputError: There is no such aggregate, or the separator is empty.
         """
+        from optscale_predictor.backends.verifiers.process_verifier import StepSettings
+
         return StepSettings(self.layout, self.aggregate, self.separator and self.separator.replace("\\n", "\n"))
 
-    def build(self) -> Verifier:
+    def build(self) -> "Verifier":
         """The verifier, its model loaded here.
 
         A folder with ``optscale_verifier.json`` is a trained verifier, with ``score_map.json`` a likelihood verifier;
@@ -217,7 +222,9 @@ class VerifierOptions:
         """
         if not self.wanted:
             raise InputError(f"verifier: {NO_VERIFIER} scores nothing; name one")
-        self._require_fitting(kind := self._kind())
+        from optscale_predictor.backends.verifiers.verifier_kinds import kind_of
+
+        self._require_fitting(kind := kind_of(self.model, self.layout))
         if kind == "judge":
             return self._judge(self.rubric)
         if kind == "combined":
@@ -236,25 +243,15 @@ class VerifierOptions:
             return TrainedVerifier(self.model, batch_size=self.batch_size)
         return self._reward_model() if kind == "reward_model" else self._process_reward_model()
 
-    def _kind(self) -> str:
-        kind, colon, _ = self.model.partition(":")
-        if kind in (("judge", "python", "combined", "logprobs") if colon else ("math_verify", "calculations")):
-            return kind
-        if is_trained_verifier(self.model):
-            return "trained"
-        if (Path(resolve_model(self.model)) / SCORE_MAP_FILE).is_file():
-            return "likelihood"
-        return "reward_model" if self.layout == "auto" and is_reward_model(self.model) else "process_reward_model"
-
     def _require_fitting(self, kind: str) -> None:
         """Raises ``InputError`` where an option is not one that this kind of verifier has."""
-        if kind != "process_reward_model" and self.steps != StepSettings():
+        if kind != "process_reward_model" and self.steps != type(self.steps)():
             flags = "verifier_layout, verifier_aggregate and verifier_separator"
             raise InputError(f"verifier {self.model!r}: {flags} are a process reward model's")
         if kind in _IN_PROCESS and self.url is not None:
             raise InputError(f"verifier {self.model!r}: it runs in this process and takes no verifier_url")
 
-    def _judge(self, rubric: str | Mapping[str, Any] | None) -> Verifier:
+    def _judge(self, rubric: str | Mapping[str, Any] | None) -> "Verifier":
         """A judge whose rubric is a file, or what a description says of it."""
         from optscale_predictor.backends.verifiers.judge import JudgeVerifier
         from optscale_predictor.backends.verifiers.rubric import Rubric
@@ -262,16 +259,17 @@ class VerifierOptions:
         read = Rubric(**rubric) if isinstance(rubric, Mapping) else Rubric.from_file(rubric)
         return JudgeVerifier(self.model.removeprefix("judge:"), self.url or "", read, self.concurrency)
 
-    def _combined(self) -> Verifier:
+    def _combined(self) -> "Verifier":
         from optscale_predictor.backends.verifiers.combined import COMBINED, CombinedVerifier, ScoreCombination
 
         combination = ScoreCombination.load(self.model.removeprefix(COMBINED))
         urls = combination.part_urls(self.url)
         return CombinedVerifier(combination, list(map(self._part, combination.parts, urls)))
 
-    def _part(self, described: Mapping[str, Any], url: str | None) -> Verifier:
+    def _part(self, described: Mapping[str, Any], url: str | None) -> "Verifier":
         """A part of a combination, made again of its description."""
         from optscale_predictor.backends.verifiers.combined import part_settings
+        from optscale_predictor.backends.verifiers.score_maps import RewardVerifier
 
         own = replace(self, **part_settings(described), url=url)
         built = own._judge(described.get("rubric")) if described.get("adapter") == "judge" else own.build()
@@ -279,7 +277,7 @@ class VerifierOptions:
             built.adopt_map(described)
         return built
 
-    def _reward_model(self) -> Verifier:
+    def _reward_model(self) -> "Verifier":
         if self.url is not None:
             from optscale_predictor.backends.verifiers.served_reward_models import ServedRewardModel
 
@@ -288,7 +286,7 @@ class VerifierOptions:
 
         return RewardModel(self.model, batch_size=self.batch_size, trust_remote_code=self.trust_remote_code)
 
-    def _process_reward_model(self) -> Verifier:
+    def _process_reward_model(self) -> "Verifier":
         if self.url is not None:
             from optscale_predictor.backends.verifiers.served_reward_models import ServedProcessRewardModel
 

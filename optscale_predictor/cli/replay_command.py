@@ -54,9 +54,13 @@ def replay(
         prior: `learnt`: each policy learns a prior from the pool's questions, in their order, as it finishes them;
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor or a pool.
     """
-    from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
+
+    rules = [parse_policy(text) for text in policies.split()]
+    if not rules:
+        raise InputError("no policies named")
+    from optscale_predictor.evaluation.report import markdown_table, write_replay
     from optscale_predictor.pools import open_pool
     from optscale_predictor.predictor.provenance import (
         require_policy_source,
@@ -73,9 +77,6 @@ def replay(
     if output is not None:
         require_extras("matplotlib")
         require_folder(output)
-    rules = [parse_policy(text) for text in policies.split()]
-    if not rules:
-        raise InputError("no policies named")
     chosen_by = None if selection is None else require_selection(selection)
     opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)

@@ -57,6 +57,17 @@ def report(
         prior: For pools: `learnt`, or `learnt:block=8`, where each policy learns a prior from the pool's questions as
             it finishes them; in place of a predictor or a pool.
     """
+    if not runs:
+        raise InputError("name a run's folder, or several")
+    require_once(runs, "run")
+    require_extras("matplotlib")
+    for name in runs:
+        _require_run(name)
+    from optscale_predictor.policies import parse_policy
+
+    if not [parse_policy(text) for text in policies.split()]:
+        raise InputError("no policies named")
+    require_folder(output)
     from optscale_predictor.evaluation.report import compare, write_report
     from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
     from optscale_predictor.evaluation.report.formatting import (
@@ -65,11 +76,6 @@ def report(
         conclusion_at_equal_tokens,
     )
 
-    if not runs:
-        raise InputError("name a run's folder, or several")
-    require_once(runs, "run")
-    require_extras("matplotlib")
-    require_folder(output)
     choice = ReplayChoice(policies, selection, scores, predictor, prior_pool, source, allow_source_mismatch, prior)
     found = [_read(name, choice, num_orders, seed) for name in runs]
     comparison = compare(found, reference, seed)
@@ -128,26 +134,30 @@ class ReplayChoice:
     prior: str | None
 
 
+def _require_run(name: str) -> None:
+    from optscale_predictor.pools.pool import is_hub_name
+
+    folder = Path(name)
+    if is_hub_name(name) or (folder / "run.json").is_file() or (folder / "manifest.json").is_file():
+        return
+    records = sorted({path.parent for depth in ("*", "records/*") for path in folder.glob(f"{depth}/run.json")})
+    hint = f"; its records: {' '.join(map(str, records))}" if records else ""
+    raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json){hint}")
+
+
 def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     from optscale_predictor.cli.replay_command import choose_prior
     from optscale_predictor.evaluation.report import read_record, replay_pool
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.pools import open_pool
-    from optscale_predictor.pools.pool import is_hub_name
     from optscale_predictor.predictor.provenance import require_policy_source, require_selection_source, source_of_pool
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
     folder = Path(name)
     if (folder / "run.json").is_file():
         return read_record(folder)
-    if not is_hub_name(name) and not (folder / "manifest.json").is_file():
-        records = sorted({path.parent for depth in ("*", "records/*") for path in folder.glob(f"{depth}/run.json")})
-        hint = f"; its records: {' '.join(map(str, records))}" if records else ""
-        raise InputError(f"{name}: neither a run's record (no run.json) nor a pool (no manifest.json){hint}")
     rules = [parse_policy(text) for text in choice.policies.split()]
-    if not rules:
-        raise InputError("no policies named")
     selection = None if choice.selection is None else require_selection(choice.selection)
     pool = open_pool(name, choice.scores)
     drawn_by = source_of_pool(pool.manifest)

@@ -73,7 +73,7 @@ VERBS: Mapping[str, Verb] = {
     **{f"pool {name}": verb for name, verb in POOL_VERBS.items()},
     "train": Verb(
         "Train a predictor; LightningCLI: optscale train fit --config FILE (also --help, --print_config).",
-        "predictor.training.train_command:main",
+        "cli.train_verb:train",
         passed_on=True,
     ),
     "predict": Verb(

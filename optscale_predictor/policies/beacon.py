@@ -24,7 +24,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
-from scipy.stats import t as student_t
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
@@ -51,6 +50,8 @@ def expected_improvement(z: ArrayLike, freedom: float) -> Float[Floats, "..."]:
         z: The standardised best so far, of any shape.
         freedom: Degrees of freedom, > 1.
     """
+    from scipy.stats import t as student_t  # a second to import, and few runs need it
+
     z = np.asarray(z)
     density, tail = student_t.pdf(z, freedom), student_t.sf(z, freedom)
     return np.asarray((freedom + z**2) / (freedom - 1) * density - z * tail)
@@ -81,6 +82,8 @@ def _value(
     value = np.repeat(expected_improvement(Z_GRID, freedom)[:, None], len(_LOG_COST), 1)
     if following is None:
         return value
+    from scipy.stats import t as student_t
+
     # Quantiles of u, closer together towards both tails, where t is heavy.
     share, density = _NODES**2 * (3 - 2 * _NODES), 6 * _NODES * (1 - _NODES)
     reward, weight = student_t.ppf(share, freedom), _WEIGHTS * density

@@ -18,7 +18,6 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
@@ -150,6 +149,8 @@ def fit_isotonic(scores: ArrayLike, correct: ArrayLike) -> Calibration:
     Raises:
         InputError: No sample has both, the shapes differ, or a number is out of its range.
     """
+    from scipy.optimize import isotonic_regression  # half a second to import
+
     scores, correct = labelled(scores, correct)
     points, index, weights = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(index, correct) / weights
@@ -220,6 +221,7 @@ def fit_logistic(
     Returns:
         The intercept, and the slopes, each >= 0.
     """
+    from scipy.optimize import minimize
 
     def cost(point: Floats) -> float:
         linear = features @ point[:-1] + point[-1]

@@ -17,7 +17,6 @@ from math import fsum
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from optscale_predictor._support.arrays import Floats
@@ -149,6 +148,8 @@ def fit_prior(observed: ScoreStatistics) -> Prior:
     if not np.any(drawn):
         return VAGUE
     seen = ScoreStatistics(observed.count[drawn], observed.mean[drawn], observed.variance[drawn])
+    from scipy.optimize import minimize  # half a second to import, for those who learn alone
+
     found = minimize(
         _loss, _start(seen), (seen,), method="L-BFGS-B", jac=True, bounds=_BOUNDS, options={"ftol": _TOLERANCE}
     )

@@ -1,0 +1,92 @@
+"""How soon a command answers: by what it may not import, since times are the machine's."""
+
+import subprocess
+import sys
+
+import pytest
+
+from optscale_predictor.cli import train_verb
+from optscale_predictor.cli.main import main
+
+HEAVY = (
+    *("torch", "transformers", "peft", "pytorch_lightning", "datasets", "lm_eval", "pyarrow", "matplotlib"),
+    *("scipy.stats", "scipy.optimize", "sklearn", "pandas", "lightgbm", "ray", "vllm", "aiohttp"),
+)
+SCRIPT = """
+import sys
+from optscale_predictor.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print("LOADED", *sys.modules)
+"""
+
+
+def loaded_by(*command):
+    """The modules that a fresh interpreter has imported once it ran the command."""
+    shown = subprocess.run([sys.executable, "-c", SCRIPT, *command], capture_output=True, text=True, check=True)
+    return set(shown.stdout.rpartition("LOADED")[2].split()), shown
+
+
+@pytest.mark.parametrize("command", [[], ["--help"], ["--version"], ["train", "--help"], ["train", "fti"], ["anwser"]])
+def test_help_and_wrong_verbs_import_nothing_but_the_standard_library(command):
+    loaded, _ = loaded_by(*command)
+    assert not loaded & {*HEAVY, "numpy", "scipy", "jsonargparse", "yaml", "tqdm"}
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        (["answer", "--help"], ()),
+        (["answer", "1+2=", "--policy", "bestofn"], ()),
+        (["answer", "1+2=", "--temperature", "warm"], ()),
+        (["serve", "--policy", "bestofn"], ()),
+        (["replay", "nowhere", "--policies", "bestofn"], ()),
+        (["eval", "--tasks", "optscale_arithmetic", "--policies", "bestofn"], ("lm_eval",)),
+        (["generate", "nowhere", "--questions", "nowhere.jsonl"], ()),
+        (["pool", "info", "nowhere"], ("pyarrow",)),
+    ],
+)
+def test_a_mistake_is_found_before_anything_heavy_is_imported(command, allowed):
+    loaded, shown = loaded_by(*command)
+    assert loaded & set(HEAVY) <= {*allowed}
+    assert "--help" in command or shown.stderr.startswith("optscale: error: ")
+
+
+def test_an_answer_imports_what_it_draws_with_and_says_so_first():
+    loaded, shown = loaded_by("answer", "12+34=", "--score_min", "0.5")
+    assert "torch" in loaded and "stopped   " in shown.stdout
+    assert not loaded & {"lm_eval", "pytorch_lightning", "datasets", "matplotlib", "scipy.stats", "sklearn", "pandas"}
+    first, *others = shown.stderr.splitlines()
+    assert first.startswith("loading PyTorch, transformers and embedded:generator")
+    assert not [line for line in others if "Loading weights" in line or "Warning" in line]
+
+
+@pytest.mark.parametrize("command", [["train"], ["train", "--help"], ["train", "-h", "-q"]])
+def test_train_has_a_help_of_its_own(command, capsys):
+    main(command)
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: optscale train fit") and "optscale train fit --help" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["fti"], "unknown command 'fti'; did you mean 'fit'?; commands are fit,"),
+        (["--data.path", "x"], "--data.path: a command comes first, then its flags: optscale train fit --data.path"),
+    ],
+)
+def test_a_training_without_its_command_is_told_so(command, says, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *command])
+    assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_flags_that_the_help_names_are_there(capsys):
+    """The help is written by hand: Lightning's own takes seconds to make."""
+    with pytest.raises(SystemExit):
+        main(["train", "fit", "--help"])
+    every = capsys.readouterr().out
+    named = [line.split()[0] for line in train_verb._HELP.splitlines() if line.startswith("  --")]
+    assert len(named) >= 8 and all(f"{flag} " in every or f"{flag}\n" in every for flag in named)
