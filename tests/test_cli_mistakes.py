@@ -5,8 +5,8 @@ from inspect import signature
 
 import pytest
 
-from optscale_predictor._support import __version__
 from optscale_predictor._support.near_names import did_you_mean
+from optscale_predictor._support.version import __version__
 from optscale_predictor.cli.main import main, with_underscores
 from optscale_predictor.cli.verb_examples import EXAMPLES
 from optscale_predictor.cli.verb_flags import gather_list, verb_arguments, verb_parser

@@ -95,7 +95,7 @@ def test_another_model_is_lm_evals_own_business(tmp_path):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--policies"], "argument --policies: expected one argument"),
+        (["--policies"], "argument --policies/--policy: expected one argument"),
         (["--policies", " "], "--policies is empty"),
         (["--polices", "esc"], "unrecognized arguments: --polices esc; did you mean '--policies'?"),
         (["--m", "x"], "ambiguous option: --m could match"),

@@ -14,7 +14,7 @@ from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.cli.main import main
 from optscale_predictor.cli.verbs import VERBS
 
-OURS, THEIRS = logging.getLogger("optscale_predictor.pools"), logging.getLogger("transformers.modeling_utils")
+OURS, THEIRS = logging.getLogger("optscale_predictor.pools"), logging.getLogger("some_library.part")
 PACKAGE = Path(main.__code__.co_filename).parents[1]
 
 
@@ -69,8 +69,8 @@ def test_verbose_shows_details_others_lines_and_pythons_warnings(capsys):
         "a detail",
         "a line of 100% sums",
         "warning: a doubt",
-        "transformers.modeling_utils: their line",
-        "transformers.modeling_utils: warning: their doubt",
+        "some_library.part: their line",
+        "some_library.part: warning: their doubt",
         "elsewhere: error: their failure",
         next(line.partition(" s] ")[2] for line in said if "FutureWarning: deprecated" in line),
     ]

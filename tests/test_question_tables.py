@@ -1,5 +1,6 @@
-"""Questions in CSV: the same questions as in JSON lines, and one line for what is none."""
+"""Questions in CSV and TSV: the same questions as in JSON lines, and one line for what is none."""
 
+import csv
 import gzip
 import json
 
@@ -26,7 +27,10 @@ def test_a_table_holds_what_lines_of_json_hold(tmp_path):
         file.write(TABLE)
     wanted = read_questions(tmp_path / "q.jsonl")
     assert [one.id for one in wanted] == ["a", "b", "c"] and wanted[2].gold is None
-    for name in ("q.csv", "windows.csv", "q.csv.gz"):
+    values = list(csv.reader(TABLE.splitlines(keepends=True)))
+    with open(tmp_path / "q.tsv", "w", newline="") as tabs:
+        csv.writer(tabs, delimiter="\t").writerows(values)
+    for name in ("q.csv", "windows.csv", "q.csv.gz", "q.tsv"):
         found = load_question_set(str(tmp_path / name))
         assert found == wanted and [one.labels for one in found] == [one.labels for one in wanted]
     assert read_questions(tmp_path / "q.csv", limit=1) == wanted[:1]

@@ -25,17 +25,17 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     require_path(path)
     try:
         yield
-    except (OSError, *_arrow_errors()) as error:
+    except _write_errors() as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"{path}: cannot write: {' '.join(reason.split())}") from error
     except UnicodeEncodeError as error:  # of the path, or of a text that goes there
         raise InputError(f"{path}: cannot write: it holds half of a surrogate pair") from error
 
 
-def _arrow_errors() -> tuple[type[Exception], ...]:
-    """What Arrow raises, where it was imported at all: it takes half a second, and most writers need none."""
+def _write_errors() -> tuple[type[Exception], ...]:
+    """The system's errors, and Arrow's where it was imported at all: half a second that most writers do not need."""
     arrow = sys.modules.get("pyarrow")
-    return () if arrow is None else (arrow.ArrowException,)
+    return (OSError,) if arrow is None else (OSError, arrow.ArrowException)
 
 
 def write_json(content: object, path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.messages import theirs_shown
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
@@ -51,6 +52,9 @@ def resolve_model(name: str) -> str:
     """
     kind, _, rest = name.partition(":")
     if kind == "embedded":
+        if not (EMBEDDED / rest).is_dir():
+            near = did_you_mean(name, [f"embedded:{folder.name}" for folder in EMBEDDED.iterdir()])
+            raise InputError(f"model {name!r}: none of that name is embedded{near}")
         return _model_folder(EMBEDDED / rest, name)
     if kind == "package":
         found = find_in_package(rest, name)
@@ -247,7 +251,8 @@ def _tensor_files(path: str, prefix: str) -> list[str]:
 
 
 def _load(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
-    return kind.from_pretrained(path, **options)
+    with _quiet():
+        return kind.from_pretrained(path, **options)
 
 
 def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
@@ -265,13 +270,13 @@ def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps transformers from warning meanwhile, and from a bar for weights that are there within a second."""
-    from huggingface_hub.utils import enable_progress_bars
+    """Keeps transformers from warning, and from a bar for weights that are there within a second; not with -v."""
+    from huggingface_hub.utils import enable_progress_bars  # type: ignore[attr-defined]
     from transformers.utils import logging
 
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    if bars and not theirs_shown():
+    if not theirs_shown():
+        logging.set_verbosity_error()
         logging.disable_progress_bar()
         enable_progress_bars()  # it switches those of downloads off as well, which take minutes
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor._support.messages import say_loading
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.errors import InputError
 
@@ -72,8 +73,9 @@ class GeneratorOptions:
         for name in ("batch_size", "concurrency"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")
+        near = did_you_mean(self.engine, ENGINES)
         if self.engine not in ENGINES:
-            raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}")
+            raise InputError(f"engine must be one of {', '.join(ENGINES)}, got {self.engine!r}{near}")
         if (self.engine == "server") != (self.base_url is not None) and self.engine != "auto":
             verb = "needs a" if self.base_url is None else "takes no"
             raise InputError(f"engine {self.engine!r} {verb} base_url")
@@ -98,17 +100,17 @@ class GeneratorOptions:
             InputError: What is named is not there, or cannot be loaded.
             ServiceError: The server does not answer, or serves no such model.
         """
-        chosen, sampling = self.choose_engine(), self.sampling
         if self.base_url is not None:
             from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 
             return OpenAIServerGenerator(
-                self.base_url, self.model, sampling, bool(self.chat), self.concurrency, self.server
+                self.base_url, self.model, self.sampling, bool(self.chat), self.concurrency, self.server
             )
         model = self.model or EMBEDDED_GENERATOR
         say_loading(f"PyTorch, transformers and {model}", "torch", "transformers")
         from optscale_predictor.backends.adapters.generator_folder import asks_as_chat
 
+        chosen, sampling = self.choose_engine(), self.sampling
         chat = asks_as_chat(model, self.chat)
         if chosen == "vllm":
             from optscale_predictor.backends.generators.vllm_engine import VLLMGenerator

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+_OTHER_FILES = (".txt", ".json", ".xlsx", ".parquet", ".yaml", ".md")  # what is no question
 _GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
 
 
@@ -209,9 +210,18 @@ def _read(question: str) -> "list[Question]":
         return parse_questions(sys.stdin, "standard input")
     if question.endswith((".jsonl", ".jsonl.gz")) or is_table(question):
         return read_questions(Path(question))
+    if question and not set(question) & set(" \n=?") and (question.endswith(_OTHER_FILES) or _is_there(question)):
+        raise InputError(f"{question}: questions are read from .jsonl, .csv and .tsv (or those and .gz)")
     if not question.strip():
         raise InputError("the question is empty")
     return [Question("0", question)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a path, or none
+        return False
 
 
 def _as_json(result: "Answer") -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.outputs import require_file
 from optscale_predictor.errors import InputError
 
@@ -24,7 +25,7 @@ def calibrate(pool: str, output: str, kind: str = "isotonic", diagram: str | Non
 
     fits = {"isotonic": fit_isotonic, "platt": fit_platt}
     if kind not in fits:
-        raise InputError(f"kind must be one of {', '.join(fits)}, got {kind!r}")
+        raise InputError(f"kind must be one of {', '.join(fits)}, got {kind!r}{did_you_mean(kind, fits)}")
     require_file(output)
     if diagram is not None:
         require_extras("matplotlib")

@@ -55,12 +55,12 @@ def replay(
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor or a pool.
     """
     from optscale_predictor.policies import parse_policy
-    from optscale_predictor.policies.selection import require_selection
 
     rules = [parse_policy(text) for text in policies.split()]
     if not rules:
         raise InputError("no policies named")
     from optscale_predictor.evaluation.report import markdown_table, write_replay
+    from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.pools import open_pool
     from optscale_predictor.predictor.provenance import (
         require_policy_source,

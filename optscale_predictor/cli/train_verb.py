@@ -12,8 +12,8 @@ Train a predictor of each question's scores, with Lightning. Every setting of tr
 line of YAML.
 
 what most runs set:
-  --config FILE                   settings; flags go before them. Files to begin with lie in
-                                  optscale_predictor/predictor/configs
+  --config FILE                   settings, which flags override; or a recipe that ships: arithmetic, decoder,
+                                  math_minilm, paper
   --data.path FILE                targets, as `optscale targets` writes them
   --data.batch_size NUMBER        questions in a batch
   --model.output FOLDER           the predictor's folder
@@ -27,7 +27,7 @@ all of them (these take seconds to load):
   optscale train fit --print_config
 
 examples:
-  optscale train fit --config optscale_predictor/predictor/configs/arithmetic.yaml --data.path targets.parquet
+  optscale train fit --config arithmetic --data.path targets.parquet --model.output runs/predictor
   optscale train fit --config mine.yaml --model.output runs/predictor --ckpt_path last
 
 what is said on the way, of every verb:

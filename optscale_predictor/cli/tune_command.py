@@ -76,6 +76,8 @@ def tune(
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
     require_seed(seed)
+    if not 0 < share < 1:
+        raise InputError(f"share must lie in (0, 1), got {share:g}")
     if output is not None:
         require_extras("matplotlib")
         require_folder(output)

@@ -21,6 +21,7 @@ _SAME = {
     "--samples": "--num_samples",
     "--num_samples": "--samples",
     "--question": "--questions",
+    "--model": "--generator",
 }
 _SAID = """\
   -v, --verbose   more: what libraries log, warnings, times, where a mistake was found
@@ -45,7 +46,7 @@ def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
         epilog="\n".join([_EXAMPLES, *examples]) if examples else None,
         formatter_class=_HelpFormatter,
     )
-    parser.stray_hint = _quoting_hint
+    parser.stray_hint = _quoting_hint if "question" not in signature(verb).parameters else _question_hint
     parser.other_flags = tuple(one for one in SPELLINGS if one.startswith("--"))
     parser.add_argument("--config", action="config", help="YAML file of flags.")
     parser.add_function_arguments(verb, as_group=False, as_positional=True, skip=set(options))
@@ -61,6 +62,10 @@ def _quoting_hint(stray: str) -> str:
     from optscale_predictor.policies.describing import quoting_hint  # a second to import, for a mistake alone
 
     return quoting_hint(stray)
+
+
+def _question_hint(stray: str) -> str:
+    return _quoting_hint(stray) or '; a question of several words is one value, in quotes: "What is 12 + 34?"'
 
 
 class _HelpFormatter(DefaultHelpFormatter):

@@ -46,11 +46,17 @@ def parse_policy(text: str, further: Mapping[str, object] | None = None) -> Poli
     for part in filter(None, (piece.strip() for piece in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
-            raise InputError(f"policy {text!r}: expected key=value, got {part!r}")
+            raise InputError(f"policy {text!r}: expected key=value, got {part!r}{_has(name.strip())}")
         settings[key.strip()] = value.strip()
     for key in sorted(settings.keys() & (further or {})):
         raise InputError(f"{key} is given twice: in policy {text!r}, and as {(further or {})[key]} of its own")
     return make_policy(name.strip(), {**settings, **(further or {})})
+
+
+def _has(name: str) -> str:
+    """What settings a policy has, to end an error with; empty where there is no such policy."""
+    known = [field.name for field in fields(POLICIES[name])] if name in POLICIES else []  # type: ignore[arg-type]
+    return f"; {name} has: {', '.join(known)}" if known else ""
 
 
 def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
@@ -65,6 +71,8 @@ def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
     """
     if name not in POLICIES:
         near = _SETTINGS_HINT if set("=( ") & set(name) else did_you_mean(name, POLICIES)
+        if "," in name:
+            near = "; policies are separated by spaces, settings by commas behind a colon"
         raise InputError(f"unknown policy {name!r}{near}; known: {', '.join(POLICIES)}")
     types: dict[str, Any] = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
     converted = {}

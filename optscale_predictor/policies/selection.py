@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Draws
 from optscale_predictor.policies.fitted.model_files import load_fitted
@@ -116,7 +117,8 @@ def require_selection(rule: str) -> str:
         return rule
     model = fitted_behind(rule)
     if model is None:
-        raise InputError(f"unknown selection {rule!r}; known: {', '.join(SELECTIONS)}, {_CONFIDENCE}FOLDER")
+        near = did_you_mean(rule, SELECTIONS)
+        raise InputError(f"unknown selection {rule!r}{near}; known: {', '.join(SELECTIONS)}, {_CONFIDENCE}FOLDER")
     return rule if _VERSION in rule else f"{rule}{_VERSION}{model.version}"
 
 

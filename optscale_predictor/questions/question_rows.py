@@ -1,4 +1,4 @@
-"""Rows of a questions file with where each stands: JSON lines, or a table of comma-separated values, plain or gzip."""
+"""Rows of a questions file with where each stands: JSON lines, or a table (CSV, TSV); plain or gzip."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ Row = tuple[str, Mapping[str, Any]]  # ``FILE:LINE``, and the row
 
 
 def read_rows(path: str | Path) -> Iterator[Row]:
-    """The rows of a file; a table where its name ends in ``.csv`` (or ``.csv.gz``), else a JSON object a line.
+    """The rows of a file; a table where its name ends in ``.csv`` or ``.tsv``, or those and ``.gz``, else JSON lines.
 
     Args:
         path: The file.
@@ -26,8 +26,8 @@ def read_rows(path: str | Path) -> Iterator[Row]:
 
 
 def is_table(name: str) -> bool:
-    """Whether a file's name says that it holds comma-separated values."""
-    return name.removesuffix(".gz").endswith(".csv")
+    """Whether a file's name says that it holds values separated by commas or tabs."""
+    return name.removesuffix(".gz").endswith((".csv", ".tsv"))
 
 
 def json_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
@@ -50,14 +50,15 @@ def table_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
 
     Args:
         lines: The lines.
-        name: What errors call the file.
+        name: What errors call the file; tabs separate where it ends in ``.tsv``.
 
     Raises:
         InputError: It is no CSV, or a row has more or fewer values than there are columns.
     """
     # A byte order mark is how spreadsheets begin a file of UTF-8; it is no part of the first column's name.
     unmarked = (line if number else line.removeprefix("\ufeff") for number, line in enumerate(lines))
-    table = csv.DictReader(unmarked, strict=True)
+    delimiter = "\t" if name.removesuffix(".gz").endswith(".tsv") else ","
+    table = csv.DictReader(unmarked, strict=True, delimiter=delimiter)
     try:
         for row in table:
             location = f"{name}:{table.line_num}"
