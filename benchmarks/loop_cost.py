@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from _vllm import serving
 
-from optscale_predictor.backends.generators import Request, SamplingParams
+from optscale_predictor.backends.generators import Arrived, Request, SamplingParams
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
@@ -98,7 +98,7 @@ async def http_alone(generator: OpenAIServerGenerator, questions: Sequence[Any],
     async def work(service: JsonService) -> None:
         for number in waiting:
             question = questions[number % len(questions)]
-            await generator.samples(service, Request(question.id, question.text, 1, number), {})
+            await generator.samples(service, Request(question.id, question.text, 1, number), Arrived())
 
     started = time.thread_time()
     async with generator.service() as service, asyncio.TaskGroup() as group:

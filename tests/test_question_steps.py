@@ -31,6 +31,7 @@ class Script:
     stored_samples: list = field(default_factory=list)
     hold: object = None
     come_first: tuple = ()  # places of a request's samples that come before it is held
+    discarded: int = 0  # tokens of a held request's replies that could not be used
     hold_score: object = None
     prompt_tokens: int = 7
     without_score: int = 0
@@ -52,6 +53,7 @@ class Script:
         assert sampling is SAMPLING and request.messages == (("user", "hi"),)
         if self.hold is not None:
             arrived.update({place: self.sample(request.first_index + place) for place in self.come_first})
+            arrived.discarded_tokens = self.discarded
             await self.hold(len(self.requests))
         if request.first_index + request.num_samples > self.limit:
             return None
@@ -208,9 +210,9 @@ def test_what_has_come_of_a_request_that_is_cut_short_is_kept_and_counted():
     with pytest.raises(ServiceError):
         run(script, BestOfN(5), keep=True)
     assert script.kept == [("q", 0, [0, 1]), ("q", 3, [3])] and script.without_score == 3
-    script = Script(some(9), hold=run_out_of_time, come_first=(1,))
+    script = Script(some(9), hold=run_out_of_time, come_first=(1,), discarded=30)
     answer = run(script, BestOfN(5), keep=True, deadline=5_000)
-    assert (answer.generated_samples, answer.cancelled_samples, answer.generated_tokens) == (1, 4, 12)
+    assert (answer.generated_samples, answer.cancelled_samples, answer.generated_tokens) == (1, 4, 42)
     assert script.kept == [("q", 1, [1])]
 
 

@@ -1,10 +1,11 @@
 """Drawing samples from a busy engine: who goes first, until when, and within which budget."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from optscale_predictor.backends.generators import DrawSession, Sample, SamplingParams
+from optscale_predictor.backends.generators import Arrived, DrawSession, Sample, SamplingParams
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
 from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
@@ -122,6 +123,38 @@ def test_what_is_drawn_is_counted_and_what_fails_gives_its_tokens_back():
         assert (budget.samples, budget.tokens, budget.cancelled_samples) == (5, 50, 4)
 
     asyncio.run(main())
+
+
+class Wasteful(DrawSession):
+    """A session whose replies cannot all be used; what it says of a draw is up to a test."""
+
+    def __init__(self, ends):
+        self.ends = ends
+
+    async def draw(self, request, sampling):
+        return await self.draw_into(Arrived(), request, sampling)
+
+    async def draw_into(self, arrived, request, sampling):
+        arrived[0] = Sample("x", 10, "stop", 0)
+        if self.ends is not None:
+            arrived.discarded_tokens = 7
+            raise self.ends
+        return [Sample("x", 10, "stop", 0, discarded_tokens=7), Sample("x", 10, "stop", 1)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "counts"), [(None, (2, 27, 0)), (ValueError("x"), (1, 17, 0)), (asyncio.CancelledError(), (1, 17, 1))]
+)
+def test_tokens_of_replies_that_could_not_be_used_are_spent_however_the_draw_ends(ends, counts):
+    budget = TokenBudget(1000)
+    drawer = SampleDrawer(Wasteful(ends), budget, Rounds().barrier(), False)
+
+    async def main():
+        with suppress(ValueError, asyncio.CancelledError):
+            await drawer.draw(asked("q", 0, 2), SAMPLING, 0)
+
+    asyncio.run(main())
+    assert (budget.samples, budget.tokens, budget.cancelled_samples) == counts
 
 
 def test_an_engine_that_works_in_rounds_is_asked_when_all_wait():

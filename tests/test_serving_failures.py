@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 from answering import WrittenServer, serving
-from served_optscale import ask, plain, scaler_of, served, written_generator
+from served_optscale import ask, metrics_of, plain, scaler_of, served, written_generator
+from vendor_server import VendorServer, connected, counted, reply
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.backends.verifiers.model_free import FunctionVerifier
 from optscale_predictor.inference import OptScale
-from optscale_predictor.policies import BestOfN
+from optscale_predictor.policies import BestOfN, parse_policy
 
 
 @pytest.fixture
@@ -46,6 +47,27 @@ def test_a_verifier_that_refuses_everything_is_not_the_clients_mistake(generator
     ):
         ask(client, "1+1=")
     assert (said.value.status_code, said.value.code) == (502, "samples_refused")
+
+
+def test_every_token_of_the_generator_is_in_usage_and_metrics_whether_its_reply_could_be_used_or_not():
+    """Samples of one reply whose tokens it does not tell apart are drawn again, one by one; their tokens are spent."""
+
+    def answer(body):
+        if "refused" in body["messages"][-1]["content"] and body["n"] == 1:
+            return 400, {"error": {"message": "no"}}
+        return reply("12", counted(20 * body["n"]), count=body["n"])
+
+    engine = VendorServer(answer)
+    with connected(engine, max_tokens=50) as generator:
+        scaler = OptScale(generator, None, policy=parse_policy("self_consistency:max_samples=3"))
+        with served(scaler, conversations=False) as server, server.client() as client:
+            with pytest.raises(openai.BadRequestError):
+                ask(client, "refused")
+            server.wait_until_idle()
+            assert metrics_of(server)["optscale_tokens_total",] == 60  # though nobody was told
+            assert ask(client, "7+5=").usage.completion_tokens == 60 + 3 * 20
+            assert metrics_of(server)["optscale_tokens_total",] == 60 + 120
+    assert [body["n"] for body in engine.bodies][-4:] == [3, 1, 1, 1]
 
 
 class BrokenVerifier(FunctionVerifier):

@@ -62,14 +62,15 @@ class TokenBudget:
     """What was drawn so far, and the tokens that may still be.
 
     Tokens are set aside before they are generated, as many as the samples could have at most: how many a sample has is
-    known only when it is paid for, and the limit holds whatever the samples turn out to be.
+    known only when it is paid for, and the limit holds whatever the samples turn out to be. Replies that cannot be used
+    count too, once they have come: by those that were under way when the limit was met it may be passed.
 
     Args:
         max_tokens: Generated tokens of all samples together, >= 1; None: no limit.
 
     Attributes:
         samples: Samples drawn.
-        tokens: Tokens generated for them.
+        tokens: Tokens generated for them, and for replies that came and could not be used.
         cancelled_samples: Samples that were under way when their request was cancelled.
     """
 

@@ -249,12 +249,13 @@ class QuestionRun:
         return scored
 
     async def _draw(self, request: Request) -> list[Sample] | None:
-        arrived: Arrived = {}
+        arrived = Arrived()
         try:
             return await self._workers.drawer.draw(request, self._request.sampling, self._request.rank, arrived)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 self._cancelled += request.num_samples - len(arrived)
+            self._log.generated_tokens += arrived.discarded_tokens
             for part, samples in arrived_parts(request, arrived):
                 self._log.count_drawn(samples)
                 self._keep(part.first_index, self._workers.scorer.unscored(samples))

@@ -41,6 +41,11 @@ class ScoredSample:
     verifier_tokens: int = 0
 
 
+def generated_tokens(samples: Sequence[Sample]) -> int:
+    """Tokens that were generated for samples, with those of replies that came before them and could not be used."""
+    return sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
+
+
 class SampleLog:
     """The samples of one question so far, and what they cost.
 
@@ -74,7 +79,7 @@ class SampleLog:
     def count_drawn(self, samples: Sequence[Sample]) -> None:
         """Counts what was generated, before it is known what the verifier makes of it."""
         self.drawn += len(samples)
-        self.generated_tokens += sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
+        self.generated_tokens += generated_tokens(samples)
         self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
 
     def add(self, one: ScoredSample) -> None:
@@ -116,7 +121,7 @@ class SampleDrawer:
             rank: The question's number in the order of asking.
             arrived: Where the draw is cancelled or fails, it has those samples that had come; they are paid for.
         """
-        came: Arrived = {} if arrived is None else arrived
+        came = Arrived() if arrived is None else arrived
         # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
         async with self._admission(rank, request.first_index):
             most = request.num_samples * sampling.max_tokens
@@ -125,7 +130,7 @@ class SampleDrawer:
             try:
                 samples = await self._session.draw_into(came, request, sampling)
             except BaseException as error:
-                self._spend(list(came.values()))
+                self._spend(list(came.values()), came.discarded_tokens)
                 if isinstance(error, asyncio.CancelledError):
                     self._budget.cancelled_samples += request.num_samples - len(came)
                 raise
@@ -135,9 +140,9 @@ class SampleDrawer:
             self._spend(samples)
             return samples
 
-    def _spend(self, samples: Sequence[Sample]) -> None:
+    def _spend(self, samples: Sequence[Sample], discarded_tokens: int = 0) -> None:
         self._budget.samples += len(samples)
-        self._budget.tokens += sum(sample.num_tokens for sample in samples)
+        self._budget.tokens += discarded_tokens + generated_tokens(samples)
 
     def _admission(self, rank: int, drawn: int) -> AbstractAsyncContextManager[None]:
         if self._session.in_rounds:

@@ -24,8 +24,9 @@ class _SessionCounts(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every count, as it is now."""
         cancelled = "Samples that were under way when their request was cancelled."
+        generated = "Tokens generated for them, and for replies that came and could not be used."
         yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.budget.samples)
-        yield CounterMetricFamily("optscale_tokens", "Tokens generated for them.", self.budget.tokens)
+        yield CounterMetricFamily("optscale_tokens", generated, self.budget.tokens)
         yield CounterMetricFamily("optscale_cancelled_samples", cancelled, self.budget.cancelled_samples)
 
 

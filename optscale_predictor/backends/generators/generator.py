@@ -79,8 +79,15 @@ class Sample:
     logprobs: LogprobSummary | None = field(default=None, compare=False)
 
 
-#: Samples of a request that have come while others of it are awaited, by their place in the request, from 0.
-Arrived = dict[int, Sample]
+class Arrived(dict[int, Sample]):
+    """Samples of a request that have come while others of it are awaited, by their place in the request, from 0.
+
+    Attributes:
+        discarded_tokens: Tokens of replies that could not be used, of a request that is cut short or fails; of one that
+            is answered, its first sample has them.
+    """
+
+    discarded_tokens: int = 0
 
 
 def arrived_parts(request: Request, arrived: Arrived) -> list[tuple[Request, list[Sample]]]:
@@ -196,7 +203,7 @@ class DrawSession(ABC):
         """As :meth:`draw`; where it is cancelled or fails, ``arrived`` has those samples that had come.
 
         Args:
-            arrived: Filled with the samples that come one by one.
+            arrived: Filled with the samples that come one by one, and then with the tokens of what could not be used.
             request: What to draw.
             sampling: How to draw it, in place of the generator's own.
         """

@@ -117,7 +117,7 @@ class OpenAIServerGenerator(Generator):
         refusals = Refusals(len(requests))
 
         async def work(request: Request) -> None:
-            arrived: Arrived = {}
+            arrived = Arrived()
             try:
                 samples = await self.samples(service, request, arrived)
             except BaseException:

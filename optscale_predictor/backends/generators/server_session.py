@@ -62,7 +62,7 @@ class ServerSession(DrawSession):
 
     async def draw(self, request: Request, sampling: SamplingParams) -> list[Sample]:
         """See :class:`DrawSession`."""
-        return await self.draw_into({}, request, sampling)
+        return await self.draw_into(Arrived(), request, sampling)
 
     async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
         """See :class:`DrawSession`."""
@@ -70,6 +70,9 @@ class ServerSession(DrawSession):
         drawing.usage = Usage()  # this draw's own
         try:
             samples = await drawing.samples(self._service, request, arrived)
+        except BaseException:
+            arrived.discarded_tokens += drawing.usage.discarded_tokens
+            raise
         finally:
             self._generator.usage.add(drawing.usage)
         return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]
