@@ -3,6 +3,7 @@
 A path that cannot be written is said at once, and not after an hour of sampling.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from errno import ENOTDIR
@@ -61,7 +62,8 @@ def require_once(folders: Iterable[str], what: str) -> None:
     """
     seen: dict[str, str] = {}
     for name in folders:
-        place = name if name.startswith("hub:") else str(Path(name).resolve())
+        # Not `Path.resolve`, which fails for a link to itself: whoever reads the place says what is wrong with it.
+        place = name if name.startswith("hub:") else os.path.realpath(name)
         if place in seen:
             also = "" if seen[place] == name else f", as {seen[place]}"
             raise InputError(f"{what} {name} is named twice{also}: it would count twice")
