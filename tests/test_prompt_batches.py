@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from optscale_predictor.backends.adapters.lora import LoraSettings, tune
+from optscale_predictor.backends.key_value_cache import cache_argument, cache_of
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.verifiers import trained_verifier
 from optscale_predictor.backends.verifiers.prompt_batches import by_prompt, share_of_prompts
@@ -169,3 +170,11 @@ def test_training_learns_the_same_from_prompts_that_are_read_once(network, token
             summed[1][name], value, rtol=2e-3, atol=2e-4, msg=lambda said, name=name: name + said
         )
     assert any(value.abs().max() > 1e-2 for name, value in summed[0].items() if "lora_A" in name)
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_a_cache_is_known_by_its_former_name_and_by_its_new_one(name):
+    cache = object()
+    assert cache_argument({"input_ids", name}) == name
+    assert cache_of(SimpleNamespace(logits=0, **{name: cache})) is cache and cache_of({name: cache}) is cache
+    assert cache_of(SimpleNamespace(logits=0)) is None

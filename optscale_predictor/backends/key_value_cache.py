@@ -1,8 +1,25 @@
 """A transformers cache whose rows are chosen anew: a prompt is read once, and that stands for all its samples."""
 
+from collections.abc import Container
 from typing import Any
 
 import torch
+
+
+def cache_argument(parameters: Container[str]) -> str:
+    """What a model's forward pass calls the cache that it is given: transformers renamed it in 5.24.
+
+    Args:
+        parameters: Names of what the forward pass takes.
+    """
+    return "cache" if "cache" in parameters else "past_key_values"
+
+
+def cache_of(output: Any) -> Any:
+    """The cache in a model's output, by either of its names; None where it has none."""
+    # By what is there: asked for the former name, the newer output warns.
+    named = output if isinstance(output, dict) else vars(output)
+    return next((named[name] for name in ("cache", "past_key_values") if name in set(named)), None)
 
 
 def can_choose_rows(cache: Any) -> bool:

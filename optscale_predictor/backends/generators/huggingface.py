@@ -23,7 +23,7 @@ from optscale_predictor.backends.generators.prefix_sharing import PrefixBatch, d
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
-from optscale_predictor.backends.key_value_cache import can_choose_rows
+from optscale_predictor.backends.key_value_cache import cache_argument, cache_of, can_choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.token_logprobs import LogprobSummary
@@ -79,6 +79,7 @@ class HuggingFaceGenerator(TokenGenerator):
         taken = inspect.signature(self._model.forward).parameters
         self._interrupted = Event()  # shared by all that ``with_sampling`` gives
         self._takes_positions, self._takes_keep = "position_ids" in taken, "logits_to_keep" in taken
+        self._cache_argument = cache_argument(taken)
 
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets."""
@@ -163,9 +164,9 @@ class HuggingFaceGenerator(TokenGenerator):
         if self._takes_keep:
             inputs["logits_to_keep"] = 1
         if batch.cache is not None:
-            inputs["past_key_values"] = batch.cache
+            inputs[self._cache_argument] = batch.cache
         output = self._model(**inputs, use_cache=True)
-        cache = getattr(output, "past_key_values", None)
+        cache = cache_of(output)
         batch.cache = cache if can_choose_rows(cache) else None
         return output.logits[:, -1].float()  # type: ignore[no-any-return]
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from optscale_predictor.backends.key_value_cache import can_choose_rows, choose_rows
+from optscale_predictor.backends.key_value_cache import cache_argument, cache_of, can_choose_rows, choose_rows
 
 SIGNALS = 3  # least, mean and total log-probability
 
@@ -129,14 +129,14 @@ class RewardNetwork(nn.Module):
         """
         asked = {"input_ids": prompts, "attention_mask": prompt_mask, "position_ids": _positions(prompt_mask)}
         before, _ = self._output({**asked, "use_cache": True}, prompts.shape[1] - 1)
-        cache = getattr(before, "past_key_values", None)
+        cache = cache_of(before)
         if not can_choose_rows(cache):
             return None
         choose_rows(cache, owner)
         seen = torch.cat([prompt_mask[owner], mask], -1)
         position = _positions(seen)[:, prompts.shape[1] :]
-        written = {"input_ids": tokens, "attention_mask": seen, "position_ids": position, "past_key_values": cache}
-        output, hidden = self._output({**written, "use_cache": True}, 0)
+        written = {"input_ids": tokens, "attention_mask": seen, "position_ids": position, "use_cache": True}
+        output, hidden = self._output({**written, cache_argument(self._parameters_of_forward()): cache}, 0)
         # A sample's first token is predicted by its prompt's last.
         logits = torch.cat([before.logits[owner], output.logits[:, :-1]], 1)
         rows = torch.arange(len(tokens), device=tokens.device)
