@@ -45,6 +45,12 @@ def take_folder(scene):
     scene.release()
 
 
+def take_memory(scene):
+    """The verifier's next sample needs more than there is; what it has told of by then is to be kept."""
+    scene.exhaust.touch()
+    scene.release()
+
+
 def stop_server(scene):
     scene.server_stack.close()
     scene.release()
@@ -60,6 +66,7 @@ WAYS = {
     "disk full": (fill_disk, 2),
     "folder gone": (take_folder, 2),
     "server gone": (stop_server, 2),
+    "out of memory": (take_memory, 2),
 }
 
 
@@ -97,7 +104,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pool, self.away = folder, folder / "pool", folder / "away"
-        self.held, self.given = folder / "held", 0
+        self.held, self.exhaust, self.given = folder / "held", folder / "exhaust", 0
         self.held.write_text("")
         self.questions = folder / "questions.jsonl"
         self.questions.write_text("".join(f'{{"question": "{number}+1="}}\n' for number in range(QUESTIONS)))
@@ -114,7 +121,7 @@ class Scene:
         """Makes what the command begins with."""
 
     def can_die_by(self, way: str) -> bool:
-        return True
+        return way != "out of memory" or not self.holds_server
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -143,6 +150,7 @@ class Scene:
 
     def start(self) -> None:
         environment = {"SCORES_TO": str(self.write), "SCORES_HELD": str(self.held), "SCORES_FIRST": str(SCORED)}
+        environment["SCORES_EXHAUST"] = str(self.exhaust)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "optscale_predictor", *self.command()],
             stdout=subprocess.PIPE,
@@ -173,6 +181,7 @@ class Scene:
             assert not self.pool.exists() or not any(self.pool.glob("samples-*")), "a second pool was begun"
             self.away.rename(self.pool)
         kept = self.kept()
+        self.exhaust.unlink(missing_ok=True)
         lines = [line for line in said.splitlines() if line.strip()] or [""]
         if way == "server gone":
             self.server = WrittenServer()
