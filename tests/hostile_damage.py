@@ -233,6 +233,25 @@ def yaml_damage(content):
         yield name, yaml.safe_dump(other).encode()
 
 
+def text_damage(content):
+    """Of a file of text, whatever it says: in another encoding, cut off, turned round or repeated."""
+    yield from ANY_TEXT.items()
+    text = content.decode()
+    yield "is UTF-32", text.encode("utf-32")
+    yield "begins with a mark of its encoding", b"\xef\xbb\xbf" + content
+    yield "is Latin-1", (text + "é").encode("latin-1", "replace")
+    yield "ends lines as Windows does", content.replace(b"\n", b"\r\n")
+    yield "holds a NUL", content[:10] + b"\0" + content[10:]
+    yield "is turned round", content[::-1]
+    yield "is there twice", content * 2
+    yield "is one line of a million letters", b"x" * 10**6
+    yield "is a million empty lines", b"\n" * 10**6
+    yield "has a quote that does not end", b'"' + content
+    yield "has more commas", content.replace(b",", b",,")
+    for share in (1, 2, 3):
+        yield f"is cut off after {share} of 4", content[: share * len(content) // 4]
+
+
 def gguf_header(fields, magic=b"GGUF", version=3, tensors=0, count=None):
     """A GGUF header: its fields as (key, type, bytes)."""
     text = b"".join(struct.pack("<Q", len(key)) + key + struct.pack("<I", kind) + raw for key, kind, raw in fields)
