@@ -5,7 +5,8 @@
 
 A file holds steps, or variants that hold steps (``small``, ``large``). A step is named after its verb of ``optscale``
 and holds that verb's flags, or a list of them where it is to run several times (two verifiers, say). Everything is
-checked before anything runs; ``--check`` stops there. A rerun continues where the last one stopped.
+checked before anything runs; ``--check`` stops there. ``-v`` says more on the way, ``--quiet`` less. A rerun continues
+where the last one stopped.
 """
 
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.messages import messages_shown, take_verbosity
 from optscale_predictor._support.stop_signals import signals_end_run
 from optscale_predictor._support.yaml_reader import read_yaml
 from optscale_predictor.cli.verb_flags import verb_arguments
@@ -81,11 +83,12 @@ def _mapping(content: Any, location: str) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """The script; its exit code is 2 for bad input, 130 for Ctrl-C, SIGTERM and SIGHUP."""
+    verbosity, arguments = take_verbosity(arguments)
     names = [one for one in arguments if one != "--check"]
     try:
         if not 1 <= len(names) <= 2 or any(name.startswith("-") for name in names):
             raise InputError("usage: python data_prep/prepare.py FILE.yaml [VARIANT] [--check]")
-        with signals_end_run():
+        with messages_shown(verbosity), signals_end_run():
             prepare(names[0], names[1] if len(names) == 2 else None, check="--check" in arguments)
     except (InputError, OSError) as error:
         mistake = error if isinstance(error, InputError) else path_mistake(error)

@@ -157,7 +157,8 @@ def test_a_part_of_unbounded_rewards_keeps_its_map_and_a_judge_its_rubric(tmp_pa
             asked.append((url, concurrency))
 
     monkeypatch.setattr(VerifierOptions, "_reward_model", lambda self: Reward())
-    monkeypatch.setattr(VerifierOptions, "_kind", lambda self: "combined" if ":" in self.model else "reward_model")
+    kinds = "optscale_predictor.backends.verifiers.verifier_kinds.kind_of"
+    monkeypatch.setattr(kinds, lambda model, layout: "combined" if ":" in model else "reward_model")
     monkeypatch.setattr("optscale_predictor.backends.verifiers.judge.JudgeVerifier", Judge)
     verifier = VerifierOptions(f"combined:{tmp_path}", url="score_second=http://a score_second=http://b").build()
     assert asked == [("http://a http://b", 32)]

@@ -84,7 +84,7 @@ def test_updates_that_ship_with_the_package_go_by_its_name_for_them(saved, monke
     tuned = load_pretrained(AutoModelForCausalLM, f"embedded:{saved.name}", "cpu")
     np.testing.assert_array_equal(logits(tuned), logits(load_pretrained(AutoModelForCausalLM, str(saved), "cpu")))
     assert learnt_prompt(f"embedded:{saved.name}") == "Q: {question}\nA:"
-    with pytest.raises(InputError, match=r"'embedded:nothing': no config\.json"):
+    with pytest.raises(InputError, match="'embedded:nothing': none of that name is embedded"):
         load_pretrained(AutoModelForCausalLM, "embedded:nothing", "cpu")
 
 
