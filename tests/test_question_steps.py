@@ -266,3 +266,37 @@ def test_a_time_out_of_another_is_not_taken_for_ours():
 
     with pytest.raises(TimeoutError, match="the engine's own"):
         run(Script(some(3), hold=hold), BestOfN(2), deadline=5_000)
+
+
+def test_samples_that_are_being_written_are_kept_where_another_question_fails_meanwhile():
+    """Its failure cancels this question, whose own verifier has failed already: once more, at the worst moment."""
+
+    async def main():
+        writing, gate = asyncio.Event(), asyncio.Event()
+
+        class Slow(Script):
+            async def keep(self, question_id, first, scored):
+                writing.set()
+                await gate.wait()
+                await super().keep(question_id, first, scored)
+
+        async def dies():
+            raise ServiceError("gone")
+
+        script = Slow(some(3), hold_score=dies)
+        with ThreadPoolExecutor(1) as threads:
+            worker = DecisionWorker(BestOfN(3), None, False, RoundBarrier(Rounds()), threads)
+            parts = Workers(script, script, lambda _: worker, script)
+            request = QuestionRequest(
+                QUESTION, "prompt", (("user", "hi"),), SAMPLING, 5, None, (BestOfN(3),), 0.0, None
+            )
+            asked = asyncio.get_running_loop().create_task(QuestionRun(request, parts, False).run())
+            await writing.wait()
+            asked.cancel()
+            await asyncio.sleep(0)
+            gate.set()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        assert script.kept == [("q", 0, [0, 1, 2])]
+
+    asyncio.run(main())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from math import nan
 
+from optscale_predictor._support.task_completion import completed
 from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, arrived_parts
 from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer
@@ -148,9 +149,8 @@ class QuestionRun:
             if not limit.expired():  # somebody else's
                 raise
         finally:
-            # Outside the time limit: what was paid for is kept, also where the question has run out of time.
-            if self._keeping:
-                await asyncio.gather(*self._keeping)
+            # What was paid for is kept, also where the question ran out of time, or another one fails meanwhile.
+            await completed(self._keeping)
         for progress in self._going():
             self._stop(progress, StopReason.BUDGET.value)
         first, *others = await asyncio.gather(*map(self._answer, self._progress))
