@@ -236,6 +236,8 @@ def test_a_run_that_is_cut_off_goes_on_and_gives_the_same_answers(tmp_path, sign
         server.holds = lambda prompt: len(server.bodies) >= 80 and first.process.poll() is None
         first.go()
         wait_until(lambda: len(server.bodies) >= 60)
+        if signal_ == signal.SIGKILL:  # which loses all that is not committed: some must be
+            wait_until(lambda: any((tmp_path / "pool").glob("**/*.parquet")))
         first.process.send_signal(signal_)
         first.process.communicate(timeout=HUNG)
         assert first.process.returncode == (-9 if signal_ == signal.SIGKILL else 130)
