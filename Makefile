@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Torch first, pinned: as another package's dependency it would come as its largest build.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test test-full docs mutants audit lint clean
+.PHONY: demo test test-full bench docs mutants audit lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/optscale demo --output demo
@@ -17,6 +17,11 @@ test: lint
 test-full: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m pytest -m "full or not full"
+
+# Every benchmark that can run here, at a small size, against its baseline: benchmarks/RESULTS.md. BENCH names what is not
+# in this environment: make bench BENCH='--vllm_python PYTHON --its_hub PYTHON --optillm PYTHON --data FOLDER'
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/run_all.py $(BENCH)
 
 # The documentation site, in build/site; a warning fails it, such as a link that leads nowhere.
 docs: $(VENV)/installed

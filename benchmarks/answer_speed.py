@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from _data import read_rows
+from _ratios import print_ratios
 from answers_graders import Process, Sample
 
 from optscale_predictor.questions.answers import are_correct, extract_answer
@@ -179,6 +180,7 @@ def report(pairs: list[Labelled], found: dict[str, dict[str, Any]], flags: argpa
         ways = {way: {key: own[key] for key in own if key != "verdicts"} for way, own in found.items()}
         content = json.dumps({"pairs": len(pairs), "differing": len(differing), "ways": ways}, indent=2)
         (Path(flags.output) / "answer_speed.json").write_text(content + "\n", encoding="utf-8")
+    print_ratios("math-verify, asked pair by pair", {"seconds a verdict": base / found["ours"]["seconds"]})
 
 
 if __name__ == "__main__":

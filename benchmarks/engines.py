@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from _ratios import print_ratios
 
 from optscale_predictor.backends.generators import Generator, Request, SamplingParams, VLLMOptions
 from optscale_predictor.backends.options import GeneratorOptions
@@ -167,6 +168,8 @@ def report(found: dict[str, Measured], samples: int) -> None:
             f"| {name} | {np.mean(one.right):.4f} ± {error:.4f} | {'' if one is base else f'{away:+.2f}'} "
             f"| {one.tokens:.1f} | {one.start:.1f} | {rate:.1f} | {rate / base_rate:.2f} |"
         )
+    rates = {name: one.samples / one.seconds / base_rate for name, one in found.items() if one is not base}
+    print_ratios("transformers in process", {f"seconds a sample, {name}": rate for name, rate in rates.items()})
 
 
 def standard_error(right: np.ndarray, samples: int) -> float:

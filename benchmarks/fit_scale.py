@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+from _ratios import print_costs
 
 from optscale_predictor import Prior, TruncatedNormal, fit_map, fit_mle
 from optscale_predictor._support.arrays import Floats
@@ -33,20 +34,25 @@ def main() -> None:
     print(f"{flags.questions:,} questions x {flags.samples} samples\n")
     print("| fit | seconds of the clock | of the processor | MB at most | of them fitting | largest slope |")
     print("| --- | --- | --- | --- | --- | --- |")
+    costs = {}
     for name in ("fit_mle", "fit_map"):
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-            print(alone.submit(measured, name, flags.questions, flags.samples, flags.seed).result(), flush=True)
+            row, seconds = alone.submit(measured, name, flags.questions, flags.samples, flags.seed).result()
+        print(row, flush=True)
+        costs[f"processor s, {name}"] = seconds
+    print_costs(costs)
 
 
-def measured(name: str, questions: int, samples: int, seed: int) -> str:
-    """A row of the table."""
+def measured(name: str, questions: int, samples: int, seed: int) -> tuple[str, float]:
+    """A row of the table, and processor seconds."""
     scores = make_scores(questions, samples, seed)
     prior = Prior(np.full(questions, 0.6), np.full(questions, 0.25), np.full(questions, 2.0))
     before, wall, processor = _peak(), time.perf_counter(), time.process_time()
     fit = fit_mle(scores) if name == "fit_mle" else fit_map(scores, prior)
     wall, processor, peak = time.perf_counter() - wall, time.process_time() - processor, _peak()
     cells = [name, f"{wall:.1f}", f"{processor:.1f}", f"{peak:.0f}", f"{peak - before:.0f}"]
-    return "| " + " | ".join([*cells, f"{_slope(fit, scores, prior if name == 'fit_map' else None):.1e}"]) + " |"
+    slope = _slope(fit, scores, prior if name == "fit_map" else None)
+    return "| " + " | ".join([*cells, f"{slope:.1e}"]) + " |", processor
 
 
 def make_scores(questions: int, samples: int, seed: int) -> Floats:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from _ratios import print_costs
 
 from optscale_predictor.backends.generators import (
     DrawSession,
@@ -200,6 +201,7 @@ def main() -> None:
         number, samples, concurrency, traced = map(int, flags.run[1:])
         return one_run(flags.run[0], number, samples, concurrency, bool(traced))
     base: dict[str, float] = {}
+    costs = {}
     print("in flight  samples/s         KiB a question (objects)      processor us a sample   loop us a sample")
     with serving(flags.latency) as url:
         for number in flags.in_flight:
@@ -216,7 +218,8 @@ def main() -> None:
             base = base or row
             ratio = {key: f"{value:8.1f} (x {value / base[key]:.2f})" for key, value in row.items()}
             print(f"{number:9d} {' '.join(ratio.values())}", flush=True)
-    return None
+            costs[f"processor us a sample, {number} in flight"] = row["processor"]
+    return print_costs(costs)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _ratios import print_costs
 from _vllm import serving
 
 from optscale_predictor.backends.generators import Arrived, Request, SamplingParams
@@ -139,6 +140,7 @@ def report(stages: Stages, samples: int, tokens: int, wall: float, http: float, 
     print(f"{'stage':22s} us a sample   of {1e3 * here:.2f} ms here   of {1e3 * there:.1f} ms of a 7B")
     for stage, seconds in [*rows.items(), ("the loop, without HTTP", ours)]:
         print(f"{stage:22s} {1e6 * seconds:11.0f} {seconds / here:15.2%} {seconds / there:19.2%}")
+    print_costs({f"processor us a sample, {stage}": 1e6 * seconds for stage, seconds in rows.items()})
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from _ratios import print_costs
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
@@ -56,6 +57,8 @@ def main() -> None:
         (Path(flags.output) / "pool_scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     if any(float(row["bytes"]) > MOST_BYTES for row in found):
         raise SystemExit("a step took more than 1 GB")
+    most = max(flags.samples)
+    print_costs({f"s, {row['step']}": float(row["seconds"]) for row in found if row["samples"] == most})
 
 
 def measure_all(sizes: list[int], folder: Path) -> Iterator[dict[str, float | str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from _data import read_rows
+from _ratios import print_ratios
 from numpy.typing import NDArray
 
 from optscale_predictor import LearntPrior, Prior
@@ -59,14 +60,17 @@ def main() -> None:
     }
     print(f"{len(train.texts)} training questions, {len(test.texts)} replayed x {DEPTH} samples, alpha 0.95\n")
     found = {}
+    ratios: dict[str, float] = {}
     for target in TARGETS:
         rows = replay(entries(target, priors), pool, num_orders=1, seed=flags.seed, score_min=target)
         reachable = float((pool.scores >= target).any(-1).mean())
         print(f"### score_min {target} ({reachable:.2%} of the questions reachable)\n\n{table(rows, reachable)}\n")
+        ratios |= published_samples(rows, target)
         found[str(target)] = {"reachable": reachable, "rows": [row.as_dict() for row in rows]}
     if flags.output:
         Path(flags.output).mkdir(parents=True, exist_ok=True)
         (Path(flags.output) / "score_pools.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print_ratios("the published code's algorithm (optscale_0)", ratios)
 
 
 def read_questions(path: str) -> Questions:
@@ -146,10 +150,24 @@ def entries(target: float, priors: dict[str, Prior | LearntPrior]) -> list[Repla
     ]
 
 
+def our_samples(rows: list[ReplayRow]) -> float:
+    """Of ``optscale`` with the ridge prior."""
+    ours = next(row for row in rows if row.policy.startswith("optscale:") and row.label == "ridge")
+    return float(ours.samples.mean)
+
+
+def published_samples(rows: list[ReplayRow], target: float) -> dict[str, float]:
+    """Samples of the published algorithm, by its settings, over ours."""
+    published = {_short(row.policy): row.samples.mean for row in rows if row.policy.startswith("optscale_0:")}
+    return {
+        f"samples, {name.replace(f'score_min={target},', '')}, target {target}": float(mean / our_samples(rows))
+        for name, mean in published.items()
+    }
+
+
 def table(rows: list[ReplayRow], reachable: float) -> str:
     """One line a policy; ratios against the clairvoyant, the first row, and our ``optscale`` with the ridge prior."""
-    best = rows[0].samples.mean
-    ours = next(row for row in rows if row.policy.startswith("optscale:") and row.label == "ridge").samples.mean
+    best, ours = rows[0].samples.mean, our_samples(rows)
     lines = [
         "| policy | prior | samples | hit rate among reachable | samples / clairvoyant's | samples / ours |",
         "| --- | --- | --- | --- | --- | --- |",

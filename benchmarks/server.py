@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from _ratios import print_ratios
 from _vllm import CONTEXT, ENGINE, environment, metric, serving
 
 from optscale_predictor.backends.generators import SamplingParams
@@ -142,6 +143,10 @@ def main() -> None:
         print(
             f"{label:14s} {wall:7.1f} s  {tokens:9.0f} tokens  {rate:8.0f} tokens/s  time per token x {base / rate:.2f}"
         )
+    ours, *theirs = (rows[label][0] / rows[label][1] for label in ("generate_pool", "one request", "run_batch"))
+    names = ("one request of all prompts", "run_batch")
+    ratios = {f"seconds a token, against {name}": one / ours for name, one in zip(names, theirs, strict=True)}
+    print_ratios("vLLM's own ways to answer a batch", ratios)
 
 
 def keep(rows: dict[str, tuple[float, float]], label: str, wall: float, tokens: float) -> None:

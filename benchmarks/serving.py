@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from _ratios import print_ratios
 from _vllm import CONTEXT, metric
 from _vllm import serving as serving_vllm
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
@@ -81,8 +82,9 @@ async def ask_all(
         return time.perf_counter() - started, seconds, samples
 
 
-def overhead(behind: str, front: str, model: str, number: int, rounds: int) -> None:
-    """Prints what a request through us takes longer than one to the generator's server."""
+def overhead(behind: str, front: str, model: str, number: int, rounds: int) -> dict[str, float]:
+    """Prints what a request through us takes longer than one to the generator's server; the ratios of the medians."""
+    ratios: dict[str, float] = {}
     body = {"max_tokens": 8, "temperature": 1.0}
     for at_once in (1, 32):
         rows: dict[str, list[float]] = {"direct": [], "through us": []}
@@ -99,6 +101,9 @@ def overhead(behind: str, front: str, model: str, number: int, rounds: int) -> N
                 f"{at_once:3d} at once  {label:10s}  median {low:7.1f} ms  95% {high:7.1f} ms  99% {most:7.1f} ms"
                 f"  {rate:6.0f} requests/s  x {np.median(seconds) / np.median(rows['direct']):.2f}"
             )
+        medians = {label: float(np.median(seconds)) for label, seconds in rows.items()}
+        ratios[f"latency, {at_once} at once"] = medians["direct"] / medians["through us"]
+    return ratios
 
 
 def endurance(front: str, model: str, number: int, at_once: int) -> None:
@@ -141,8 +146,9 @@ def main() -> None:
             behind as generator,
             serving(folder, "--base_url", f"{generator}/v1", "--verifier", "embedded:verifier") as front,
         ):
-            overhead(generator, front, model, flags.compared, flags.rounds)
+            ratios = overhead(generator, front, model, flags.compared, flags.rounds)
             endurance(front, model, flags.requests, flags.at_once)
+    print_ratios("the generator's server, asked directly", ratios)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from _data import read_rows
+from _ratios import print_ratios
 from numpy.typing import NDArray
 
 from optscale_predictor.errors import InputError
@@ -136,12 +137,15 @@ def compare(found: Spelled) -> None:
     samples, accuracy = ("samples by spelling", "by answer", "ratio"), ("accuracy by spelling", "by answer", "gain")
     heads = ("questions", "policy", *samples, *accuracy)
     print(f"\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+    ratios = {}
     for name, which in (("all", np.arange(len(groups))), ("split", split)):
         if not which.size:
             continue
         rows = [_replayed(one.take(which)) for one in (by_spelling, by_answer)]
         for before, after in zip(*rows, strict=True):
             print(f"| {name} | {_cells(before, after)} |")
+            ratios[f"samples, {after.label}, {name} questions"] = before.samples.mean / after.samples.mean
+    print_ratios("votes by spelling", ratios)
 
 
 def _replayed(samples: RecordedSamples) -> list[ReplayRow]:

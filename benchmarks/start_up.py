@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from _ratios import print_ratios
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "optscale --help": ["--help"],
@@ -40,13 +42,16 @@ def main() -> None:
             print(
                 f"{'command':26} {'this':>8} {'other':>8} {'ratio':>7}   (processor seconds, median of {flags.repeats})"
             )
+            ratios = {}
             for name, command in COMMANDS.items():
                 seconds: dict[Path, list[float]] = {ROOT: [], other: []}
                 for _ in range(flags.repeats):
                     for tree, found in seconds.items():
                         found.append(processor_seconds(command, tree))
                 mine, theirs = (statistics.median(found) for found in seconds.values())
-                print(f"{name:26} {mine:8.2f} {theirs:8.2f} {mine / theirs:7.2f}")
+                print(f"{name:26} {mine:8.2f} {theirs:8.2f} {mine / theirs:7.2f}", flush=True)
+                ratios[f"processor s, {name}"] = theirs / mine
+            print_ratios(f"the build of {flags.against}", ratios)
         finally:
             subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(other)], check=True)
 

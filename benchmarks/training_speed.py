@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _ratios import print_ratios
 
 LONGEST = 768
 LAYERS, WIDTH, INNER, VOCABULARY = 6, 384, 1536, 4000
@@ -58,6 +59,10 @@ def main() -> None:
     if flags.output:
         Path(flags.output).mkdir(parents=True, exist_ok=True)
         (Path(flags.output) / "training_speed.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    rates = {str(row["way"]): float(row["tokens_per_second"]) for row in found}
+    named = {"padded": "the published code's padding", "trainer": "Hugging Face Trainer"}
+    ratios = {f"seconds a token, against {name}": rates["ours"] / rates[way] for way, name in named.items()}
+    print_ratios("; ".join(named.values()), ratios)
 
 
 def measure(way: str, folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from _model_arithmetic import multiplying_weights, peak_flops
+from _ratios import print_ratios
 from transformers import AutoModelForCausalLM
 
 from optscale_predictor.backends.generators import Generator, Request, SamplingParams
@@ -143,6 +144,8 @@ def report(found: dict[str, Measured], peak: float, weights: int) -> None:
             f"| {name} | {one.seconds:.1f} | {rate:.1f} | {rate / base:.2f} | {one.written / one.seconds:.0f} "
             f"| {one.read} | {100 * share:.2f}% |"
         )
+    rates = {name: one.samples / one.seconds / base for name, one in found.items() if name != "generate"}
+    print_ratios("transformers' generate", {f"seconds a sample, {name}": rate for name, rate in rates.items()})
 
 
 def make_requests(questions: int, samples: int, vocabulary: int) -> list[Request]:

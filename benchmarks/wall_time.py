@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from _ratios import print_ratios
 from _vllm import serving
 
 from optscale_predictor.backends.generators import SamplingParams
@@ -58,14 +59,19 @@ def compare(url: str, policies: dict[str, Policy], arguments: argparse.Namespace
             runs[name].append(run(policy, url, questions, seed, arguments.concurrency))
             one = runs[name][-1]
             print(f"  {name}: {one.seconds:.1f} s, {one.samples} samples, {one.tokens} tokens", flush=True)
-    baseline = _middle(next(iter(runs.values())))
+    first = next(iter(runs.values()))
+    baseline = _middle(first)
     print("\n| policy | seconds | samples | tokens | accuracy | tokens saved | time saved | time / tokens |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    ratios: dict[str, float] = {}
     for name, found in runs.items():
         one = _middle(found)
         tokens, seconds = baseline.tokens / one.tokens, baseline.seconds / one.seconds
         cells = f"{one.seconds:.1f} | {one.samples} | {one.tokens} | {one.accuracy:.3f}"
         print(f"| {name} | {cells} | {tokens:.2f}x | {seconds:.2f}x | {seconds / tokens:.2f} |")
+        if found is not first:
+            ratios |= {f"seconds, {name}": seconds, f"tokens, {name}": tokens}
+    print_ratios(next(iter(runs)), ratios)
 
 
 def _middle(runs: list[Run]) -> Run:
