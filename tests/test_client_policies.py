@@ -1,6 +1,7 @@
 """Which policies and values clients may choose: those that the operator lists, and by default none that takes long."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,11 @@ from optscale_predictor.policies import POLICIES, parse_policy
 from optscale_predictor.serving import CLIENT_POLICIES, ClientPolicies
 from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.request_bodies import OptscaleOptions
-from optscale_predictor.serving.request_parser import requested_policy
+from optscale_predictor.serving.requested_policy import (
+    model_pattern,
+    policy_in_model,
+    requested_policy,
+)
 
 OWN = parse_policy("optscale:max_samples=16")
 
@@ -26,6 +31,37 @@ def refused(allowed, own=OWN, **options):
         asked(allowed, own, **options)
     assert error.value.status == 400 and "\n" not in error.value.message
     return error.value.param, error.value.message
+
+
+def test_a_policy_behind_the_models_name_or_in_the_header_is_held_to_the_same_list():
+    none = OptscaleOptions()
+    allowed = ClientPolicies.parse("best_of_n:max_samples=2..8")
+    for given in ({"in_model": "best_of_n:max_samples=4"}, {"in_header": "best_of_n:max_samples=4"}):
+        assert str(requested_policy(none, OWN, allowed, **given)) == "best_of_n:max_samples=4"
+    for given, param, says in (
+        ({"in_model": "esc"}, "model", "does not let clients choose 'esc'"),
+        ({"in_header": "best_of_n:max_samples=9"}, "X-OptScale-Policy", "max_samples must be 2..8"),
+        ({"in_model": ""}, "model", "does not let clients choose ''"),
+        ({"in_model": "best_of_n", "in_header": "esc"}, "X-OptScale-Policy", "another policy than model"),
+        ({"in_header": "best_of_n:path=/etc"}, "X-OptScale-Policy", "names a file on the server"),
+        ({"in_header": "best_of_n" + " " * 500}, "X-OptScale-Policy", "at most 500 characters"),
+    ):
+        with pytest.raises(ApiError, match=says) as refused:
+            requested_policy(none, OWN, allowed, **given)
+        assert (refused.value.status, refused.value.param) == (400, param)
+    twice = OptscaleOptions(policy="best_of_n", max_samples=5)
+    assert str(requested_policy(twice, OWN, allowed, "best_of_n", "best_of_n")) == "best_of_n:max_samples=5"
+
+
+def test_a_models_name_may_have_colons_and_signs_of_its_own():
+    assert policy_in_model("embedded:generator", "embedded:generator") is None
+    assert policy_in_model("embedded:generator:esc:window=3", "embedded:generator") == "esc:window=3"
+    for other in ("embedded", "embedded:generators", "other:embedded:generator"):
+        with pytest.raises(ApiError) as missing:
+            policy_in_model(other, "embedded:generator")
+        assert (missing.value.status, missing.value.code) == (404, "model_not_found")
+    pattern = model_pattern("org/a+b.c:7B", ClientPolicies.parse("esc"))
+    assert re.search(pattern, "org/a+b.c:7B:esc:window=3") and not re.search(pattern, "org/aab.c:7B:esc")
 
 
 def test_by_default_clients_choose_what_decides_at_once():

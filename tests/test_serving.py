@@ -100,6 +100,18 @@ def test_completions_and_models_as_the_client_reads_them(generator, running):
     assert reply.usage.model_extra["samples"] == 3
 
 
+def test_all_samples_of_a_completion_are_texts_with_their_scores(generator, running):
+    with running.client() as client:
+        asking = {"model": "written", "prompt": "2+2=", "seed": 3}
+        reply = client.completions.create(**asking, extra_body={"optscale": {"include_samples": True}})
+    told = reply.model_extra["optscale"]["samples"]
+    texts = [generator.text("2+2=", generator.bodies[0]["seed"], place) for place in range(3)]
+    assert [one["text"] for one in told] == texts and [one["index"] for one in told] == [0, 1, 2]
+    assert [one["score"] for one in told] == [float(text.split()[0]) for text in texts]
+    assert [one["text"] for one in told if one["chosen"]] == [reply.choices[0].text]
+    assert sum(one["tokens"] for one in told) == reply.usage.completion_tokens
+
+
 def test_what_a_client_sets_reaches_the_generator(generator, running):
     with running.client() as client:
         ask(client, "1+1=", temperature=0.25, top_p=0.5, max_tokens=11, stop="###", user="somebody")

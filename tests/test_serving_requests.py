@@ -191,7 +191,7 @@ def test_whatever_a_field_holds_it_is_parsed_or_refused_by_its_name_in_one_short
 def test_null_counts_as_not_given(field):
     name, _, inner = field.partition(".")
     body = parse_body(json.dumps({**CHAT, name: {inner: None} if inner else CHAT.get(name)}).encode(), ChatBody)
-    assert body.messages[0].turn == ("user", "1+1=")
+    assert body.turns[0] == ("user", "1+1=")
     if name in ("model", "messages"):
         assert refusal_of({**CHAT, name: None}).message == f"{name}: must be given"
 

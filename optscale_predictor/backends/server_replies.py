@@ -53,8 +53,8 @@ def read_message(message: Mapping[str, Any], cut_off: bool) -> str:
 
     Content may be a text or in parts, and thinking wherever a server puts it.
 
-    A message that has thinking alone is a thought that was cut off, where the sample was; else the server's reasoning
-    parser took all of the text for thinking, and it is kept as the answer.
+    A message that has thinking alone is a thought that was cut off, where the sample was, or one before a call of a
+    tool; else the server's reasoning parser took all of the text for thinking, and it is kept as the answer.
 
     Args:
         message: Of the reply.
@@ -66,7 +66,7 @@ def read_message(message: Mapping[str, Any], cut_off: bool) -> str:
     thoughts, answer = _split(message.get("content"))
     thinking = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or thoughts
     answer = answer or _text(message.get("refusal"))
-    if answer.strip() or not thinking.strip():
+    if answer.strip() or not thinking.strip() or message.get("tool_calls"):
         return join_thinking(thinking, answer)
     return unfinished_thinking(thinking) if cut_off else thinking
 

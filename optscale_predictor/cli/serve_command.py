@@ -14,6 +14,7 @@ from optscale_predictor.cli.answer_command import given_settings
 
 if TYPE_CHECKING:
     from optscale_predictor.backends.generators import Generator
+    from optscale_predictor.predictor import OptScalePredictor
     from optscale_predictor.serving import ServeSettings
 
 _LOG = logging.getLogger(__name__)
@@ -92,7 +93,6 @@ def serve(
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import OptScale
     from optscale_predictor.policies.selection import require_selection
-    from optscale_predictor.predictor import load_predictor
     from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.serving import (
         CLIENT_POLICIES,
@@ -125,7 +125,7 @@ def serve(
     with bind(host, port) as bound:  # before anything is loaded: a port that is taken costs no minutes
         drawing = within_requests(generator, timeout).build()
         scoring = verifier.build() if verifier.wanted else None
-        learnt = load_predictor(predictor)
+        learnt = _loaded(predictor)
         scaler = OptScale(
             drawing,
             scoring,
@@ -150,6 +150,15 @@ def serve(
     _leave()
 
 
+def _loaded(predictor: str | None) -> "OptScalePredictor | None":
+    """The predictor; without one neither it nor torch is imported, which takes seconds and 200 MiB."""
+    if predictor is None:
+        return None
+    from optscale_predictor.predictor import load_predictor
+
+    return load_predictor(predictor)
+
+
 def within_requests(generator: GeneratorOptions, timeout: float) -> GeneratorOptions:
     """The same generator; where no time of a try is given, one may take as long as a request.
 
@@ -165,7 +174,13 @@ def within_requests(generator: GeneratorOptions, timeout: float) -> GeneratorOpt
 def _fitting(settings: "ServeSettings", name: str | None, generator: "Generator", chat: bool | None) -> "ServeSettings":
     """The settings, with what only the loaded generator can tell."""
     conversations = generator.takes_conversations() if chat is None else chat
-    return replace(settings, name=name or _name_of(generator), conversations=conversations, prompts=not chat)
+    return replace(
+        settings,
+        name=name or _name_of(generator),
+        conversations=conversations,
+        prompts=not chat,
+        chat_fields=generator.takes_chat_fields(),
+    )
 
 
 def _leave() -> None:

@@ -2,6 +2,23 @@
 
 from dataclasses import dataclass, field
 
+from optscale_predictor.backends.generators import ChatReply, Sample
+
+
+@dataclass(frozen=True)
+class DrawnSample:
+    """One of a question's samples, beside its answer.
+
+    Attributes:
+        sample: The sample.
+        score: The verifier's score of it, in [0, 1]; 0 without a verifier.
+        answer: The final answer in it; None where none was found.
+    """
+
+    sample: Sample
+    score: float
+    answer: str | None
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -30,6 +47,9 @@ class Answer:
         generated_tokens: Tokens generated for them, and for replies that came and could not be used.
         prompt_tokens: Tokens of the prompt, counted once, as the engine reads it; 0 where that is not known.
         cancelled_samples: Samples that were under way when a limit ended the question; their tokens are not known.
+        chosen_index: The chosen sample's place among the samples that have a score, from 0; None where there is none.
+        reply: What the chosen sample holds beside its text; None where the request said nothing beside text.
+        drawn: All samples drawn for the policy that have a score, in order; empty unless they were asked for.
         others: The answers of the further policies that shared these samples, in their order.
     """
 
@@ -53,4 +73,7 @@ class Answer:
     generated_tokens: int
     prompt_tokens: int = 0
     cancelled_samples: int = 0
+    chosen_index: int | None = None
+    reply: ChatReply | None = field(default=None, repr=False)
+    drawn: tuple[DrawnSample, ...] = field(default=(), repr=False)
     others: "tuple[Answer, ...]" = field(default=(), repr=False)

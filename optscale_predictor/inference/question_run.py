@@ -8,16 +8,23 @@ faster.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import nan
 
 from optscale_predictor._support.task_completion import completed
-from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, arrived_parts
+from optscale_predictor.backends.generators import (
+    Arrived,
+    ChatFields,
+    Request,
+    Sample,
+    SamplingParams,
+    arrived_parts,
+)
 from optscale_predictor.errors import RequestRefusedError
-from optscale_predictor.inference.answer import Answer
+from optscale_predictor.inference.answer import Answer, DrawnSample
 from optscale_predictor.inference.deciding import DecisionWorker, Observation
-from optscale_predictor.inference.prior_learner import PriorTurn
+from optscale_predictor.inference.policy_progress import PolicyProgress
 from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.inference.sampling import SampleDrawer, SampleLog, SampleScorer, ScoredSample
 from optscale_predictor.policies import CONTINUE, Policy, StopReason
@@ -44,6 +51,8 @@ class QuestionRequest:
         policies: The policies, the primary one first.
         since: When it was asked, in the event loop's time.
         deadline: When it must stop; None: never.
+        chat: What the conversation says beside text; None: nothing.
+        keep_samples: Whether its answer holds all samples.
     """
 
     question: Question
@@ -55,6 +64,8 @@ class QuestionRequest:
     policies: Sequence[Policy]
     since: float
     deadline: float | None
+    chat: ChatFields | None = None
+    keep_samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,38 +83,6 @@ class Workers:
     scorer: SampleScorer
     decisions: Callable[[Policy], DecisionWorker]
     store: SampleStore | None
-
-
-@dataclass(eq=False)
-class _PolicyProgress:
-    """How far one policy has got.
-
-    Attributes:
-        prior: (mean, std, strength) that it starts from; None where there is none.
-        turn: The question's part in what the policy learns; None where it learns nothing.
-        count: Samples that it has drawn.
-        total: Samples that it should have before it is asked again.
-        reason: Why it stopped; ``CONTINUE`` while it has not.
-        needed: Its last estimate of the samples needed.
-        trace: Pairs (samples drawn, samples needed) at every decision.
-        seconds: From asking to its stop.
-    """
-
-    policy: Policy
-    worker: DecisionWorker
-    prior: tuple[float, float, float] | None
-    turn: PriorTurn | None
-    count: int = 0
-    total: int = 0
-    reason: str = CONTINUE
-    needed: float = float("nan")
-    trace: list[tuple[int, float]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def finish(self, scores: Sequence[float]) -> None:
-        """Lets the policy learn from what it drew; only the first call counts."""
-        if self.turn is not None:
-            self.turn.finish(scores)
 
 
 class QuestionRun:
@@ -156,10 +135,10 @@ class QuestionRun:
         first, *others = await asyncio.gather(*map(self._answer, self._progress))
         return replace(first, others=tuple(others))
 
-    def _join(self, policy: Policy) -> _PolicyProgress:
+    def _join(self, policy: Policy) -> PolicyProgress:
         worker = self._workers.decisions(policy)
         turn = None if worker.learner is None else worker.learner.join()
-        return _PolicyProgress(policy, worker, self._request.prior, turn)
+        return PolicyProgress(policy, worker, self._request.prior, turn)
 
     async def _learn(self) -> None:
         """Gives each policy the prior that it has learnt, when the questions that it is to learn from have finished."""
@@ -167,10 +146,10 @@ class QuestionRun:
             if progress.turn is not None:
                 progress.prior = await progress.turn.prior()
 
-    def _going(self) -> list[_PolicyProgress]:
+    def _going(self) -> list[PolicyProgress]:
         return [progress for progress in self._progress if progress.reason == CONTINUE]
 
-    def _stop(self, progress: _PolicyProgress, reason: str) -> None:
+    def _stop(self, progress: PolicyProgress, reason: str) -> None:
         progress.reason = reason
         progress.count = min(max(progress.count, progress.total), len(self._log))
         progress.seconds = asyncio.get_running_loop().time() - self._request.since
@@ -185,7 +164,7 @@ class QuestionRun:
             await asyncio.gather(*map(self._advance, going))
         return max((progress.total for progress in self._going()), default=0)
 
-    async def _advance(self, progress: _PolicyProgress) -> None:
+    async def _advance(self, progress: PolicyProgress) -> None:
         """Takes steps of a policy until it stops or wants a sample that is not there."""
         progress.count = progress.total
         while progress.count <= len(self._log):
@@ -201,7 +180,7 @@ class QuestionRun:
                 return
             progress.count = progress.total  # another policy has drawn these already, or it waits for the others
 
-    def _observation(self, progress: _PolicyProgress) -> Observation:
+    def _observation(self, progress: PolicyProgress) -> Observation:
         log = self._log
         return Observation(
             self._request.rank, log.scores, log.votes, log.tokens, log.usable, progress.count, progress.prior
@@ -233,7 +212,7 @@ class QuestionRun:
             return new
         # A run that was cut short may have left a gap before samples that it has.
         count = min(count, min(self._stored, default=first + count) - first)
-        request = Request(asked.question.id, asked.prompt, count, first, asked.messages)
+        request = Request(asked.question.id, asked.prompt, count, first, asked.messages, asked.chat)
         samples = await self._draw(request)
         if samples is None:
             return None
@@ -268,12 +247,13 @@ class QuestionRun:
             task = asyncio.get_running_loop().create_task(store.keep(self._request.question.id, first, scored))
             self._keeping.append(task)
 
-    async def _answer(self, progress: _PolicyProgress) -> Answer:
+    async def _answer(self, progress: PolicyProgress) -> Answer:
         count, policy, log = progress.count, progress.policy, self._log
         scores = log.scores[:count]
         chosen = await progress.worker.choose(self._observation(progress)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
+        drawn = zip(log.samples[:count], scores, log.votes.answers, strict=False) if self._request.keep_samples else ()
         best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
         return Answer(
             question_id=self._request.question.id,
@@ -296,4 +276,7 @@ class QuestionRun:
             generated_tokens=log.generated_tokens,
             prompt_tokens=log.prompt_tokens,
             cancelled_samples=self._cancelled,
+            chosen_index=None if chosen is None else chosen.index,
+            reply=sample.reply,
+            drawn=tuple(DrawnSample(*one) for one in drawn),
         )

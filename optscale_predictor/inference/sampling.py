@@ -200,7 +200,7 @@ class SampleScorer:
 
     def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[ScoredSample]]:
         items = [
-            Answered(question, sample.text, has_ended(sample.finish_reason), sample.logprobs)
+            Answered(question, sample.written, has_ended(sample.finish_reason), sample.logprobs)
             for question, samples in batch
             for sample in samples
         ]
@@ -213,7 +213,8 @@ class SampleScorer:
 
 
 def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
-    answer = extract_answer(sample.text, has_ended(sample.finish_reason))
+    ended = has_ended(sample.finish_reason)
+    answer = extract_answer(sample.text, ended) if sample.reply is None else sample.reply.answer(sample.text, ended)
     return ScoredSample(
         sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
     )

@@ -10,7 +10,7 @@ from typing import Self, cast
 
 from optscale_predictor._support.asyncio_bridge import Emit
 from optscale_predictor._support.worker_pool import run_workers
-from optscale_predictor.backends.generators import SamplingParams, open_session
+from optscale_predictor.backends.generators import ChatFields, SamplingParams, open_session
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
 from optscale_predictor.inference.answer import Answer
@@ -108,6 +108,8 @@ class Session:
         policies: Sequence[Policy] | None = None,
         sampling: SamplingParams | None = None,
         seconds: float | None = None,
+        chat: ChatFields | None = None,
+        keep_samples: bool = False,
     ) -> Answer:
         """Answers one question; cancelling it cancels what is drawn for it.
 
@@ -118,6 +120,8 @@ class Session:
             policies: In place of the session's own, the primary one first.
             sampling: In place of the generator's own.
             seconds: Wall time that it may take, > 0, besides the session's limits.
+            chat: What the conversation says beside text, for a generator that takes it.
+            keep_samples: Whether the answer holds all samples, as ``drawn``.
 
         Raises:
             RequestRefusedError: The server or the verifier refuses this question for good.
@@ -130,7 +134,7 @@ class Session:
         self._answering.add(task)
         try:
             with self.under_way():
-                return await self._answer(question, prompt, messages, policies, sampling, seconds)
+                return await self._answer(question, prompt, messages, policies, sampling, seconds, chat, keep_samples)
         except asyncio.CancelledError:
             if self._open or task.uncancel():  # the caller's own
                 raise
@@ -197,6 +201,8 @@ class Session:
         policies: Sequence[Policy] | None = None,
         sampling: SamplingParams | None = None,
         seconds: float | None = None,
+        chat: ChatFields | None = None,
+        keep_samples: bool = False,
     ) -> Answer:
         """As :meth:`answer`, where the caller counts the question as under way."""
         components, since = self._components, asyncio.get_running_loop().time()
@@ -215,6 +221,8 @@ class Session:
             policies=policies,
             since=since,
             deadline=min((end for end in ends if end is not None), default=None),
+            chat=chat,
+            keep_samples=keep_samples,
         )
         return await QuestionRun(request, self._workers, self._traced).run()
 

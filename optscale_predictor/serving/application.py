@@ -16,6 +16,7 @@ from optscale_predictor.serving.replies import EventStream, Reply
 from optscale_predictor.serving.request_handler import RequestHandler
 from optscale_predictor.serving.request_metrics import Metrics
 from optscale_predictor.serving.request_parser import ParsedRequest, RequestParser
+from optscale_predictor.serving.requested_policy import POLICY_HEADER
 from optscale_predictor.serving.serve_settings import ServeSettings
 
 _BODY_TIMEOUT = 60.0  # seconds in which a request's body must have come
@@ -25,7 +26,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 log = logging.getLogger("optscale_predictor.serving")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_Parse = Callable[[bytes], ParsedRequest]
+_Parse = Callable[[bytes, str | None], ParsedRequest]
 
 
 class Application:
@@ -130,7 +131,7 @@ class Application:
         arrived = asyncio.get_running_loop().time()
         if self.draining:
             raise ApiError(503, "the server is about to stop", code="stopping", retry_after=5)
-        parsed = parse(await self._read_body(request))
+        parsed = parse(await self._read_body(request), request.headers.get(POLICY_HEADER))
         reply = Reply(parsed, self._settings.name)
         if parsed.stream:
             return await self._stream(EventStream(request, reply, self._settings.keep_alive), parsed, arrived)
@@ -213,15 +214,15 @@ class Application:
             log.warning("%s", line)
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [self._model_card()]})
+        return web.json_response({"object": "list", "data": [self._model_card(self._settings.name)]})
 
     async def _model(self, request: web.Request) -> web.Response:
-        if request.match_info["name"] != self._settings.name:
-            raise ApiError(404, "there is no such model", "model", "model_not_found")
-        return web.json_response(self._model_card())
+        name = request.match_info["name"]
+        self._parser.require_model(name)
+        return web.json_response(self._model_card(name))
 
-    def _model_card(self) -> dict[str, object]:
-        return {"id": self._settings.name, "object": "model", "created": self._started, "owned_by": "optscale"}
+    def _model_card(self, name: str) -> dict[str, object]:
+        return {"id": name, "object": "model", "created": self._started, "owned_by": "optscale"}
 
     async def _describe(self, _: web.Request) -> web.Response:
         return web.json_response(self._description)

@@ -27,7 +27,10 @@ from optscale_predictor.backends.generators.sampling_params import (
 MAX_INT = (1 << 63) - 1
 MAX_STOPS = 16
 MAX_STOP = 1000  # characters
-TEXT, LIST = "<text>", "<list>"  # tags of a union's forms, which are no part of a field's name
+MAX_POLICY = 500  # characters
+# Tags of a union's forms, which are no part of a field's name.
+TEXT, LIST, TURN, ASSISTANT, TOOL = "<text>", "<list>", "<turn>", "<assistant>", "<tool>"
+TAGS = (TEXT, LIST, TURN, ASSISTANT, TOOL)
 
 
 def _whole(value: object) -> object:

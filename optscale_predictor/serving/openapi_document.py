@@ -11,11 +11,15 @@ from pydantic.json_schema import models_json_schema
 
 from optscale_predictor._support.version import __version__
 from optscale_predictor.policies import StopReason
-from optscale_predictor.serving.request_bodies import ChatBody, CompletionBody
+from optscale_predictor.serving.body_fields import MAX_POLICY
+from optscale_predictor.serving.full_chat_body import chat_body
+from optscale_predictor.serving.request_bodies import CompletionBody
+from optscale_predictor.serving.requested_policy import POLICY_HEADER, model_pattern, policy_pattern
 from optscale_predictor.serving.serve_settings import ServeSettings
 
 _Schema = dict[str, Any]
 
+_CHAT, _COMPLETION = "A chat completion.", "A completion of a prompt."
 _TEXT: _Schema = {"type": "string"}
 _COUNT: _Schema = {"type": "integer", "minimum": 0}
 _NULL: _Schema = {"type": "null"}
@@ -46,10 +50,12 @@ def openapi_document(settings: ServeSettings, max_samples: int) -> _Schema:
         "openapi": "3.1.0",
         "info": {"title": "optscale serve", "version": __version__, "description": "Answers chosen among samples."},
         "paths": {
-            "/v1/chat/completions": {"post": _asking("ChatBody", "ChatCompletion", "A chat completion.")},
-            "/v1/completions": {"post": _asking("CompletionBody", "Completion", "A completion of a prompt.")},
+            "/v1/chat/completions": {"post": _asking(chat_body(settings).__name__, "ChatCompletion", _CHAT, settings)},
+            "/v1/completions": {"post": _asking("CompletionBody", "Completion", _COMPLETION, settings)},
             "/v1/models": {"get": _getting("Models", "The served model, as a list.")},
-            "/v1/models/{name}": {"get": {**_getting("Model", "The served model.", "404"), "parameters": [_NAME]}},
+            "/v1/models/{name}": {
+                "get": {**_getting("Model", "The served model.", "400", "404"), "parameters": [_NAME]}
+            },
             "/openapi.json": {"get": _getting("Document", "This document.")},
             "/health": {"get": _health()},
             "/metrics": {"get": _replying("The counts, for Prometheus.", "text/plain", _TEXT)},
@@ -67,7 +73,7 @@ def openapi_document(settings: ServeSettings, max_samples: int) -> _Schema:
 
 def _requests(settings: ServeSettings, max_samples: int) -> _Schema:
     """The schemas of bodies: the models' own, with null for what is not given, and with the operator's bounds."""
-    models = [(ChatBody, "validation"), (CompletionBody, "validation")]
+    models = [(chat_body(settings), "validation"), (CompletionBody, "validation")]
     _, found = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas: _Schema = found["$defs"]
     for schema in schemas.values():
@@ -77,15 +83,21 @@ def _requests(settings: ServeSettings, max_samples: int) -> _Schema:
             settled = name in required or _NULL in kept.get("anyOf", [])
             schema["properties"][name] = kept if settled else {"anyOf": [kept, _NULL]}
         schema["additionalProperties"] = _NULL  # an unknown field that says nothing is as good as none
-    for body in ("ChatBody", "CompletionBody"):
-        schemas[body]["properties"]["model"] = {"const": settings.name}
+    for body, _ in models:
+        schemas[body.__name__]["properties"]["model"] = _model_name(settings)
     options = schemas["OptscaleOptions"]["properties"]
     _bound(options["timeout"], maximum=settings.timeout)
     _bound(options["max_samples"], maximum=max_samples)
-    names = "|".join(settings.client_policies.allowed)
-    _bound(options["policy"], pattern=rf"^\s*({names})\s*(:[\s\S]*)?$" if names else "^(?!)")
+    _bound(options["policy"], pattern=policy_pattern(settings.client_policies))
     options["policy"]["description"] = f"Clients may choose: {settings.client_policies}"
     return schemas
+
+
+def _model_name(settings: ServeSettings) -> _Schema:
+    """The served model's name, with or without a policy behind it."""
+    most = len(settings.name) + 1 + MAX_POLICY
+    pattern = model_pattern(settings.name, settings.client_policies)
+    return {"anyOf": [{"const": settings.name}, {"type": "string", "pattern": pattern, "maxLength": most}]}
 
 
 def _bound(field: _Schema, **limits: object) -> None:
@@ -117,11 +129,13 @@ def _getting(schema: str, about: str, *statuses: str) -> _Schema:
     return found
 
 
-def _asking(body: str, reply: str, about: str) -> _Schema:
+def _asking(body: str, reply: str, about: str, settings: ServeSettings) -> _Schema:
     operation = _getting(reply, about, *(status for status in _REASONS if status != "401"))
     # A stream's events are ``data: {JSON}``, the last one ``data: [DONE]``.
     operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": _TEXT}
-    return {"requestBody": {"required": True, "content": _json(_ref(body))}, **operation}
+    policy = {"type": "string", "pattern": policy_pattern(settings.client_policies), "maxLength": MAX_POLICY}
+    header = {"name": POLICY_HEADER, "in": "header", "required": False, "schema": policy}
+    return {"parameters": [header], "requestBody": {"required": True, "content": _json(_ref(body))}, **operation}
 
 
 def _health() -> _Schema:
@@ -131,11 +145,11 @@ def _health() -> _Schema:
     return operation
 
 
-def _object(properties: Mapping[str, _Schema]) -> _Schema:
-    """An object that has all of these properties and no other."""
+def _object(properties: Mapping[str, _Schema], **optional: _Schema) -> _Schema:
+    """An object that has all of these properties, and no other but the optional ones."""
     return {
         "type": "object",
-        "properties": dict(properties),
+        "properties": {**properties, **optional},
         "required": list(properties),
         "additionalProperties": False,
     }
@@ -146,8 +160,8 @@ def _nullable(schema: _Schema) -> _Schema:
 
 
 def _completion(kind: str, content: Mapping[str, _Schema]) -> _Schema:
-    ending = {"enum": ["stop", "length", "content_filter"]}
-    choice = _object({"index": {"const": 0}, **content, "logprobs": _NULL, "finish_reason": ending})
+    told = _nullable({"type": "object"})
+    choice = _object({"index": {"const": 0}, **content, "logprobs": told, "finish_reason": _ENDING})
     head = {"id": _TEXT, "object": {"const": kind}, "created": _COUNT, "model": _TEXT}
     choices = {"type": "array", "items": choice, "minItems": 1, "maxItems": 1}
     return _object({**head, "choices": choices, "usage": _ref("Usage"), "optscale": _ref("Account")})
@@ -156,7 +170,24 @@ def _completion(kind: str, content: Mapping[str, _Schema]) -> _Schema:
 _NAME = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "samples", "cancelled_samples", "chosen_tokens")
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_MESSAGE = _object({"role": {"const": "assistant"}, "content": _TEXT, "refusal": _NULL})
+_ENDING = {"enum": ["stop", "length", "content_filter", "tool_calls"]}
+_CALL = _object({"id": _TEXT, "type": {"const": "function"}, "function": _object({"name": _TEXT, "arguments": _TEXT})})
+_MESSAGE = _object(
+    {"role": {"const": "assistant"}, "content": _nullable(_TEXT), "refusal": _NULL},
+    tool_calls={"type": "array", "items": _CALL, "minItems": 1},
+)
+_SAMPLE = _object(
+    {
+        "index": _COUNT,
+        "chosen": {"type": "boolean"},
+        "score": _nullable(_SHARE),
+        "answer": _nullable(_TEXT),
+        "finish_reason": _ENDING,
+        "tokens": _COUNT,
+    },
+    message=_MESSAGE,  # of a chat
+    text=_TEXT,  # of a completion
+)
 _REPLIES: _Schema = {
     "ChatCompletion": _completion("chat.completion", {"message": _MESSAGE}),
     "Completion": _completion("text_completion", {"text": _TEXT}),
@@ -170,8 +201,10 @@ _REPLIES: _Schema = {
             "needed": _nullable({"type": "number", "minimum": 1}),
             "policy": _TEXT,
             "seconds": {"type": "number", "minimum": 0},
-        }
+        },
+        samples={"type": "array", "items": _ref("Sample")},
     ),
+    "Sample": _SAMPLE,
     "Model": _object({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT}),
     "Models": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     "Health": _object(

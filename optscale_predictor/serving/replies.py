@@ -8,13 +8,14 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
 from aiohttp import web
 
+from optscale_predictor.backends.generators import ChatReply
 from optscale_predictor.inference import Answer
 from optscale_predictor.serving.api_errors import ApiError
 from optscale_predictor.serving.request_parser import ParsedRequest
@@ -44,12 +45,11 @@ class Reply:
 
     def body(self, answer: Answer) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
-        content: dict[str, Any] = {"text": answer.text}
-        if self.request.chat:
-            content = {"message": {"role": "assistant", "content": answer.text, "refusal": None}}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason(answer)}
+        logprobs = None if answer.reply is None else answer.reply.logprobs
+        ending = finish_reason(answer.finish_reason, answer.reply)
+        choice = {"index": 0, **self._said(answer.text, answer.reply), "logprobs": logprobs, "finish_reason": ending}
         kind = "chat.completion" if self.request.chat else "text_completion"
-        return {**self._head(kind), "choices": [choice], "usage": usage(answer), "optscale": account(answer)}
+        return {**self._head(kind), "choices": [choice], "usage": usage(answer), "optscale": self._account(answer)}
 
     def opening(self) -> bytes:
         """The first event of a stream: the role; a completion has none."""
@@ -57,9 +57,15 @@ class Reply:
 
     def events(self, answer: Answer) -> Iterator[bytes]:
         """The events of an answer: its text, why it ends, and what it cost where that is asked for."""
-        for chunk in split(answer.text):
-            yield self._event({"content": chunk}, None)
-        yield self._event({}, finish_reason(answer), account(answer))
+        reply = answer.reply or ChatReply()
+        if reply.logprobs is not None:  # of the tokens of the whole text, which need not be its pieces
+            yield self._event({"content": answer.text}, None, logprobs=reply.logprobs)
+        else:
+            for chunk in split(answer.text):
+                yield self._event({"content": chunk}, None)
+        for index, call in enumerate(reply.tool_calls):
+            yield self._event({"tool_calls": [{"index": index, **call}]}, None)
+        yield self._event({}, finish_reason(answer.finish_reason, answer.reply), self._account(answer))
         if self.request.include_usage:
             yield event({**self._head(self._chunk_kind), "choices": [], "usage": usage(answer)})
 
@@ -70,9 +76,42 @@ class Reply:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.request.id, "object": kind, "created": self.created, "model": self.model}
 
-    def _event(self, delta: dict[str, str], reason: str | None, cost: dict[str, Any] | None = None) -> bytes:
+    def _said(self, text: str, reply: ChatReply | None) -> dict[str, Any]:
+        """A sample as a choice has it: a chat's message, or a completion's text."""
+        if not self.request.chat:
+            return {"text": text}
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if reply is not None and reply.tool_calls:
+            message |= {"content": text or None, "tool_calls": list(reply.tool_calls)}
+        return {"message": message}
+
+    def _account(self, answer: Answer) -> dict[str, Any]:
+        """How an answer came about, with all samples where they were asked for."""
+        if not self.request.include_samples:
+            return account(answer)
+        samples = [
+            {
+                "index": index,
+                "chosen": index == answer.chosen_index,
+                "score": _number(one.score),
+                "answer": one.answer,
+                **self._said(one.sample.text, one.sample.reply),
+                "finish_reason": finish_reason(one.sample.finish_reason, one.sample.reply),
+                "tokens": one.sample.num_tokens,
+            }
+            for index, one in enumerate(answer.drawn)
+        ]
+        return {**account(answer), "samples": samples}
+
+    def _event(
+        self,
+        delta: Mapping[str, Any],
+        reason: str | None,
+        cost: Mapping[str, Any] | None = None,
+        logprobs: Mapping[str, Any] | None = None,
+    ) -> bytes:
         content: dict[str, Any] = {"delta": delta} if self.request.chat else {"text": delta.get("content", "")}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, **content, "logprobs": logprobs, "finish_reason": reason}
         body = {**self._head(self._chunk_kind), "choices": [choice]}
         if self.request.include_usage:
             body["usage"] = None
@@ -175,9 +214,16 @@ def account(answer: Answer) -> dict[str, Any]:
     }
 
 
-def finish_reason(answer: Answer) -> str:
-    """Why the chosen sample ended, in OpenAI's words."""
-    return answer.finish_reason if answer.finish_reason in ("stop", "length", "content_filter") else "stop"
+def finish_reason(ending: str, reply: ChatReply | None) -> str:
+    """Why a sample ended, in OpenAI's words.
+
+    Args:
+        ending: As a sample has it.
+        reply: What it holds beside its text; None for nothing.
+    """
+    if ending in ("length", "content_filter"):
+        return ending
+    return "tool_calls" if reply is not None and reply.tool_calls else "stop"
 
 
 def split(text: str) -> Iterator[str]:

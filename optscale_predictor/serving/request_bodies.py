@@ -6,16 +6,20 @@ over in silence. A field whose value is null counts as not given, as in OpenAI's
 """
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
 from optscale_predictor._support.json_reader import parse_json
+from optscale_predictor.backends.generators import ChatFields
 from optscale_predictor.errors import InputError
 from optscale_predictor.serving.api_errors import ApiError, field_error, shown
 from optscale_predictor.serving.body_fields import (
     LIST,
     MAX_INT,
+    MAX_POLICY,
+    TAGS,
     TEXT,
     WHOLE,
     Nothing,
@@ -29,6 +33,7 @@ from optscale_predictor.serving.body_fields import (
     text_or_list,
 )
 
+_TEXT_ALONE = "the generator behind this takes and gives text alone"
 _MAX_NAME = 100  # characters of a client's field name in an error
 
 #: What a failed check says, by pydantic's name of it; ``{...}`` is a value of the check's own.
@@ -47,12 +52,17 @@ _MESSAGES = {
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be a string",
+    "string_unicode": "must be text; it holds half a character",
     "too_long": "must have at most {max_length} items",
     "too_short": "must not be empty",
 }
 
 
-class _Body(BaseModel):
+#: Pairs of role and content.
+Turns = tuple[tuple[str, str], ...]
+
+
+class Body(BaseModel):
     """An object of a body: strict, without unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
@@ -70,7 +80,7 @@ class _Body(BaseModel):
         return left
 
 
-class TextPart(_Body):
+class TextPart(Body):
     """A part of a message's content."""
 
     type: Annotated[object, Only("this server reads text alone", "text")]
@@ -78,17 +88,27 @@ class TextPart(_Body):
 
 
 _Parts = Annotated[list[TextPart], Field(min_length=1, fail_fast=True)]
-_Content = Annotated[
+Content = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[_Parts, Tag(LIST)],
     text_or_list("must be a string or a list of text parts"),
 ]
 
 
-class Message(_Body):
+def text_of(content: str | Sequence[TextPart] | None) -> str:
+    """A message's content as one text; parts are joined, and what is not there is empty."""
+    return content if isinstance(content, str) else "".join(part.text for part in content or ())
+
+
+def role_of(role: str) -> str:
+    """A role as chat templates call it."""
+    return "system" if role == "developer" else role
+
+
+class Message(Body):
     """A message of a conversation. What an earlier answer held besides its text may be sent back where it is empty."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: _Content
+    content: Content
     refusal: Nothing = None
     tool_calls: Nothing = None
     function_call: Nothing = None
@@ -96,38 +116,31 @@ class Message(_Body):
     annotations: Nothing = None
     name: Nothing = None
 
-    @property
-    def text(self) -> str:
-        """The content; parts are joined."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
-    @property
-    def turn(self) -> tuple[str, str]:
-        """Role, as chat templates call it, and text."""
-        return "system" if self.role == "developer" else self.role, self.text
-
-
-class StreamOptions(_Body):
+class StreamOptions(Body):
     """The object ``stream_options``."""
 
     include_usage: bool = False
     include_obfuscation: Annotated[object, Only("streams are not obfuscated", False)] = None
 
 
-class OptscaleOptions(_Body):
+class OptscaleOptions(Body):
     """The object ``optscale``: what a client may ask of OptScale itself.
 
     {"optscale": {"policy": "best_of_n:max_samples=8", "score_min": 0.9, "alpha": 0.9, "timeout": 30}}
+
+    With ``include_samples`` the reply holds every sample beside the chosen one.
     """
 
-    policy: Annotated[str, Field(max_length=500)] | None = None
+    policy: Annotated[str, Field(max_length=MAX_POLICY)] | None = None
     score_min: Annotated[float, Field(ge=0, le=1)] | None = None
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_samples: Annotated[int, Field(ge=1, le=MAX_INT), WHOLE] | None = None
     timeout: Annotated[float, Field(gt=0)] | None = None
+    include_samples: bool = False
 
 
-class RequestBody(_Body):
+class RequestBody(Body):
     """What chat and completion requests have in common."""
 
     model: str
@@ -148,17 +161,17 @@ class RequestBody(_Body):
 
     n: Annotated[object, Only("one answer is chosen among many samples, so n can only be 1", 1)] = None
     best_of: Annotated[object, Only("optscale.max_samples and the policy say how many samples are drawn", 1)] = None
-    logprobs: Annotated[object, Only("log-probabilities are not kept", False)] = None
-    top_logprobs: Annotated[object, Only("log-probabilities are not kept", 0)] = None
+    logprobs: Annotated[object, Only(f"{_TEXT_ALONE}, not log-probabilities", False)] = None
+    top_logprobs: Annotated[object, Only(f"{_TEXT_ALONE}, not log-probabilities", 0)] = None
     frequency_penalty: Annotated[object, Only("penalties are not supported", 0, 0.0)] = None
     presence_penalty: Annotated[object, Only("penalties are not supported", 0, 0.0)] = None
     logit_bias: Annotated[object, Only("biases are not supported", {})] = None
-    tools: Annotated[object, Only("tools are not supported", [])] = None
-    tool_choice: Annotated[object, Only("tools are not supported", "none", "auto")] = None
-    parallel_tool_calls: Annotated[object, Only("tools are not supported", True, False)] = None
+    tools: Annotated[object, Only(f"{_TEXT_ALONE}, not tools", [])] = None
+    tool_choice: Annotated[object, Only(f"{_TEXT_ALONE}, not tools", "none", "auto")] = None
+    parallel_tool_calls: Annotated[object, Only(f"{_TEXT_ALONE}, not tools", True, False)] = None
     functions: Annotated[object, Only("functions are not supported", [])] = None
     function_call: Annotated[object, Only("functions are not supported", "none", "auto")] = None
-    response_format: Annotated[object, Only("only text is supported", {"type": "text"})] = None
+    response_format: Annotated[object, Only(_TEXT_ALONE, {"type": "text"})] = None
     modalities: Annotated[object, Only("only text is supported", ["text"])] = None
     audio: Annotated[object, Only("only text is supported")] = None
     store: Annotated[object, Only("nothing is stored", False)] = None
@@ -168,16 +181,39 @@ class RequestBody(_Body):
     suffix: Annotated[object, Only("nothing can be inserted before a given ending", "")] = None
 
 
-class ChatBody(RequestBody):
-    """The body of a request for a chat completion.
+class ConversationBody(RequestBody):
+    """The body of a request for a chat completion, but for its messages.
 
     ``continue_final_message`` and ``add_generation_prompt`` are the pair with which vLLM's clients have an assistant's
     turn go on.
     """
 
-    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     continue_final_message: bool = False
     add_generation_prompt: bool | None = None
+
+    @property
+    def turns(self) -> Turns:
+        """Pairs of role, as chat templates call it, and text."""
+        raise NotImplementedError
+
+    def beside_text(self, turns: Turns) -> ChatFields | None:
+        """What the conversation says beside text; None where that is nothing.
+
+        Args:
+            turns: Pairs of role and text of its messages, as the generator is to read them.
+        """
+        return None
+
+
+class ChatBody(ConversationBody):
+    """The body of a request for a chat completion of a generator that takes text alone."""
+
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
+
+    @property
+    def turns(self) -> Turns:
+        """Pairs of role, as chat templates call it, and text."""
+        return tuple((role_of(one.role), text_of(one.content)) for one in self.messages)
 
 
 class CompletionBody(RequestBody):
@@ -227,7 +263,7 @@ def _message(kind: str, context: dict[str, Any], otherwise: str) -> str:
 
 def _param(location: tuple[int | str, ...]) -> str:
     """A field's name as clients know it: ``messages[0].content``."""
-    steps = [step for step in location if step not in (TEXT, LIST)]
+    steps = [step for step in location if step not in TAGS]
     # An unknown field's name is the client's text: as JSON writes it, it has no line breaks.
     names = [f"[{step}]" if isinstance(step, int) else f".{json.dumps(step)[1:-1][:_MAX_NAME]}" for step in steps]
     return "".join(names).removeprefix(".") or "body"

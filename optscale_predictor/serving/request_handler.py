@@ -168,7 +168,14 @@ class RequestHandler:
             # comes before the first draw, so it must not be the first to strike.
             async with asyncio.timeout(left + _OVERTIME) as limit:
                 answer = await self._session.answer(
-                    request.question, request.prompt, request.messages, [request.policy], request.sampling, left
+                    request.question,
+                    request.prompt,
+                    request.messages,
+                    [request.policy],
+                    request.sampling,
+                    left,
+                    request.beside_text,
+                    request.include_samples,
                 )
         except TimeoutError:
             if limit.expired():

@@ -24,6 +24,7 @@ class ServeSettings:
         generator_urls: Base URLs of the generator's servers; empty where it runs in this process.
         conversations: Whether the generator takes whole conversations.
         prompts: Whether it takes bare prompts.
+        chat_fields: Whether it takes what a chat says beside text: tools, JSON, log-probabilities.
         client_policies: What clients may choose in place of the server's own policy.
         api_key: The key that clients must send; empty: none.
 
@@ -42,6 +43,7 @@ class ServeSettings:
     generator_urls: tuple[str, ...] = ()
     conversations: bool = True
     prompts: bool = True
+    chat_fields: bool = False
     client_policies: ClientPolicies = field(default_factory=ClientPolicies.parse)
     api_key: str = field(default="", repr=False)
 
@@ -56,6 +58,11 @@ class ServeSettings:
         for name in ("timeout", "keep_alive"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
+
+    @property
+    def takes_chat_fields(self) -> bool:
+        """Whether clients may say in a chat what is no text."""
+        return self.chat_fields and self.conversations
 
 
 def is_loopback(host: str) -> bool:

@@ -2,14 +2,15 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def layer_stack(model: Any) -> nn.ModuleList:
+
+def layer_stack(model: Any) -> "nn.ModuleList":
     """The one list of as many layers as the model's config says.
 
     Args:
@@ -18,6 +19,8 @@ def layer_stack(model: Any) -> nn.ModuleList:
     Raises:
         InputError: There is none, or there are several.
     """
+    from torch import nn
+
     count = int(model.config.num_hidden_layers)
     found = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
     # Lists inside a layer (of experts, say) may happen to be as long.
@@ -38,6 +41,8 @@ def top_linear_names(model: Any, top_layers: int) -> list[str]:
     Raises:
         InputError: The model has no one stack of layers, or several.
     """
+    from torch import nn
+
     top = {id(part) for layer in list(layer_stack(model))[-top_layers:] for part in layer.modules()}
     return [name for name, part in model.named_modules() if id(part) in top and isinstance(part, nn.Linear)]
 

@@ -4,19 +4,16 @@ Beside the interface stand the plain data that pass through it (what is asked fo
 adapter a provider lives beside this file; its heavy imports happen when it is built, not when it is imported.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
+from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.token_logprobs import LogprobSummary
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,7 @@ class Request:
         first_index: The pool index of the first of them: samples already drawn, >= 0.
         messages: A whole conversation, pairs of role and content, for a chat model; in place of ``prompt`` where there
             are any. Where the last is the ``assistant``'s, the samples go on from it.
+        chat: What the conversation says beside text, for generators that take it (``Generator.takes_chat_fields``).
     """
 
     question_id: str
@@ -37,9 +35,12 @@ class Request:
     num_samples: int
     first_index: int = 0
     messages: tuple[tuple[str, str], ...] = ()
+    chat: ChatFields | None = field(default=None, compare=False)
 
-    def turns(self) -> list[dict[str, str]]:
+    def turns(self) -> list[Mapping[str, Any]]:
         """The conversation in the form that chat models take; the prompt is a user's turn."""
+        if self.chat is not None:
+            return list(self.chat.messages)
         return [{"role": role, "content": content} for role, content in self.messages or (("user", self.prompt),)]
 
     @property
@@ -67,6 +68,7 @@ class Sample:
         prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
         discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
         logprobs: Of its tokens; None where they were not asked for, or it has no tokens.
+        reply: What it holds beside its text; None where the request said nothing beside text.
     """
 
     text: str
@@ -77,6 +79,12 @@ class Sample:
     prompt_tokens: int = field(default=0, compare=False)
     discarded_tokens: int = field(default=0, compare=False)
     logprobs: LogprobSummary | None = field(default=None, compare=False)
+    reply: ChatReply | None = field(default=None, compare=False)
+
+    @property
+    def written(self) -> str:
+        """The whole sample as a text, its tool calls too."""
+        return self.text if self.reply is None else self.reply.written(self.text)
 
 
 class Arrived(dict[int, Sample]):
@@ -148,7 +156,7 @@ class Usage:
 
     def note(self, samples: "Iterable[Sample]") -> None:
         """Counts those of new samples that have no text."""
-        self.empty_samples += sum(not sample.text.strip() for sample in samples)
+        self.empty_samples += sum(not sample.written.strip() for sample in samples)
 
     def warnings(self) -> list[str]:
         """What a user should know of these samples, a line each; nothing where all is well."""
@@ -257,6 +265,10 @@ class Generator(ABC):
         """Whether there is a chat template for a request's ``messages``; of a server, its endpoint will tell."""
         return True
 
+    def takes_chat_fields(self) -> bool:
+        """Whether it takes what a chat says beside text (``Request.chat``); most read texts alone."""
+        return False
+
     def check_sampling(self) -> None:  # noqa: B027 - most engines sample in every way
         """Sees, before anything is drawn, whether it can sample as ``sampling`` says.
 
@@ -277,14 +289,3 @@ class Generator(ABC):
     @abstractmethod
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling parameters; JSON types, no secrets."""
-
-
-@contextmanager
-def warning_at_end(generator: Generator) -> Iterator[None]:
-    """Says, when what it is around has ended, what a user should know of the samples drawn meanwhile."""
-    before = replace(generator.usage)
-    try:
-        yield
-    finally:
-        for line in generator.usage.since(before).warnings():
-            _LOG.warning(line)

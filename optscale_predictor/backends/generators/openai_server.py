@@ -93,6 +93,10 @@ class OpenAIServerGenerator(Generator):
         """Every request is sent as it comes."""
         return ServerSession(self)
 
+    def takes_chat_fields(self) -> bool:
+        """They are the server's to take or to refuse."""
+        return True
+
     def describe(self) -> Mapping[str, object]:
         """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets.
 
@@ -207,7 +211,7 @@ class OpenAIServerGenerator(Generator):
             return samples
         arrived[0] = samples[0]
         (other,) = await self._each(service, request, [1], arrived)
-        if other.text == samples[0].text:  # a question to which the model has but one answer
+        if other.written == samples[0].written:  # a question to which the model has but one answer
             self.usage.discarded_tokens += other.num_tokens
             return samples
         self._facts.stop_asking_together()
@@ -270,7 +274,8 @@ class OpenAIServerGenerator(Generator):
             # One alternative, which nobody reads: llama.cpp lists no log-probabilities where none is asked for.
             payload["top_logprobs" if chat else "logprobs"] = 1
         opened = opened_thinking(request.own_end if chat else request.prompt)
-        asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened)
+        payload |= {} if request.chat is None else request.chat.body
+        asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened, request.chat)
         reader = ReplyReader(self.sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
         return await self._samplers.send(

@@ -6,10 +6,11 @@ share one :class:`ServerFacts`.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply, read_tool_calls
 from optscale_predictor.backends.generators.generator import Sample, Usage
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.server_replies import (
@@ -82,7 +83,7 @@ class ServerFacts:
         Args:
             samples: Of one reply, at least one.
         """
-        alike = len({sample.text for sample in samples}) == 1
+        alike = len({sample.written for sample in samples}) == 1
         self._varied |= not alike
         if self._varied or self.way == TOKEN_IDS or samples[0].num_tokens < _TELLING_TOKENS or self._checks == 0:
             return False
@@ -112,6 +113,7 @@ class SentRequest:
         way: How their tokens are counted: ``TOKEN_IDS``, ``LOGPROBS`` or ``USAGE``.
         chat: Whether it was asked of the chat endpoint.
         opened: The ``<think>`` that our own part of the prompt ends with; empty where it ends with none.
+        fields: What it said beside text; None for nothing.
     """
 
     count: int
@@ -119,6 +121,7 @@ class SentRequest:
     way: str
     chat: bool
     opened: str = ""
+    fields: ChatFields | None = None
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,11 @@ class ReplyReader:
             raise UnreadableReplyError(f"asked for {sent.count} samples, got {len(choices)}")
         endings = [self._ending(choice.get("finish_reason")) for choice in choices]
         texts = [_text(choice, sent.chat, not has_ended(end)) for choice, end in zip(choices, endings, strict=True)]
+        replies = [_reply(choice, text, sent.fields) for choice, text in zip(choices, texts, strict=True)]
         # Before the tokens are counted: a server without log-probabilities is not asked again in another way.
         told_of = [self._logprobs(choice, text) for choice, text in zip(choices, texts, strict=True)]
-        tokens = self._counted(choices, texts, sent, told)
+        written = [text if one is None else one.written(text) for text, one in zip(texts, replies, strict=True)]
+        tokens = self._counted(choices, written, sent, told)
         if tokens is None:
             return None
         if max(tokens) - beyond > self.sampling.max_tokens:
@@ -179,8 +184,10 @@ class ReplyReader:
         shown = [self.sampling.shown(reopen_thinking(sent.opened, text)) for text in texts]
         used_up = ["length" if count >= self.sampling.max_tokens else "stop" for count in tokens]
         return [
-            Sample(text, count, end or guess, sent.seed, prompt_tokens=read, logprobs=logprobs)
-            for text, count, end, guess, logprobs in zip(shown, tokens, endings, used_up, told_of, strict=True)
+            Sample(text, count, end or guess, sent.seed, prompt_tokens=read, logprobs=logprobs, reply=one)
+            for text, count, end, guess, logprobs, one in zip(
+                shown, tokens, endings, used_up, told_of, replies, strict=True
+            )
         ]
 
     def _logprobs(self, choice: Any, text: str) -> LogprobSummary | None:
@@ -212,6 +219,17 @@ class ReplyReader:
         self.facts.doubt(sent.way)
         self.usage.estimated_samples += 1
         return [min(max(most, estimated_tokens(texts[0])), self.sampling.max_tokens)]
+
+
+def _reply(choice: Any, text: str, fields: ChatFields | None) -> ChatReply | None:
+    """What a choice of a chat holds beside its text; None where nothing was said beside text."""
+    if fields is None:
+        return None
+    calls, told = read_tool_calls(choice["message"]), choice.get("logprobs")
+    if fields.wants_logprobs and not isinstance(told, Mapping) and text and not calls:
+        raise ServiceError("the server returns no log-probabilities, which it was asked for")
+    logprobs = told if fields.wants_logprobs and isinstance(told, Mapping) else None
+    return ChatReply(calls, logprobs, fields.wants_json)
 
 
 def _can_be(tokens: int, text: str) -> bool:

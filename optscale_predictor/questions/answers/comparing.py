@@ -19,6 +19,7 @@ from jaxtyping import Int
 
 from optscale_predictor._support.arrays import Ints
 from optscale_predictor.questions.answers.reading import marked_answer, normalise
+from optscale_predictor.questions.answers.structured import is_structured
 from optscale_predictor.questions.answers.symbolic import WORKERS, symbolically_equal
 from optscale_predictor.questions.answers.values.equality import judge
 from optscale_predictor.questions.answers.values.evaluation import digits
@@ -110,7 +111,7 @@ def _typed(answer: str, target: str) -> bool | None:
     """The verdict on two typed values; None where either has no form known here."""
     if answer == target:
         return True
-    if max(len(answer), len(target)) > LONGEST:
+    if max(len(answer), len(target)) > LONGEST or is_structured(answer) or is_structured(target):
         return False
     ours, theirs = read_value(answer), read_value(target)
     if any(judge(one, theirs[0]) for one in ours) or any(judge(ours[0], one) for one in theirs[1:]):
@@ -133,7 +134,7 @@ def answer_key(answer: str) -> str:
 
     Different keys do not say that answers differ: what has no key here (percentages, sets of numbers) is its own.
     """
-    key = _value_key(read_value(answer)[0])
+    key = None if is_structured(answer) else _value_key(read_value(answer)[0])
     return f"={answer}" if key is None else key
 
 

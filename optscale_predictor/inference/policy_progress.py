@@ -1,0 +1,40 @@
+"""How far one policy has got with one question."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.prior_learner import PriorTurn
+from optscale_predictor.policies import CONTINUE, Policy
+
+
+@dataclass(eq=False)
+class PolicyProgress:
+    """How far one policy has got.
+
+    Attributes:
+        prior: (mean, std, strength) that it starts from; None where there is none.
+        turn: The question's part in what the policy learns; None where it learns nothing.
+        count: Samples that it has drawn.
+        total: Samples that it should have before it is asked again.
+        reason: Why it stopped; ``CONTINUE`` while it has not.
+        needed: Its last estimate of the samples needed.
+        trace: Pairs (samples drawn, samples needed) at every decision.
+        seconds: From asking to its stop.
+    """
+
+    policy: Policy
+    worker: DecisionWorker
+    prior: tuple[float, float, float] | None
+    turn: PriorTurn | None
+    count: int = 0
+    total: int = 0
+    reason: str = CONTINUE
+    needed: float = float("nan")
+    trace: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def finish(self, scores: Sequence[float]) -> None:
+        """Lets the policy learn from what it drew; only the first call counts."""
+        if self.turn is not None:
+            self.turn.finish(scores)
