@@ -40,7 +40,7 @@ async def _look(port, address, width, script):
             await tab.ask("Emulation.setDeviceMetricsOverride", **shape)
             await tab.ask("Page.navigate", url=address)
             await tab.until("Page.loadEventFired")
-            found = await tab.ask("Runtime.evaluate", expression=script, returnByValue=True)
+            found = await tab.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
             await tab.ask("Runtime.evaluate", expression="1")  # whatever was said before this has arrived
     events = tab.events
     errors = [

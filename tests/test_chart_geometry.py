@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from optscale_predictor.pages.chart_geometry import bin_names, nice_step, whole_number_edges
+from optscale_predictor.pages.axis_numbers import nice_step
+from optscale_predictor.pages.chart_geometry import bin_names, whole_number_edges
 from optscale_predictor.pages.score_charts import histogram
 
 

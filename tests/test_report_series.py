@@ -62,16 +62,16 @@ def test_policies_that_differ_in_one_number_are_a_series(comparison):
     assert [one.label for one in found] == [
         "optscale, score_min 0.5 to 0.9 (step=one)",
         "optscale (score_min=0.8, step=double)",
+        "best_of_n, max_samples 1 to 8",
         "self_consistency, max_samples 3 to 8",
         "asc_beta",
         "asc_dirichlet",
         "esc",
         "beacon",
         "pandora",
-        "Best-of-k",
     ]
     assert sorted(place for one in found for place in one.indices) == list(range(len(POLICIES)))
-    assert len({one.kind for one in found}) == len(found) and found[-1].kind == CURVE
+    assert len({one.kind for one in found}) == len(found) and CURVE not in {one.kind for one in found}
     spent = [comparison.results[place].means["samples"].point for place in found[0].indices]
     assert spent == sorted(spent) and len(set(spent)) == 3
     want = [
@@ -97,19 +97,18 @@ def test_names_other_numbers_and_predictors_stay_apart(tmp_path):
 @pytest.mark.parametrize("metric", ["samples", "tokens"])
 def test_a_series_is_drawn_as_one_line_in_the_order_of_samples(comparison, metric):
     chart, marks = accuracy_against(comparison, metric), mark_kinds(comparison)
-    drawn = [one for one in comparison.results if not one.policy.startswith("best_of_n")]
-    assert len(chart.dots) == len(drawn) == 12 and chart.reference
-    for result in drawn:
+    assert len(chart.dots) == len(comparison.results) == 16 and chart.reference
+    for result in comparison.results:
         (dot,) = [dot for dot in chart.dots if dot.text.startswith(f"{result.label}: ")]
         assert dot.kind == marks[result.label]
         assert dot.x == chart.frame.across(result.means[metric].point)
         assert dot.y == chart.frame.up(result.means["correct"].point)
     lines = {line.kind: line.points for line in chart.lines}
-    assert set(lines) == {"s0", "s2"}
+    assert set(lines) == {"s0", "s3"}  # through Best-of-N's points goes the dashed curve, and no other line
     order = [comparison.results[place] for place in series_of(comparison)[0].indices]
     x, y = ([one.means[name].point for one in order] for name in (metric, "correct"))
     assert lines["s0"] == chart.frame.path(np.array(x), np.array(y))
-    assert [dot.strong for dot in chart.dots] == [False] * 11 + [True]
+    assert [dot.strong for dot in chart.dots] == [False] * 15 + [True]
     assert chart.dots[-1].text.startswith(f"{comparison.primary.label}: ")
     listed = [row[0] for row in chart.rows]
     assert listed[: len(POLICIES)] == [one.label for one in comparison.results]
@@ -128,12 +127,30 @@ def test_without_a_curve_best_of_n_is_a_series_of_its_own(folder, tmp_path):
 
 def test_the_legend_names_a_series_once(page, comparison):
     names = [name for _, name in legend(comparison)]
-    assert names.count("Best-of-k") == 1 and len(names) == len(set(names)) == 9
-    assert not any(name.startswith("best_of_n") for name in names)
+    assert names.count("Best-of-k") == 1 and len(names) == len(set(names)) == 9 + 1
+    assert names.count("best_of_n, max_samples 1 to 8") == 1
     titles = [data for tag, data in page.text if tag == "title"]
     for result in comparison.results:
-        if not result.policy.startswith("best_of_n"):
-            assert sum(one.startswith(f"{result.label}: accuracy ") for one in titles) == 2
+        assert sum(one.startswith(f"{result.label}: accuracy ") for one in titles) == 2
+
+
+def test_a_mark_of_a_chart_is_in_its_legend_and_the_other_way_round(comparison):
+    chart = accuracy_against(comparison, "samples")
+    assert {dot.kind for dot in chart.dots} | {CURVE} == {kind for kind, _ in legend(comparison)}
+
+
+@pytest.mark.parametrize("metric", ["samples", "tokens"])
+def test_numbers_on_both_axes_enclose_all_that_is_drawn(comparison, metric):
+    for chart in (accuracy_against(comparison, metric), *by_difficulty(comparison, difficulty(comparison))):
+        across, up = ([tick.position for tick in ticks] for ticks in (chart.x_ticks, chart.y_ticks))
+        for dot in chart.dots:
+            assert min(across) <= dot.x <= max(across), (chart.id, dot)
+            assert min(up) <= min(dot.low, dot.high) and max(dot.low, dot.high) <= max(up), (chart.id, dot)
+        frame = chart.frame
+        assert (frame.left, frame.right) == (min(across), max(across)) and (frame.top, frame.bottom) == (
+            min(up),
+            max(up),
+        )
 
 
 def test_the_pictures_have_the_same_series(comparison, tmp_path):
@@ -141,7 +158,6 @@ def test_the_pictures_have_the_same_series(comparison, tmp_path):
     written = re.findall(r"<!-- (.*?) -->", (tmp_path / "curve.svg").read_text())
     for _, name in legend(comparison):
         assert written.count(name) == 1
-    assert not any("best_of_n" in one for one in written)
 
 
 def test_few_policies_are_shown_one_by_one(comparison, page):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor.pages.axis_numbers import nice_step, ratios
 
 WIDTH, HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 12, 46
@@ -213,12 +214,6 @@ def whole_number_edges(values: Int[Ints, "..."], most_bins: int = 24) -> Float[F
     return np.arange(first, high + width + 1, width, dtype=np.float64) - (0.5 if width == 1 else 0.0)
 
 
-def nice_step(least: float) -> float:
-    """The least of 1, 2 and 5 times a power of ten that is at least this, > 0."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
-
-
 def bin_names(edges: Float[Floats, " edges"]) -> list[str]:
     """How bins are called: their ends, or the one whole number in each."""
     pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
@@ -262,10 +257,7 @@ def ratio_ticks(frame: Frame, base: int) -> list[Tick]:
         base: 2 for powers of two, 10 for 1, 2 and 5 times powers of ten.
     """
     low, high = frame.x
-    powers = range(math.floor(math.log(low, base)) - 1, math.ceil(math.log(high, base)) + 1)
-    steps = (1.0,) if base == 2 else (1.0, 2.0, 5.0)
-    values = [step * float(base) ** power for power in powers for step in steps]
-    shown = [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+    shown = [value for value in ratios(frame.x, base) if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
     return [Tick(frame.across(value), _short(value, 0 if value >= 1 else 2)) for value in shown]
 
 

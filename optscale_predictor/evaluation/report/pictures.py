@@ -38,6 +38,7 @@ class PlottedPolicy:
         y: What they buy.
         spread: How far the bar of each point goes down and up.
         strong: Which of the points stands out, larger and ringed; None where none does.
+        joined: Whether a line goes through them.
     """
 
     label: str
@@ -45,6 +46,7 @@ class PlottedPolicy:
     y: Sequence[float]
     spread: Float[Floats, "2 points"]
     strong: int | None = None
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def draw_comparison(comparison: Comparison, metric: str, paths: Sequence[Path], 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    points = [_plotted(one, comparison, metric) for one in series_of(comparison) if one.drawn]
+    points = [_plotted(one, comparison, metric) for one in series_of(comparison)]
     line = None
     if comparison.curve is not None:
         curve = comparison.curve
@@ -91,7 +93,7 @@ def _plotted(series: PolicySeries, comparison: Comparison, metric: str) -> Plott
     own = [result.means[comparison.quality].estimate for result in results]
     x = [result.means[metric].point for result in results]
     strong = series.indices.index(0) if 0 in series.indices and len(comparison.results) > 1 else None
-    return PlottedPolicy(series.label, x, [one.mean for one in own], interval_spread(own), strong)
+    return PlottedPolicy(series.label, x, [one.mean for one in own], interval_spread(own), strong, series.joined)
 
 
 def draw_replay(rows: Sequence[ReplayRow], path: Path, title: str, metric: str = "samples") -> None:
@@ -179,6 +181,7 @@ def _draw_policy(axes: "Axes", one: PlottedPolicy, index: int) -> None:
         label=_literal(one.label),
         color=_COLOURS[index % len(_COLOURS)],
         marker=_marker(index),
+        linestyle="-" if one.joined else "none",
         linewidth=1.5,
         elinewidth=0.8,
         capsize=2,

@@ -1,7 +1,7 @@
 """Policy series: policies that differ in one number only, with one mark, one colour and a line through them.
 
-Best-of-N's points lie on the Best-of-k curve, up to chance: where there is a curve it stands for them. So do those of
-self-consistency where there is no verifier.
+Best-of-N's points lie on the Best-of-k curve, up to chance: they have a mark of their own as all others, and no line
+but the curve. So do those of self-consistency where there is no verifier.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.run_data import bracketed, distinguishing_settings, name_of
-from optscale_predictor.pages.chart_geometry import CURVE, SERIES
+from optscale_predictor.pages.chart_geometry import SERIES
 
 #: Policies that are shown one by one, with each question or as lines over difficulty, at most.
 MAX_SHOWN = 8
@@ -21,42 +21,37 @@ class PolicySeries:
 
     Attributes:
         label: What a legend calls it.
-        kind: Of its marks: one of ``chart_geometry.SERIES``, or ``chart_geometry.CURVE`` for what the curve stands for.
+        kind: Of its marks: one of ``chart_geometry.SERIES``.
         indices: Of its results in the comparison, in the order of the samples that they spend.
+        joined: Whether a line goes through them: through several that do not lie on the curve.
     """
 
     label: str
     kind: str
     indices: tuple[int, ...]
-
-    @property
-    def drawn(self) -> bool:
-        """Whether it has points of its own."""
-        return self.kind != CURVE
+    joined: bool
 
 
 def series_of(comparison: Comparison) -> list[PolicySeries]:
     """Every result in one series; that of the primary policy first."""
     results = comparison.results
-    on_curve = [index for index, one in enumerate(results) if index and comparison.on_curve(one)]
     distinguishing = distinguishing_settings([(one.policy, one.predictor) for one in results])
     made = []
-    for number, (setting, indices) in enumerate(_groups(results, on_curve)):
+    for number, (setting, indices) in enumerate(_groups(results)):
         ordered = tuple(sorted(indices, key=lambda index: results[index].means["samples"].point))
         label, first = results[indices[0]].label, indices[0]
         if len(indices) > 1:
             values = sorted((results[index].settings[setting] for index in indices), key=float)
             rest = [text for key, text in distinguishing[first].items() if key != setting]
             label = bracketed(f"{name_of(results[first].policy)}, {setting} {values[0]} to {values[-1]}", rest)
-        made.append(PolicySeries(label, SERIES[number % len(SERIES)], ordered))
-    if on_curve and comparison.curve is not None:
-        made.append(PolicySeries(comparison.curve.label, CURVE, tuple(on_curve)))
+        joined = len(indices) > 1 and not all(comparison.on_curve(results[index]) for index in indices)
+        made.append(PolicySeries(label, SERIES[number % len(SERIES)], ordered, joined))
     return made
 
 
-def _groups(results: Sequence[Result], without: Sequence[int]) -> list[tuple[str, list[int]]]:
+def _groups(results: Sequence[Result]) -> list[tuple[str, list[int]]]:
     """The setting that varies, and indices; the greatest groups are made first, in the order of their first."""
-    left = [index for index in range(len(results)) if index not in without]
+    left = list(range(len(results)))
     made: list[tuple[str, list[int]]] = []
     while left:
         found = [

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.difficulty import ExampleSelection
+from optscale_predictor.evaluation.report.draw_steps import DrawSteps, draw_steps
 from optscale_predictor.evaluation.report.formatting import number, percent
 from optscale_predictor.evaluation.report.policy_series import shown_individually
 from optscale_predictor.evaluation.report.run_data import Cases, Run
@@ -34,6 +35,7 @@ class ScoreBars:
         text: What is drawn, in a sentence.
         scores: The scores, in words.
         more: Samples that are not shown.
+        slots: How many bars would fill the drawing.
     """
 
     right: str
@@ -46,6 +48,7 @@ class ScoreBars:
     text: str
     scores: str
     more: int
+    slots: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class QuestionDetails:
         spent: Samples that the primary policy drew, mean of its runs.
         rows: What the policies made of it.
         bars: Its scores; None where its samples were not kept.
+        steps: The primary policy's way through them; None likewise.
     """
 
     number: int
@@ -102,6 +106,7 @@ class QuestionDetails:
     spent: float
     rows: Sequence[PolicyRow]
     bars: ScoreBars | None
+    steps: DrawSteps | None
 
 
 def question_details(
@@ -114,20 +119,21 @@ def question_details(
         shares: Share of each question's samples that is wrong; NaN = not known.
         selection: Which questions, in which order.
     """
-    collector = _Collector(comparison, shares)
+    collector = _Collector(comparison, shares, [comparison.questions[index] for index in selection.indices])
     return [collector.details(*one) for one in zip(selection.indices, selection.groups, strict=True)]
 
 
 class _Collector:
     """Finds a question's rows in every run."""
 
-    def __init__(self, comparison: Comparison, shares: Floats) -> None:
+    def __init__(self, comparison: Comparison, shares: Floats, shown: Sequence[str]) -> None:
         self._comparison, self._shares = comparison, shares
         self._policies = shown_individually(comparison)
         self._rows: dict[tuple[int, str], dict[str, int]] = {}
         for number_, run in enumerate(comparison.runs):
             for policy, cases in run.shown.items():
                 self._rows[number_, policy] = {one: row for row, one in enumerate(cases.question.tolist())}
+        self._steps = self._all_steps(shown)
 
     def details(self, index: int, group: str) -> QuestionDetails:
         """Those of one question."""
@@ -150,6 +156,7 @@ class _Collector:
             spent,
             rows,
             self._bars(question),
+            self._steps.get(question),
         )
 
     def _found(self, result: Result, question: str) -> list[tuple[Run, Cases, int]]:
@@ -177,13 +184,25 @@ class _Collector:
             _joined([str(own.reason[at]) for _, own, at in found]),
         )
 
+    def _kept(self, question: str) -> tuple[Run, Cases, int] | None:
+        """The question in the first run of the primary policy that kept its samples."""
+        found = self._found(self._comparison.primary, question)
+        return next((one for one in found if one[0].samples is not None and one[0].samples.count(question)), None)
+
     def _bars(self, question: str) -> ScoreBars | None:
-        """Of the first run of the primary policy that kept its samples."""
-        primary = self._comparison.primary
-        for run, cases, row in self._found(primary, question):
-            if run.samples is not None and run.samples.count(question):
-                return _score_bars(run, cases, row, question, primary.setting("score_min"))
-        return None
+        kept = self._kept(question)
+        return None if kept is None else _score_bars(*kept, question, self._comparison.primary.setting("score_min"))
+
+    def _all_steps(self, questions: Sequence[str]) -> dict[str, DrawSteps]:
+        """The primary policy's steps, computed for all questions of a run together."""
+        primary, places = self._comparison.primary, dict[str, tuple[Run, list[int]]]()
+        for question in questions:
+            if (kept := self._kept(question)) is not None:
+                places.setdefault(kept[0].name, (kept[0], []))[1].append(kept[2])
+        found: dict[str, DrawSteps] = {}
+        for run, rows in places.values():
+            found |= draw_steps(run, primary.policy, primary.label, rows)
+        return found
 
 
 def _cut(text: str, most: int) -> str:
@@ -221,6 +240,7 @@ def _score_bars(run: Run, cases: Cases, row: int, question: str, target: float |
         f"{end - start} samples, of which the primary policy drew {spent}{picked}",
         ", ".join(words),
         end - start - shown,
+        max(shown, 8),
     )
 
 

@@ -10,6 +10,7 @@ from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.difficulty import EDGES, Difficulty
 from optscale_predictor.evaluation.report.formatting import NAMES, figure, interval, number, percents, quality
 from optscale_predictor.evaluation.report.policy_series import mark_kinds, series_of, shown_individually
+from optscale_predictor.pages.axis_numbers import reaching, reaching_ratios
 from optscale_predictor.pages.chart_geometry import (
     CURVE,
     SERIES,
@@ -36,7 +37,7 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
     base = 2 if metric == "samples" else 10
     x, y = _curve(comparison, metric)
     spots = [(one.means[metric].point, one.means[comparison.quality].estimate) for one in comparison.results]
-    frame = _frame([*x.tolist(), *(spot for spot, _ in spots)], y.tolist(), [one for _, one in spots])
+    frame = _frame([*x.tolist(), *(spot for spot, _ in spots)], y.tolist(), [one for _, one in spots], base)
     rows = [
         _row(result.label, spot, own, metric, comparison.quality)
         for result, (spot, own) in zip(comparison.results, spots, strict=True)
@@ -72,9 +73,8 @@ def accuracy_against(comparison: Comparison, metric: str) -> Chart:
 
 def legend(comparison: Comparison) -> list[tuple[str, str]]:
     """Kind and name of every series, the primary policy's first; the dashed curve among them where there is one."""
-    found = [(one.kind, one.label) for one in series_of(comparison)]
     curve = [] if comparison.curve is None else [(CURVE, comparison.curve.label)]
-    return [*found, *(one for one in curve if one not in found)]
+    return [*((one.kind, one.label) for one in series_of(comparison)), *curve]
 
 
 def by_difficulty(comparison: Comparison, found: Difficulty) -> list[Chart]:
@@ -104,8 +104,8 @@ def _by_difficulty(
     names: tuple[str, str],
 ) -> Chart:
     filled, digits = np.flatnonzero(found.count).tolist(), 1 if what == "samples" else 3
-    top = 1.0 if what != "samples" else max(row[one].mean for row in values for one in filled)
-    frame = Frame((0, 1), (0, top * 1.05))
+    ends = [end for row in values for one in filled for end in (row[one].mean, row[one].high) if not np.isnan(end)]
+    frame = Frame((0, 1), reaching((0, max(ends) if what == "samples" else 1.0)))
     middle, bins = found.mean[filled], bin_names(EDGES)
     lines, dots = [], []
     for index, kind in reversed(_individual_kinds(comparison).items()):  # the primary policy's lies on top
@@ -182,12 +182,10 @@ def _series(comparison: Comparison, metric: str, frame: Frame) -> tuple[list[Dot
     """Points, joined within a series; the primary policy's is the last, so on top of the others."""
     dots, lines = [], []
     for one in reversed(series_of(comparison)):
-        if not one.drawn:
-            continue
         results = [comparison.results[index] for index in one.indices]
         x = [result.means[metric].point for result in results]
         own = [result.means[comparison.quality].estimate for result in results]
-        if len(results) > 1:
+        if one.joined:
             lines.append(Line(frame.path(np.array(x), np.array([each.mean for each in own])), one.kind))
         for result, spot, each in zip(results, x, own, strict=True):
             heights = frame.up(each.mean), frame.up(each.low), frame.up(each.high)
@@ -205,12 +203,9 @@ def _curve(comparison: Comparison, metric: str) -> tuple[Floats, Floats]:
     return x, comparison.curve.quality(comparison.quality).mean(0)
 
 
-def _frame(x: Sequence[float], y: Sequence[float], spots: Sequence[Estimate]) -> Frame:
-    ends = [one.mean if np.isnan(end) else end for one in spots for end in (one.low, one.high)]
-    low, high = min([*y, *ends]), max([*y, *ends])
-    room = max(high - low, 0.02) * 0.06
-    left, right = min(x), max(x)
-    return Frame((left / 1.15, right * 1.15), (max(0.0, low - room), min(1.0, high + room)), log=True)
+def _frame(x: Sequence[float], y: Sequence[float], spots: Sequence[Estimate], base: int) -> Frame:
+    ends = [*y, *(end for one in spots for end in (one.mean, one.low, one.high) if not np.isnan(end))]
+    return Frame(reaching_ratios((min(x), max(x)), base), reaching((min(ends), max(ends))), log=True)
 
 
 def _description(result: Result, comparison: Comparison, metric: str) -> str:

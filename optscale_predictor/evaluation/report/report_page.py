@@ -72,7 +72,9 @@ def render_page(comparison: Comparison, title: str, max_examples: int = MAX_EXAM
         max_examples: Questions to show at most, >= 1.
         command: That makes the page again; empty where that is not known.
     """
-    script, style = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.js", "report.css"))
+    script, steps, style = (
+        (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.js", "steps.js", "report.css")
+    )
     return (
         environment(_TEMPLATES, templating.TEMPLATES)
         .get_template("report.html.jinja")
@@ -83,7 +85,7 @@ def render_page(comparison: Comparison, title: str, max_examples: int = MAX_EXAM
             version=__version__,
             **_figures(comparison),
             **_questions(comparison, max_examples),
-            **embedded(templating.shared_style() + style, script),
+            **embedded(templating.shared_style() + style, script + steps),
         )
     )
 
