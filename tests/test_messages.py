@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -9,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from optscale_predictor._support.messages import Verbosity, bars_shown, messages_shown, say_loading, take_verbosity
+from optscale_predictor._support.messages import (
+    Verbosity,
+    bars_shown,
+    messages_dated,
+    messages_shown,
+    say_loading,
+    take_verbosity,
+)
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.cli.main import main
 from optscale_predictor.cli.verbs import VERBS
@@ -74,6 +82,17 @@ def test_verbose_shows_details_others_lines_and_pythons_warnings(capsys):
         "elsewhere: error: their failure",
         next(line.partition(" s] ")[2] for line in said if "FutureWarning: deprecated" in line),
     ]
+
+
+@pytest.mark.parametrize("verbosity", [Verbosity.NORMAL, Verbosity.VERBOSE])
+def test_dated_lines_begin_with_the_day_and_the_time(verbosity, capsys):
+    date = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?!\[)")
+    with messages_shown(verbosity):
+        with messages_dated():
+            said = everything_said(capsys)
+        said = [line for line in said if not line.startswith("  ")]  # the second line of one of Python's warnings
+        assert all(map(date.match, said)) and "warning: a doubt" in [date.sub("", line) for line in said]
+        assert not any(date.match(line) for line in everything_said(capsys))
 
 
 def test_afterwards_all_is_as_it_was(monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -106,12 +107,18 @@ async def _with_a_death(front, middle, behind, generator):
 
 def test_told_to_stop_it_finishes_what_is_under_way(generator):
     with command("--port", "0", "--base_url", generator.url, "--grace", "600", *PLAIN) as (process, address):
+        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as stranger:
+            stranger.sendall(b"NONSENSE\r\n\r\n")
+            assert b" 400 " in stranger.recv(4096)
         reply = asyncio.run(_stopped_meanwhile(process, address, generator))
         assert reply.choices[0].message.content
         assert process.wait(HUNG) == 0
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{address}/health")
-        assert "Traceback" not in process.stderr.read()
+        said = process.stderr.read()
+        assert "Traceback" not in said
+        dated = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} 127\.0\.0\.1: malformed HTTP"
+        assert re.search(dated, said, re.MULTILINE), said
 
 
 async def _stopped_meanwhile(process, address, generator):

@@ -118,12 +118,35 @@ def messages_shown(verbosity: Verbosity) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def messages_dated() -> Iterator[None]:
+    """Begins every line with the date and the time of day, as in a log that somebody reads days later.
+
+    For what runs until it is told to stop; where a program has set up its own logging, that is left alone.
+    """
+    loggers = (logging.getLogger(OURS), logging.getLogger())
+    shown = [one for logger in loggers for one in logger.handlers if isinstance(one, MessageHandler)]
+    before = [one.dated for one in shown]
+    try:
+        for one in shown:
+            one.dated = True
+        yield
+    finally:
+        for one, dated in zip(shown, before, strict=True):
+            one.dated = dated
+
+
 class MessageHandler(logging.Handler):
     """Writes lines to whatever standard error is by then, beside a progress bar where there is one.
 
     Args:
         verbose: Whether a line begins with the seconds since the start, and others' with their name.
+
+    Attributes:
+        dated: Whether a line begins with the date and the time of day, as in :func:`messages_dated`.
     """
+
+    dated = False
 
     def __init__(self, verbose: bool) -> None:
         super().__init__()
@@ -138,9 +161,12 @@ class MessageHandler(logging.Handler):
         line = record.getMessage().rstrip("\n")
         if record.levelno >= logging.WARNING:
             line = f"{record.levelname.lower()}: {line}"
-        if self._verbose:
-            where = "" if record.name.startswith(f"{OURS}.") else f"{record.name}: "
-            line = f"[{time.monotonic() - self._began:7.2f} s] {where}{line}"
+        if self._verbose and not record.name.startswith(f"{OURS}."):
+            line = f"{record.name}: {line}"
+        if self.dated:
+            line = f"{logging.Formatter().formatTime(record)} {line}"
+        elif self._verbose:
+            line = f"[{time.monotonic() - self._began:7.2f} s] {line}"
         if record.exc_info:
             line += f"\n{logging.Formatter().formatException(record.exc_info)}"
         return line

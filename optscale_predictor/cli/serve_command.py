@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optscale_predictor._support.messages import messages_dated
 from optscale_predictor.backends.generators import SamplingParams, ServerOptions
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.answer_command import given_settings
@@ -140,7 +141,7 @@ def serve(
         settings = _fitting(settings, served_model_name, drawing, generator.chat)
         if not settings.api_key and not is_loopback(host):
             _LOG.warning(f"anybody who reaches {host}:{port} is served; {_KEY} sets a key")
-        with warning_at_end(drawing):
+        with messages_dated(), warning_at_end(drawing):
             serve_at(
                 scaler,
                 settings,
