@@ -36,8 +36,8 @@ GROUP_SIZES = (8, 32, 128, 512, 2048)
 COLUMN_PREFIX = "logprob_"
 MEAN, SELF_CERTAINTY = f"{COLUMN_PREFIX}mean", f"{COLUMN_PREFIX}self_certainty"
 
-# Servers write -9999, or the least number there is, where a probability is 0: a sum must survive it.
-_LEAST = -1e4
+#: Servers write -9999, or the least number there is, where a probability is 0: a sum must survive it.
+LEAST_LOGPROB = -1e4
 
 
 def lowest_column(group: int) -> str:
@@ -80,7 +80,7 @@ class LogprobSummary:
         """
         if not logprobs:
             return None
-        clipped = np.clip(np.asarray(logprobs, np.float64), _LEAST, 0.0)
+        clipped = np.clip(np.asarray(logprobs, np.float64), LEAST_LOGPROB, 0.0)
         lowest = tuple(_single(lowest_group(clipped, size)) for size in GROUP_SIZES)
         certainty = float(np.mean(certainties)) if certainties else np.nan
         # Infinite where the model rules a token out for certain: no number that a score can be made of.

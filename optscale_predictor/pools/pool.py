@@ -88,9 +88,10 @@ class Pool:
 
     @property
     def keeps_logprobs(self) -> bool:
-        """Whether samples have the log-probabilities of their tokens: their generator was asked for them."""
-        drawn = self.manifest["settings"].get("generator")
-        return isinstance(drawn, dict) and drawn.get("logprobs") is True
+        """Whether samples have the log-probabilities of their tokens: their generator was asked, or files had them."""
+        settings = self.manifest["settings"]
+        made = [settings.get(part) for part in ("generator", "import")]
+        return any(isinstance(one, dict) and one.get("logprobs") is True for one in made)
 
     def shards(self) -> list[Path]:
         """The committed shards, oldest first.

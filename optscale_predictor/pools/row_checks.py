@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from optscale_predictor.backends.token_logprobs import COLUMNS, SELF_CERTAINTY
 from optscale_predictor.pools.schema import MOST_SAMPLES, ScoreColumns
 
 
@@ -29,8 +30,11 @@ def impossible_values(table: pa.Table) -> Iterator[str]:
             yield from where_true(
                 table, impossible_index(column), lambda row: f"a sample_index outside [0, {MOST_SAMPLES})"
             )
-        elif name == "num_tokens" or name.startswith("verifier_tokens"):
+        elif name == "num_tokens" or name.startswith("verifier_tokens") or name == SELF_CERTAINTY:
             yield from where_true(table, pc.less(column, 0), partial(_below_zero, name))
+        elif name in COLUMNS:
+            above = pc.invert(pc.less_equal(column, 0))  # what is no number is not below 0 either
+            yield from where_true(table, above, partial(_above_zero, name))
         elif name.startswith("score"):
             yield from _scores(table, ScoreColumns(name))
 
@@ -51,6 +55,10 @@ def _scores(table: pa.Table, names: ScoreColumns) -> Iterator[str]:
 
 def _below_zero(name: str, row: dict[str, Any]) -> str:
     return f"{name} = {row[name]}, below 0"
+
+
+def _above_zero(name: str, row: dict[str, Any]) -> str:
+    return f"{name} = {row[name]}, not a number <= 0"
 
 
 def where_true(table: pa.Table, bad: Any, say: Callable[[dict[str, Any]], str]) -> Iterator[str]:

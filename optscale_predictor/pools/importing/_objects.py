@@ -13,6 +13,7 @@ from typing import IO, Any
 from optscale_predictor._support.json_reader import decode_from, parse_object, require_object
 from optscale_predictor._support.text_files import bounded_lines, open_text
 from optscale_predictor.backends.server_replies import UnreadableReplyError, read_finish_reason
+from optscale_predictor.backends.token_logprobs import COLUMNS, LEAST_LOGPROB, SELF_CERTAINTY
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.golds import number_text
 
@@ -64,6 +65,10 @@ def _kind(column: str) -> tuple[Any, str]:
         return _score, "a number in [0, 1]"
     if column in ("num_tokens", "sample_index") or column.startswith("verifier_tokens"):
         return _whole, "a whole number >= 0"
+    if column == SELF_CERTAINTY:
+        return _certainty, "a finite number >= 0"
+    if column in COLUMNS:
+        return _logprob, f"a number in [{LEAST_LOGPROB:g}, 0]"
     if column == "seed":
         return (lambda value: value if type(value) is int and -(2**63) <= value < 2**63 else None), "a whole number"
     if column == "correct":
@@ -77,6 +82,14 @@ def _kind(column: str) -> tuple[Any, str]:
 
 def _score(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) and 0 <= value <= 1 else None
+
+
+def _logprob(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and LEAST_LOGPROB <= value <= 0 else None
+
+
+def _certainty(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value < 2**127 else None  # in single precision
 
 
 def _whole(value: Any) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.importing import json_samples, lm_eval_logs
+from optscale_predictor.pools.importing._logprobs import ImportedLogprobs
 from optscale_predictor.pools.importing._objects import ImportedSamples, read_objects
 from optscale_predictor.pools.importing._questions import ImportedQuestions, read_question_file
 from optscale_predictor.pools.journal import digest
@@ -136,7 +137,10 @@ def import_pool(
     _require_pairing(pair, source.form, questions)
     given = None if questions is None else read_question_file(questions)
     found, counts = ImportedQuestions(given, by_position=pair == "position"), _Counts()
-    _check(source, found, counts)
+    logprobs = _check(source, found, counts)
+    if logprobs.kept:
+        settings["logprobs"] = True
+    logprobs.tell()
     made = {score: {"adapter": "import", "verifier": verifier} for score in counts.scores}
     with PoolWriter(folder, found.questions, {"import": settings}, shard_samples, made) as writer:
         _write(source, found, counts, writer, shard_samples)
@@ -160,14 +164,17 @@ def _require_pairing(pair: str, form: str, questions: str | Path | None) -> None
         raise InputError("pair position is for the paper's form, with a file of questions")
 
 
-def _check(source: _Source, found: ImportedQuestions, counts: _Counts) -> None:
-    """The first reading: every value is checked, and the questions are gathered."""
+def _check(source: _Source, found: ImportedQuestions, counts: _Counts) -> ImportedLogprobs:
+    """The first reading: every value is checked, and the questions are gathered; what came of log-probabilities."""
+    logprobs = ImportedLogprobs()
     for samples in source.rows(found):
         counts.samples += len(samples)
+        logprobs.note(samples)
         came = [key for row in samples for key in row if key.startswith("score")]
         counts.scores = list(dict.fromkeys([*counts.scores, *came]))
     if not counts.samples:
         raise InputError(f"{next(iter(source.readers))}: no samples in it")
+    return logprobs
 
 
 def _write(source: _Source, found: ImportedQuestions, counts: _Counts, writer: PoolWriter, shard_samples: int) -> None:

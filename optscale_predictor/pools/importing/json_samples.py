@@ -10,7 +10,8 @@ One question a line, or one element of a JSON array, with lists over its samples
 
 A gold answer is a text, a number or a list of those. ``question``, ``gold``, ids and everything but one of text and
 answer may be missing. A sample's own ``answer`` is extracted from its text where it is not given; its ``finish_reason``
-may be in the words of any server. Keys of other names are renamed by the caller or ignored.
+may be in the words of any server; its log-probabilities have the names of a pool's columns (``logprob_mean``). Keys of
+other names are renamed by the caller or ignored.
 
 The paper's published pools (https://github.com/Albertwyk/OptScale) are one JSON array with one object a question. Each
 has ``score.completions[0]``, ``score.scores[0]`` and ``score.completion_tokens[0]``, lists over the samples;
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor.backends.token_logprobs import COLUMNS
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.importing._objects import ImportedSamples, checked, columns_of, read_objects
 from optscale_predictor.pools.schema import ScoreColumns
@@ -66,7 +68,7 @@ def read_samples(path: Path, rename: Mapping[str, str], where: Mapping[str, str]
         question = row.get("question", row.get("problem"))
         if question is not None and (not isinstance(question, str) or not question.strip()):
             raise InputError(f"{location}: 'question' must be a non-empty string, got {question!r}")
-        many = any(isinstance(row.get(name), list) for name in (*_MANY, *_COLUMNS))
+        many = any(isinstance(row.get(name), list) for name in (*_MANY, *_COLUMNS, *COLUMNS))
         samples = _many(row, location) if many else [_single(row, location)]
         yield ImportedSamples(
             location, None if identity is None else str(identity), question, _gold(row, many, location), samples
@@ -114,7 +116,7 @@ def _many(row: Mapping[str, Any], location: str) -> list[dict[str, Any]]:
 
 
 def _is_column(name: str) -> bool:
-    if name in _COLUMNS:
+    if name in _COLUMNS or name in COLUMNS:
         return True
     for prefix in ("score_", "verifier_tokens", "refusal"):
         if name.startswith(prefix):
