@@ -3,19 +3,24 @@
 import pickle
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from optscale_predictor.backends.generators import SamplingParams, VLLMOptions
+from optscale_predictor.backends.generators import SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.backends.verifiers import RewardVerifier
 from optscale_predictor.embedded.train_generator import make_config, make_tokenizer
 from optscale_predictor.errors import InputError
+from optscale_predictor.pools import PoolWriter
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources
 from optscale_predictor.pools.preparation.ray.stages import ScoringEngine
+from optscale_predictor.predictor.provenance import first_difference, source_of_pool
+from optscale_predictor.questions.question import Question
 
 
 def test_auto_is_the_server_where_there_is_one_and_transformers_elsewhere() -> None:
@@ -64,6 +69,36 @@ def test_the_descriptions_of_both_transformers_engines_are_one() -> None:
     vllm = GeneratorOptions("embedded:generator", SamplingParams(), engine="vllm", vllm=VLLMOptions(dtype="float32"))
     assert {"adapter": "vllm", "dtype": "float32"}.items() <= vllm.describe().items()
     assert GeneratorOptions().describe() == one.describe()  # the embedded generator, where none is named
+
+
+def test_a_manifest_names_what_more_of_vllms_arguments_may_change_samples(tmp_path: Path) -> None:
+    def described(**more: object) -> dict[str, Any]:
+        options = VLLMOptions(more=more)
+        return dict(GeneratorOptions("embedded:generator", SamplingParams(), engine="vllm", vllm=options).describe())
+
+    plain, quantized = described(), described(quantization="fp8", max_num_seqs=8, hf_overrides={"a": [1]})
+    assert "engine_arguments" not in plain and described(max_num_seqs=8, enable_prefix_caching=False) == plain
+    assert quantized.pop("engine_arguments") == {"quantization": "fp8", "hf_overrides": {"a": [1]}}
+    assert quantized == plain
+    # A pool is not continued with others, and a predictor does not take one for the other.
+    question = [Question("q", "1+1=")]
+    with PoolWriter(tmp_path / "pool", question, {"generator": plain, "prompt": "{question}"}):
+        pass
+    with pytest.raises(InputError, match=r"engine_arguments\.quantization was None, now 'fp8'"):
+        PoolWriter(tmp_path / "pool", question, {"generator": described(quantization="fp8"), "prompt": "{question}"})
+    sources = [
+        source_of_pool({"settings": {"generator": described(quantization=name)}, "scores": {}})
+        for name in ("fp8", "awq")
+    ]
+    assert "engine_arguments" in (first_difference(*sources) or "")
+
+
+@pytest.mark.parametrize("value", [date(2026, 11, 30), {1, 2}, float("nan"), b"x"])
+def test_what_no_manifest_can_record_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match=r"vllm.more must be of JSON types"):
+        VLLMOptions(more={"seed": value})
+    with pytest.raises(InputError, match="extra_body must be of JSON types"):
+        ServerOptions(extra_body={"field": value})
 
 
 def test_a_verifiers_specification_takes_a_map_along(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from optscale_predictor.predictor.model.config import PredictorConfig, ScoreSour
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.targets.target_table import read_provenance
 
-_DECODING = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat", "extra_body", "version", OTHER_SAMPLERS)
+_DECODING: tuple[str, ...] = ("temperature", "top_p", "max_tokens", "stop", "thinking", "chat")
+_DECODING += ("extra_body", "engine_arguments", "version", OTHER_SAMPLERS)
 _READING = ("layout", "separator", "rubric", "version")
 _RULES = {"math_verify": "math_verify"}  # a verifier that no model stands behind
 _HOW = "say allow_source_mismatch (--allow_source_mismatch true) to use it all the same"

@@ -251,9 +251,8 @@ def describe_vllm(model: str, chat: bool, options: VLLMOptions, sampling: Sampli
         options: Of the engine.
         sampling: How samples are drawn.
     """
-    shaping = {"dtype": options.dtype, "max_model_len": options.max_model_len}
     own = {"adapter": "vllm", "model": model, **find_source(model).description, "chat": chat}
-    return {**own, **shaping, **sampling.describe(), OTHER_SAMPLERS: OFF}
+    return {**own, **options.shaping(), **sampling.describe(), OTHER_SAMPLERS: OFF}
 
 
 def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
