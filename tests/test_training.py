@@ -1,52 +1,18 @@
-"""Training: it learns, repeats, resumes bit for bit, stops early, says what it does, and refuses in one line."""
+"""Training: it learns, repeats, stops early, keeps the best epoch, and counts what it does."""
 
 import json
-import os
-import pickle
-import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
-import training_runs
-from safetensors.torch import load_file
-from training_runs import logged, make_encoder, write_targets
+from training_runs import flags, logged, main, make_encoder, require_equal, weights, write_targets
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor._support.training_loop import last_checkpoint
 from optscale_predictor._support.training_loop.learning_rate import share_of_rate
 from optscale_predictor._support.training_loop.throughput import Throughput, minutes_left
-from optscale_predictor.cli.main import main as optscale
 from optscale_predictor.predictor.model.config import ScoreSource
-from optscale_predictor.predictor.training.train_command import CONFIGS, TrainingCLI, train_predictor
-
-#: Seventy-two training questions: nine steps an epoch.
-FLAGS = {
-    "--data.path": "targets.jsonl",
-    "--data.batch_size": 8,
-    "--trainer.max_epochs": 3,
-    "--trainer.log_every_n_steps": 1,
-    "--trainer.enable_progress_bar": "false",
-    "--checkpoint.every_n_steps": 5,
-    "--model.loss": "squared_error",
-}
-
-
-def flags(output, **changes):
-    given = {
-        "--model.output": output,
-        **FLAGS,
-        **{f"--{key.replace('__', '.')}": value for key, value in changes.items()},
-    }
-    return ["fit", *(str(part) for pair in given.items() for part in pair)]
-
-
-def main(args):
-    optscale(["train", *args])
+from optscale_predictor.predictor.training.train_command import train_predictor
 
 
 @pytest.fixture(autouse=True)
@@ -54,17 +20,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_targets(tmp_path / "targets.jsonl")
     return tmp_path
-
-
-def weights(output):
-    return {name: load_file(Path(output) / name) for name in ("adapter_model.safetensors", "head.safetensors")}
-
-
-def require_equal(one, other):
-    for name, tensors in weights(one).items():
-        found = weights(other)[name]
-        assert tensors.keys() == found.keys()
-        assert all(torch.equal(tensors[key], found[key]) for key in tensors)
 
 
 def test_it_learns_what_can_be_learnt(tmp_path):
@@ -87,80 +42,6 @@ def test_one_seed_repeats_and_another_differs():
     assert curves[0] == curves[1] and len(curves[0]) == 9
     assert all(curves[0][step] != curves[2][step] for step in curves[0])
     require_equal("one", "again")
-
-
-def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
-    main(flags("whole"))
-    command = [sys.executable, "-m", "optscale_predictor", "train", *flags("killed")]
-    command += ["--trainer.callbacks+=training_runs.SignalAt", "--trainer.callbacks.step=13"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(training_runs.__file__).parent)}
-    died = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    main([*flags("killed"), "--ckpt_path", "last"])
-    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "killed"))
-    assert list(resumed) == list(range(10, 27))  # what was written at step 10, in the second of three epochs
-    assert resumed == {step: whole[step] for step in resumed}
-    for name in ("log_evidence", "r2_mean", "strength"):
-        curve = logged(Path("whole_training"), name)
-        assert logged(Path("killed_training"), name) == {step: curve[step] for step in (17, 26)}
-    require_equal("whole", "killed")
-
-
-@pytest.mark.parametrize(
-    ("step", "number", "head"),
-    [
-        (8, signal.SIGINT, "linear"),
-        (12, signal.SIGTERM, "linear"),
-        (12, signal.SIGINT, "gaussian_process"),
-        (17, signal.SIGINT, "linear"),
-    ],
-)
-def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, capsys):
-    """Also where the last step of an epoch, or of the run, is stopped, before its validation."""
-    # Programs that a shell starts in the background are born with Ctrl-C ignored; what was there must be there again.
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    shared = {"trainer__max_epochs": 2, "model__head": head}
-    main(flags("whole", **shared))
-    stop = ["--trainer.callbacks+=training_runs.SignalAt", f"--trainer.callbacks.step={step}"]
-    stop += [f"--trainer.callbacks.number={int(number)}"]
-    with pytest.raises(SystemExit) as ended:
-        main([*flags("stopped", **shared), *stop])
-    assert ended.value.code == 130
-    said = capsys.readouterr().err
-    assert "Traceback" not in said and "--model.output stopped" in said and "--ckpt_path last" in said
-    before_stop = logged(Path("stopped_training"), "log_evidence")
-    main([*flags("stopped", **shared), "--ckpt_path", "last"])
-    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
-    assert min(resumed, default=step + 1) == step + 1 and resumed == {number: whole[number] for number in resumed}
-    measured = {**before_stop, **logged(Path("stopped_training"), "log_evidence")}
-    assert measured == logged(Path("whole_training"), "log_evidence") and len(measured) == 2
-    require_equal("whole", "stopped")
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_a_later_signal_stops_at_once_but_never_a_state_that_is_being_written(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(last_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    state = last_checkpoint.LastCheckpoint()
-    state._ask(signal.SIGTERM, None)
-    now[0] = last_checkpoint.SAME_PRESS / 2
-    state._ask(signal.SIGTERM, None)  # the same press, or a launcher that passes on what the terminal has sent
-    now[0] = last_checkpoint.SAME_PRESS * 2
-    state._writing = True
-    state._ask(signal.SIGTERM, None)
-    state._writing = False
-    with pytest.raises(KeyboardInterrupt):
-        state._ask(signal.SIGTERM, None)
-
-
-def test_more_epochs_can_be_added_to_a_finished_run():
-    shared = {"model__schedule": "constant", "model__warmup_share": 0}
-    main(flags("out", trainer__max_epochs=1, **shared))
-    main([*flags("out", trainer__max_epochs=2, **shared), "--ckpt_path", "last"])
-    main(flags("whole", trainer__max_epochs=2, **shared))
-    resumed = logged(Path("out_training"), "loss")
-    assert list(resumed) == list(range(9, 18))
-    require_equal("out", "whole")
 
 
 def test_it_stops_early_and_keeps_the_best_epoch():
@@ -250,85 +131,6 @@ def test_throughput_counts_the_questions_own_tokens(monkeypatch):
     shares = logged(Path("out_training"), "padding_share").values()
     assert list(shares) == pytest.approx([1 - tokens / places for tokens, _, places in counted], abs=1e-6)
     assert all(value > 0 for value in logged(Path("out_training"), "tokens_per_second").values())
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"data__path": "nowhere.jsonl"}, r"nowhere.jsonl: cannot read targets"),
-        ({"model__pooling": "man"}, r"pooling must be one of mean, last, attention, got 'man'"),
-        ({"model__poolin": "mean"}, r"poolin"),
-        ({"model__learning_rate": "-1"}, r"learning_rate must be > 0"),
-        ({"model__cache_frozen": "memory"}, r"nothing to cache"),
-        ({"model__lora.rank": "0"}, r"rank must be >= 1"),
-        ({"model__base_model": "embedded:nothing"}, r"embedded:nothing"),
-        ({"trainer__precision": "17"}, r"17"),
-        ({"trainer__strategy": "fsdp", "trainer__accelerator": "cpu"}, r"requires a GPU"),
-        ({"ckpt_path": "nowhere.ckpt"}, r"nowhere.ckpt"),
-    ],
-)
-def test_a_wrong_setting_is_one_line(changes, says, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(flags("out", **changes))
-    assert ended.value.code == 2
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert re.search(says, last) and "error" in last
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [("model:\n  output: out\n  learning_rat: 3\n", "learning_rat"), ("model: [\n", "expected")],
-)
-def test_a_wrong_file_is_one_line(text, says, capsys):
-    Path("bad.yaml").write_text(text)
-    with pytest.raises(SystemExit) as ended:
-        main(["fit", "--config", "bad.yaml"])
-    assert ended.value.code == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert re.search(says, said[-1]) and not any("Traceback" in line for line in said)
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [({"model__lora.rank": 4}, "is of other settings"), ({"data__path": "other.jsonl"}, "on other targets")],
-)
-def test_it_does_not_go_on_from_another_runs_state(changes, says, capsys, tmp_path):
-    write_targets(tmp_path / "other.jsonl", seed=1)
-    main(flags("out", trainer__max_epochs=1))
-    with pytest.raises(SystemExit):
-        main([*flags("out", **changes), "--ckpt_path", "last"])
-    assert says in capsys.readouterr().err
-
-
-class Attack:
-    def __reduce__(self):
-        return (os.mkdir, ("attacked",))
-
-
-def test_a_hostile_state_runs_no_code(capsys):
-    Path("out_training").mkdir()
-    with open("out_training/last.ckpt", "wb") as file:
-        pickle.dump(Attack(), file, protocol=2)
-    with pytest.raises(SystemExit) as ended:
-        main([*flags("out"), "--ckpt_path", "last"])
-    assert ended.value.code == 2 and not Path("attacked").exists()
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_the_states_file_holds_no_base_model():
-    main(flags("out", trainer__max_epochs=1))
-    state = torch.load("out_training/last.ckpt", weights_only=True)
-    names = [name for name in state["state_dict"] if name.startswith("predictor.backbone.")]
-    assert names and all("lora_" in name for name in names)
-
-
-@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_config_is_read(config, monkeypatch):
-    read = []
-    monkeypatch.setattr(TrainingCLI, "instantiate_classes", lambda self: read.append(self.config))
-    monkeypatch.setattr(TrainingCLI, "_run_subcommand", lambda self, name: None)
-    main(["fit", "--config", str(config)])
-    assert read[0]["fit"]["early_stopping"]["monitor"] == read[0]["fit"]["model"]["monitor"]
 
 
 def test_learning_rates():

@@ -9,7 +9,47 @@ from pathlib import Path
 import numpy as np
 import torch
 from pytorch_lightning import Callback
+from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from optscale_predictor.cli.main import main as optscale
+
+#: Seventy-two training questions: nine steps an epoch.
+FLAGS = {
+    "--data.path": "targets.jsonl",
+    "--data.batch_size": 8,
+    "--trainer.max_epochs": 3,
+    "--trainer.log_every_n_steps": 1,
+    "--trainer.enable_progress_bar": "false",
+    "--checkpoint.every_n_steps": 5,
+    "--model.loss": "squared_error",
+}
+
+
+def flags(output, **changes):
+    """Arguments of ``optscale train`` over ``targets.jsonl``."""
+    given = {
+        "--model.output": output,
+        **FLAGS,
+        **{f"--{key.replace('__', '.')}": value for key, value in changes.items()},
+    }
+    return ["fit", *(str(part) for pair in given.items() for part in pair)]
+
+
+def main(args):
+    optscale(["train", *args])
+
+
+def weights(output):
+    return {name: load_file(Path(output) / name) for name in ("adapter_model.safetensors", "head.safetensors")}
+
+
+def require_equal(one, other):
+    """Two predictors are the same to the bit."""
+    for name, tensors in weights(one).items():
+        found = weights(other)[name]
+        assert tensors.keys() == found.keys()
+        assert all(torch.equal(tensors[key], found[key]) for key in tensors)
 
 
 def write_targets(path, count=96, seed=0, **columns):

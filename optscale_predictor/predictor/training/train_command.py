@@ -22,6 +22,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
+from optscale_predictor._support.argument_types import require_arguments
 from optscale_predictor._support.atomic_files import named_beside
 from optscale_predictor._support.config_files import ConfigParser
 from optscale_predictor._support.messages import last_line
@@ -86,10 +87,13 @@ class TrainingCLI(LightningCLI):
             require_state(Path(path))
 
     def instantiate_trainer(self, **options: Any) -> pl.Trainer:
-        """The trainer, with its loggers beside the predictor unless others are named."""
+        """The trainer; what it writes goes beside the predictor unless another place or other loggers are named."""
         config = self.config.get("fit", self.config)
+        beside = _beside(config["model"]["output"])
         if config["trainer"]["logger"] in (None, True):
-            options["logger"] = _loggers(Path(_beside(config["model"]["output"])))
+            options["logger"] = _loggers(Path(beside))
+        if config["trainer"]["default_root_dir"] is None:
+            options["default_root_dir"] = beside  # where Lightning writes config.yaml if nothing logs; else it is "."
         return super().instantiate_trainer(**options)
 
 
@@ -177,20 +181,24 @@ def train_predictor(
         InputError: A setting or the targets cannot be used, or the folder cannot be written.
         InterruptedRun: The user stopped a resumable run, and its state was written.
     """
+    numbers = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "source": source, "resumable": resumable}
+    require_arguments(train_predictor, {"targets": targets, "output": output, **numbers})
+    settings = {"base_model": base_model, "learning_rate": learning_rate, **settings}
+    if source is not None:
+        settings["sources"] = [source]
+    require_arguments(PredictorModule.__init__, settings)
     output = Path(output)
     last = Path(_beside(str(output))) / LAST
     with warnings.catch_warnings():
         quiet()
-        pl.seed_everything(seed, verbose=False)
-        sources = None if source is None else [source]
-        data = TargetData(str(targets), batch_size=batch_size, seed=seed)
-        settings |= {"learning_rate": learning_rate, "sources": sources}
-        module = PredictorModule(str(output), data.training_data, base_model, **settings)
+        pl.seed_everything(int(seed), verbose=False)
+        data = TargetData(str(targets), batch_size=int(batch_size), seed=int(seed))
+        module = PredictorModule(str(output), data.training_data, **settings)
         resumed: dict[str, Any] = {}
         if resumable and last.exists():
             require_state(last)
             resumed = {"ckpt_path": str(last), "weights_only": True}
-        _plain_trainer(epochs, output, resumable).fit(module, data, **resumed)
+        _plain_trainer(int(epochs), output, resumable).fit(module, data, **resumed)
     if resumable:
         last.unlink(missing_ok=True)
     return output

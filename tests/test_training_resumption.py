@@ -1,0 +1,131 @@
+"""A training that ends in the middle, by a signal, a kill or its user's wish, and goes on bit for bit."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import training_runs
+from training_runs import flags, logged, main, require_equal, write_targets
+
+from optscale_predictor._support.training_loop import last_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_targets(tmp_path / "targets.jsonl")
+    return tmp_path
+
+
+def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
+    main(flags("whole"))
+    command = [sys.executable, "-m", "optscale_predictor", "train", *flags("killed")]
+    command += ["--trainer.callbacks+=training_runs.SignalAt", "--trainer.callbacks.step=13"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(training_runs.__file__).parent)}
+    died = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    main([*flags("killed"), "--ckpt_path", "last"])
+    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "killed"))
+    assert list(resumed) == list(range(10, 27))  # what was written at step 10, in the second of three epochs
+    assert resumed == {step: whole[step] for step in resumed}
+    for name in ("log_evidence", "r2_mean", "strength"):
+        curve = logged(Path("whole_training"), name)
+        assert logged(Path("killed_training"), name) == {step: curve[step] for step in (17, 26)}
+    require_equal("whole", "killed")
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "head"),
+    [
+        (8, signal.SIGINT, "linear"),
+        (12, signal.SIGTERM, "linear"),
+        (12, signal.SIGINT, "gaussian_process"),
+        (17, signal.SIGINT, "linear"),
+    ],
+)
+def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, capsys):
+    """Also where the last step of an epoch, or of the run, is stopped, before its validation."""
+    # Programs that a shell starts in the background are born with Ctrl-C ignored; what was there must be there again.
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    shared = {"trainer__max_epochs": 2, "model__head": head}
+    main(flags("whole", **shared))
+    stop = ["--trainer.callbacks+=training_runs.SignalAt", f"--trainer.callbacks.step={step}"]
+    stop += [f"--trainer.callbacks.number={int(number)}"]
+    with pytest.raises(SystemExit) as ended:
+        main([*flags("stopped", **shared), *stop])
+    assert ended.value.code == 130
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "--model.output stopped" in said and "--ckpt_path last" in said
+    before_stop = logged(Path("stopped_training"), "log_evidence")
+    main([*flags("stopped", **shared), "--ckpt_path", "last"])
+    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
+    assert min(resumed, default=step + 1) == step + 1 and resumed == {number: whole[number] for number in resumed}
+    measured = {**before_stop, **logged(Path("stopped_training"), "log_evidence")}
+    assert measured == logged(Path("whole_training"), "log_evidence") and len(measured) == 2
+    require_equal("whole", "stopped")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_later_signal_stops_at_once_but_never_a_state_that_is_being_written(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(last_checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    state = last_checkpoint.LastCheckpoint()
+    state._ask(signal.SIGTERM, None)
+    now[0] = last_checkpoint.SAME_PRESS / 2
+    state._ask(signal.SIGTERM, None)  # the same press, or a launcher that passes on what the terminal has sent
+    now[0] = last_checkpoint.SAME_PRESS * 2
+    state._writing = True
+    state._ask(signal.SIGTERM, None)
+    state._writing = False
+    with pytest.raises(KeyboardInterrupt):
+        state._ask(signal.SIGTERM, None)
+
+
+def test_more_epochs_can_be_added_to_a_finished_run():
+    shared = {"model__schedule": "constant", "model__warmup_share": 0}
+    main(flags("out", trainer__max_epochs=1, **shared))
+    main([*flags("out", trainer__max_epochs=2, **shared), "--ckpt_path", "last"])
+    main(flags("whole", trainer__max_epochs=2, **shared))
+    resumed = logged(Path("out_training"), "loss")
+    assert list(resumed) == list(range(9, 18))
+    require_equal("out", "whole")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"model__lora.rank": 4}, "is of other settings"), ({"data__path": "other.jsonl"}, "on other targets")],
+)
+def test_it_does_not_go_on_from_another_runs_state(changes, says, capsys, tmp_path):
+    write_targets(tmp_path / "other.jsonl", seed=1)
+    main(flags("out", trainer__max_epochs=1))
+    with pytest.raises(SystemExit):
+        main([*flags("out", **changes), "--ckpt_path", "last"])
+    assert says in capsys.readouterr().err
+
+
+class Attack:
+    def __reduce__(self):
+        return (os.mkdir, ("attacked",))
+
+
+def test_a_hostile_state_runs_no_code(capsys):
+    Path("out_training").mkdir()
+    with open("out_training/last.ckpt", "wb") as file:
+        pickle.dump(Attack(), file, protocol=2)
+    with pytest.raises(SystemExit) as ended:
+        main([*flags("out"), "--ckpt_path", "last"])
+    assert ended.value.code == 2 and not Path("attacked").exists()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_states_file_holds_no_base_model():
+    main(flags("out", trainer__max_epochs=1))
+    state = torch.load("out_training/last.ckpt", weights_only=True)
+    names = [name for name in state["state_dict"] if name.startswith("predictor.backbone.")]
+    assert names and all("lora_" in name for name in names)
