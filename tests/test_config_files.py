@@ -6,6 +6,7 @@ import pytest
 from test_yaml_reader import HOSTILE
 
 from optscale_predictor.backends.option_flags import FlagParser
+from optscale_predictor.backends.options import GeneratorOptions
 from optscale_predictor.errors import InputError
 
 
@@ -52,6 +53,29 @@ def test_a_file_of_no_flags_is_one_line_that_names_it(content, says, parser, tmp
     with pytest.raises(InputError) as raised:
         parser.read(["--config", str(path)])
     assert str(raised.value).startswith(f"{path}: {says}") and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("max_tokens: null\n", "--max_tokens may not be null; its default is 256"),
+        ("stop: ~\n", "--stop may not be null; its default is ()"),
+        ("server: {max_retries: null}\n", "--server.max_retries may not be null; its default is 8"),
+        ("seed: 1\nserver: null\n", "--server may not be null"),
+        ("vllm.more: null\n", "--vllm.more may not be null; its default is {}"),
+    ],
+)
+def test_a_null_is_no_value_of_what_has_another_default(content, says, tmp_path):
+    parser = FlagParser(prog="p")
+    parser.add_argument("--config", action="config")
+    parser.add_options(GeneratorOptions())
+    path = tmp_path / "a.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError) as raised:
+        parser.read(["--config", str(path)])
+    assert str(raised.value) == says
+    path.write_text("base_url: null\nserver: {timeout: null}\n")
+    assert parser.read(["--config", str(path)])["server"].timeout is None
 
 
 @pytest.mark.parametrize("value", ["[" * 3000, "9" * 5000, '["a\\0"' + "]" * 3000, "- " * 3000])

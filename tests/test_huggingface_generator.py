@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from optscale_predictor.backends.generators import Request, Sample, SamplingParams
-from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator, end_tokens
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
 
@@ -266,3 +267,16 @@ def test_chat_puts_the_prompt_into_the_models_template(tmp_path: Path) -> None:
     assert chat.describe()["chat"] is True
     with pytest.raises(InputError, match="no chat template"):
         HuggingFaceGenerator("embedded:generator", greedy, device="cpu", chat=True)
+
+
+@pytest.mark.parametrize("named", [1e999, -1e308, "x", [1, "x"], [None], True, {"a": 1}, 2**64])
+def test_an_end_that_is_no_token_is_one_line(named: object) -> None:
+    """``generation_config.json`` of a folder that anybody may have written."""
+    model = SimpleNamespace(name_or_path="folder", generation_config=SimpleNamespace(eos_token_id=named))
+    with pytest.raises(InputError, match=r"^model 'folder': generation_config\.json: 'eos_token_id' must be a token"):
+        end_tokens(model)
+
+
+@pytest.mark.parametrize(("named", "ends"), [(None, []), (3, [3]), ([3, 5], [3, 5]), (-1, [-1])])
+def test_ends_are_read(named: object, ends: list[int]) -> None:
+    assert end_tokens(SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=named))) == ends

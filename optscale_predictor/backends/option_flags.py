@@ -11,6 +11,7 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from docstring_parser import parse
+from jsonargparse import Namespace
 
 from optscale_predictor._support.config_files import ConfigParser
 from optscale_predictor._support.near_names import did_you_mean
@@ -60,11 +61,11 @@ class FlagParser(ConfigParser):
         """
         try:
             if isinstance(given, Mapping):
-                self._require_values(given)
                 parsed = self.parse_object(dict(given))
             else:
                 self._require_flags(given)
                 parsed = self.parse_args(list(given))
+            self._require_values(dict(parsed.items()))
             values = dict(vars(self.instantiate(parsed)))
             self._require_counts(values)
             return values
@@ -91,12 +92,18 @@ class FlagParser(ConfigParser):
             if isinstance(value, int) and abs(value) >= 1 << 63:
                 raise InputError(f"--{flag} must lie below 2^63, got {value!s:.40}")
 
-    def _require_values(self, given: Mapping[str, Any]) -> None:
-        """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given."""
+    def _require_values(self, parsed: Mapping[str, Any]) -> None:
+        """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given.
+
+        Args:
+            parsed: Every flag's value, those of groups by their whole names; also from a file of flags.
+        """
         defaults = self.get_defaults()
-        for flag, value in given.items():
-            if value is None and defaults.get(flag) is not None:
-                raise InputError(f"--{flag} may not be null; its default is {defaults[flag]!r}")
+        for flag, value in parsed.items():
+            default = defaults.get(flag)
+            if value is None and default is not None:
+                shown = "" if isinstance(default, Namespace) else f"; its default is {default!r}"
+                raise InputError(f"--{flag} may not be null{shown}")
 
     def add_options(self, options: GeneratorOptions | VerifierOptions) -> None:
         """Adds the flags of a generator's or verifier's options.

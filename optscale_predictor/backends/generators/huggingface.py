@@ -246,9 +246,20 @@ def load_causal_model(model: str, device: str, trust_remote_code: bool, chat: bo
 
 
 def end_tokens(model: Any) -> list[int]:
-    """The tokens that end a sample."""
-    ends = model.generation_config.eos_token_id
-    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    """The tokens that end a sample.
+
+    Args:
+        model: A causal language model; its ``generation_config`` is read from a file of its folder.
+
+    Raises:
+        InputError: The file names what is no token.
+    """
+    named = model.generation_config.eos_token_id
+    ends = [] if named is None else named if isinstance(named, list | tuple) else [named]
+    if not all(type(one) is int and -(2**63) <= one < 2**63 for one in ends):  # -1 stands for none in some
+        what = f"model {model.name_or_path!r}: generation_config.json"
+        raise InputError(f"{what}: 'eos_token_id' must be a token, or a list of tokens, got {named!r:.60}")
+    return list(ends)
 
 
 def describe_transformers(model: str, chat: bool, sampling: SamplingParams) -> Mapping[str, object]:
