@@ -101,8 +101,10 @@ def normalise(answer: str, grouped: bool = True) -> str:
 
 def _marked(text: str) -> Span | None:
     """The last mark of a text. Words that announce mere words give way to a box or hashes, wherever they stand."""
-    box, said = last_box(text), last_said(text)
+    box = last_box(text)
     marks = [one for one in (box, last_hashes(text), last_tagged(text)) if one is not None]
+    # Words are what takes long to look for: before the last of the other marks they would not count.
+    said = last_said(text, max((one.start for one in marks), default=0))
     if said is not None and (not marks or _overrules(said)):
         marks.append(said)
     if not marks:  # "B is correct" is said of wrong tries as well, so any other mark goes before it

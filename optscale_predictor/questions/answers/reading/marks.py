@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optscale_predictor.questions.answers.reading.last_matches import last_matches
 from optscale_predictor.questions.answers.reading.text_values import (
     first_sentence,
     is_followed_by_words,
@@ -71,6 +72,22 @@ _SAID = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+#: One of them is in whatever ``_SAID`` matches, and in whatever ``_CHOSEN`` does.
+_SAYING: tuple[str, ...] = (
+    "answer",
+    "result",
+    "option",
+    "choice",
+    "respuesta",
+    "antwort",
+    "réponse",
+    "ответ",
+    "答案",
+    "故选",
+    "因此选",
+)
+_SAYING += ("choose", "pick", "select")
+_CHOOSING = ("option", "correct", "right", "best")
 #: What makes a sentence a supposition, or one about an answer that is given elsewhere.
 _SUPPOSED = re.compile(
     r"\b(?:if|suppose|assume|assuming|think|thought|guess|whether|claim\w*|say|says|check|verify|verifying|unless|each|every)\b"
@@ -181,6 +198,8 @@ def _are_one_list(text: str, left: Span, right: Span) -> bool:
 
 def last_hashes(text: str) -> Span | None:
     """The last line after hashes that is an answer and no heading."""
+    if "####" not in text:
+        return None
     for mark in reversed(list(_HASHES.finditer(text))[-_TRIED:]):
         content = _hashed(mark["line"], text[mark.end() :])
         if content:
@@ -221,7 +240,7 @@ def _computed(line: str) -> str | None:
 
 def last_chosen(text: str) -> Span | None:
     """The last letter that a sentence calls right."""
-    found = next(reversed(list(_CHOSEN.finditer(text))), None)
+    found = next(last_matches(_CHOSEN, _CHOOSING, text, most=1), None)
     return Span(found.start(), found.end(), found[1] or found[2] or found[3]) if found else None
 
 
@@ -233,9 +252,14 @@ def last_tagged(text: str) -> Span | None:
     return Span(start, end, content) if content else None
 
 
-def last_said(text: str) -> Span | None:
-    """The last answer that words announce."""
-    for mark in reversed(list(_SAID.finditer(text))[-_TRIED:]):
+def last_said(text: str, start: int = 0) -> Span | None:
+    """The last answer that words announce.
+
+    Args:
+        text: Of any length.
+        start: Where to begin to look.
+    """
+    for mark in last_matches(_SAID, _SAYING, text, _TRIED, start):
         rest = text[mark.end() : mark.end() + _AFTER]
         if _SUPPOSED.search(text[max(mark.start() - 80, 0) : mark.start()]):
             continue
