@@ -30,7 +30,6 @@ class ServedWorld:
         refuses_logprobs: Whether it answers 400 where it is asked for log-probabilities.
         bodies: Every request's body, in order.
         tokens: Tokens generated so far.
-        under_way: Most requests that were under way at once.
     """
 
     owner: str = "vllm"
@@ -39,8 +38,6 @@ class ServedWorld:
     refuses_logprobs: bool = False
     bodies: list[dict[str, Any]] = field(default_factory=list)
     tokens: int = 0
-    under_way: int = 0
-    _now: int = 0
 
     def __post_init__(self) -> None:
         self._engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160), device="cpu")
@@ -61,10 +58,7 @@ class ServedWorld:
         self.bodies.append(body)
         if self.refuses_logprobs and "logprobs" in body:
             return self._refusal("no logprobs here")
-        self._now += 1
-        self.under_way = max(self.under_way, self._now)
         await asyncio.sleep(0.002)
-        self._now -= 1
         chat = request.path.endswith("/chat/completions")
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if len(prompt) + body["max_tokens"] > 512:

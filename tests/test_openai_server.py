@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from aiohttp import web
+from answering import WrittenServer
 from faulty_proxy import FaultyProxy
 from served_world import ServedWorld, serving
 from vllm_server import serving_vllm
@@ -126,11 +127,12 @@ def test_a_greedy_sample_is_drawn_once_and_stands_for_all():
     assert spent == world.tokens
 
 
-def test_no_more_requests_at_once_than_asked_for():
-    world = ServedWorld(owner="other", tells="nothing")
-    with serving(world.app()) as url:
+def test_as_many_requests_at_once_as_asked_for_and_no_more():
+    server = WrittenServer(owner="llamacpp")  # which is asked for one sample at a time
+    server.holds = lambda prompt: server.most < 4
+    with serving(server.app()) as url:
         drawn(url, REQUESTS, concurrency=4)
-    assert 2 <= world.under_way <= 4
+    assert server.most == 4 and len(server.bodies) == 18
 
 
 def test_several_servers_share_the_work_and_a_dead_one_costs_nothing_but_time():
