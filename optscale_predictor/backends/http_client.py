@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
+from optscale_predictor.backends.server_urls import shown
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
 T = TypeVar("T")
@@ -261,11 +262,6 @@ async def _body(response: Any, most: int, server: str) -> bytes:
             response.close()  # whatever else comes is not waited for
             raise RequestRefusedError(f"{server}: its reply has more than {most:,} bytes; is this the right server?")
     return bytes(body)
-
-
-def shown(url: str) -> str:
-    """A URL as errors may show it: without a user's name and password."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _seconds(told: str) -> float:

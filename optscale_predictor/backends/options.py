@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import Generator, SamplingParams, ServerOptions, VLLMOptions
+from optscale_predictor.backends.server_urls import server_urls
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:  # every verb imports this module for its flags; what builds them takes seconds to import
@@ -24,11 +25,6 @@ NO_VERIFIER = "none"
 
 _WITHOUT_MODEL = ("math_verify", "calculations", "python", "logprobs")  # kinds of verifiers that load none
 _IN_PROCESS = (*_WITHOUT_MODEL, "likelihood", "trained")  # and those that no server runs
-
-
-def _require_text(**given: str | None) -> None:
-    if empty := [name for name, text in given.items() if text is not None and not text.strip()]:
-        raise InputError(f"{empty[0]} is empty")
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,10 @@ class GeneratorOptions:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without a model."""
-        _require_text(generator=self.model, base_url=self.base_url)
+        if self.model is not None and not self.model.strip():
+            raise InputError("generator is empty")
+        if self.base_url is not None:
+            server_urls(self.base_url, "base_url")
         for name in ("batch_size", "concurrency"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -189,7 +188,8 @@ class VerifierOptions:
                 raise InputError(f"verifier_{name} must be >= 1, got {getattr(self, name)}")
         if not self.model.strip():
             raise InputError(f"verifier is empty; {NO_VERIFIER} stands for no verifier")
-        _require_text(verifier_url=self.url)
+        if self.url is not None and not self.model.startswith("combined:"):  # which names its parts before each
+            server_urls(self.url, "verifier_url")
         judge = self.model.startswith("judge:")
         if judge and self.url is None:
             raise InputError(f"verifier {self.model!r}: a judge needs the verifier_url of a server")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from optscale_predictor._support.asyncio_bridge import run_async
-from optscale_predictor.backends.http_client import JsonService, shown
+from optscale_predictor.backends.http_client import JsonService
+from optscale_predictor.backends.server_urls import shown
 from optscale_predictor.errors import ServiceError, UnreachableError
 
 _SECONDS = 60.0  # at most, for a list of models

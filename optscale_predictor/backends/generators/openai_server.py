@@ -43,6 +43,7 @@ from optscale_predictor.backends.generators.server_session import ServerSession
 from optscale_predictor.backends.generators.transcription import Refusals
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
+from optscale_predictor.backends.server_urls import server_urls
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
 from optscale_predictor.questions.answers import opened_thinking
 
@@ -82,9 +83,7 @@ class OpenAIServerGenerator(Generator):
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
         self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
         self._options = options or ServerOptions()
-        self._urls = base_url.split()
-        if not self._urls:
-            raise InputError("base_url is empty")
+        self._urls = server_urls(base_url, "base_url")
         self._model, owners = served_model(self._urls, model, self._options.seconds)
         self._facts = ServerFacts(_WAYS.get(next(iter(owners)), LOGPROBS) if len(owners) == 1 else LOGPROBS)
         self._samplers = ServerSamplers(owners, self._options.extra_body)

@@ -14,6 +14,7 @@ from optscale_predictor._support.worker_pool import gather_or_cancel, run_worker
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.backends.server_replies import prompt_tokens, read_finish_reason, read_message, told_tokens
+from optscale_predictor.backends.server_urls import server_urls
 from optscale_predictor.backends.verifiers.rubric import Rubric
 from optscale_predictor.backends.verifiers.verifier import Answered, FailuresInARow, Scores, Verifier
 from optscale_predictor.errors import InputError, RequestRefusedError
@@ -57,9 +58,7 @@ class JudgeVerifier(Verifier):
     ) -> None:
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
-        self._urls = base_url.split()
-        if not self._urls:
-            raise InputError("base_url is empty")
+        self._urls = server_urls(base_url, "base_url")
         self._rubric, self._concurrency = rubric or Rubric.from_file(), concurrency
         self._timeout, self._max_retries = timeout, max_retries
         self._model, _ = served_model(self._urls, model or None, timeout)

@@ -26,9 +26,10 @@ import numpy as np
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted, run_async
 from optscale_predictor._support.worker_pool import run_workers
-from optscale_predictor.backends.http_client import JsonService, shown
+from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.model_loading import read_config, resolve_model
 from optscale_predictor.backends.server_replies import UnreadableReplyError
+from optscale_predictor.backends.server_urls import server_urls, shown
 from optscale_predictor.backends.verifiers.process_verifier import RowRead
 from optscale_predictor.backends.verifiers.step_layout import StepRow
 from optscale_predictor.backends.verifiers.verifier import Answered
@@ -72,9 +73,7 @@ class ServedModel:
     def __init__(self, base_url: str, model: str, concurrency: int, timeout: float, max_retries: int) -> None:
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
-        self._urls = [url.rstrip("/").removesuffix("/v1") for url in base_url.split()]
-        if not self._urls:
-            raise InputError("base_url is empty")
+        self._urls = [url.rstrip("/").removesuffix("/v1") for url in server_urls(base_url, "base_url")]
         self._concurrency, self._timeout, self._max_retries = concurrency, timeout, max_retries
         served = [self._served(url, model) for url in self._urls]
         names = sorted({name for name, _ in served})
