@@ -31,6 +31,7 @@ def test_sound_urls_are_kept():
         ("http://host:many/v1", "is not a URL of a server"),
         ("http://host:70000", "is not a URL of a server"),
         ("http://[::1/v1", "is not a URL of a server"),
+        ("\udcff", r"base_url must begin with http:// or https://, got '\udcff'"),
         ("  ", "base_url is empty"),
     ],
 )
