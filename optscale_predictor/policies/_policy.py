@@ -110,8 +110,8 @@ class Draws:
 
     def best_score(self) -> Float[Floats, " questions"]:
         """Best score so far of a sample that is usable; -inf where there is none."""
-        known = ~np.isnan(self.scores) & self.usable
-        return np.asarray(np.where(known, self.scores, -np.inf).max(1, initial=-np.inf))
+        # NaN is passed over.
+        return np.asarray(np.fmax.reduce(np.where(self.usable, self.scores, -np.inf), 1, initial=-np.inf))
 
     def mean_tokens(self) -> Float[Floats, " questions"]:
         """Mean tokens of a question's samples so far: what the next is expected to cost; 0 before the first."""

@@ -21,7 +21,7 @@ from optscale_predictor.policies._policy import (
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.belief import expected_gain, read_calibration, require_estimate
+from optscale_predictor.policies.belief import gain_beside, read_calibration, require_estimate
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,14 @@ class CostAware(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on while the expected gain exceeds what the sample costs."""
-        reason = np.where(draws.count >= self.max_samples, StopReason.BUDGET.value, CONTINUE).astype("U16")
-        open_ = np.flatnonzero((reason == CONTINUE) & (draws.count > 0))
+        spent = draws.count >= self.max_samples
+        reason = np.full(draws.count.shape, CONTINUE, "U16")
+        reason[spent] = StopReason.BUDGET.value
+        open_ = np.flatnonzero(~spent & (draws.count > 0))
         if open_.size:
-            found = draws.take(open_)
-            gain = expected_gain(found, self.estimate, self.calibration)
-            cost = self.price * found.mean_tokens() / 1000 if self.price else self.sample_price
-            reason[open_] = np.where(gain <= cost, StopReason.PRICE.value, CONTINUE)
+            found = draws if open_.size == reason.size else draws.take(open_)
+            cost = self.price * found.mean_tokens() / 1000 if self.price else np.array([self.sample_price])
+            gain = gain_beside(found, cost, self.estimate, self.calibration)
+            reason[open_[gain <= cost]] = StopReason.PRICE.value
         total = next_total(draws.count, self.step, self.max_samples)
         return Decision(total, reason, np.full(draws.count.shape, np.nan))

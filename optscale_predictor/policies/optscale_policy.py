@@ -29,8 +29,8 @@ from optscale_predictor.policies._policy import (
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.belief import Misses, expected_gain, misses, require_estimate
-from optscale_predictor.stats.bound import fewest_samples, log_misses, require_target
+from optscale_predictor.policies.belief import falls_short, gain_beside, misses, require_estimate
+from optscale_predictor.stats.bound import fewest_samples, require_target
 
 
 @dataclass(frozen=True)
@@ -76,33 +76,32 @@ class OptScalePolicy(Policy):
         """Looks for the target first, and at the posterior only where it is not reached."""
         reached = draws.best_score() >= self.score_min
         spent = draws.count >= self.max_samples
-        reason = np.select([reached, spent], [StopReason.REACHED.value, StopReason.BUDGET.value], CONTINUE).astype(
-            "U16"
-        )
+        reason = np.full(draws.count.shape, CONTINUE, "U16")
+        reason[spent] = StopReason.BUDGET.value
+        reason[reached] = StopReason.REACHED.value
         needed = np.full(draws.count.shape, np.nan)
         out_of_reach = np.zeros_like(reached)
-        open_ = np.flatnonzero((reason == CONTINUE) & ((draws.count > 0) | draws.traced | (self.step == "jump")))
+        counted = draws.traced or self.step == "jump"
+        open_ = np.flatnonzero(~(reached | spent) & ((draws.count > 0) | counted))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
-            chances = misses(found, self.score_min, self.estimate)
-            confident = log_misses(*chances, found.count) <= np.log1p(-self.alpha)
-            out_of_reach[open_] = (found.count > 0) & ~confident & self._hopeless(chances, found.count)
-            reason[open_[confident]] = StopReason.CONFIDENT.value
-            if draws.traced or self.step == "jump":
+            further = np.array([found.count, self.max_samples - found.count], np.float64)
+            probability = np.array([self.alpha, self.floor])
+            unsure, hopeless = falls_short(found, self.score_min, further, probability, self.estimate)
+            out_of_reach[open_] = (found.count > 0) & unsure & hopeless
+            reason[open_[~unsure]] = StopReason.CONFIDENT.value
+            if counted:
+                chances = misses(found, self.score_min, self.estimate)
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
         hopeless = np.flatnonzero(out_of_reach)
         reason[hopeless[self._little_gain(draws, hopeless)]] = StopReason.UNREACHABLE.value
         return Decision(self._next_total(draws.count, needed, out_of_reach), reason, needed)
 
-    def _hopeless(self, chances: Misses, count: Ints) -> Bools:
-        # Rounding leaves a certain miss a hair above 1, and a floor of 0 gives up nothing.
-        reached = -np.expm1(np.minimum(log_misses(*chances, self.max_samples - count), 0.0))
-        return np.asarray(reached < self.floor)
-
     def _little_gain(self, draws: Draws, hopeless: Ints) -> Bools:
         if self.min_gain in (0, 1) or not hopeless.size:  # the gain itself, which costs an integral, is not needed
             return np.full(hopeless.shape, self.min_gain == 1)
-        return expected_gain(draws.take(hopeless), self.estimate, "") < self.min_gain
+        bound = np.array([self.min_gain])
+        return gain_beside(draws.take(hopeless), bound, self.estimate, "") < bound
 
     def _next_total(self, count: Ints, needed: Floats, out_of_reach: Bools) -> Ints:
         if self.step != "jump":

@@ -83,7 +83,10 @@ def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
         draws: Arrays that may hold further samples, and the samples drawn of each question.
         questions: Indices of the questions; all by default.
     """
-    questions = np.arange(len(draws.count)) if questions is None else questions
+    if questions is None:
+        if _all_visible(draws):
+            return draws
+        questions = np.arange(len(draws.count))
     count = draws.count[questions]
     width = max(int(count.max(initial=0)), 1)
     drawn = np.arange(width) < count[:, None]
@@ -100,6 +103,14 @@ def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
         hindsight=None if draws.hindsight is None else draws.hindsight[questions],
         usable=drawn & usable[part],
     )
+
+
+def _all_visible(draws: Draws) -> bool:
+    """Whether there is nothing to hide and nothing to spread over questions: so with one question of a live run."""
+    width, prior = draws.scores.shape[1], draws.prior
+    if draws.usable.shape != draws.scores.shape or (prior is not None and prior.mean.shape != draws.count.shape):
+        return False
+    return width > 0 and bool(np.minimum.reduce(draws.count, initial=width) == width)
 
 
 def require_learning(policy: Policy) -> None:

@@ -31,8 +31,8 @@ from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.parameter_mixture import ParameterMixture
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators.conjugate_integral import integrate_conjugate
-from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT
 from optscale_predictor.stats.quadrature import expectation
 
 _ROUNDING = 1e-12  # relative error of a density: generous, as log densities in the hundreds lose two digits

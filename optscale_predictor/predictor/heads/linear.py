@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from optscale_predictor.predictor.heads.question_features import Features
 from optscale_predictor.predictor.losses import Predicted
-from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT
 
 EDGE = 1e-4  # predictions keep this far from moments that no scores in [0, 1] can have
 _LOG_STRENGTH = (-6.0, 9.0)  # of what is beyond one sample

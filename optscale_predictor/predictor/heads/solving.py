@@ -22,8 +22,8 @@ from optscale_predictor.predictor.heads.gaussian_process import GaussianProcessH
 from optscale_predictor.predictor.losses import Observed
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators.evidence import log_evidence
-from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT
 
 FOLDS = 10
 NOISES = (0.03, 0.1, 0.3, 1.0, 3.0)  # variances of noise tried, in units of the kernel's own

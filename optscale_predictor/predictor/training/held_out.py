@@ -19,8 +19,8 @@ from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.predictor.training.training_data import Questions
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics
 from optscale_predictor.stats.estimators.evidence import log_evidence
-from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT
 from optscale_predictor.stats.prior_predictive import mean_pit
 
 MONITORS = ("log_evidence", "r2_mean", "r2_std", "spearman_mean")

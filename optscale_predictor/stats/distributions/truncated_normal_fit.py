@@ -50,14 +50,14 @@ class ScoreStatistics:
         if not scores.ndim:
             raise InputError(f"scores must be [samples] or [questions, samples], got the number {scores}")
         drawn = ~np.isnan(scores)
-        outside = drawn & ~((scores >= 0) & (scores <= 1))
-        if np.any(outside):
+        if np.fmin.reduce(scores, None, initial=0.0) < 0 or np.fmax.reduce(scores, None, initial=1.0) > 1:
+            outside = drawn & ~((scores >= 0) & (scores <= 1))
             raise InputError(f"scores must lie in [0, 1] (NaN = not drawn), got {scores[outside][0]}")
         count = np.asarray(drawn.sum(-1), np.float64)
         safe = np.maximum(count, 1.0)
         mean = np.where(count > 0, np.where(drawn, scores, 0.0).sum(-1) / safe, 0.5)
-        variance = np.where(drawn, scores - mean[..., None], 0.0)
-        return cls(count, mean, (variance**2).sum(-1) / safe)
+        away = np.where(drawn, scores - mean[..., None], 0.0)
+        return cls(count, mean, np.square(away, out=away).sum(-1) / safe)
 
     def blend(self, other: Self) -> Self:
         """The statistics of both sets of scores taken together (of a prior's pseudo-observations, say)."""
@@ -168,8 +168,8 @@ def standard_gradient(
 
 
 def _inside(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    mean = np.clip(mean, RESOLUTION, 1 - RESOLUTION)
-    return mean, np.clip(variance, RESOLUTION**2, _MOST_BIMODAL * mean * (1 - mean))
+    mean = np.minimum(np.maximum(mean, RESOLUTION), 1 - RESOLUTION)
+    return mean, np.minimum(np.maximum(variance, RESOLUTION**2), _MOST_BIMODAL * mean * (1 - mean))
 
 
 def _newton(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from optscale_predictor._support.arrays import Floats
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fitted_moments
 from optscale_predictor.stats.estimators.conjugate_table import log_integral, log_integral_gradient
-from optscale_predictor.stats.estimators.posterior import LEAST_COUNT
 from optscale_predictor.stats.estimators.prior import Prior
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT
 
 
 class EvidenceGradient(NamedTuple):

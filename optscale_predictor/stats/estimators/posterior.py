@@ -13,7 +13,6 @@ halving, which cannot end worse than it starts, for all questions at once.
 """
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import ArrayLike
 
 from optscale_predictor._support.arrays import Floats
@@ -26,14 +25,12 @@ from optscale_predictor.stats.distributions.truncated_normal_fit import (
     fitted_moments,
     natural_parameters,
 )
+from optscale_predictor.stats.estimators.mode_shape import shape_of
 from optscale_predictor.stats.estimators.prior import Prior
-from optscale_predictor.stats.quadrature import central_moments, expectation
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT, place_nodes
+from optscale_predictor.stats.quadrature import expectation
 
-LEAST_COUNT = 1.0  # a belief worth less than one sample is taken for one: below, the posterior may have no mass
 WIDTH = 0.1  # standard deviation of both Gaussian priors in the published code
-# Nodes along the location and along the curvature, and the log of weight over standard normal density at each.
-_LOCATION, _CURVATURE = ((nodes, np.log(weights) + nodes**2 / 2) for nodes, weights in map(hermegauss, (7, 9)))
-_LEAST_PRECISION = 0.2  # of the location, in the fit's own units: for members that are flat or U-shaped
 _LEAST_SIGMA = 1e-3
 _ITERATIONS = 100
 _TOLERANCE = 1e-9
@@ -88,30 +85,15 @@ def posterior_of(statistics: ScoreStatistics) -> ParameterMixture[TruncatedNorma
     """Posteriors [questions] from the statistics of samples and pseudo-samples taken together."""
     mean, variance = fitted_moments(statistics)
     believed = ScoreStatistics(np.maximum(statistics.count, LEAST_COUNT), mean, variance)
-    members, log_volume = _nodes(*natural_parameters(mean, variance), believed.count)
-    return ParameterMixture(members, log_volume + _log_posterior(members, believed))
-
-
-def _nodes(mode_a: Floats, mode_b: Floats, count: Floats) -> tuple[TruncatedNormal, Floats]:
-    """Members [nodes, ...questions] around each mode, and the log volume that each stands for, up to a constant."""
-    model = central_moments(mode_a, mode_b)
-    scale = np.sqrt(model.second)
-    # Information in the statistics (t, t^2 - 1), t = (x - mean) / scale: of order one at every scale.
-    off = model.third / scale**3
-    fourth = model.spread / scale**4
-    curvature_sd = 1 / np.sqrt(count * (fourth - off**2))
-    location_sd = 1 / np.sqrt(count)  # at a given curvature
-    curvature = curvature_sd * _CURVATURE[0].reshape(1, -1, *(1,) * scale.ndim)
-    # Given its precision, a location is known in proportion to it.
-    own = mode_b * scale**2
-    stretch = np.sqrt(np.maximum(-2 * (own + curvature), _LEAST_PRECISION) / np.maximum(-2 * own, _LEAST_PRECISION))
-    location = location_sd * stretch * _LOCATION[0].reshape(-1, 1, *(1,) * scale.ndim) - off * curvature
-    curvature = np.broadcast_to(curvature, location.shape)
+    mode_a, mode_b = natural_parameters(mean, variance)
+    mode_mean, scale, shape = shape_of(mode_a, mode_b)
+    nodes = place_nodes(shape, believed.count)
+    curvature = np.broadcast_to(nodes.curvature, nodes.location.shape)
     b = mode_b + curvature / scale**2
-    a = mode_a + location / scale - 2 * model.mean * curvature / scale**2
-    log_volume = (_LOCATION[1][:, None] + _CURVATURE[1]).reshape(*a.shape[:2], *(1,) * scale.ndim) + np.log(stretch)
-    flat = (a.shape[0] * a.shape[1], *scale.shape)  # not -1, which says nothing where there are no questions
-    return TruncatedNormal.from_natural(a.reshape(flat), b.reshape(flat)), log_volume.reshape(flat)
+    a = mode_a + nodes.location / scale - 2 * mode_mean * curvature / scale**2
+    flat = (a.shape[0] * a.shape[1], *a.shape[2:])  # not -1, which says nothing where there are no questions
+    members = TruncatedNormal.from_natural(a.reshape(flat), b.reshape(flat))
+    return ParameterMixture(members, nodes.log_volume.reshape(flat) + _log_posterior(members, believed))
 
 
 def _log_posterior(members: TruncatedNormal, statistics: ScoreStatistics) -> Floats:

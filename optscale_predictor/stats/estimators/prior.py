@@ -88,6 +88,14 @@ class Prior:
         strength = np.maximum(self.strength, 1.0)
         return np.asarray(self.std * np.sqrt(strength / (strength + 1)))
 
+    @classmethod
+    def _with(cls, mean: Floats, std: Floats, strength: Floats) -> Self:
+        """Numbers that were checked before, in other places: a policy asks for these after every sample."""
+        prior = cls.__new__(cls)
+        for name, part in (("mean", mean), ("std", std), ("strength", strength)):
+            object.__setattr__(prior, name, part)
+        return prior
+
     def _require(self, good: Bools, name: str, bound: str) -> None:
         if not np.all(good):
             worst = np.asarray(getattr(self, name))[~good].ravel()[0]
@@ -99,8 +107,11 @@ class Prior:
 
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> Self:
         """The priors of some of the questions, in the order of ``indices``."""
-        mean, std, strength = (np.atleast_1d(part)[indices] for part in (self.mean, self.std, self.strength))
-        return type(self)(mean, std, strength)
+        return self._with(*(np.atleast_1d(part)[indices] for part in (self.mean, self.std, self.strength)))
+
+    def only(self) -> Self:
+        """The prior of one question, its three numbers without an axis."""
+        return self._with(self.mean.ravel()[0], self.std.ravel()[0], self.strength.ravel()[0])
 
     def broadcast_to(self, num_questions: int) -> Self:
         """The prior with arrays [questions]: one prior for all, or one each.
@@ -111,7 +122,9 @@ class Prior:
         if self.mean.size not in (1, num_questions):
             raise InputError(f"prior has {self.mean.size} questions, expected 1 or {num_questions}")
         shape = (num_questions,)
-        return type(self)(*(np.broadcast_to(part.ravel(), shape) for part in (self.mean, self.std, self.strength)))
+        if self.mean.shape == shape:
+            return self
+        return self._with(*(np.broadcast_to(part.ravel(), shape) for part in (self.mean, self.std, self.strength)))
 
     def tile(self, times: int) -> Self:
         """The priors of all questions, ``times`` over."""
