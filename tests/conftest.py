@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from tqdm import tqdm
 
-from optscale_predictor._support import messages
+from optscale_predictor._support import messages, progress
 
 if os.environ.get("CHECK_SHAPES"):
     # `CHECK_SHAPES=1 pytest`: calls are compared with the shapes that signatures state; `test_shapes.py` does so in
@@ -39,6 +39,7 @@ settings.load_profile("tier")
 # tqdm's monitor wakes every ten seconds: it redraws bars and warns of those that are just being made, in whatever test
 # that meets.
 tqdm.monitor_interval = 0
+progress._SHORT_SECONDS = 3600.0  # no test sees how long it took
 
 # A shell's background job ignores Ctrl-C, under nohup SIGHUP too, and so does what it starts: tests that send them are
 # to hold there as well.

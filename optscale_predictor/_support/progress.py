@@ -2,7 +2,8 @@
 
 On a terminal the bar moves; elsewhere it is a plain line every half minute. There is no bar where nothing is left to
 do, and no time left is told before it can be known: the first samples of a batch may be the short ones, or all that one
-worker had to do.
+worker had to do. Reading and comparing, which mostly take a moment, are shown after a
+second.
 """
 
 import sys
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from optscale_predictor._support.messages import bars_shown
 
 _LOG_SECONDS = 30.0
+_SHORT_SECONDS = 1.0  # what is done by then needs no bar, where that is likely
 _ENOUGH_SHARE = 0.05  # of what there is to do, before the rest is extrapolated
 _ENOUGH_UPDATES = 3
 _TIMELESS = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {rate_fmt}{postfix}]"
@@ -51,7 +53,14 @@ class Bar(Protocol):
         """Closes it."""
 
 
-def progress_bar(stage: str, total: int | None, done: int = 0, shown: bool = True, unit: str = "samples") -> Bar:
+def progress_bar(
+    stage: str,
+    total: int | None,
+    done: int = 0,
+    shown: bool = True,
+    unit: str = "samples",
+    often_short: bool = False,
+) -> Bar:
     """A bar of samples or other things; a context manager.
 
     Args:
@@ -60,12 +69,15 @@ def progress_bar(stage: str, total: int | None, done: int = 0, shown: bool = Tru
         done: Samples done before.
         shown: Whether it is shown at all.
         unit: What is counted.
+        often_short: Whether nothing is shown in the first second.
     """
-    wanted = shown and bars_shown() and not (total is not None and done >= total)
+    wanted, delay = shown and bars_shown() and not (total is not None and done >= total), _SHORT_SECONDS * often_short
     if wanted and not sys.stderr.isatty():
-        return LineBar(stage, total, done, unit)
+        return LineBar(stage, total, done, unit, delay=delay)
     # The mean rate of the whole stage: the last batch's alone tells of the last batch alone.
-    return MovingBar(total=total, initial=done, unit=f" {unit}", desc=stage, disable=not wanted, smoothing=0.0)
+    return MovingBar(
+        total=total, initial=done, unit=f" {unit}", desc=stage, disable=not wanted, smoothing=0.0, delay=delay
+    )
 
 
 def bars_move() -> bool:
@@ -124,16 +136,23 @@ class LineBar:
         done: Done before, >= 0.
         unit: What is counted.
         clock: Tells the time in seconds.
+        delay: Seconds, >= 0, before which nothing is shown; what is done by then is never shown.
     """
 
     def __init__(
-        self, stage: str, total: int | None, done: int, unit: str, clock: Callable[[], float] = time.monotonic
+        self,
+        stage: str,
+        total: int | None,
+        done: int,
+        unit: str,
+        clock: Callable[[], float] = time.monotonic,
+        delay: float = 0.0,
     ) -> None:
         self.n: Any = done
         self.total: Any = total
         self._stage, self._unit, self._before, self._clock = stage, unit, done, clock
         self._began = self._said_at = clock()
-        self._postfix, self._said, self._updates = "", "", 0
+        self._postfix, self._said, self._updates, self._delay = "", "", 0, delay
         self._show()
 
     def update(self, n: float | None = 1) -> None:
@@ -144,7 +163,8 @@ class LineBar:
         """
         self.n += n or 0
         self._updates += bool(n)
-        if self._clock() - self._said_at >= _LOG_SECONDS:
+        now = self._clock()
+        if now - self._said_at >= _LOG_SECONDS or (not self._said and now - self._began >= self._delay):
             self._show()
 
     def set_postfix_str(self, s: str = "") -> None:
@@ -172,6 +192,8 @@ class LineBar:
 
     def _show(self) -> None:
         now = self._clock()
+        if now - self._began < self._delay:
+            return
         self._said_at, count = now, f"{self.n:,}" if self.total is None else f"{self.n:,} of {self.total:,}"
         if self._said == (said := f"{count} {self._postfix}"):
             return

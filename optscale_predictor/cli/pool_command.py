@@ -89,7 +89,7 @@ def merge(pools: list[str], output: str = "merged_pool", renumber: bool = False,
     """
     from optscale_predictor.pools.merging import merge_pools
 
-    done = merge_pools(pools, output, renumber, shard_samples)
+    done = merge_pools(pools, output, renumber, shard_samples, progress=True)
     print(f"{output}: {done.samples} samples of {done.questions} questions from {len(pools)} pools")
     print(f"kept once  {done.same} samples that several pools had")
     print(f"left out   {done.redrawn} samples of the same draw with another text")

@@ -31,7 +31,7 @@ def targets(
 
     require_seed(seed)
     rule = SplitRule(validation_share, seed, near_duplicates, same_numbers)
-    written = write_dataset(Pool(pool), output, rule, column, card, license)
+    written = write_dataset(Pool(pool), output, rule, column, card, license, progress=True)
     summary = written.summary
     sides = ", ".join(f"{count} {side.replace('_', ' ')}" for side, count in sorted(summary.sides.items()))
     print(f"{output}: targets of {summary.questions} questions ({sides})")

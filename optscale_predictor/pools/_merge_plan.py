@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Ints
+from optscale_predictor._support.progress import Bar, progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import MOST_SAMPLES, ScoreColumns
@@ -63,16 +64,19 @@ class MergePlan:
         self._shards = [pool.shards() for pool in pools]
         self._index = np.zeros(0, np.int32)
 
-    def decide(self, renumber: bool) -> MergeResult:
+    def decide(self, renumber: bool, progress: bool = False) -> MergeResult:
         """Decides for every row whether it is kept, and under which index.
 
         Args:
             renumber: Whether a different draw under an index that is taken gets another, after the question's last.
+            progress: Whether to show how far reading the keys is.
 
         Raises:
             InputError: Two draws share an index and ``renumber`` is off.
         """
-        parts = [self._keys(number) for number in range(len(self._pools))]
+        shards = sum(map(len, self._shards))
+        with progress_bar("compare", shards, shown=progress, unit="shards", often_short=True) as bar:
+            parts = [self._keys(number, bar) for number in range(len(self._pools))]
         keys = np.concatenate(parts)
         pool_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         self._index = (keys % MOST_SAMPLES).astype(np.int32)
@@ -102,7 +106,7 @@ class MergePlan:
                 table = table.set_column(column, table.schema.field(column), pa.array(index))
                 yield table.filter(pa.array(index != _DROPPED))
 
-    def _keys(self, number: int) -> Ints:
+    def _keys(self, number: int, bar: Bar) -> Ints:
         pool = self._pools[number]
         positions = np.array([self._positions[question.id] for question in pool.questions], np.int64)
         keys = [np.zeros(0, np.int64)]
@@ -112,6 +116,7 @@ class MergePlan:
             if ((index < 0) | (index >= MOST_SAMPLES)).any():
                 raise InputError(f"{shard}: a sample_index is impossible; see: optscale pool validate {pool.name}")
             keys.append(positions[pool.question_numbers(table).to_numpy()] * MOST_SAMPLES + index)
+            bar.update()
         return np.concatenate(keys)
 
     def _facts(self, colliding: Bools) -> _Facts:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.outputs import require_once
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.backends.model_source import MODEL_SOURCE
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools._merge_plan import MergePlan, MergeResult
@@ -35,7 +36,11 @@ from optscale_predictor.questions.question import Question
 
 
 def merge_pools(
-    folders: Sequence[str | Path], output: str | Path, renumber: bool = False, shard_samples: int = 8192
+    folders: Sequence[str | Path],
+    output: str | Path,
+    renumber: bool = False,
+    shard_samples: int = 8192,
+    progress: bool = False,
 ) -> MergeResult:
     """Merges pools that were made with the same settings; base seeds and imported files may differ.
 
@@ -47,6 +52,7 @@ def merge_pools(
         output: The merged pool, made here.
         renumber: Whether samples of different draws that share an index may get new ones, after the question's last.
         shard_samples: Samples of a shard of the merged pool, >= 1.
+        progress: Whether to show how far comparing and writing are.
 
     Raises:
         InputError: A pool is named twice; settings, scores or questions differ (named); indices collide and
@@ -62,13 +68,17 @@ def merge_pools(
     sources = [{"pool": pool.folder.name, "journal": digest(pool.folder / JOURNAL_FILE)} for pool in pools]
     _require_fitting(Path(output), sources)
     plan = MergePlan(pools, questions)
-    result = plan.decide(renumber)
-    with PoolWriter(output, questions, settings, shard_samples, scores) as writer:
+    result = plan.decide(renumber, progress)
+    with (
+        PoolWriter(output, questions, settings, shard_samples, scores) as writer,
+        progress_bar("merge", result.samples, shown=progress, often_short=True) as bar,
+    ):
         # Before the first row: after a kill the rerun tells by it that these pools were being merged here.
         update_manifest(Path(output), {"merged": sources})
         for table in plan.tables():
             left = [not writer.drawn.has(*key) for key in _keys(table)]
             writer.append_table(table.filter(pa.array(left, pa.bool_())))
+            bar.update(table.num_rows)
         writer.commit()
         runs = {json.dumps(run): None for pool in pools for run in read_runs(pool.folder)}
         write_text("".join(f"{run}\n" for run in runs), Path(output) / RUNS_FILE)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
 from optscale_predictor.questions.question import Question
@@ -88,7 +89,7 @@ class PoolScores:
         return ~np.isnan(self.score)
 
 
-def read_pool_scores(pool: Pool, column: str = "score") -> PoolScores:
+def read_pool_scores(pool: Pool, column: str = "score", progress: bool = False) -> PoolScores:
     """Reads a pool's scores, and the numbers that stand beside them, in one pass.
 
     Questions of which the verifier refused every sample are left out: their rows would be empty, for ever.
@@ -96,6 +97,7 @@ def read_pool_scores(pool: Pool, column: str = "score") -> PoolScores:
     Args:
         pool: Every question has samples, and every sample a score or a refusal.
         column: The score.
+        progress: Whether to show a progress bar.
 
     Raises:
         InputError: The pool lacks the column, a question has no samples, none has scored ones, a sample has neither
@@ -106,10 +108,11 @@ def read_pool_scores(pool: Pool, column: str = "score") -> PoolScores:
         there = ", ".join(pool.scores) or "none"
         raise InputError(f"{pool.folder}: there is no score {column!r}; there is: {there}; run: optscale score")
     collected = _Collected(pool, names)
-    for table in pool.tables(
-        ["question_id", "sample_index", column, names.refusal, names.tokens, "correct", "num_tokens", "finish_reason"]
-    ):
-        collected.add(table)
+    beside = ("correct", "num_tokens", "finish_reason")
+    with progress_bar("read", len(pool.shards()), shown=progress, unit="shards", often_short=True) as bar:
+        for table in pool.tables(["question_id", "sample_index", column, names.refusal, names.tokens, *beside]):
+            collected.add(table)
+            bar.update()
     return collected.ordered()
 
 

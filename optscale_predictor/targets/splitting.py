@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from optscale_predictor._support.number_checks import require_number, require_seed
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.near_duplicates import NearDuplicates
 
@@ -50,23 +51,26 @@ class SplitRule:
             raise InputError(f"near_duplicates must lie in (0, 1], got {self.near_duplicates}")
 
 
-def split_questions(texts: Sequence[str], rule: SplitRule | None = None) -> list[str]:
+def split_questions(texts: Sequence[str], rule: SplitRule | None = None, progress: bool = False) -> list[str]:
     """The side of each question: ``train``, ``validation``, or ``left_out``.
 
     Args:
         texts: The questions, in an order that growth does not change: a pool's, which puts new questions last.
         rule: How they are split.
+        progress: Whether to show a progress bar.
     """
     rule = rule or SplitRule()
-    found = NearDuplicates(texts, rule.near_duplicates, rule.same_numbers)
     sides = [""] * len(texts)
-    for member, others in found.candidates():
-        near: set[str] = set()
-        for other in others:
-            # A side that is known to be near needs no second witness.
-            if sides[other] not in near and found.similar(member, other):
-                near.add(sides[other])
-        sides[member] = _side(texts[member], near, rule)
+    with progress_bar("split", len(texts), shown=progress, unit="questions", often_short=True) as bar:
+        found = NearDuplicates(texts, rule.near_duplicates, rule.same_numbers)
+        for member, others in found.candidates():
+            near: set[str] = set()
+            for other in others:
+                # A side that is known to be near needs no second witness.
+                if sides[other] not in near and found.similar(member, other):
+                    near.add(sides[other])
+            sides[member] = _side(texts[member], near, rule)
+            bar.update()
     return sides
 
 

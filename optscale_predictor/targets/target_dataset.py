@@ -61,6 +61,7 @@ def write_dataset(
     column: str = "score",
     card: bool = True,
     license: str | None = None,
+    progress: bool = False,
 ) -> WrittenDataset:
     """Derives a pool's targets and writes them, with their card and page.
 
@@ -71,6 +72,7 @@ def write_dataset(
         column: The score.
         card: Whether to write card and page.
         license: For the card, as the hub names it; without one the card leaves a place for it.
+        progress: Whether to show how far reading and splitting are.
 
     Raises:
         InputError: The pool's samples are not all scored, a file cannot be written, or card or page would replace
@@ -83,8 +85,8 @@ def write_dataset(
     for path in beside:
         _require_replaceable(path, output.name)
     require_file(output)
-    pool_scores = read_pool_scores(pool, column)
-    targets = tabulate(pool_scores, rule)
+    pool_scores = read_pool_scores(pool, column, progress)
+    targets = tabulate(pool_scores, rule, progress)
     summary = summarise(pool_scores, targets)
     write_targets(targets, output)
     if card:

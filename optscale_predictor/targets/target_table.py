@@ -104,12 +104,13 @@ def make_targets(
     return tabulate(read_pool_scores(pool, column), rule)
 
 
-def tabulate(pool_scores: PoolScores, rule: SplitRule | None = None) -> pa.Table:
+def tabulate(pool_scores: PoolScores, rule: SplitRule | None = None, progress: bool = False) -> pa.Table:
     """The targets of a pool whose scores were read; how they came about goes with them (:func:`read_provenance`).
 
     Args:
         pool_scores: The pool's scores.
         rule: How questions are split.
+        progress: Whether to show how far the split is.
 
     Returns:
         One row a question, with the columns of ``SCHEMA``.
@@ -130,16 +131,16 @@ def tabulate(pool_scores: PoolScores, rule: SplitRule | None = None) -> pa.Table
         "pass_rate_error": share_error(right, judged),
         "num_judged": judged,
         "mean_tokens": pool_scores.mean_tokens(),
-        "split": _sides(pool_scores, rule),
+        "split": _sides(pool_scores, rule, progress),
     }
     schema = SCHEMA.with_metadata({_KEY: json.dumps(_provenance(pool_scores, rule))})
     return pa.table([_array(columns[field.name], field.type) for field in SCHEMA], schema=schema)
 
 
-def _sides(pool_scores: PoolScores, rule: SplitRule) -> list[str]:
+def _sides(pool_scores: PoolScores, rule: SplitRule, progress: bool) -> list[str]:
     """Sides of the questions, taken among all that the pool has: a retry may yet score the others."""
     every = pool_scores.pool.questions
-    sides = split_questions([question.text for question in every], rule)
+    sides = split_questions([question.text for question in every], rule, progress)
     by_id = {question.id: side for question, side in zip(every, sides, strict=True)}
     return [by_id[question.id] for question in pool_scores.questions]
 
