@@ -139,3 +139,13 @@ def test_means_of_columns_are_those_of_the_questions_drawn():
     mean, draws = resamples.means(values)
     assert mean.tolist() == [3, 3] and draws == pytest.approx(resamples.weights @ values)
     assert draws.shape == (len(resamples.weights), 2)
+
+
+@pytest.mark.parametrize(("orders", "questions", "resamples"), [(1, 9, 150), (3, 7, 130), (4, 1, 64)])
+def test_weights_do_not_depend_on_how_many_resamples_are_drawn_at_once(orders, questions, resamples):
+    """All questions of all resamples are drawn first, then all orders: the definition, in one piece."""
+    rng = np.random.default_rng(5)
+    times = rng.multinomial(questions, np.full(questions, 1 / questions), size=resamples)
+    drawn = rng.multinomial(times * orders, np.full(orders, 1 / orders)).transpose(0, 2, 1).reshape(resamples, -1)
+    found = Bootstrap(orders, questions, resamples, seed=5).weights
+    assert np.array_equal(found, drawn / (orders * questions))

@@ -9,7 +9,7 @@ import pytest
 from optscale_predictor import Prior
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.evaluation.report.fixed_curve import fixed_number_curve
-from optscale_predictor.evaluation.report.read_runs import replay_pool
+from optscale_predictor.evaluation.report.replayed_runs import replay_pool
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.selection import select

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from optscale_predictor import Prior
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -50,17 +49,6 @@ def test_bootstrap_of_one_question_sees_its_orders():
     orders = np.array([0.0, 1.0, 0.0, 1.0])[None, :, None]
     found = Bootstrap(4, 1).estimate(orders)[0]
     assert found.mean == 0.5 and found.error == pytest.approx(0.25, abs=0.03)
-
-
-def test_orders_in_chunks_are_the_orders_at_once(monkeypatch):
-    recorded = pool()
-    texts = ("optscale:score_min=0.8", "shared_budget")
-    entries = [ReplayEntry(parse_policy(text), text, Prior(0.5, 0.3, 2.0)) for text in texts]
-    whole = replay(entries, recorded, num_orders=6)
-    monkeypatch.setattr("optscale_predictor.replays.replaying._PREFIXES_AT_ONCE", 16 * 40 * 2)
-    again = replay(entries, recorded, num_orders=6)
-    assert [row.samples for row in again] == [row.samples for row in whole]
-    assert [row.accuracy for row in again] == [row.accuracy for row in whole]
 
 
 def test_hit_rate_is_against_the_target():

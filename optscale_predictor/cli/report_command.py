@@ -95,7 +95,7 @@ def report(
         "seed": seed,
         "prior": prior,
     }
-    written = write_report(comparison, output, named, _command(runs, given))
+    written = write_report(comparison, output, named, _command(runs, given), progress=True)
     said = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
     sentences = filter(None, (sentence(comparison) for sentence in said))
     print("\n".join([*sentences, *comparison_cautions(comparison)]))
@@ -156,7 +156,7 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
 
     folder = Path(name)
     if (folder / "run.json").is_file():
-        return read_record(folder)
+        return read_record(folder, progress=True)
     rules = [parse_policy(text) for text in choice.policies.split()]
     selection = None if choice.selection is None else require_selection(choice.selection)
     pool = open_pool(name, choice.scores)
@@ -169,4 +169,4 @@ def _read(name: str, choice: ReplayChoice, num_orders: int, seed: int) -> "Run":
     )
     # As a record names it, with the default block.
     named = choice.predictor or choice.prior_pool or (str(prior) if isinstance(prior, LearntPrior) else None)
-    return replay_pool(pool, rules, num_orders, seed, prior, named, selection)
+    return replay_pool(pool, rules, num_orders, seed, prior, named, selection, progress=True)

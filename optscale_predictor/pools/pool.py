@@ -152,6 +152,9 @@ class Pool:
         table = pa.concat_tables(tables) if tables else self.schema.empty_table().select(names)
         by = [("_rank", "ascending"), ("sample_index", "ascending")]
         numbers = self.question_numbers(table)
+        keys = _keys(numbers.to_numpy(), table["sample_index"].to_numpy())
+        if (keys[1:] > keys[:-1]).all():  # as most pools are drawn: in order, so none is there twice, and no copy
+            return table
         self.require_distinct(numbers.to_numpy(), table["sample_index"].to_numpy())
         return table.append_column("_rank", numbers).sort_by(by).drop_columns(["_rank"])
 
@@ -165,7 +168,7 @@ class Pool:
         Raises:
             InputError: One is; the first is named.
         """
-        keys = np.sort(numbers.astype(np.int64) * MOST_SAMPLES + index)
+        keys = np.sort(_keys(numbers, index))
         twice = np.flatnonzero(keys[1:] == keys[:-1])
         if twice.size:
             number, sample = divmod(int(keys[twice[0]]), MOST_SAMPLES)
@@ -266,6 +269,11 @@ class Pool:
         for table in self.tables([names.name, names.refusal]):
             total += pc.sum(pc.and_(table[names.name].is_null(), table[names.refusal].is_null())).as_py() or 0
         return total
+
+
+def _keys(numbers: NDArray[np.integer], index: NDArray[np.integer]) -> NDArray[np.int64]:
+    """One number a sample, from its question's and its own; ordered as they are."""
+    return numbers.astype(np.int64) * MOST_SAMPLES + index
 
 
 def _beside(score: str) -> list[str]:

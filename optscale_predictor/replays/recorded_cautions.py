@@ -30,7 +30,8 @@ def recorded_cautions(recorded: RecordedSamples, policies: Sequence[Policy], poo
 
 def _scored(pool: Pool) -> dict[str, int]:
     """The scored samples of each question, by id."""
-    rows = pool.read(["score"])
-    known = rows.filter(rows["score"].is_valid())
-    counts = np.bincount(pool.question_numbers(known).to_numpy(), minlength=len(pool.questions))
+    counts = np.zeros(len(pool.questions), np.int64)
+    for table in pool.tables(["question_id", "score"]):
+        known = table.filter(table["score"].is_valid())
+        counts += np.bincount(pool.question_numbers(known).to_numpy(), minlength=len(counts))
     return {question.id: count for question, count in zip(pool.questions, counts.tolist(), strict=True)}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
@@ -97,16 +97,23 @@ class RecordedSamples:
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         index = starts[:, None] + np.arange(depth)
         parts = np.stack([rows[column].to_numpy()[index] for column in columns], -1)
-        spelled = rows["answer"].to_pylist()
-        answers = [[spelled[number] for number in row] for row in index.tolist()]
-        tokens = np.asarray(rows["num_tokens"].to_numpy(), np.float64)[index]
-        correct = np.array([np.nan if one is None else float(one) for one in rows["correct"].to_pylist()])[index]
-        found = (lambda: np.array(group_questions(answers)), tokens, correct, usable_rows(rows)[index])
+        spelled = text_column(rows["answer"])[index]
+        tokens, correct = number_column(rows["num_tokens"])[index], number_column(rows["correct"])[index]
+        found = (lambda: np.array(group_questions(spelled.tolist())), tokens, correct, usable_rows(rows)[index])
         return cls(parts[..., 0], *found), parts
 
     def take(self, questions: Int[Ints, " some"]) -> "RecordedSamples":
         """The questions at these indices."""
         return self._each(lambda part: part[questions])
+
+    def between(self, start: int, end: int) -> "RecordedSamples":
+        """The questions from one number to another, without a copy of their samples.
+
+        Args:
+            start: Number of the first, >= 0.
+            end: The number after the last's; may exceed how many there are.
+        """
+        return self._each(lambda part: part[start:end])
 
     def first(self, depth: int) -> "RecordedSamples":
         """The first samples of each question.
@@ -124,6 +131,8 @@ class RecordedSamples:
     @staticmethod
     def concatenate(parts: "Sequence[RecordedSamples]") -> "RecordedSamples":
         """The questions of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
         return RecordedSamples(
             np.concatenate([part.scores for part in parts]),
             lambda: np.concatenate([part.answers for part in parts]),
@@ -166,4 +175,31 @@ def scored_rows(pool: Pool, columns: Sequence[str], scores: Sequence[str] = ("sc
 
 def usable_rows(rows: pa.Table) -> Bool[Bools, " rows"]:
     """Which of a pool's rows may be returned, by their columns ``answer`` and ``finish_reason``."""
-    return np.array(list(map(is_usable, rows["answer"].to_pylist(), rows["finish_reason"].to_pylist())), np.bool_)
+    # All answers are alike to it, as all that are missing are: one call a finish reason is enough.
+    coded = rows["finish_reason"].dictionary_encode().unify_dictionaries().combine_chunks()
+    ended = np.array([*(is_usable(None, reason) for reason in coded.dictionary.to_pylist()), is_usable(None, None)])
+    answered: Bools = rows["answer"].is_valid().to_numpy()
+    usable: Bools = answered | ended[coded.indices.fill_null(-1).to_numpy()]
+    return usable
+
+
+def number_column(column: pa.ChunkedArray) -> Float[Floats, " rows"]:
+    """A pool's column of numbers, or of 1 for true and 0 for false; NaN = null.
+
+    Args:
+        column: Of whole numbers, floating-point numbers or truth values.
+    """
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+
+
+def text_column(column: pa.ChunkedArray) -> Shaped[NDArray[np.object_], " rows"]:
+    """A pool's column of texts, None = null; equal texts are one object, and so take memory once.
+
+    Args:
+        column: Of texts.
+    """
+    coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    texts = np.array([*coded.dictionary.to_pylist(), None], object)
+    return np.asarray(texts[coded.indices.fill_null(-1).to_numpy()])

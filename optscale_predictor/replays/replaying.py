@@ -3,6 +3,7 @@
 A pool's samples are exchangeable, so every order of them is a run that could have been. Policies are vectorised over
 questions, so orders are replayed as so many more questions, and what a policy computes from a question's first samples
 is kept for the next setting that asks: a thousand settings cost little more than the few hundred fits behind them.
+All settings are replayed over one block of questions before the next begins, so that what is kept stays bounded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from optscale_predictor.policies.selection import require_selection, require_sel
 from optscale_predictor.policies.step import require_learning
 from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_equal_tokens
 from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.replay_blocks import Block, BlockPlan
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
@@ -27,7 +29,6 @@ from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 METRICS = ("accuracy", "score", "hit", "samples", "tokens")
 _MOST_RUNS = 10_000_000  # orders times questions
-_PREFIXES_AT_ONCE = 2**16  # rows times depth; bounds the memory of a replay whatever the pool's size
 
 
 @dataclass(frozen=True)
@@ -160,20 +161,90 @@ def measure_orders(
     if not recorded.scores.size:
         raise InputError(f"nothing to replay: {recorded.num_questions} questions of {recorded.depth} samples")
     require_orders(num_orders, recorded.num_questions)
-    generators = np.random.default_rng(seed).spawn(num_orders) if num_orders else [None]
-    measured = np.empty((len(entries), len(METRICS), len(generators), recorded.num_questions), np.float32)
-    size = max(_PREFIXES_AT_ONCE // (recorded.num_questions * recorded.depth), 1)
-    starts = range(0, len(generators), size)
-    with progress_bar(description, len(entries) * len(starts), shown=progress, unit="runs") as bar:
-        for start in starts:
-            chunk = [
-                recorded if generator is None else recorded.reorder(generator)
-                for generator in generators[start : start + size]
-            ]
-            for index, values in enumerate(_chunk(entries, chunk, score_min)):
-                measured[index, :, start : start + size] = values
-                bar.update()
+    measured = np.empty((len(entries), len(METRICS), max(num_orders, 1), recorded.num_questions), np.float32)
+    for index, run in replay_runs(entries, recorded, num_orders, seed, progress, description):
+        values = _measure(run, getattr(entries[index].policy, "score_min", score_min))
+        cells = measured[index, :, run.orders, run.questions]
+        cells[:] = values.reshape(cells.shape)
     return np.asarray(measured)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockRun:
+    """What became of one block of a replay under one policy.
+
+    Attributes:
+        orders: Which of the replay's orders.
+        questions: Which of the pool's questions.
+        recorded: These questions' samples in these orders, one order after the other.
+        outcomes: Of the policy, likewise.
+    """
+
+    orders: slice
+    questions: slice
+    recorded: RecordedSamples
+    outcomes: Outcomes
+
+
+def replay_runs(
+    entries: Sequence[ReplayEntry],
+    recorded: RecordedSamples,
+    num_orders: int,
+    seed: int = 0,
+    progress: bool = False,
+    description: str = "replay",
+    recorded_first: bool = False,
+) -> Iterator[tuple[int, BlockRun]]:
+    """Every entry over every question of every order, block by block.
+
+    Args:
+        entries: The policies, which have the priors that they need.
+        recorded: The samples, with at least one question.
+        num_orders: Random orders, the same for all policies; 0: the order of the recording alone.
+        seed: Seed of the random orders, >= 0.
+        progress: Whether to show a progress bar.
+        description: What the progress bar says.
+        recorded_first: Whether the first order is that of the recording.
+
+    Yields:
+        The number of an entry, and what became of a block under it.
+    """
+    passes = [
+        (which, BlockPlan(recorded, num_orders, seed, whole, recorded_first))
+        for whole in (False, True)
+        if (which := [index for index, entry in enumerate(entries) if _needs_all(entry) == whole])
+    ]
+    with progress_bar(description, sum(len(which) * len(plan) for which, plan in passes), 0, progress, "runs") as bar:
+        for which, plan in passes:
+            for block in plan:
+                # The prior's identity is its key: equal priors given twice cost time, never a wrong answer.
+                memos: dict[int, PrefixMemo] = {}
+                together = RecordedSamples.concatenate(block.runs)
+                for index in which:
+                    for run in _runs_of(entries[index], block, together, recorded.num_questions, memos):
+                        yield index, run
+                    bar.update()
+
+
+def _runs_of(
+    entry: ReplayEntry, block: Block, together: RecordedSamples, num_questions: int, memos: dict[int, PrefixMemo]
+) -> Iterator[BlockRun]:
+    if entry.policy.joint:  # questions of different orders do not compete for one budget
+        for order, one in enumerate(block.runs, start=block.orders.start):
+            outcomes = run_policy(entry.policy, one, entry.prior, entry.selection, traced=False)
+            yield BlockRun(slice(order, order + 1), block.questions, one, outcomes)
+        return
+    memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
+    prior, runs = entry.prior, len(block.runs)
+    if isinstance(prior, Prior):
+        prior = prior.broadcast_to(num_questions).take(np.arange(num_questions)[block.questions]).tile(runs)
+    outcomes = run_policy(entry.policy, together, prior, entry.selection, traced=False, memo=memo, runs=runs)
+    yield BlockRun(block.orders, block.questions, together, outcomes)
+
+
+def _needs_all(entry: ReplayEntry) -> bool:
+    """Whether what becomes of a question depends on the others of its order."""
+    return entry.policy.joint or isinstance(entry.prior, LearntPrior)
 
 
 def require_orders(num_orders: int, num_questions: int) -> None:
@@ -205,37 +276,9 @@ def _gains(measured: Floats, fixed: Sequence[Policy], seed: int) -> list[Gain | 
     return gains_at_equal_tokens(accuracy[:number], tokens[:number], fixed, accuracy[number:], tokens[number:], seed)
 
 
-def _chunk(entries: Sequence[ReplayEntry], orders: Sequence[RecordedSamples], score_min: float) -> Iterator[Floats]:
-    """Of each entry its metrics [metrics, orders, questions]."""
-    together = RecordedSamples.concatenate(orders)
-    memos: dict[int, PrefixMemo] = {}
-    for entry in entries:
-        # The prior's identity is its key: equal priors given twice cost time, never a wrong answer.
-        memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
-        if entry.policy.joint:  # questions of different orders do not compete for one budget
-            yield np.stack([_run(entry, one, entry.prior, None, score_min) for one in orders], 1)
-            continue
-        prior = entry.prior
-        if isinstance(prior, Prior):
-            prior = prior.broadcast_to(orders[0].num_questions).tile(len(orders))
-        values = _run(entry, together, prior, memo, score_min, len(orders))
-        yield values.reshape(len(METRICS), len(orders), -1)
-
-
-def _run(
-    entry: ReplayEntry,
-    recorded: RecordedSamples,
-    prior: Prior | LearntPrior | None,
-    memo: PrefixMemo | None,
-    score_min: float,
-    runs: int = 1,
-) -> Floats:
-    outcomes = run_policy(entry.policy, recorded, prior, entry.selection, traced=False, memo=memo, runs=runs)
-    return _measure(recorded, outcomes, getattr(entry.policy, "score_min", score_min))
-
-
-def _measure(recorded: RecordedSamples, outcomes: Outcomes, target: float) -> Floats:
+def _measure(run: BlockRun, target: float) -> Floats:
     """Every metric of every question, [metrics, questions]."""
+    recorded, outcomes = run.recorded, run.outcomes
     row = np.arange(recorded.num_questions)
     return np.stack(
         [

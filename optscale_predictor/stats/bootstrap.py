@@ -19,6 +19,7 @@ from optscale_predictor.errors import InputError
 
 _WEIGHTS_HELD = 2**24  # numbers; so many weights at most are kept, fewer resamples being made of very large pools
 _FEWEST = 200  # resamples
+_DRAWN_AT_ONCE = 64  # resamples; as whole numbers their weights take twice what is kept
 
 
 @dataclass(frozen=True)
@@ -73,17 +74,27 @@ class Bootstrap:
         cells = num_orders * num_questions
         resamples = int(np.clip(_WEIGHTS_HELD / cells, _FEWEST, resamples))
         rng = np.random.default_rng(seed)
-        times = rng.multinomial(num_questions, np.full(num_questions, 1 / num_questions), size=resamples)
-        orders = rng.multinomial(times * num_orders, np.full(num_orders, 1 / num_orders))
         # [cells, resamples]: one product with a metric's values gives all its resampled means.
-        self._weights = (orders.transpose(2, 1, 0).reshape(cells, resamples) / cells).astype(np.float32)
+        self._weights = np.empty((cells, resamples), np.float32)
+        parts = [slice(start, start + _DRAWN_AT_ONCE) for start in range(0, resamples, _DRAWN_AT_ONCE)]
+        chances = np.full(num_questions, 1 / num_questions)
+        times = np.empty((resamples, num_questions), np.min_scalar_type(num_questions))
+        for part in parts:
+            times[part] = rng.multinomial(num_questions, chances, size=len(times[part]))
+        for part in parts:
+            orders = rng.multinomial(times[part].astype(np.int64) * num_orders, np.full(num_orders, 1 / num_orders))
+            self._weights[:, part] = orders.transpose(2, 1, 0).reshape(cells, -1) / cells
 
     @property
     def weights(self) -> Float[Floats, "resamples cells"]:
         """The share of each cell in each resample; rows sum to 1, cells are orders of questions, orders first."""
         cells = len(self._weights)
         # Shares are whole multiples of 1 / cells, which single precision only came close to.
-        return np.rint(np.asarray(self._weights.T, np.float64) * cells) / cells
+        shares = np.asarray(self._weights.T, np.float64)
+        shares *= cells
+        np.rint(shares, out=shares)
+        shares /= cells
+        return shares
 
     def estimate(self, values: Float[NDArray[np.floating], "metrics orders questions"]) -> list[Estimate]:
         """Estimates of the means of several metrics; a metric with NaN in it is not known."""

@@ -197,7 +197,7 @@ def compare(runs: Sequence[Run], reference: str | None = None, seed: int = 0) ->
     found: dict[tuple[str, str | None], list[Cases]] = {}
     for run in runs:
         for policy, cases in run.cases.items():
-            found.setdefault((policy, run.predictor), []).append(_known_cases(cases, index))
+            found.setdefault((policy, run.predictor), []).append(cases.among(index))
     results = []
     for (policy, predictor), label in zip(found, policy_labels(list(found)), strict=True):
         cases = Cases.concatenate(found[policy, predictor])
@@ -268,11 +268,6 @@ def _common_questions(runs: Sequence[Run]) -> tuple[list[str], str, int]:
     # Sorted, so that what is resampled depends on the outcomes and not on the order in which answers came.
     ordered = sorted(kept)
     return ordered, quality, len(set.union(*sets)) - len(ordered)
-
-
-def _known_cases(cases: Cases, index: Mapping[str, int]) -> Cases:
-    """Those of the questions that are compared."""
-    return cases.take(np.array([question in index for question in cases.question.tolist()], np.bool_))
 
 
 def _reference(

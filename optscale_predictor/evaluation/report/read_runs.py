@@ -1,7 +1,7 @@
-"""Where runs come from: runs' records, parts of one run that several processes recorded, and scored pools.
+"""Where runs come from: runs' records, and parts of one run that several processes recorded.
 
 An lm-eval run of several processes writes one record for each, ``NAME-rank0``, ``NAME-rank1`` and so on; together
-they are one run. Over a pool policies are replayed, in many orders of its samples.
+they are one run.
 """
 
 import json
@@ -14,23 +14,20 @@ from pathlib import Path
 import numpy as np
 
 from optscale_predictor._support.json_reader import MISSHAPEN
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, Samples, normal
+from optscale_predictor.evaluation.report.run_data import Cases, Run, Samples, normal
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
-from optscale_predictor.policies import Policy, PrefixMemo
-from optscale_predictor.policies.selection import require_selection, require_selection_prior
-from optscale_predictor.pools import Pool
-from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.replaying import require_orders
-from optscale_predictor.replays.run_policy import Outcomes, run_policy
-from optscale_predictor.stats.estimators import Prior
-from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 _PART = re.compile(r"(?P<name>.+)-rank\d+")
 
 
-def read_record(folder: str | Path) -> Run:
+def read_record(folder: str | Path, progress: bool = False) -> Run:
     """A run's record.
+
+    Args:
+        folder: Where it lies.
+        progress: Whether to show a progress bar where there are many outcomes.
 
     Raises:
         InputError: There is none, it is damaged, or no question of it is finished.
@@ -39,11 +36,13 @@ def read_record(folder: str | Path) -> Run:
     facts, pool = record.facts, record.pool
     _require_sound(facts, folder)
     outcomes: dict[str, list[PolicyOutcome]] = {normal(policy): [] for policy in facts.policies}
-    for one in record.outcomes():
-        policy = normal(one.policy)
-        if policy not in outcomes:
-            raise InputError(f"{folder}: an outcome of policy {one.policy!r}, which the run does not name")
-        outcomes[policy].append(one)
+    with progress_bar("read", None, shown=progress, unit="outcomes", often_short=True) as bar:
+        for one in record.outcomes():
+            policy = normal(one.policy)
+            if policy not in outcomes:
+                raise InputError(f"{folder}: an outcome of policy {one.policy!r}, which the run does not name")
+            outcomes[policy].append(one)
+            bar.update()
     if not all(outcomes.values()):
         empty = next((policy for policy, found in outcomes.items() if not found), "any policy")
         raise InputError(f"{folder}: no question was finished under {empty}")
@@ -180,83 +179,3 @@ def _merged_facts(parts: Sequence[RunFacts]) -> RunFacts:
         samples=sum(part.samples for part in parts),
         tokens=sum(part.tokens for part in parts),
     )
-
-
-def replay_pool(
-    pool: Pool,
-    policies: list[Policy],
-    orders: int = 20,
-    seed: int = 0,
-    prior: Prior | LearntPrior | None = None,
-    predictor: str | None = None,
-    selection: str | None = None,
-) -> Run:
-    """What policies would have done on a pool: in the order recorded, and in ``orders`` - 1 random ones.
-
-    Args:
-        pool: The pool, scored.
-        policies: The policies, the primary one first.
-        orders: Orders of the samples, >= 1.
-        seed: Of the random ones.
-        prior: Given to the policies.
-        predictor: What the prior is from.
-        selection: How answers are chosen, as ``policies.selection.choose`` takes it; each policy's own rule by default.
-
-    Raises:
-        InputError: The pool is not scored, a policy or the selection lacks the prior that it needs, a policy cannot
-            learn one, or the selection is unknown.
-    """
-    if orders < 1:
-        raise InputError(f"orders must be >= 1, got {orders}")
-    require_orders(orders, len(pool.questions))
-    for policy in policies:
-        if policy.needs_prior and prior is None:
-            raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
-    if selection is not None:
-        selection = require_selection(selection)
-        require_selection_prior(selection, prior is not None)
-    recorded = RecordedSamples.from_pool(pool)
-    parts: dict[str, list[Cases]] = {str(policy): [] for policy in policies}
-    ids = np.array([question.id for question in pool.questions], object)
-    for number, rng in enumerate(np.random.default_rng(seed).spawn(orders)):
-        one = recorded.reorder(rng) if number else recorded
-        memo = PrefixMemo(one.num_questions, one.depth)
-        for policy in policies:
-            outcomes = run_policy(policy, one, prior, selection, traced=False, memo=memo)
-            parts[str(policy)].append(_replayed_cases(policy, ids, one, outcomes))
-    settings, samples = pool.manifest["settings"], Samples.of(pool)
-    return Run(
-        name=pool.name,
-        cases={policy: Cases.concatenate(found) for policy, found in parts.items()},
-        shown={policy: _with_answers(found[0], samples) for policy, found in parts.items()},
-        samples=samples,
-        questions={question.id: question for question in pool.questions},
-        task=pool.name,
-        generator=settings.get("generator") or {},
-        verifier=pool.scores.get("score"),
-        predictor=predictor,
-        seed=None,
-        selection=selection,
-    )
-
-
-def _replayed_cases(policy: Policy, ids: Objects, recorded: RecordedSamples, outcomes: Outcomes) -> Cases:
-    row = np.arange(recorded.num_questions)
-    target = getattr(policy, "score_min", np.nan)
-    return Cases(
-        ids,
-        recorded.correct[row, outcomes.chosen],
-        recorded.scores[row, outcomes.chosen],
-        outcomes.confidence,
-        np.where(np.isnan(target), np.nan, outcomes.best >= target),
-        outcomes.count.astype(np.float64),
-        outcomes.tokens,
-        outcomes.reason,
-        # Which sample it is, until the order recorded says what it answered.
-        outcomes.chosen.astype(object),
-    )
-
-
-def _with_answers(cases: Cases, samples: Samples) -> Cases:
-    starts = np.array([samples.span[question][0] for question in cases.question.tolist()], np.int64)
-    return replace(cases, answer=samples.answer[starts + cases.answer.astype(np.int64)])

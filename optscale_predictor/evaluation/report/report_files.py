@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
+from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
 from optscale_predictor.evaluation.report.coverage import guarantee_coverages
@@ -23,7 +24,9 @@ from optscale_predictor.stats.bootstrap import Estimate, Resampled
 FILES = ("report.html", "curve.png", "curve.svg", "tokens.png", "tokens.svg", "table.md", "table.tex", "table.json")
 
 
-def write_report(comparison: Comparison, folder: str | Path, title: str, command: str = "") -> list[Path]:
+def write_report(
+    comparison: Comparison, folder: str | Path, title: str, command: str = "", progress: bool = False
+) -> list[Path]:
     """Writes all of a report's files into a folder, which is made where needed; earlier ones are replaced.
 
     Args:
@@ -31,6 +34,7 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
         folder: Where to.
         title: Of the page and the pictures.
         command: That makes it again; empty where that is not known.
+        progress: Whether to show a progress bar.
 
     Returns:
         The files, in the order of ``FILES``.
@@ -40,14 +44,23 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
     """
     new_figure()  # says what is missing before anything is computed or written
     folder = Path(folder)
-    page = render_page(comparison, title, command=command)
-    with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_text(page, folder / "report.html")
-    for name, metric in (("curve", "samples"), ("tokens", "tokens")):
-        paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
-        with explain_write_errors(paths[0]):
-            draw_comparison(comparison, metric, paths, title)
+    with progress_bar("report", len(FILES), shown=progress, unit="files") as bar:
+        page = render_page(comparison, title, command=command)
+        with explain_write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text(page, folder / "report.html")
+        bar.update()
+        for name, metric in (("curve", "samples"), ("tokens", "tokens")):
+            paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+            with explain_write_errors(paths[0]):
+                draw_comparison(comparison, metric, paths, title)
+            bar.update(len(paths))
+        _write_tables(comparison, folder, title)
+        bar.update(3)
+    return [folder / name for name in FILES]
+
+
+def _write_tables(comparison: Comparison, folder: Path, title: str) -> None:
     tables = list(filter(None, (policies_table(comparison), savings_table(comparison))))
     answer, cautions = conclusion(comparison), comparison_cautions(comparison)
     markdown = "\n\n".join(f"{table.title}\n\n{table.markdown()}" for table in tables)
@@ -55,7 +68,6 @@ def write_report(comparison: Comparison, folder: str | Path, title: str, command
     latex = "\n\n".join(f"% {' '.join(table.title.split())}\n{table.latex()}" for table in tables)
     write_text(f"{latex}\n", folder / "table.tex")
     write_json(as_json(comparison, title, answer), folder / "table.json")
-    return [folder / name for name in FILES]
 
 
 def write_replay(

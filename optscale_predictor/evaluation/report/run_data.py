@@ -3,7 +3,7 @@
 A recorded run and a pool over which policies are replayed both become a :class:`Run`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.question import Question
-from optscale_predictor.replays.recorded_samples import scored_rows, usable_rows
+from optscale_predictor.replays.recorded_samples import number_column, scored_rows, text_column, usable_rows
 from optscale_predictor.stats.estimators.learnt_prior import is_learnt
 
 Objects = NDArray[np.object_]
@@ -75,10 +75,17 @@ class Cases:
     @staticmethod
     def concatenate(parts: "Sequence[Cases]") -> "Cases":
         """The cases of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
         return Cases(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Cases)))
 
-    def take(self, which: Bools | Ints) -> "Cases":
-        """Some of the cases, by mask [cases] or indices."""
+    def among(self, questions: Container[str]) -> "Cases":
+        """Those of some questions; these cases themselves, and no copy, where all are."""
+        known = np.array([question in questions for question in self.question.tolist()], np.bool_)
+        return self if known.all() else self.take(known)
+
+    def take(self, which: Bools | Ints | slice) -> "Cases":
+        """Some of the cases, by mask [cases], indices or a slice."""
         return Cases(*(getattr(self, one.name)[which] for one in fields(Cases)))
 
 
@@ -116,9 +123,9 @@ class Samples:
         return cls(
             {question.id: span for question, span in zip(pool.questions, spans, strict=True)},
             rows["score"].to_numpy(),
-            _numbers(rows["correct"].to_pylist()),
-            _numbers(rows["num_tokens"].to_pylist()),
-            np.array(rows["answer"].to_pylist(), object),
+            number_column(rows["correct"]),
+            number_column(rows["num_tokens"]),
+            text_column(rows["answer"]),
             usable_rows(rows),
         )
 
@@ -253,7 +260,3 @@ def bracketed(name: str, settings: Iterable[str]) -> str:
     """
     inside = ", ".join(settings)
     return f"{name} ({inside})" if inside else name
-
-
-def _numbers(values: Sequence[float | None]) -> Floats:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
