@@ -59,6 +59,8 @@ def test_an_answer_imports_what_it_draws_with_and_says_so_first():
     loaded, shown = loaded_by("answer", "12+34=", "--score_min", "0.5")
     assert "torch" in loaded and "stopped   " in shown.stdout
     assert not loaded & {"lm_eval", "pytorch_lightning", "datasets", "matplotlib", "scipy.stats", "sklearn", "pandas"}
+    # What only a pool, a predictor or a learnt prior needs.
+    assert not loaded & {"pyarrow", "scipy.interpolate", "optscale_predictor.predictor", "optscale_predictor.pools"}
     first, *others = shown.stderr.splitlines()
     assert first.startswith("loading PyTorch, transformers and embedded:generator")
     assert not [line for line in others if "Loading weights" in line or "Warning" in line]

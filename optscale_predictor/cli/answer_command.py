@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optscale_predictor.inference import Answer, Limits, OptScale
     from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import Policy
+    from optscale_predictor.predictor import OptScalePredictor
     from optscale_predictor.questions.question import Question
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
@@ -91,17 +92,19 @@ def answer(
     if selection is not None:
         require_selection(selection)
     learning = None if prior is None else learnt_prior(prior)
-    from optscale_predictor.backends.generators import warning_at_end
-    from optscale_predictor.backends.learnt_prompts import prompt_template
-    from optscale_predictor.inference import Limits, OptScale
-    from optscale_predictor.inference.target_watch import TargetWatch
-    from optscale_predictor.predictor import load_predictor
+    from optscale_predictor._support.heavy_imports import uncollected_imports
 
-    limits = Limits(limit_tokens, limit_seconds, question_seconds)
-    prompt = prompt_template(prompt_file, generator)
-    drawing = generator.build()
-    scoring = verifier.build() if verifier.wanted else None
-    learnt = load_predictor(predictor)
+    with uncollected_imports():
+        from optscale_predictor.backends.generators import warning_at_end
+        from optscale_predictor.backends.learnt_prompts import prompt_template
+        from optscale_predictor.inference import Limits, OptScale
+        from optscale_predictor.inference.target_watch import TargetWatch
+
+        limits = Limits(limit_tokens, limit_seconds, question_seconds)
+        prompt = prompt_template(prompt_file, generator)
+        drawing = generator.build()
+        scoring = verifier.build() if verifier.wanted else None
+        learnt = None if predictor is None else _load_predictor(predictor)
     scaler = OptScale(
         drawing,
         scoring,
@@ -124,6 +127,12 @@ def answer(
                 watch.add(result)
                 print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
         _warn(watch)
+
+
+def _load_predictor(path: str) -> "OptScalePredictor | None":
+    from optscale_predictor.predictor import load_predictor
+
+    return load_predictor(path)
 
 
 def learnt_prior(text: str) -> "LearntPrior":

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.sampling import ScoredSample
-from optscale_predictor.pools import Pool, PoolWriter
-from optscale_predictor.pools.manifest import MANIFEST_FILE, require_same
-from optscale_predictor.pools.preparation import score_pool
 from optscale_predictor.questions.question import Question
+
+if TYPE_CHECKING:
+    from optscale_predictor.pools import Pool
 
 _APPENDED = 64  # samples that join a pool at a time: a table for a few would cost more than all else done with them
 _APPEND_SECONDS = 30.0  # seconds after which they join it however few they are
@@ -44,6 +44,8 @@ class SampleStore:
         settings: Mapping[str, object],
         verifier: Mapping[str, object],
     ) -> None:
+        from optscale_predictor.pools import PoolWriter  # pyarrow, for those who keep their samples alone
+
         self._writer = PoolWriter(folder, questions, settings, scores={"score": verifier})
         try:
             self._stored = _stored(self._writer.pool, {question.id for question in questions})
@@ -122,6 +124,10 @@ def score_left(folder: str | Path, settings: Mapping[str, object], verifier: Ver
     Raises:
         InputError: The pool was made otherwise, or another process writes to it.
     """
+    from optscale_predictor.pools import Pool
+    from optscale_predictor.pools.manifest import MANIFEST_FILE, require_same
+    from optscale_predictor.pools.preparation import score_pool
+
     folder = Path(folder)
     if verifier is None or not (folder / MANIFEST_FILE).exists() or not Pool(folder).unscored("score"):
         return
@@ -135,7 +141,7 @@ def _with_score(one: ScoredSample) -> Sample:
     return replace(one.sample, columns=columns)
 
 
-def _stored(pool: Pool, wanted: set[str]) -> dict[str, dict[int, ScoredSample]]:
+def _stored(pool: "Pool", wanted: set[str]) -> dict[str, dict[int, ScoredSample]]:
     found: dict[str, dict[int, ScoredSample]] = {}
     for row in pool.read(_COLUMNS).to_pylist():
         if row["question_id"] in wanted:
@@ -143,7 +149,7 @@ def _stored(pool: Pool, wanted: set[str]) -> dict[str, dict[int, ScoredSample]]:
     return found
 
 
-def _of_row(row: Mapping[str, Any], pool: Pool) -> ScoredSample:
+def _of_row(row: Mapping[str, Any], pool: "Pool") -> ScoredSample:
     if row["score"] is None and row["refusal"] is None:
         raise InputError(f"{pool.folder}: some samples have no score; run: optscale score {pool.name}")
     sample = Sample(row["text"], row["num_tokens"] or 0, row["finish_reason"] or "", row["seed"])

@@ -20,13 +20,12 @@ than 0.003, and mostly by less than 0.00001.
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
-from scipy.interpolate import NdBSpline, make_interp_spline
 from scipy.special import expit, gammaln, logit, logsumexp, psi
 
 from optscale_predictor._support.arrays import Bools, Floats
@@ -34,6 +33,9 @@ from optscale_predictor.stats.distributions import TruncatedNormal
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fit_moments
 from optscale_predictor.stats.estimators.conjugate_integral import across_ridge, integrate_conjugate
 from optscale_predictor.stats.quadrature import expectation
+
+if TYPE_CHECKING:
+    from scipy.interpolate import NdBSpline
 
 _TABLE = Path(__file__).with_name("conjugate_table.safetensors")
 _DEGREE = 3
@@ -102,8 +104,9 @@ def _batches(which: Bools) -> list[NDArray[np.intp]]:
 
 
 @cache
-def _spline() -> NdBSpline:
+def _spline() -> "NdBSpline":
     from safetensors.numpy import load_file
+    from scipy.interpolate import NdBSpline  # slow to import, for those who learn a prior alone
 
     parts = load_file(_TABLE)
     knots = tuple(parts[f"knots_{axis}"] for axis in range(3))
@@ -251,6 +254,8 @@ def build_table() -> dict[str, NDArray[np.generic]]:
 
 def _fit_spline(axes: tuple[Floats, ...], values: Floats) -> dict[str, NDArray[np.generic]]:
     """The tensor product spline through values on a grid."""
+    from scipy.interpolate import make_interp_spline
+
     parts: dict[str, NDArray[np.generic]] = {}
     for axis, points in enumerate(axes):
         line = make_interp_spline(points, np.moveaxis(values, axis, 0), _DEGREE)
