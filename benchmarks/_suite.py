@@ -93,6 +93,7 @@ BENCHMARKS = (
     ),
     Benchmark("start_up", ("--against", "{commit}", "--repeats", "3"), "the build of {commit}, by its own worktree"),
     Benchmark("pool_scale", ("--samples", "6400"), OTHER_BUILD),
+    Benchmark("million_samples", ("--baseline", "{build}", "--part", "100"), "the build of {commit}, in turns"),
     Benchmark("in_flight", ("--in_flight", "50", "500"), OTHER_BUILD, ("aiohttp", "tenacity")),
     Benchmark("training_speed", ("--steps", "6"), "the published code's padding; Hugging Face Trainer"),
     Benchmark(
