@@ -45,6 +45,15 @@ def share_of_others(before: Busy, after: Busy) -> float:
     return min(max(others / clock, 0.0), 1.0) if clock > 0 else 0.0
 
 
+def descendants(process: int) -> list[int]:
+    """The processes below one, as Linux lists them."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in map(int, listing.read_text(encoding="ascii").split()):
+            found += [child, *descendants(child)]
+    return found
+
+
 def load_average() -> float:
     """Processes that were ready to run, on average over the last minute."""
     return os.getloadavg()[0]

@@ -1,12 +1,18 @@
 """A real server of a model in a process of its own, for benchmarks and the full tests: started, waited for, ended."""
 
+import os
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from _machine import descendants
+
+_END = 60.0  # seconds that a server has to end by itself
 
 
 def free_port() -> int:
@@ -45,7 +51,13 @@ def running(
             yield address
         finally:
             server.terminate()
-            server.wait(60)
+            try:
+                server.wait(_END)
+            except subprocess.TimeoutExpired:  # one that is still starting on a busy machine may not look at signals
+                for process in (server.pid, *descendants(server.pid)):  # an engine is a process of its own
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                server.wait()
 
 
 def _answers(server: "subprocess.Popen[bytes]", address: str, seconds: float) -> bool:

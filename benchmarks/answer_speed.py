@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from _data import read_rows
+from _machine import descendants
 from _ratios import print_ratios
 from answers_graders import Process, Sample
 
@@ -120,15 +121,6 @@ def figures(seconds: float, verdicts: list[bool]) -> dict[str, Any]:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     children = [peak_mib(process) for process in descendants(os.getpid())]
     return {"seconds": seconds, "peak_mib": own, "children_mib": sum(children), "verdicts": verdicts}
-
-
-def descendants(process: int) -> list[int]:
-    """The processes below one, as Linux lists them."""
-    found: list[int] = []
-    for listing in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, listing.read_text(encoding="ascii").split()):
-            found += [child, *descendants(child)]
-    return found
 
 
 def peak_mib(process: int) -> float:

@@ -1,17 +1,22 @@
 """The suite of benchmarks: which there are, and how small ones of its kind are run, kept and told."""
 
 import json
+import os
 import subprocess
+import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import _machine
+import _server_process
 import pytest
 import run_all
 from _outcomes import Outcome, Plan, measure
 from _ratios import Found, read_found
 from _results import results_page
 from _suite import BENCHMARKS, NOT_RUN, OTHER_BUILD, PLACES, Benchmark
+from stopped_clock import HUNG
 
 FOLDER = Path(run_all.__file__).parent
 RATIOS = "from _ratios import print_ratios\nprint('a table')\nprint_ratios('the usual way', {'seconds': 2.0})\n"
@@ -115,9 +120,40 @@ def test_one_that_takes_too_long_is_ended_with_what_it_started(plan, tmp_path, m
     monkeypatch.setattr(subprocess.Popen, "wait", waited)
     outcome = measure(script(plan, text), plan)
     assert "longer than 60 s" in outcome.why
-    state = Path(f"/proc/{started.read_text()}/stat")
-    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+    while not ended(started.read_text()):
         time.sleep(0.01)
+
+
+#: Answers ``/health``, has a process of its own, and does not end when it is told to.
+STUBBORN = """
+import http.server, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+one = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(one.pid).encode())
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Server).serve_forever()
+"""
+
+
+def test_a_server_that_does_not_end_is_ended_with_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(_server_process, "_END", 0.0)
+    port = _server_process.free_port()
+    command = [sys.executable, "-c", STUBBORN, str(port)]
+    with _server_process.running("stubborn", command, port, tmp_path, os.environ, HUNG) as address:
+        with urllib.request.urlopen(f"{address}/health") as reply:
+            own = int(reply.read())
+        assert not ended(own)
+    while not ended(own):
+        time.sleep(0.01)
+
+
+def ended(process):
+    """Whether it is gone, or waits to be asked how it ended."""
+    state = Path(f"/proc/{process}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_what_cannot_run_is_named_with_what_it_lacks(plan, tmp_path):
