@@ -107,6 +107,19 @@ def waits(monkeypatch):
     return slept
 
 
+@pytest.fixture(params=["kept_connections", "aiohttp_session"])
+def each_transport(request, monkeypatch):
+    """The HTTP client with either of its transports."""
+    from importlib import import_module
+
+    if request.param == "kept_connections":
+        pytest.importorskip("httptools")
+    module = import_module(f"optscale_predictor.backends.transports.{request.param}")
+    kind = {"kept_connections": "KeptConnections", "aiohttp_session": "AiohttpSession"}[request.param]
+    monkeypatch.setattr("optscale_predictor.backends.http_client.open_transport", getattr(module, kind))
+    return getattr(module, kind)
+
+
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory):
     """Three pools of the same sums, drawn with other seeds, for tests of reports."""

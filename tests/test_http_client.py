@@ -13,6 +13,8 @@ from stopped_clock import StoppedClock
 from optscale_predictor.backends.server_replies import UnreadableReplyError
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError, UnreachableError
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 def test_it_posts_a_payload_and_gets_where_there_is_none():
     server = Server(OK)

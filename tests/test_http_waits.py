@@ -13,6 +13,8 @@ from scripted_server import OK, Server, ask, fail, run
 from optscale_predictor.backends import http_client
 from optscale_predictor.errors import RequestRefusedError, ServiceError
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.fixture
 def clock(monkeypatch):

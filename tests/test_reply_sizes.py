@@ -6,9 +6,11 @@ import pytest
 from aiohttp import web
 from scripted_server import OK, Server, ask, run
 
-from optscale_predictor.backends import http_client
-from optscale_predictor.backends.http_client import MOST_REPLY, most_reply
+from optscale_predictor.backends import reply_size
+from optscale_predictor.backends.reply_size import MOST_REPLY, most_reply
 from optscale_predictor.errors import RequestRefusedError
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 PART, PARTS = 10_000, 100
 
@@ -16,7 +18,7 @@ PART, PARTS = 10_000, 100
 @pytest.fixture
 def small(monkeypatch):
     """Replies may have 100,000 bytes."""
-    monkeypatch.setattr(http_client, "MOST_REPLY", 100_000)
+    monkeypatch.setattr(reply_size, "MOST_REPLY", 100_000)
 
 
 class Endless:

@@ -10,6 +10,7 @@ show neither it nor a password in a URL.
 """
 
 import asyncio
+import json
 import os
 import re
 import time
@@ -18,9 +19,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from optscale_predictor._support.garbage_collection import rare_collections
 from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
+from optscale_predictor.backends.reply_size import most_reply
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.backends.server_urls import shown
+from optscale_predictor.backends.transports import (
+    BrokenReplyError,
+    HttpReply,
+    LargeReplyError,
+    NoServerError,
+    open_transport,
+)
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
 
 T = TypeVar("T")
@@ -28,17 +38,19 @@ T = TypeVar("T")
 _RETRIED_STATUSES = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
-MOST_REPLY = 2**26  # bytes of a reply, besides those of the tokens that were asked for
-_MOST_TOKENS_REPLY = 2**30  # bytes of those
-_TOKEN, _TOKEN_LOGPROBS = 64, 1024  # bytes of a token in a reply, at most; and with its log-probabilities
 
 
 class _TransientError(Exception):
-    """What may go away by itself; ``retry_after`` is the server's own word on when, in seconds."""
+    """What may go away by itself.
+
+    Attributes:
+        retry_after: The server's own word on when, in seconds.
+        server: Which one, as errors show it.
+    """
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after, self.server = retry_after, ""
 
 
 class _NoConnectionError(_TransientError):
@@ -70,33 +82,32 @@ class JsonService:
         longest_wait: float = LONGEST_WAIT,
     ) -> None:
         try:
-            import aiohttp
             import tenacity
+
+            self._transport = open_transport()
         except ImportError as error:
             raise MissingExtraError(error.name or "aiohttp", "server") from None
-        self._aiohttp, self._tenacity = aiohttp, tenacity
+        self._tenacity, self._collections = tenacity, rare_collections()
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout, self._max_retries, self._longest_wait = timeout, max_retries, longest_wait
         self._under_way: Counter[str] = Counter()
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
         self._slots = asyncio.Semaphore(concurrency)
-        self._session: Any
         self.retries = self.cancelled = 0
 
     async def __aenter__(self) -> Self:
-        """Opens the connections' pool."""
-        self._session = self._aiohttp.ClientSession(
-            connector=self._aiohttp.TCPConnector(limit=0),
-            timeout=self._aiohttp.ClientTimeout(total=self._timeout),
-        )
+        """Opens what its connections need."""
+        await self._transport.__aenter__()
+        self._collections.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes them."""
-        await self._session.close()
+        self._collections.__exit__(None, None, None)
+        await self._transport.close()
 
     async def ask(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
         """Asks for something and returns what ``read`` makes of the reply.
@@ -111,6 +122,20 @@ class JsonService:
             UnreachableError: Every try failed, at last because nothing answers there.
             ServiceError: The server refuses the key, or every try failed otherwise.
         """
+        try:
+            try:
+                return await self._try(path, payload, read)
+            except _TransientError as error:
+                return await self._again(error, path, payload, read)
+        except _TransientError as error:
+            times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
+            kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
+            raise kind(f"{error.server}: {error}{times}") from error
+
+    async def _again(
+        self, failure: _TransientError, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]
+    ) -> T:
+        """What a further try returns. The first is not made here: most requests have no other."""
         tries = self._tenacity.AsyncRetrying(
             stop=self._tenacity.stop_after_attempt(self._max_retries + 1),
             wait=self._wait,
@@ -118,20 +143,30 @@ class JsonService:
             before_sleep=self._count,
             reraise=True,
         )
+        async for attempt in tries:
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise failure
+                return await self._try(path, payload, read)
+        raise failure
+
+    async def _try(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
+        """One try.
+
+        Raises:
+            _TransientError: Another may succeed.
+        """
+        url = self._urls[0]
         try:
-            async for attempt in tries:
-                with attempt:
-                    # A slot is held for one try, not for the wait before the next: a server that is down would else
-                    # keep requests from those that answer.
-                    async with self._slots:
-                        url = self._idlest()  # chosen anew for every try: the last one's server rests
-                        reply = await self._once(url, path, payload)
-                    return read_or_retry(read, reply, shown(url))
+            # A slot is held for one try, not for the wait before the next: a server that is down would else keep
+            # requests from those that answer.
+            async with self._slots:
+                url = self._idlest()  # chosen anew for every try: the last one's server rests
+                reply = await self._once(url, path, payload)
+            return read_or_retry(read, reply, shown(url))
         except _TransientError as error:
-            times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
-            kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
-            raise kind(f"{shown(url)}: {error}{times}") from error
-        raise ServiceError(f"{path}: was not asked")
+            error.server = shown(url)
+            raise
 
     def _idlest(self) -> str:
         """The URL with the fewest requests under way, of those that do not rest (of all, where all do).
@@ -145,56 +180,63 @@ class JsonService:
     async def _once(self, url: str, path: str, payload: Mapping[str, object] | None) -> Any:
         """One try: the parsed reply."""
         try:
-            status, body, retry_after = await self._exchange(url, path, payload)
-            self._require_answer(url, status, f"{status}", body, payload, retry_after)
-            reply = _parsed(body)
+            got = await self._exchange(url, path, payload)
+            self._require_answer(url, got.status, f"{got.status}", got, payload)
+            reply = _parsed(got.body)
             within = status_within(reply)
-            self._require_answer(url, within, f"{status} with an error", body, payload, retry_after)
+            self._require_answer(url, within, f"{got.status} with an error", got, payload)
             return reply
         except _TransientError as error:
             # As long as the server asks for (Retry-After), so that what it asks of one request holds for all.
             self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
             raise
 
-    async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> tuple[int, bytes, str]:
-        """One try's status, body and ``Retry-After``."""
+    async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> HttpReply:
+        """One try's reply, whatever its status."""
+        most = most_reply(payload)
+        body = None if payload is None else json.dumps(payload).encode()
         self._under_way[url] += 1
         try:
-            send = self._session.get if payload is None else self._session.post
-            async with send(f"{url}{path}", json=payload, headers=self._headers(url)) as response:
-                told = response.headers.get(self._aiohttp.hdrs.RETRY_AFTER, "")
-                return response.status, await _body(response, most_reply(payload), shown(url)), told
+            return await self._transport.exchange(
+                f"{url}{path}", body, self._headers(url, body is not None), most, self._timeout
+            )
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         except TimeoutError:
             raise _TransientError(f"no answer within {self._timeout:g} s") from None
-        except self._aiohttp.ClientConnectorError:
+        except NoServerError:
             raise _NoConnectionError("cannot connect; is the server up?") from None
-        except self._aiohttp.InvalidURL:
-            raise ServiceError(f"{shown(url)}: not a URL") from None
-        except self._aiohttp.ClientError as error:
-            raise _TransientError(f"the connection broke ({type(error).__name__})") from None
+        except BrokenReplyError as error:
+            raise _TransientError(f"the connection broke ({error})") from None
+        except LargeReplyError:  # another try would be as large
+            says = f"its reply has more than {most:,} bytes; is this the right server?"
+            raise RequestRefusedError(f"{shown(url)}: {says}") from None
+        except ValueError as error:
+            raise ServiceError(f"{shown(url)}: {error}") from None
         finally:
             self._under_way[url] -= 1
 
-    def _headers(self, url: str) -> dict[str, str]:
-        """The key, unless the URL brings a user's name and password of its own."""
-        if not self._key or shown(url) != url:
-            return {}
-        return {self._aiohttp.hdrs.AUTHORIZATION: f"Bearer {self._key}"}
+    def _headers(self, url: str, posted: bool) -> dict[str, str]:
+        """What a request carries: the key, unless the URL brings a user's name and password of its own."""
+        headers = {"Content-Type": "application/json"} if posted else {}
+        if self._key and shown(url) == url:
+            headers["Authorization"] = f"Bearer {self._key}"
+        return headers
 
     def _require_answer(
-        self, url: str, status: int, shown_status: str, body: bytes, payload: Mapping[str, object] | None, wait: str
+        self, url: str, status: int, shown_status: str, reply: HttpReply, payload: Mapping[str, object] | None
     ) -> None:
-        if status < 400:
+        if status < 300:
             return
-        message = f"the server answered {shown_status}{said(body, self._key)}"
+        if status < 400:
+            raise ServiceError(f"{shown(url)}: the server redirects to another URL ({status}); give that one")
+        message = f"the server answered {shown_status}{said(reply.body, self._key)}"
         if status in (401, 403):
             raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
         if status in _RETRIED_STATUSES or status >= 500:
-            raise _TransientError(message, _seconds(wait))
-        raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(body, payload or ()))
+            raise _TransientError(message, _seconds(reply.retry_after))
+        raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(reply.body, payload or ()))
 
     def _wait(self, state: Any) -> float:
         """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so.
@@ -234,34 +276,6 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         ) from error
 
 
-def most_reply(payload: Mapping[str, object] | None) -> int:
-    """Bytes that the reply to a request may have: ``MOST_REPLY``, and what the tokens take that it asks for.
-
-    Args:
-        payload: What is posted; ``n``, ``max_tokens`` and ``logprobs`` are looked at.
-    """
-    asked = payload or {}
-    limits = [asked.get(name) for name in ("max_tokens", "max_completion_tokens")]
-    tokens = max([one for one in limits if isinstance(one, int)], default=0)
-    samples = count if isinstance(count := asked.get("n", 1), int) else 1
-    logprobs = asked.get("logprobs")  # 0 of them is the token's own
-    width = _TOKEN if logprobs is None or logprobs is False else _TOKEN_LOGPROBS
-    return MOST_REPLY + min(_MOST_TOKENS_REPLY, samples * tokens * width)
-
-
-async def _body(response: Any, most: int, server: str) -> bytes:
-    """A reply's body, unpacked, which is not read on beyond its limit.
-
-    Raises:
-        RequestRefusedError: It is larger. Another try would be as large.
-    """
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > most:
-            response.close()  # whatever else comes is not waited for
-            raise RequestRefusedError(f"{server}: its reply has more than {most:,} bytes; is this the right server?")
-    return bytes(body)
 
 
 def _seconds(told: str) -> float:

@@ -6,7 +6,6 @@ adapter a provider lives beside this file; its heavy imports happen when it is b
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -148,7 +147,8 @@ class Usage:
     def add(self, other: "Usage") -> None:
         """Adds what was counted elsewhere."""
         for name, count in vars(other).items():
-            setattr(self, name, getattr(self, name) + count)
+            if count:
+                setattr(self, name, getattr(self, name) + count)
 
     def since(self, before: "Usage") -> "Usage":
         """What was spent after ``before`` was copied from it."""
@@ -240,7 +240,8 @@ class Generator(ABC):
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""
-        other = copy(self)
+        other = object.__new__(type(self))  # as `copy` makes it, without asking how: every draw of a session has one
+        other.__dict__.update(self.__dict__)
         other.sampling = sampling
         return other
 

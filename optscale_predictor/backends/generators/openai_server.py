@@ -170,8 +170,8 @@ class OpenAIServerGenerator(Generator):
             RequestRefusedError: The servers refuse it for good.
             ServiceError: Every try failed.
         """
-        seed = request_seed(self.sampling.seed, request)
         if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
+            seed = request_seed(self.sampling.seed, request)
             return copies(await self._one(service, request, seed), request.num_samples)
         return await self._draw(service, request, arrived)
 

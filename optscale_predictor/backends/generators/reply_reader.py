@@ -233,8 +233,12 @@ def _reply(choice: Any, text: str, fields: ChatFields | None) -> ChatReply | Non
 
 
 def _can_be(tokens: int, text: str) -> bool:
-    """Whether a text can have so few tokens."""
-    return tokens >= max(least_tokens(text), int(text != ""))
+    """Whether a text can have so few tokens.
+
+    A character has four bytes at most, and a word one character and a space at least: no text has a higher bound than
+    the first one here, which is found without reading it.
+    """
+    return tokens > len(text) // 16 or tokens >= max(least_tokens(text), int(text != ""))
 
 
 def _listed(choice: Any, way: str, chat: bool) -> int:

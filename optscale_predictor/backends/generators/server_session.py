@@ -75,4 +75,5 @@ class ServerSession(DrawSession):
             raise
         finally:
             self._generator.usage.add(drawing.usage)
-        return [replace(samples[0], discarded_tokens=drawing.usage.discarded_tokens), *samples[1:]]
+        discarded = drawing.usage.discarded_tokens
+        return [replace(samples[0], discarded_tokens=discarded), *samples[1:]] if discarded else samples

@@ -1,0 +1,259 @@
+"""HTTP/1.1 over asyncio's connections, parsed by httptools (llhttp, the parser of Node.js and uvicorn).
+
+A client's own objects are what a request costs once thousands are under way: each lives until its reply comes, longer
+than the garbage collector's young generations last, and is walked through in each of them. Here a request adds a
+future and a timer to its connection and nothing else. What a JSON service needs is here: kept connections, TLS, gzip, a
+reply's size and time. Redirects are not followed, and cookies and proxies are not known.
+"""
+
+import asyncio
+import ssl
+import zlib
+from collections import deque
+from functools import cached_property
+from typing import Any
+
+import httptools
+
+from optscale_predictor.backends.transports._transport import (
+    BrokenReplyError,
+    HttpReply,
+    LargeReplyError,
+    NoServerError,
+    Transport,
+)
+from optscale_predictor.backends.transports.request_bytes import (
+    Origin,
+    Target,
+    is_address,
+    request_bytes,
+    request_target,
+)
+
+_IDLE = 15.0  # seconds: whoever keeps track of connections on the way may have forgotten an older one
+_SECOND_ADDRESS = 0.25  # seconds until a host's next address is tried beside the first
+_MOST_HEAD = 2**16  # bytes of a reply's headers
+_FRAMED = 8  # bytes on the wire for each of a body's, in chunks of one byte
+_TURNS = 1000  # of the event loop, in which closed connections have said so
+_UNPACKS = {"gzip", "x-gzip", "deflate"}
+
+
+class KeptConnections(Transport):
+    """Connections to any servers; the one used last is used next, so that those left over grow old and are closed."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, deque[_Connection]] = {}
+        self._open: set[_Connection] = set()
+        self._targets: dict[tuple[str, bool], Target] = {}
+
+    async def close(self) -> None:
+        """See :class:`Transport`."""
+        self._idle = {}
+        for connection in list(self._open):
+            connection.end()
+        for _ in range(_TURNS):  # each leaves when its transport has told it that it is lost
+            if not self._open:
+                return
+            await asyncio.sleep(0)
+
+    async def exchange(
+        self, url: str, body: bytes | None, headers: dict[str, str], most: int, timeout: float
+    ) -> HttpReply:
+        """See :class:`Transport`."""
+        target = self._targets.get((url, body is None))
+        if target is None:
+            target = self._targets[url, body is None] = request_target(url, body is None)
+        request = request_bytes(target.head, headers, body)
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            connection, used = self._kept(target.origin), True
+            if connection is None:
+                async with asyncio.timeout_at(deadline):
+                    connection, used = await self._connect(target.origin), False
+            try:
+                reply = await connection.exchange(request, most, deadline)
+            except BrokenReplyError:
+                # A server may close a kept connection in the moment in which it is used: nothing was read of this one.
+                if used and not connection.answered:
+                    continue
+                raise
+            if connection.reusable:
+                self._idle.setdefault(target.origin, deque()).append(connection)
+            return reply
+
+    def _kept(self, origin: Origin) -> "_Connection | None":
+        """A connection that waits for its next request; those that have waited too long are closed."""
+        idle = self._idle.get(origin)
+        if not idle:
+            return None
+        oldest = asyncio.get_running_loop().time() - _IDLE
+        while idle and (idle[0].lost or idle[0].since < oldest):
+            idle.popleft().end()
+        while idle:
+            if not (connection := idle.pop()).lost:
+                return connection
+        return None
+
+    async def _connect(self, origin: Origin) -> "_Connection":
+        loop = asyncio.get_running_loop()
+        several = {} if is_address(origin.host) else {"happy_eyeballs_delay": _SECOND_ADDRESS}
+        try:
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self._open),
+                origin.host,
+                origin.port,
+                ssl=self._tls if origin.secure else None,
+                **several,
+            )
+        except OSError as error:
+            raise NoServerError(str(error)) from error
+        return connection
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+
+class _Connection(asyncio.Protocol):
+    """One connection and the exchange on it.
+
+    Args:
+        opened: Holds it from when it is made to when it is lost.
+
+    Attributes:
+        since: When it was last used, in the event loop's time.
+        lost: Whether it is no longer there.
+        reusable: Whether another request may follow the last reply.
+        answered: Whether anything came of the present reply.
+    """
+
+    def __init__(self, opened: "set[_Connection]") -> None:
+        self._opened, self._loop = opened, asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
+        self._reply: asyncio.Future[HttpReply] | None = None
+        self.since, self.lost, self.reusable, self.answered = 0.0, False, False, False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._opened.add(self)
+
+    async def exchange(self, request: bytes, most: int, deadline: float) -> HttpReply:
+        """Sends a request and returns the reply; see :meth:`Transport.exchange`.
+
+        Args:
+            request: All of its bytes.
+            most: Of the reply's body.
+            deadline: In the event loop's time.
+        """
+        self._most, self._came, self.answered, self.reusable = most, 0, False, False
+        self._begin()
+        reply = self._reply = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._fail, TimeoutError())
+        try:
+            self._transport.write(request)
+            return await reply
+        except BaseException:
+            self.end()  # also where the caller is cancelled: that is how the server learns of it
+            raise
+        finally:
+            timer.cancel()
+            self._reply = None
+
+    def end(self) -> None:
+        """Closes it at once."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._reply is None or self._reply.done():
+            self.end()  # nobody asked for this
+            return
+        self.answered = True
+        self._came += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            # What a callback of the parser raises comes wrapped.
+            ours = error.__context__
+            known = isinstance(ours, LargeReplyError | BrokenReplyError)
+            self._fail(ours if known else BrokenReplyError(type(error).__name__))
+            return
+        if not self._in_body and self._came > _MOST_HEAD:
+            self._fail(BrokenReplyError("HeadTooLongError"))
+        elif self._came > _MOST_HEAD + _FRAMED * self._most:
+            self._fail(LargeReplyError())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self.lost = True
+        self._opened.discard(self)
+        if self._in_body and self._until_end and error is None:
+            self._complete()
+        self._fail(BrokenReplyError(type(error or EOFError()).__name__))
+
+    def _begin(self) -> None:
+        self._in_body, self._until_end, self._size = False, True, 0
+        self._told, self._packed = "", ""
+        self._body: list[bytes] = []
+        self._unpacking: Any = None
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        if self._reply is None or self._reply.done():
+            # A second reply in what brought the first: taken for the next request's, it would answer another question.
+            self.reusable = False
+            self.end()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        known = name.lower()
+        if known == b"retry-after":
+            self._told = value.decode("latin-1")
+        elif known == b"content-encoding":
+            self._packed = value.decode("latin-1").strip().lower()
+        elif known in (b"content-length", b"transfer-encoding"):
+            self._until_end = False
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self._in_body = True
+        if self._packed in _UNPACKS:
+            self._unpacking = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip or zlib, as its first bytes say
+        elif self._packed not in ("", "identity"):
+            raise BrokenReplyError("ContentEncodingError")
+
+    def on_body(self, data: bytes) -> None:
+        """See httptools."""
+        if self._unpacking is not None:
+            try:
+                data = self._unpacking.decompress(data, self._most - self._size + 1)
+            except zlib.error as error:
+                raise BrokenReplyError("ContentEncodingError") from error
+        self._size += len(data)
+        if self._size > self._most:
+            raise LargeReplyError
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        if self._parser.get_status_code() < 200:  # 100 Continue and its like: the reply follows
+            self._begin()
+            return
+        self.reusable = self._parser.should_keep_alive()
+        self._complete()
+
+    def _complete(self) -> None:
+        if self._unpacking is not None and not self._unpacking.eof and self._size:
+            self._fail(BrokenReplyError("ContentEncodingError"))
+        elif self._reply is not None and not self._reply.done():
+            self.since = self._loop.time()
+            self._reply.set_result(HttpReply(self._parser.get_status_code(), b"".join(self._body), self._told))
+        self._body = []
+
+    def _fail(self, error: BaseException) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
