@@ -69,6 +69,7 @@ class JsonService:
         longest_wait: Seconds between two tries at most, > 0.
 
     Attributes:
+        finding_out: Held by a request that finds out something of the servers which others would pay for as well.
         retries: Requests sent again so far.
         cancelled: Requests under way when their caller left.
     """
@@ -93,7 +94,7 @@ class JsonService:
         self._under_way: Counter[str] = Counter()
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots, self.finding_out = asyncio.Semaphore(concurrency), asyncio.Lock()
         self.retries = self.cancelled = 0
 
     async def __aenter__(self) -> Self:
@@ -274,8 +275,6 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
         raise _TransientError(
             f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
         ) from error
-
-
 
 
 def _seconds(told: str) -> float:

@@ -49,10 +49,6 @@ from optscale_predictor.questions.answers import opened_thinking
 
 _Result = tuple[Request, list[Sample]]
 
-#: By who owns a server's models. llama.cpp refuses an ``n`` above its number of slots, and its ``usage`` counts one of
-#: ``n`` samples. Its slots keep a prompt that they have read, so that asking one by one costs little.
-_WAYS = {"vllm": TOKEN_IDS, "llamacpp": ONE_BY_ONE}
-
 
 class OpenAIServerGenerator(Generator):
     """Samples from servers of one model.
@@ -81,11 +77,11 @@ class OpenAIServerGenerator(Generator):
     ) -> None:
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
-        self.sampling, self.usage, self._chat, self._concurrency = sampling, Usage(), chat, concurrency
+        self.sampling, self.usage, self._chat, self.concurrency = sampling, Usage(), chat, concurrency
         self._options = options or ServerOptions()
         self._urls = server_urls(base_url, "base_url")
         self._model, owners = served_model(self._urls, model, self._options.seconds)
-        self._facts = ServerFacts(_WAYS.get(next(iter(owners)), LOGPROBS) if len(owners) == 1 else LOGPROBS)
+        self._facts = ServerFacts.of(owners)
         self._samplers = ServerSamplers(owners, self._options.extra_body)
 
     def session(self) -> DrawSession:
@@ -133,7 +129,7 @@ class OpenAIServerGenerator(Generator):
         try:
             async with service:
                 # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
-                await run_workers(requests, work, 2 * self._concurrency, refusals.add)
+                await run_workers(requests, work, 2 * self.concurrency, refusals.add)
         finally:
             self.take_over(service)
         refusals.tell()
@@ -141,18 +137,13 @@ class OpenAIServerGenerator(Generator):
     def service(self) -> JsonService:
         """The way to the servers, for one event loop."""
         asked = self._options
-        return JsonService(self._urls, asked.seconds, asked.max_retries, self._concurrency, asked.longest_wait)
+        return JsonService(self._urls, asked.seconds, asked.max_retries, self.concurrency, asked.longest_wait)
 
     def take_over(self, service: JsonService) -> None:
         """Adds what a service counted to what was spent."""
         self.usage.retries += service.retries
         self.usage.cancelled += service.cancelled
         service.retries = service.cancelled = 0
-
-    @property
-    def concurrency(self) -> int:
-        """Requests under way at once."""
-        return self._concurrency
 
     def _discard(self, result: _Result) -> None:
         """Counts what came and was not taken: the caller has left."""
@@ -176,18 +167,29 @@ class OpenAIServerGenerator(Generator):
         return await self._draw(service, request, arrived)
 
     async def _draw(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
-        count, seed = request.num_samples, request_seed(self.sampling.seed, request)
-        if count == 1:
+        seed = request_seed(self.sampling.seed, request)
+        if request.num_samples == 1:
             return [await self._one(service, request, seed)]
+        if not self._facts.settled:
+            async with service.finding_out:
+                if not self._facts.settled:  # else another request has found it out meanwhile
+                    return await self._several(service, request, seed, arrived)
+        return await self._several(service, request, seed, arrived)
+
+    async def _several(self, service: JsonService, request: Request, seed: int, arrived: Arrived) -> list[Sample]:
+        """Samples in the way that the server is known to offer; where it does not, in the next one."""
+        count = request.num_samples
         for way in (TOKEN_IDS, LOGPROBS):
             if self._facts.way == way:
                 samples = await self._together(service, request, count, seed, way)
                 if samples is not None:
+                    self._facts.settled = True
                     return await self._not_repeated(service, request, samples, arrived)
                 if way == TOKEN_IDS and self._facts.way == way:  # not changed by another worker meanwhile
-                    self._facts.way = LOGPROBS
+                    self._facts.way, self._facts.settled = LOGPROBS, False
         each = await self._each(service, request, range(count), arrived)
-        self._facts.way = ONE_BY_ONE  # this request is served so; it was the way of asking that was not
+        # This request is served so; it was the way of asking that was not.
+        self._facts.way, self._facts.settled = ONE_BY_ONE, True
         return each
 
     async def _each(

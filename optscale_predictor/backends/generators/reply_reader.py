@@ -6,9 +6,9 @@ share one :class:`ServerFacts`.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply, read_tool_calls
 from optscale_predictor.backends.generators.generator import Sample, Usage
@@ -37,6 +37,9 @@ USAGE = ""
 
 #: What a user can do about a server that does not tell log-probabilities.
 NO_LOGPROBS = "samples of it cannot be scored by logprobs:..., nor drawn with --logprobs true"
+#: By who owns a server's models. llama.cpp refuses an ``n`` above its number of slots, and its ``usage`` counts one of
+#: ``n`` samples. Its slots keep a prompt that they have read, so that asking one by one costs little.
+_WAYS = {"vllm": TOKEN_IDS, "llamacpp": ONE_BY_ONE}
 _TELLING_TOKENS = 8  # of equal samples: fewer are equal by chance
 
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
@@ -49,10 +52,13 @@ class ServerFacts:
     Attributes:
         way: How the tokens of several samples in one reply are counted.
         limit: The field that limits a sample's tokens.
+        settled: Whether the server is known to offer ``way``. Until it is, one request of several samples asks at a
+            time: in a way that is not offered they are paid for, thrown away and drawn again.
     """
 
     way: str
     limit: str = MAX_TOKENS
+    settled: bool = False
     _doubted: bool = False
     _varied: bool = False
     _checks: int = 4
@@ -62,6 +68,12 @@ class ServerFacts:
     def __post_init__(self) -> None:
         """What to ask a server for whose ``usage`` is not believed."""
         self._unasked = [TOKEN_IDS, LOGPROBS] if self.way == TOKEN_IDS else [LOGPROBS]
+
+    @classmethod
+    def of(cls, owners: Set[str]) -> Self:
+        """Of servers by who owns their models: a kind that is known offers what it is known for."""
+        known = _WAYS.get(next(iter(owners))) if len(owners) == 1 else None
+        return cls(known or LOGPROBS, settled=known is not None)
 
     @property
     def way_of_one(self) -> str:

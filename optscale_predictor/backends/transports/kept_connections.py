@@ -96,14 +96,11 @@ class KeptConnections(Transport):
 
     async def _connect(self, origin: Origin) -> "_Connection":
         loop = asyncio.get_running_loop()
-        several = {} if is_address(origin.host) else {"happy_eyeballs_delay": _SECOND_ADDRESS}
+        delay = None if is_address(origin.host) else _SECOND_ADDRESS
+        tls = self._tls if origin.secure else None
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(self._open),
-                origin.host,
-                origin.port,
-                ssl=self._tls if origin.secure else None,
-                **several,
+                lambda: _Connection(self._open), origin.host, origin.port, ssl=tls, happy_eyeballs_delay=delay
             )
         except OSError as error:
             raise NoServerError(str(error)) from error
@@ -151,7 +148,8 @@ class _Connection(asyncio.Protocol):
         """
         self._most, self._came, self.answered, self.reusable = most, 0, False, False
         self._begin()
-        reply = self._reply = self._loop.create_future()
+        reply: asyncio.Future[HttpReply] = self._loop.create_future()
+        self._reply = reply
         timer = self._loop.call_at(deadline, self._fail, TimeoutError())
         try:
             self._transport.write(request)
