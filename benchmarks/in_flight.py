@@ -1,13 +1,14 @@
-"""Thousands of questions in flight: what each costs in memory, how many samples a second, and how both grow.
+"""Thousands of questions in flight: what a sample and a question cost the client, and how both grow.
 
-    python benchmarks/in_flight.py
+    python benchmarks/in_flight.py --baseline FOLDER
 
 A server of the OpenAI completions protocol in a process of its own answers every request after a set latency with a
-short sample; the verifier says 0.5 of every sample; the policy asks for one sample after the other. What is left is
-the loop itself, the HTTP client and the server. Each number of questions runs in a process of its own, all of its
-questions under way, and is compared with the first.
+short sample, written out before; the verifier says 0.5 of every sample; the policy asks for one sample after the other.
+What is left is the loop itself and the HTTP client. Each number of questions runs in a process of its own and is
+compared with the first number. ``FOLDER`` is another checkout, whose package is measured in turns with this one.
 
-``loop`` is the loop's own work a sample: the same run with samples that are at hand, without HTTP.
+``http`` is processor time of the client a sample, in microseconds; ``loop`` the same with samples that are at hand,
+without HTTP; ``KiB`` the resident memory of a question in flight. Medians of ``--rounds`` rounds.
 """
 
 import argparse
@@ -15,14 +16,15 @@ import asyncio
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 from _ratios import print_costs
@@ -45,6 +47,7 @@ from optscale_predictor.questions.question import Question
 
 TEXT = "First 3 + 4 = 7, then 7 + 5 = 12, and that is all that was asked for. #### 12"
 TOKENS = 40
+LEAST = 1000  # questions of a run, where fewer are in flight
 
 
 @dataclass(frozen=True)
@@ -93,28 +96,55 @@ class AtHand(Generator):
         return {"adapter": "at_hand"}
 
 
+class Answering(asyncio.Protocol):
+    """A connection to the server: every request is answered alike, so that the server costs next to nothing.
+
+    Args:
+        latency: Seconds until it is.
+    """
+
+    choice: ClassVar = {"index": 0, "text": TEXT, "finish_reason": "stop", "token_ids": [0] * TOKENS}
+    usage: ClassVar = {"prompt_tokens": 5, "completion_tokens": TOKENS}
+    models: ClassVar = {"data": [{"id": "short", "owned_by": "vllm"}]}
+
+    def __init__(self, latency: float) -> None:
+        self._latency, self._came = latency, b""
+        self._sample = self._reply({"choices": [self.choice], "usage": self.usage})
+
+    @staticmethod
+    def _reply(content: object) -> bytes:
+        body = json.dumps(content).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        self._came += data
+        while (end := self._came.find(b"\r\n\r\n") + 4) > 3:
+            head = self._came[:end].lower()
+            _, _, told = head.partition(b"content-length: ")
+            end += int(told.split(b"\r\n")[0]) if told else 0
+            if len(self._came) < end:
+                return
+            self._came = self._came[end:]
+            reply = self._reply(self.models) if head.startswith(b"get") else self._sample
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, reply)
+            else:
+                self._transport.write(reply)
+
+
 def serve(latency: float) -> None:
     """Answers until it is ended; prints its port first."""
-    from aiohttp import web
-
-    models = json.dumps({"data": [{"id": "short", "owned_by": "vllm"}]}).encode()
-    choice = {"index": 0, "text": TEXT, "finish_reason": "stop", "token_ids": [0] * TOKENS}
-
-    async def answer(request: web.BaseRequest) -> web.Response:
-        if request.method == "GET":
-            return web.Response(body=models, content_type="application/json")
-        count = json.loads(await request.read())["n"]
-        if latency:
-            await asyncio.sleep(latency)
-        usage = {"prompt_tokens": 5, "completion_tokens": TOKENS * count}
-        return web.json_response({"choices": [choice] * count, "usage": usage})
 
     async def run() -> None:
-        runner = web.ServerRunner(web.Server(answer))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=8192).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.Event().wait()
+        make = asyncio.get_running_loop().create_server
+        server = await make(lambda: Answering(latency), "127.0.0.1", 0, backlog=8192)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
 
     raise_file_limit()
     asyncio.run(run())
@@ -144,11 +174,9 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def answer_all(scaler: OptScale, questions: Sequence[Question], traced: bool) -> dict[str, float]:
+async def answer_all(scaler: OptScale, questions: Sequence[Question]) -> dict[str, float]:
     """What answering cost; answers are let go as they come."""
     before, most, samples = resident(), 0, 0
-    if traced:
-        tracemalloc.start()
     started, processor = time.perf_counter(), time.process_time()
 
     async def watch() -> None:
@@ -162,11 +190,14 @@ async def answer_all(scaler: OptScale, questions: Sequence[Question], traced: bo
         samples += answer.samples
     seconds, processor = time.perf_counter() - started, time.process_time() - processor
     watcher.cancel()
-    peak = tracemalloc.get_traced_memory()[1] if traced else 0
-    return {"samples": samples, "seconds": seconds, "processor": processor, "resident": most - before, "traced": peak}
+    return {
+        "us": 1e6 * processor / samples,
+        "KiB": (max(most, resident()) - before) / 1024 / scaler.in_flight,
+        "rate": samples / seconds,
+    }
 
 
-def one_run(url: str, number: int, samples: int, concurrency: int, traced: bool) -> None:
+def one_run(url: str, number: int, samples: int, concurrency: int) -> None:
     """One number of questions, in this process; prints what it cost."""
     raise_file_limit()
     sampling = SamplingParams(max_tokens=64)
@@ -174,51 +205,73 @@ def one_run(url: str, number: int, samples: int, concurrency: int, traced: bool)
         AtHand() if url == "none" else OpenAIServerGenerator(url, None, sampling, concurrency=concurrency)
     )
     scaler = OptScale(generator, Instant(), policy=OneByOne(samples), in_flight=number)
-    asyncio.run(answer_all(scaler, [Question("warm", "1+1=")], False))
-    questions = [Question(f"q{one}", f"{one}+{one}=") for one in range(number)]
-    print(json.dumps(asyncio.run(answer_all(scaler, questions, traced))))
+    asyncio.run(answer_all(scaler, [Question("warm", "1+1=")]))
+    questions = [Question(f"q{one}", f"{one}+{one}=") for one in range(max(number, LEAST))]
+    print(json.dumps(asyncio.run(answer_all(scaler, questions))))
 
 
-def measured(url: str, number: int, samples: int, concurrency: int, traced: bool = False) -> dict[str, float]:
-    """The same in a process of its own."""
-    command = [sys.executable, __file__, "--run", url, *map(str, (number, samples, concurrency, int(traced)))]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+def measured(folder: str, url: str, number: int, samples: int, concurrency: int) -> dict[str, float]:
+    """The same in a process of its own, with the package of a checkout."""
+    command = [sys.executable, __file__, "--run", url, *map(str, (number, samples, concurrency))]
+    found = [one for one in (folder, os.environ.get("PYTHONPATH", "")) if one]
+    env = os.environ | ({"PYTHONPATH": os.pathsep.join(found)} if found else {})
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout))
+
+
+def medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each figure."""
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def compare(flags: argparse.Namespace, url: str) -> dict[str, float]:
+    """Prints the table: each number of questions, this checkout and the baseline in turns; returns costs by name."""
+    sides = {"this": ""}  # the package that is found anyway
+    if flags.baseline:
+        sides = {"this": str(Path(__file__).parents[1]), "baseline": flags.baseline}
+    costs = {}
+    first: dict[str, dict[str, float]] = {}
+    print("in flight             http of first    loop     KiB of first samples/s")
+    for number in flags.in_flight:
+        asked = number, flags.num_samples, flags.concurrency or number
+        runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+        for _ in range(flags.rounds):
+            for side, folder in sides.items():
+                found, alone = (measured(folder, where, *asked) for where in (url, "none"))
+                runs[side].append(found | {"loop": alone["us"]})
+        rows = {side: medians(of) for side, of in runs.items()}
+        costs[f"processor us a sample, {number} in flight"] = rows["this"]["us"]
+        for side, row in rows.items():
+            base = first.setdefault(side, row)
+            cells = f"{row['us']:7.1f} {row['us'] / base['us']:8.2f} {row['loop']:7.1f}"
+            memory = f"{row['KiB']:7.1f} {row['KiB'] / base['KiB']:8.2f}"
+            print(f"{number:9d} {side:8} {cells} {memory} {row['rate']:9.0f}", flush=True)
+        if flags.baseline:
+            ratio = {name: rows["this"][name] / rows["baseline"][name] for name in rows["this"]}
+            cells = f"{ratio['us']:7.2f} {'':8} {ratio['loop']:7.2f} {ratio['KiB']:7.2f}"
+            print(f"{number:9d} ratio    {cells}", flush=True)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}, Python {sys.version.split()[0]}")
+    return costs
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--in_flight", type=int, nargs="+", default=[500, 1000, 2500, 5000])
+    parser.add_argument("--in_flight", type=int, nargs="+", default=[50, 500, 5000])
     parser.add_argument("--num_samples", type=int, default=8, help="samples of each question")
     parser.add_argument("--concurrency", type=int, help="requests at the server at once; by default every question's")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that the server takes for a request")
+    parser.add_argument("--baseline", metavar="FOLDER", help="a checkout whose package is measured in turns with this")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median is told")
     parser.add_argument("--serve", type=float, help=argparse.SUPPRESS)
-    parser.add_argument("--run", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.serve is not None:
         return serve(flags.serve)
     if flags.run is not None:
-        number, samples, concurrency, traced = map(int, flags.run[1:])
-        return one_run(flags.run[0], number, samples, concurrency, bool(traced))
-    base: dict[str, float] = {}
-    costs = {}
-    print("in flight  samples/s         KiB a question (objects)      processor us a sample   loop us a sample")
+        number, samples, concurrency = map(int, flags.run[1:])
+        return one_run(flags.run[0], number, samples, concurrency)
     with serving(flags.latency) as url:
-        for number in flags.in_flight:
-            asked = number, flags.num_samples, flags.concurrency or number
-            found, objects = (measured(url, *asked, traced) for traced in (False, True))
-            alone = measured("none", *asked)
-            row = {
-                "rate": found["samples"] / found["seconds"],
-                "resident": found["resident"] / number / 1024,
-                "traced": objects["traced"] / number / 1024,
-                "processor": 1e6 * found["processor"] / found["samples"],
-                "loop": 1e6 * alone["processor"] / alone["samples"],
-            }
-            base = base or row
-            ratio = {key: f"{value:8.1f} (x {value / base[key]:.2f})" for key, value in row.items()}
-            print(f"{number:9d} {' '.join(ratio.values())}", flush=True)
-            costs[f"processor us a sample, {number} in flight"] = row["processor"]
+        costs = compare(flags, url)
     return print_costs(costs)
 
 

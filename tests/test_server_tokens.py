@@ -103,7 +103,9 @@ def test_a_server_that_refuses_log_probabilities_gets_estimates():
 
     samples, server, generator = draw(answer, count=2, requests=2)
     assert len(samples) == 4 and generator.usage.estimated_samples == 4
-    assert sum("logprobs" in body for body in server.bodies) == 2  # once of several samples, once of one
+    refused = [body["n"] for body in server.bodies if "logprobs" in body]
+    # Of one sample, by those under way at once: a refusal costs nothing.
+    assert refused.count(2) == 1 and refused.count(1) <= 2
 
 
 def test_a_pool_says_at_its_end_how_many_tokens_are_estimates(tmp_path, capsys):

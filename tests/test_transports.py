@@ -247,13 +247,7 @@ class TestKeptConnections:
 
         return KeptConnections
 
-    def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced(self, make):
-        """The client has sent a request when it learns of it; nothing of a reply has come, so it is asked at once."""
-        server = RawServer(OK, (b"", True), OK)
-        assert bodies(make, server, 2) == [b"ok"] * 2
-        assert server.connections == 2 and len(server.heads) == 3
-
-    def test_a_new_connection_that_is_closed_is_an_error(self, make):
+    def test_a_connection_that_is_closed_instead_of_an_answer_is_an_error(self, make):
         server = RawServer((b"", True), OK)
         with pytest.raises(BrokenReplyError, match="EOFError"):
             bodies(make, server, 1)

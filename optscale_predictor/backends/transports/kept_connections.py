@@ -65,21 +65,14 @@ class KeptConnections(Transport):
             target = self._targets[url, body is None] = request_target(url, body is None)
         request = request_bytes(target.head, headers, body)
         deadline = asyncio.get_running_loop().time() + timeout
-        while True:
-            connection, used = self._kept(target.origin), True
-            if connection is None:
-                async with asyncio.timeout_at(deadline):
-                    connection, used = await self._connect(target.origin), False
-            try:
-                reply = await connection.exchange(request, most, deadline)
-            except BrokenReplyError:
-                # A server may close a kept connection in the moment in which it is used: nothing was read of this one.
-                if used and not connection.answered:
-                    continue
-                raise
-            if connection.reusable:
-                self._idle.setdefault(target.origin, deque()).append(connection)
-            return reply
+        connection = self._kept(target.origin)
+        if connection is None:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._connect(target.origin)
+        reply = await connection.exchange(request, most, deadline)
+        if connection.reusable:
+            self._idle.setdefault(target.origin, deque()).append(connection)
+        return reply
 
     def _kept(self, origin: Origin) -> "_Connection | None":
         """A connection that waits for its next request; those that have waited too long are closed."""
@@ -123,14 +116,13 @@ class _Connection(asyncio.Protocol):
         since: When it was last used, in the event loop's time.
         lost: Whether it is no longer there.
         reusable: Whether another request may follow the last reply.
-        answered: Whether anything came of the present reply.
     """
 
     def __init__(self, opened: "set[_Connection]") -> None:
         self._opened, self._loop = opened, asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._reply: asyncio.Future[HttpReply] | None = None
-        self.since, self.lost, self.reusable, self.answered = 0.0, False, False, False
+        self.since, self.lost, self.reusable = 0.0, False, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
@@ -146,7 +138,7 @@ class _Connection(asyncio.Protocol):
             most: Of the reply's body.
             deadline: In the event loop's time.
         """
-        self._most, self._came, self.answered, self.reusable = most, 0, False, False
+        self._most, self._came, self.reusable = most, 0, False
         self._begin()
         reply: asyncio.Future[HttpReply] = self._loop.create_future()
         self._reply = reply
@@ -161,16 +153,20 @@ class _Connection(asyncio.Protocol):
             timer.cancel()
             self._reply = None
 
+    @property
+    def _is_surplus(self) -> bool:
+        """Whether nobody waits for what comes now."""
+        return self._reply is None or self._reply.done()
+
     def end(self) -> None:
         """Closes it at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""
-        if self._reply is None or self._reply.done():
+        if self._is_surplus:
             self.end()  # nobody asked for this
             return
-        self.answered = True
         self._came += len(data)
         try:
             self._parser.feed_data(data)
@@ -201,7 +197,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """See httptools."""
-        if self._reply is None or self._reply.done():
+        if self._is_surplus:
             # A second reply in what brought the first: taken for the next request's, it would answer another question.
             self.reusable = False
             self.end()
@@ -238,6 +234,8 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
+        if self._is_surplus:
+            return
         if self._parser.get_status_code() < 200:  # 100 Continue and its like: the reply follows
             self._begin()
             return
