@@ -1,4 +1,8 @@
-"""The verb that publishes predictors."""
+"""The verb that publishes predictors and trained verifiers."""
+
+from pathlib import Path
+
+from optscale_predictor.errors import InputError
 
 
 def publish(
@@ -12,24 +16,36 @@ def publish(
     message: str | None = None,
     revision: str | None = None,
 ) -> None:
-    """Check a predictor checkpoint, write its model card, and put it on the hub or merge it into its base.
+    """Check a predictor or a trained verifier, write its model card, and put it on the hub; or merge a predictor.
 
     Args:
-        checkpoint: Predictor checkpoint: a folder; with --merged also a hub id.
+        checkpoint: Folder of a predictor, or of a verifier as train-verifier writes it; with --merged a predictor's,
+            which may be a hub id.
         hub: Repository to upload to, for example `name/predictor`; made where it does not exist.
         private: Whether a repository that is made is private.
-        merged: Folder for a copy whose updates are merged into the base model, which others load without a base; with
-            --hub this copy is uploaded.
+        merged: Folder for a copy of a predictor whose updates are merged into the base model, which others load without
+            a base; with --hub this copy is uploaded.
         license: For the card, as the hub names it: `mit`, `apache-2.0`.
-        assessment: What `optscale assess` wrote, for the card's numbers; by default the checkpoint's own
+        assessment: What `optscale assess` wrote of a predictor, for the card's numbers; by default the checkpoint's own
             `assessment.json`, where it has one.
         base_model: Name that others find the base model by, where the checkpoint names a folder of this machine; it is
             loaded and must be the same weights.
         message: Of the upload's commit.
         revision: Branch to upload to, made where it does not exist.
     """
-    from optscale_predictor.predictor.checkpoint.publish_predictor import Publication, publish_predictor
+    from optscale_predictor.backends.verifiers.trained_config import TRAINED_VERIFIER_FILE
 
-    publication = Publication(license, assessment, base_model, hub, private, message, revision)
-    for line in publish_predictor(checkpoint, merged, publication):
+    if (Path(checkpoint) / TRAINED_VERIFIER_FILE).is_file():
+        for name, value in (("merged", merged), ("assessment", assessment)):
+            if value is not None:
+                raise InputError(f"--{name} goes with a predictor, and {checkpoint} is a trained verifier")
+        from optscale_predictor.backends.verifiers.training.publish_verifier import publish_verifier
+
+        lines = publish_verifier(Path(checkpoint), hub, private, license, base_model, message, revision)
+    else:
+        from optscale_predictor.predictor.checkpoint.publish_predictor import Publication, publish_predictor
+
+        publication = Publication(license, assessment, base_model, hub, private, message, revision)
+        lines = publish_predictor(checkpoint, merged, publication)
+    for line in lines:
         print(line)

@@ -4,7 +4,11 @@ from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 
-_COMMANDS = ("fit", "validate", "test", "predict")
+_ELSEWHERE = {
+    "validate": "`fit` measures after every epoch, and `optscale assess PREDICTOR TARGETS` a predictor that is done",
+    "test": "`optscale assess PREDICTOR TARGETS` measures a predictor on questions that it has not seen",
+    "predict": "`optscale predict PREDICTOR QUESTIONS` applies a predictor",
+}
 _HELP = """\
 usage: optscale train fit --config FILE [FLAGS]
 
@@ -22,7 +26,11 @@ what most runs set:
   --trainer.max_epochs NUMBER
   --ckpt_path last                go on where a run was stopped or killed
 
-all of them (these take seconds to load):
+the other commands of Lightning are verbs of their own:
+  optscale assess                 what a predictor is worth (validate, test)
+  optscale predict                its priors of questions (predict)
+
+all settings (these take seconds to load):
   optscale train fit --help
   optscale train fit --print_config
 
@@ -50,9 +58,10 @@ def train(args: list[str]) -> None:
         return
     if command.startswith("-") and command.partition("=")[0] not in ("-c", "--config", "--print_config"):
         raise InputError(f"{command}: a command comes first, then its flags: optscale train fit {command} ...")
-    if not command.startswith("-") and command not in _COMMANDS:
-        near = did_you_mean(command, _COMMANDS)
-        raise InputError(f"unknown command {command!r}{near}; commands are {', '.join(_COMMANDS)}")
+    if command in _ELSEWHERE:
+        raise InputError(f"train has no {command}: {_ELSEWHERE[command]}")
+    if not command.startswith("-") and command != "fit":
+        raise InputError(f"unknown command {command!r}{did_you_mean(command, ['fit'])}; the one command is fit")
     say_loading("PyTorch and Lightning", "torch", "pytorch_lightning")
     from optscale_predictor.predictor.training.train_command import main
 

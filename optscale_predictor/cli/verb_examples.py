@@ -40,5 +40,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--port 8080",
         "--base_url http://127.0.0.1:8000/v1 --chat true --verifier YOUR/REWARD-MODEL --port 8080",
     ),
-    "publish": ("runs/predictor --hub name/predictor --license mit",),
+    "publish": (
+        "runs/predictor --hub name/predictor --license mit",
+        "verifier --hub name/verifier --license mit",
+    ),
 }

@@ -74,6 +74,11 @@ class TrainingCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=_seed_of)
         parser.link_arguments("model.output", "checkpoint.folder", compute_fn=_beside)
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """``fit`` alone: a predictor is measured by ``optscale assess`` and applied by ``optscale predict``."""
+        return {"fit": LightningCLI.subcommands()["fit"]}
+
     def before_fit(self) -> None:
         """Refuses a state that cannot be gone on from; what is read of one is tensors and plain values."""
         self.config_init["fit"]["weights_only"] = True
