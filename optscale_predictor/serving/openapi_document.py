@@ -13,7 +13,7 @@ from optscale_predictor._support.version import __version__
 from optscale_predictor.policies import StopReason
 from optscale_predictor.serving.body_fields import MAX_POLICY
 from optscale_predictor.serving.full_chat_body import chat_body
-from optscale_predictor.serving.request_bodies import CompletionBody
+from optscale_predictor.serving.request_bodies import CompletionBody, RequestBody
 from optscale_predictor.serving.requested_policy import POLICY_HEADER, model_pattern, policy_pattern
 from optscale_predictor.serving.serve_settings import ServeSettings
 
@@ -73,8 +73,10 @@ def openapi_document(settings: ServeSettings, max_samples: int) -> _Schema:
 
 def _requests(settings: ServeSettings, max_samples: int) -> _Schema:
     """The schemas of bodies: the models' own, with null for what is not given, and with the operator's bounds."""
-    models = [(chat_body(settings), "validation"), (CompletionBody, "validation")]
-    _, found = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    bodies: list[type[RequestBody]] = [chat_body(settings), CompletionBody]
+    _, found = models_json_schema(
+        [(body, "validation") for body in bodies], ref_template="#/components/schemas/{model}"
+    )
     schemas: _Schema = found["$defs"]
     for schema in schemas.values():
         required = schema.get("required", [])
@@ -83,7 +85,7 @@ def _requests(settings: ServeSettings, max_samples: int) -> _Schema:
             settled = name in required or _NULL in kept.get("anyOf", [])
             schema["properties"][name] = kept if settled else {"anyOf": [kept, _NULL]}
         schema["additionalProperties"] = _NULL  # an unknown field that says nothing is as good as none
-    for body, _ in models:
+    for body in bodies:
         schemas[body.__name__]["properties"]["model"] = _model_name(settings)
     options = schemas["OptscaleOptions"]["properties"]
     _bound(options["timeout"], maximum=settings.timeout)

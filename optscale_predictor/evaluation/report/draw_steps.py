@@ -154,9 +154,9 @@ def _states(samples: Samples, cases: Cases, places: Sequence[int]) -> _States:
         part = np.s_[start : start + count]
         scores[row, :count], tokens[row, :count] = samples.score[part], samples.tokens[part]
         usable[row, :count] = samples.usable[part]
-    count = np.array(drawn) + 1
-    row_of = np.repeat(np.arange(len(places)), count)
-    first = np.cumsum(count) - count
+    counts = np.array(drawn) + 1
+    row_of = np.repeat(np.arange(len(places)), counts)
+    first = np.cumsum(counts) - counts
 
     def answers() -> Ints:
         texts = [samples.answer[start : start + size].tolist() for (start, _), size in zip(spans, drawn, strict=True)]
@@ -168,7 +168,7 @@ def _states(samples: Samples, cases: Cases, places: Sequence[int]) -> _States:
     draws = Draws(
         scores[row_of], answers, tokens[row_of], np.arange(row_of.size) - first[row_of], None, usable=usable[row_of]
     )
-    return _States(draws, first, count)
+    return _States(draws, first, counts)
 
 
 def _beliefs(rule: Policy, selection: str | None, states: _States) -> _Beliefs:
