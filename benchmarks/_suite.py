@@ -83,6 +83,11 @@ VLLM = ("--vllm_python", "{vllm}")
 #: In the order in which they run: the quickest first.
 BENCHMARKS = (
     Benchmark("fits", ("--sets", "1000", "--compare", "100"), "L-BFGS in (mu, sigma), as the published code fits"),
+    Benchmark(
+        "decision_speed",
+        ("--baseline", "{build}", "--answers", "300", "--rounds", "10"),
+        "the build of {commit}, in turns",
+    ),
     Benchmark("fit_scale", ("--questions", "20000"), OTHER_BUILD),
     Benchmark("score_pools", ("--data", "{data}/math_score_stats/train.jsonl.gz"), "the published code's algorithm"),
     Benchmark("split_votes", ("--questions", "{data}/questions/math500.jsonl.gz"), "votes by spelling"),

@@ -85,23 +85,34 @@ def falls_short(
         probability: Of each of these numbers, in [0, 1).
         estimate: ``posterior`` or ``plugin``.
     """
-    short, open_ = np.zeros(count.shape, np.bool_), np.arange(count.shape[1])
-    if _quick(draws, estimate):
-        believed = _believed(draws)
-        asked = count.reshape(len(count), *np.shape(believed.count))
-        missed, most = quick_misses(believed, score_min, asked).reshape(count.shape), (1 - probability)[:, None]
-        short = missed > most
-        # Not where it is NaN; and a probability of 0 is never fallen short of.
-        settled = (np.abs(missed - most) > _CLOSE) | (most == 1)
-        short &= most < 1
-        if settled.all():
-            return short
-        open_ = np.flatnonzero(~settled.all(0))
-    chances = misses(draws if open_.size == count.shape[1] else draws.take(open_), score_min, estimate)
-    for number, (further, least) in enumerate(zip(count[:, open_], probability, strict=True)):
-        # Rounding leaves a certain miss a hair above 1.
-        short[number, open_] = np.minimum(log_misses(*chances, further), 0.0) > np.log1p(-least)
+    if not _quick(draws, estimate):
+        return short_by(misses(draws, score_min, estimate), count, probability)
+    believed = _believed(draws)
+    asked = count.reshape(len(count), *np.shape(believed.count))
+    missed = quick_misses(believed, score_min, asked).reshape(count.shape)
+    most = np.where(probability > 0, 1 - probability, np.inf)[:, None]  # nothing falls short of a probability of 0
+    short = missed > most
+    settled = np.abs(missed - most) > _CLOSE  # not where it is NaN
+    if not np.logical_and.reduce(settled, None):
+        open_ = np.flatnonzero(~np.logical_and.reduce(settled, 0))
+        chances = misses(draws.take(open_), score_min, estimate)
+        short[:, open_] = short_by(chances, count[:, open_], probability)
     return short
+
+
+def short_by(
+    chances: Misses, count: Float[Floats, "counts questions"], probability: Float[Floats, " counts"]
+) -> Bool[Bools, "counts questions"]:
+    """:func:`falls_short` by what every member says.
+
+    Args:
+        chances: Of the questions.
+        count: Further samples, >= 0; several numbers of each question.
+        probability: Of each of these numbers, in [0, 1).
+    """
+    # Rounding leaves a certain miss a hair above 1.
+    missed = np.array([np.minimum(log_misses(*chances, further), 0.0) for further in count])
+    return np.asarray(missed > np.log1p(-probability)[:, None])
 
 
 def require_estimate(estimate: str) -> None:
@@ -157,7 +168,7 @@ def gain_beside(
     best = np.maximum(draws.best_score(), 0.0).reshape(np.shape(believed.count))
     gain = quick_excess(believed, best).reshape(draws.count.shape)
     settled = np.abs(gain - bound) > _CLOSE_GAIN
-    if not settled.all():
+    if not np.logical_and.reduce(settled):
         open_ = np.flatnonzero(~settled)
         gain[open_] = expected_gain(draws.take(open_), estimate, calibration)
     return gain

@@ -12,7 +12,6 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import (
-    CONTINUE,
     Decision,
     Draws,
     Policy,
@@ -63,7 +62,7 @@ class CostAware(Policy):
     def decide(self, draws: Draws) -> Decision:
         """Goes on while the expected gain exceeds what the sample costs."""
         spent = draws.count >= self.max_samples
-        reason = np.full(draws.count.shape, CONTINUE, "U16")
+        reason = np.zeros(draws.count.shape, "U16")  # CONTINUE
         reason[spent] = StopReason.BUDGET.value
         open_ = np.flatnonzero(~spent & (draws.count > 0))
         if open_.size:

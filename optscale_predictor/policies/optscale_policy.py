@@ -20,7 +20,6 @@ import numpy as np
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import (
-    CONTINUE,
     Decision,
     Draws,
     Policy,
@@ -29,7 +28,7 @@ from optscale_predictor.policies._policy import (
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.belief import falls_short, gain_beside, misses, require_estimate
+from optscale_predictor.policies.belief import falls_short, gain_beside, misses, require_estimate, short_by
 from optscale_predictor.stats.bound import fewest_samples, require_target
 
 
@@ -76,32 +75,36 @@ class OptScalePolicy(Policy):
         """Looks for the target first, and at the posterior only where it is not reached."""
         reached = draws.best_score() >= self.score_min
         spent = draws.count >= self.max_samples
-        reason = np.full(draws.count.shape, CONTINUE, "U16")
+        reason = np.zeros(draws.count.shape, "U16")  # CONTINUE
         reason[spent] = StopReason.BUDGET.value
         reason[reached] = StopReason.REACHED.value
         needed = np.full(draws.count.shape, np.nan)
-        out_of_reach = np.zeros_like(reached)
+        out_of_reach = np.zeros(reached.shape, np.bool_)
         counted = draws.traced or self.step == "jump"
         open_ = np.flatnonzero(~(reached | spent) & ((draws.count > 0) | counted))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
             further = np.array([found.count, self.max_samples - found.count], np.float64)
             probability = np.array([self.alpha, self.floor])
-            unsure, hopeless = falls_short(found, self.score_min, further, probability, self.estimate)
-            out_of_reach[open_] = (found.count > 0) & unsure & hopeless
-            reason[open_[~unsure]] = StopReason.CONFIDENT.value
             if counted:
                 chances = misses(found, self.score_min, self.estimate)
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
-        hopeless = np.flatnonzero(out_of_reach)
-        reason[hopeless[self._little_gain(draws, hopeless)]] = StopReason.UNREACHABLE.value
+                unsure, hopeless = short_by(chances, further, probability)
+            else:
+                unsure, hopeless = falls_short(found, self.score_min, further, probability, self.estimate)
+            out_of_reach[open_] = (found.count > 0) & unsure & hopeless
+            reason[open_[~unsure]] = StopReason.CONFIDENT.value
+            hopeless = np.flatnonzero(out_of_reach)
+            if hopeless.size:
+                reason[hopeless[self._little_gain(draws, hopeless)]] = StopReason.UNREACHABLE.value
         return Decision(self._next_total(draws.count, needed, out_of_reach), reason, needed)
 
     def _little_gain(self, draws: Draws, hopeless: Ints) -> Bools:
-        if self.min_gain in (0, 1) or not hopeless.size:  # the gain itself, which costs an integral, is not needed
+        if self.min_gain in (0, 1):  # the gain itself, which costs an integral, is not needed
             return np.full(hopeless.shape, self.min_gain == 1)
+        found = draws if hopeless.size == draws.count.size else draws.take(hopeless)
         bound = np.array([self.min_gain])
-        return gain_beside(draws.take(hopeless), bound, self.estimate, "") < bound
+        return gain_beside(found, bound, self.estimate, "") < bound
 
     def _next_total(self, count: Ints, needed: Floats, out_of_reach: Bools) -> Ints:
         if self.step != "jump":

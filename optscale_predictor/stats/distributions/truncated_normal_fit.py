@@ -53,11 +53,11 @@ class ScoreStatistics:
         if np.fmin.reduce(scores, None, initial=0.0) < 0 or np.fmax.reduce(scores, None, initial=1.0) > 1:
             outside = drawn & ~((scores >= 0) & (scores <= 1))
             raise InputError(f"scores must lie in [0, 1] (NaN = not drawn), got {scores[outside][0]}")
-        count = np.asarray(drawn.sum(-1), np.float64)
+        count = np.asarray(np.add.reduce(drawn, -1, np.float64))
         safe = np.maximum(count, 1.0)
-        mean = np.where(count > 0, np.where(drawn, scores, 0.0).sum(-1) / safe, 0.5)
+        mean = np.where(count > 0, np.add.reduce(np.where(drawn, scores, 0.0), -1) / safe, 0.5)
         away = np.where(drawn, scores - mean[..., None], 0.0)
-        return cls(count, mean, np.square(away, out=away).sum(-1) / safe)
+        return cls(count, mean, np.add.reduce(np.square(away, out=away), -1) / safe)
 
     def blend(self, other: Self) -> Self:
         """The statistics of both sets of scores taken together (of a prior's pseudo-observations, say)."""

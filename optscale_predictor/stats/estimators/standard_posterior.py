@@ -86,20 +86,22 @@ class StandardPosterior:
         self._bend = np.copysign(size, bend)
         self._root = np.sqrt(size)
         self._centre = self._slope * (np.copysign(0.5, bend) / self._root)
-        convex = bend > 0
-        self._convex = convex if np.logical_or.reduce(convex, None) else None
+        concave = bend < 0
+        self._convex = None if np.logical_and.reduce(concave, None) else ~concave
         y, height, tail = self._heights(np.array([0 * mean, 1 + 0 * mean, score]))
-        # A member's mode is inside where it lies between the ends and is no minimum.
-        self._inside = (y[0] < 0) & (y[1] > 0) & ~convex
+        # Between the lower end and the others lies a member's mode, which is no minimum.
+        inside = (y[1:] > 0) & ((y[0] < 0) & concave)
+        self._inside = inside[0]
         self._top = np.maximum(height[0], height[1])
         np.multiply(self._centre, self._centre, out=self._top, where=self._inside)
         height -= self._top
         np.exp(height, out=height)
-        self._end = height[1].copy()
-        height *= tail
-        self._mass = self._added(height[0] - height[1], self._inside)
-        self._lower = self._added(height[0] - height[2], self._inside & (y[2] > 0))
-        self._far = height[1]
+        self._end = height[1]
+        edge = height * tail
+        self._far = edge[1]
+        mass = edge[0] - edge[1:]
+        # Both tails of a member are taken off the whole, 2, where the mode lies between two points.
+        self._mass, self._lower = np.add(mass, 2.0, out=mass, where=inside)
         log_weight = count * (self._bend - np.log(self._mass / self._root) - self._top) + log_volume
         weight = np.exp(log_weight - log_weight[3, 4])  # that of the mode
         self._weight = weight / _total(weight)
@@ -114,7 +116,7 @@ class StandardPosterior:
         power = count[:, None, None] * log_below
         np.exp(power, out=power)
         power *= self._weight
-        return np.asarray(power.reshape(len(count), 63, *np.shape(self._mean)).sum(1))
+        return np.asarray(np.add.reduce(power.reshape(len(count), 63, *count.shape[1:]), 1))
 
     def excess(self, score: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
         """E[(X - score)+], X being the next sample; NaN where a member is too flat for this form of it.
@@ -124,7 +126,8 @@ class StandardPosterior:
         """
         y, height, tail = self._heights(np.asarray(score)[None])
         height = np.exp(height[0] - self._top)
-        upper = self._added(height * tail[0] - self._far, self._inside & (y[0] <= 0))
+        upper = height * tail[0] - self._far
+        np.add(upper, 2.0, out=upper, where=self._inside & (y[0] <= 0))
         # In units of half of the root of pi over the root of the bend, as the masses are.
         above = upper * (-self._centre / self._root - self._at(score))
         above += (self._end - height) * self._root / (self._bend * np.sqrt(np.pi))
@@ -137,22 +140,19 @@ class StandardPosterior:
     def _heights(self, score: Floats) -> tuple[Floats, Floats, Floats]:
         """Of every member at scores: the root's argument, the log-density, and the integral from there outwards."""
         at = self._at(score)[:, None, None]
-        y = at * self._root + self._centre
+        y = at * self._root + self._centre  # [scores, locations, curvatures, *questions]
         tail = np.abs(y)
         erfcx(tail, out=tail)
         np.copysign(tail, y, out=tail)
         if self._convex is not None:
             tail[:, :, self._convex] = _DAWSON * dawsn(y[:, :, self._convex])
-        return y, (at * self._bend + self._slope) * at, tail
-
-    def _added(self, mass: Floats, over_mode: NDArray[np.bool_]) -> Floats:
-        """Both tails of a member are taken off the whole, 2, where the mode lies between two points."""
-        np.add(mass, 2.0, out=mass, where=over_mode)
-        return mass
+        height = at * self._bend + self._slope
+        height *= at
+        return y, height, tail
 
 
 def _total(parts: Float[Floats, "locations curvatures *questions"]) -> Float[Floats, "*questions"]:
-    return np.asarray(parts.reshape(63, *parts.shape[2:]).sum(0))
+    return np.asarray(np.add.reduce(parts.reshape(63, *parts.shape[2:]), 0))
 
 
 def quick_misses(
