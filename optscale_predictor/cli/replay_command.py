@@ -1,5 +1,6 @@
 """The verb that replays policies over recorded samples."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,15 @@ def replay(
     allow_source_mismatch: bool = False,
     frontier: bool = True,
     prior: str | None = None,
+    concurrency: int | None = None,
+    tokens_a_second: float = 30.0,
+    step_share: float = 1.0,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
 
     The table says how much more or less accurate each policy is than Best-of-k for the same tokens, with a paired 95%
-    interval, and names the policies that are dominated.
+    interval, and names the policies that are dominated. With --concurrency it says as well how many seconds each policy
+    takes for all questions on an engine with so many places, and how many tokens that generates.
 
     Args:
         pool: Folder of a scored pool.
@@ -53,6 +58,11 @@ def replay(
         frontier: Whether to compare every policy with Best-of-k at equal tokens.
         prior: `learnt`: each policy learns a prior from the pool's questions, in their order, as it finishes them;
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor or a pool.
+        concurrency: Places of the engine whose time is simulated, >= 1: samples that it draws at once; by default no
+            time is.
+        tokens_a_second: Tokens that each of its places makes a second when all are busy, > 0.
+        step_share: Part of the time of an engine's step, when all places are busy, that does not depend on how many
+            are, in [0, 1]. 1: a place is as fast at any load. 0: all places together make as many tokens at any load.
     """
     from optscale_predictor.policies import parse_policy
 
@@ -71,9 +81,12 @@ def replay(
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run
+    from optscale_predictor.replays.simulated_engine import EngineModel
+    from optscale_predictor.replays.simulated_time import simulated_times
 
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
+    engine = None if concurrency is None else EngineModel(concurrency, tokens_a_second, step_share)
     if output is not None:
         require_extras("matplotlib")
         require_folder(output)
@@ -87,6 +100,9 @@ def replay(
     given = choose_prior(opened, predictor, prior_pool, source, allow_source_mismatch, prior)
     entries = [ReplayEntry(rule, rule.name, given, chosen_by) for rule in rules]
     rows = run(entries, recorded, num_orders, seed, progress=True, frontier=frontier)
+    if engine is not None:
+        times = simulated_times(entries, recorded, num_orders, seed, engine)
+        rows = [dataclasses.replace(row, simulated=time) for row, time in zip(rows, times, strict=True)]
     cautions = recorded_cautions(recorded, rules, opened)
     print("\n\n".join([markdown_table(rows), *cautions]))
     if output is not None:

@@ -49,8 +49,9 @@ class ConsistencyRule(Policy):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
-        step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (as many as
-            it takes to stop if all of them agree with the leader). Nothing can stop it earlier, so ``jump`` draws the
+        step: How many samples between decisions: ``one``, ``auto`` (one, while free places of the engine draw further
+            ones ahead), ``double`` (as many again as drawn) or ``jump`` (as many as it takes to stop if all of them
+            agree with the leader). Nothing can stop it earlier, so ``jump`` draws the
             samples that ``one`` does, in fewer rounds; ``double`` may draw more.
     """
 
@@ -63,7 +64,7 @@ class ConsistencyRule(Policy):
     def __post_init__(self) -> None:
         """Checks every range."""
         require_settings(self)
-        require_step(self.step, ("one", "double", "jump"))
+        require_step(self.step, ("auto", "one", "double", "jump"))
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must lie in (0, 1), got {self.confidence}")
 

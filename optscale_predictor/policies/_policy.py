@@ -155,6 +155,11 @@ class Policy(ABC):
     tabulated: ClassVar[tuple[str, ...]] = ()
     max_samples: int
 
+    @property
+    def widens(self) -> bool:
+        """Whether free places of an engine draw its samples ahead (``step=auto``, ``policies.width``)."""
+        return getattr(self, "step", "") == "auto"
+
     @abstractmethod
     def decide(self, draws: Draws) -> Decision:
         """How many samples each question should have, or why it gets no more."""
@@ -226,7 +231,7 @@ def next_total(count: Int[Ints, " questions"], step: str, max_samples: int) -> I
 
     Args:
         count: Samples drawn, >= 0.
-        step: ``one``, or ``double``: as many again as drawn.
+        step: ``double``: as many again as drawn; ``one`` or ``auto``: one more.
         max_samples: Cap, >= 1.
     """
     total = np.maximum(2 * count, 1) if step == "double" else count + 1

@@ -31,8 +31,9 @@ class AscBeta(ConsistencyRule):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
-        step: Samples between decisions: ``one``, ``double`` (as many again as drawn), or ``jump`` (as many as it takes
-            to stop if all agree with the leader; never more samples than ``one``).
+        step: Samples between decisions: ``one``, ``auto`` (one, while free places of the engine draw further ones
+            ahead), ``double`` (as many again as drawn), or ``jump`` (as many as it takes to stop if all agree with the
+            leader; never more samples than ``one``).
     """
 
     name: ClassVar[str] = "asc_beta"
@@ -48,8 +49,9 @@ class AscDirichlet(ConsistencyRule):
     Attributes:
         confidence: Probability from which it stops, in (0, 1).
         max_samples: Cap, >= 1.
-        step: Samples between decisions: ``one``, ``double`` (as many again as drawn), or ``jump`` (as many as it takes
-            to stop if all agree with the leader; never more samples than ``one``).
+        step: Samples between decisions: ``one``, ``auto`` (one, while free places of the engine draw further ones
+            ahead), ``double`` (as many again as drawn), or ``jump`` (as many as it takes to stop if all agree with the
+            leader; never more samples than ``one``).
     """
 
     name: ClassVar[str] = "asc_dirichlet"

@@ -35,8 +35,8 @@ class CostAware(Policy):
         max_samples: Cap, >= 1.
         calibration: File of a calibration (``optscale calibrate``); without one the gain is in score.
         estimate: ``posterior`` or ``plugin``.
-        step: How many samples between decisions: ``one``, or ``double`` (as many again as drawn): fewer rounds, and up
-            to twice the samples.
+        step: How many samples between decisions: ``one``, ``auto`` (one, while free places of the engine draw further
+            ones ahead), or ``double`` (as many again as drawn): fewer rounds, and up to twice the samples.
     """
 
     name: ClassVar[str] = "cost_aware"
@@ -52,7 +52,7 @@ class CostAware(Policy):
         """Checks every range."""
         require_settings(self)
         require_estimate(self.estimate)
-        require_step(self.step, ("one", "double"))
+        require_step(self.step, ("auto", "one", "double"))
         for setting in ("sample_price", "price"):
             if not 0 <= getattr(self, setting) < np.inf:
                 raise InputError(f"{setting} must be >= 0 and finite, got {getattr(self, setting)}")

@@ -44,8 +44,9 @@ class OptScalePolicy(Policy):
             with 0 it never is.
         min_gain: Where the target is out of reach, the score that one more sample must be expected to add, in [0, 1]:
             1 gives up at once, 0 goes on to the cap.
-        step: How many samples between decisions: ``one``, ``double`` (as many again as drawn) or ``jump`` (to N*).
-            Larger steps suit an engine that wants batches and cost the samples drawn after the target was reached.
+        step: How many samples between decisions: ``one``, ``auto`` (one, while free places of the engine draw further
+            ones ahead), ``double`` (as many again as drawn) or ``jump`` (to N*). Larger steps suit an engine that wants
+            batches and cost the samples drawn after the target was reached.
         estimate: ``posterior`` (probabilities averaged over what is still unknown of the distribution) or ``plugin``
             (those of the one most likely distribution, over-confident after a few samples).
     """
@@ -69,7 +70,7 @@ class OptScalePolicy(Policy):
             raise InputError(f"floor must lie in [0, 1), got {self.floor}")
         if not 0 <= self.min_gain <= 1:
             raise InputError(f"min_gain must lie in [0, 1], got {self.min_gain}")
-        require_step(self.step, ("one", "double", "jump"))
+        require_step(self.step, ("auto", "one", "double", "jump"))
 
     def decide(self, draws: Draws) -> Decision:
         """Looks for the target first, and at the posterior only where it is not reached."""

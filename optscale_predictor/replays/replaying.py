@@ -7,7 +7,7 @@ All settings are replayed over one block of questions before the next begins, so
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_e
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replay_blocks import Block, BlockPlan
 from optscale_predictor.replays.run_policy import Outcomes, run_policy
+from optscale_predictor.replays.simulated_engine import SimulatedRun
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
@@ -46,6 +47,8 @@ class ReplayRow:
         tokens: Generated tokens a question.
         gain: How far it is from the curve of fixed numbers of samples, at equal tokens; None where that was not asked
             for, or gold answers are not known.
+        simulated: The time that all questions take on an engine, and what it generates; None where that was not asked
+            for, or the policy has a common budget.
     """
 
     policy: str
@@ -56,6 +59,7 @@ class ReplayRow:
     samples: Estimate
     tokens: Estimate
     gain: Gain | None = None
+    simulated: SimulatedRun | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The row as JSON types: of each metric its mean, and ``_error``, ``_low`` and ``_high``; and its gain."""
@@ -67,6 +71,8 @@ class ReplayRow:
                 name = metric if field.name == "mean" else f"{metric}_{field.name}"
                 row[name] = None if np.isnan(value) else value
         row["at_equal_tokens"] = None if self.gain is None else self.gain.as_dict()
+        if self.simulated is not None:
+            row["simulated"] = asdict(self.simulated)
         return row
 
 

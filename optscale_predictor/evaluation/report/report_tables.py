@@ -22,6 +22,7 @@ from optscale_predictor.evaluation.report.policy_series import series_of
 from optscale_predictor.evaluation.report.run_data import FIXED, name_of, normal
 from optscale_predictor.evaluation.report.run_summary import RunTime, model_of, prior_of
 from optscale_predictor.evaluation.report.savings import EqualNumber
+from optscale_predictor.evaluation.report.time_columns import time_columns
 from optscale_predictor.pages.markdown import table
 from optscale_predictor.policies import StopReason
 from optscale_predictor.replays.replaying import ReplayRow
@@ -197,7 +198,8 @@ def markdown_table(rows: Sequence[ReplayRow]) -> str:
         header.insert(3, f"against {curve.label} at equal tokens")
         gains = ["" if row.gain is None else gain_cell(row.gain.difference, row.gain.verdict) for row in rows]
         cells = [(*line[:3], gain, *line[3:]) for line, gain in zip(cells, gains, strict=True)]
-    text = Table("", header, cells).markdown()
+    heads, times = time_columns(rows)
+    text = Table("", [*header, *heads], [one + two for one, two in zip(cells, times, strict=True)]).markdown()
     sentences = [
         dominated_line(_named_with_settings(row), row.gain.curve.label, row.gain.difference)
         for row in rows

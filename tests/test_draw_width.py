@@ -1,0 +1,99 @@
+"""How many samples are drawn ahead: the learnt chances against their definition, and the limit on what is in vain."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.policies.width import EXTRA, DrawWidth, Position, Survival
+
+
+def learnt(stops: list[int], cap: int = 32) -> Survival:
+    """What is learnt of questions that stopped at these counts."""
+    survival = Survival(cap)
+    for stop in stops:
+        for count in range(1, stop + 1):
+            survival.note(count, count == stop)
+    return survival
+
+
+def test_chances_become_the_shares_of_questions_that_went_on():
+    stops = np.random.default_rng(0).geometric(0.3, 20_000).clip(max=32)
+    survival = learnt(stops.tolist())
+    for seen, ahead in ((0, 1), (0, 3), (2, 1), (5, 4)):
+        went_on = stops > seen
+        needed = stops > seen + ahead
+        assert survival.chance(seen, ahead) == pytest.approx(needed.sum() / went_on.sum(), abs=0.02)
+
+
+def test_a_sample_is_needed_for_certain_only_where_it_is_the_next():
+    survival = Survival(8)
+    chances = [survival.chance(0, ahead) for ahead in range(10)]
+    assert chances[0] == 1 and chances[8:] == [0, 0]
+    assert chances[:8] == sorted(set(chances[:8]), reverse=True)
+    # By its definition: one that has n samples is assumed to stop there with probability 1 / (n + 1/3).
+    assert chances[2] == pytest.approx((1 - 3 / 4) * (1 - 3 / 7))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 12), max_size=30), st.integers(0, 11), st.integers(1, 12))
+def test_the_needed_of_those_ahead_are_the_sum_of_their_chances(stops, seen, ahead):
+    survival = learnt(stops, 12)
+    if seen + ahead <= 12:
+        each = [survival.chance(seen, place) for place in range(ahead)]
+        assert survival.needed(seen, ahead) == pytest.approx(sum(each))
+        assert all(0 <= one <= 1 for one in each)
+
+
+def test_where_all_stop_at_the_same_count_nothing_beyond_it_is_worth_drawing():
+    survival = learnt([4] * 1000)
+    assert survival.chance(1, 2) > 0.95
+    assert survival.chance(1, 3) < 0.01
+    width: DrawWidth[str] = DrawWidth()
+    width.note_needed(4000, 4000.0)
+    width.place("a", Position(survival, 1, 1))
+    assert width.next() == "a"
+    width.wasted = EXTRA * 4000 + 1
+    assert width.next() is None
+
+
+def test_the_most_likely_question_is_next_and_one_without_draws_is_not():
+    survival = learnt([1, 1, 1, 20, 20, 20] * 100)
+    width: DrawWidth[str] = DrawWidth(extra=10.0)
+    width.place("new", Position(survival, 0, 1))
+    width.place("old", Position(survival, 5, 1))
+    assert width.next() == "old"
+    width.remove("old")
+    assert width.next() == "new"
+    width.remove("new")
+    assert width.next() is None
+    width.remove("new")  # forgotten twice is forgotten
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(1, 6)), min_size=1, max_size=20), st.floats(0, 500))
+def test_what_is_expected_in_vain_stays_below_the_share(questions, wasted):
+    survival = learnt([1, 2, 3, 8, 8, 20, 32])
+    width: DrawWidth[int] = DrawWidth()
+    width.note_needed(50, 3000.0)
+    width.wasted = wasted
+    ahead = {number: Position(survival, seen, more) for number, (seen, more) in enumerate(questions)}
+    for number, position in ahead.items():
+        width.place(number, position)
+    for _ in range(30):
+        chosen = width.next()
+        if chosen is None:
+            break
+        ahead[chosen] = ahead[chosen]._replace(ahead=ahead[chosen].ahead + 1)
+        width.place(chosen, ahead[chosen])
+        chances = [survival.chance(one.seen, place) for one in ahead.values() for place in range(one.ahead)]
+        needed, vain = sum(chances), sum(1 - one for one in chances)
+        assert wasted + 60 * vain <= EXTRA * (3000 + 60 * needed) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("rule", ["optscale", "cost_aware", "asc_beta", "asc_dirichlet"])
+def test_auto_decides_as_one_does(rule):
+    auto, one = parse_policy(f"{rule}:step=auto"), parse_policy(f"{rule}:step=one")
+    assert auto.widens and not one.widens
+    assert str(auto) == str(one).replace("step=one", "step=auto")

@@ -1,0 +1,96 @@
+"""Simulated time against what can be told by hand, and what drawing ahead must keep and must save."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optscale_predictor.errors import InputError
+from optscale_predictor.policies import parse_policy
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.run_policy import run_policy
+from optscale_predictor.replays.simulated_engine import EngineModel, simulate
+from optscale_predictor.replays.simulated_time import simulate_policy
+
+ONE, AUTO = parse_policy("optscale:score_min=0.9,step=one"), parse_policy("optscale:score_min=0.9,step=auto")
+BEST = parse_policy("best_of_n:max_samples=32")
+
+
+def recorded(questions: int, seed: int = 0) -> RecordedSamples:
+    """Half of the questions reach the target soon, some late, some never."""
+    rng = np.random.default_rng(seed)
+    chance = rng.beta(0.5, 0.4, questions)[:, None]
+    scores = np.where(rng.random((questions, 32)) < chance, 0.92, 0.85 * rng.beta(1, 4, (questions, 32)))
+    tokens = rng.normal(60, 20, (questions, 32)).clip(8, 160).round()
+    return RecordedSamples(scores, np.zeros((questions, 32), int), tokens, np.full((questions, 32), np.nan))
+
+
+def test_times_that_can_be_told_by_hand():
+    tokens = np.array([[10.0, 20.0, 30.0]])
+    whole, each = [[3]], [[1, 2, 3]]
+    assert simulate(whole, tokens, EngineModel(3, rate=2)).seconds == 15  # the longest
+    assert simulate(whole, tokens, EngineModel(1, rate=2)).seconds == 30
+    assert simulate(each, tokens, EngineModel(3, rate=2)).seconds == 30  # one after the other
+    # A step with one of four places busy takes 0.5 + 0.5 / 4 of a full one.
+    assert simulate(each, tokens, EngineModel(4, share=0.5)).seconds == pytest.approx(60 * 0.625)
+    assert simulate(each, tokens, EngineModel(4, overhead=5)).seconds == 75
+    assert simulate(whole, tokens, EngineModel(4, overhead=5)).seconds == pytest.approx(30)
+    two = simulate([[1], [1]], np.array([[10.0], [30.0]]), EngineModel(2, share=0.0))
+    assert two.seconds == pytest.approx(20) and two.tokens == 40  # all of it at the pace of a full engine
+
+
+def test_questions_with_most_samples_go_first_once_each_has_one():
+    # Two places, samples of 10: the long one goes on at 10, 20 and 30. By the order of asking it would end at 50.
+    assert simulate([[1, 2, 3, 4], [1, 2], [1, 2]], np.full((3, 4), 10.0), EngineModel(2)).seconds == 40
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 40), st.integers(0, 2**31))
+def test_what_drawing_ahead_keeps(questions, places, seed):
+    samples = recorded(questions, seed)
+    engine = EngineModel(places, rate=3, share=0)
+    one, auto = (simulate_policy(policy, samples, engine) for policy in (ONE, AUTO))
+    outcomes = run_policy(ONE, samples)
+    assert one.tokens == outcomes.tokens.sum() and one.samples == outcomes.count.sum()
+    assert auto.tokens >= one.tokens and auto.samples >= one.samples
+    # Without a part of a step that does not depend on the load, the time is that of the tokens, given up or not.
+    for run in (one, auto):
+        assert run.seconds == pytest.approx(run.tokens / (3 * places))
+    alone = EngineModel(1)
+    assert simulate_policy(AUTO, samples, alone) == simulate_policy(ONE, samples, alone)  # no place is ever free
+
+
+@pytest.mark.parametrize("places", [16, 64])
+def test_tokens_saved_become_time_saved(places):
+    samples, engine = recorded(200), EngineModel(places)
+    best, one, auto = (simulate_policy(policy, samples, engine) for policy in (BEST, ONE, AUTO))
+    saved = best.tokens / one.tokens
+    assert auto.tokens <= 1.15 * one.tokens
+    assert best.seconds / auto.seconds >= 0.9 * saved > best.seconds / one.seconds
+
+
+def test_single_questions_are_drawn_wide_only_when_they_have_turned_out_hard():
+    runs = []
+    for seed in range(25):
+        samples = recorded(1, seed)
+        one, auto = (simulate_policy(policy, samples, EngineModel(256)) for policy in (ONE, AUTO))
+        assert auto.seconds <= one.seconds
+        assert one.samples > 2 or auto == one
+        runs.append((one.tokens, auto.tokens, one.seconds, auto.seconds))
+    one_tokens, auto_tokens, one_seconds, auto_seconds = np.sum(runs, 0)
+    assert auto_tokens <= 1.15 * one_tokens and auto_seconds < 0.5 * one_seconds
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"places": 0}, "concurrency must be >= 1"),
+        ({"places": 4, "rate": 0}, "tokens_a_second must be > 0"),
+        ({"places": 4, "rate": float("nan")}, "tokens_a_second"),
+        ({"places": 4, "share": 1.5}, r"step_share must lie in \[0, 1\], got 1.5"),
+        ({"places": 4, "overhead": -1}, "overhead must be >= 0"),
+    ],
+)
+def test_numbers_out_of_range_are_named(numbers, said):
+    with pytest.raises(InputError, match=said):
+        EngineModel(**numbers)
