@@ -11,7 +11,8 @@ from optscale_predictor.backends.generators import Sample, SamplingParams
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference.admission import RoundBarrier, Rounds
 from optscale_predictor.inference.deciding import DecisionWorker
-from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, SamplesRefusedError, Workers
+from optscale_predictor.inference.question_request import QuestionRequest, Workers
+from optscale_predictor.inference.question_run import QuestionRun, SamplesRefusedError
 from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.questions.question import Question

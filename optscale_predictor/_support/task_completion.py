@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 
 async def completed(tasks: Sequence["asyncio.Task[None]"]) -> None:
@@ -13,6 +14,15 @@ async def completed(tasks: Sequence["asyncio.Task[None]"]) -> None:
     Raises:
         Exception: What the first task that failed raised.
     """
+    try:
+        await ended(tasks)
+    finally:
+        for task in tasks:
+            task.result()
+
+
+async def ended(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    """As :func:`completed`, whatever became of the tasks: their errors, and that some were cancelled, are not told."""
     cancelled: asyncio.CancelledError | None = None
     while not all(task.done() for task in tasks):
         try:
@@ -20,6 +30,7 @@ async def completed(tasks: Sequence["asyncio.Task[None]"]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     for task in tasks:
-        task.result()
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio complains that nobody did
     if cancelled is not None:
         raise cancelled

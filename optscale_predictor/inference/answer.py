@@ -46,10 +46,13 @@ class Answer:
         generated_samples: All samples drawn for the question, whatever the policy and the verifier made of them.
         generated_tokens: Tokens generated for them, and for replies that came and could not be used.
         prompt_tokens: Tokens of the prompt, counted once, as the engine reads it; 0 where that is not known.
-        cancelled_samples: Samples that were under way when a limit ended the question; their tokens are not known.
+        cancelled_samples: Samples that were under way when a limit ended the question, or when it stopped and had drawn
+            them ahead; what was generated of them counts among ``generated_tokens``, as far as it is known.
         chosen_index: The chosen sample's place among the samples that have a score, from 0; None where there is none.
         reply: What the chosen sample holds beside its text; None where the request said nothing beside text.
         drawn: All samples drawn for the policy that have a score, in order; empty unless they were asked for.
+        schedule: Of each sample that was drawn ahead (``step=auto``): how many the policy had seen, how many the
+            question then had with those under way, and how many were under way for all questions. Empty unless traced.
         others: The answers of the further policies that shared these samples, in their order.
     """
 
@@ -76,4 +79,5 @@ class Answer:
     chosen_index: int | None = None
     reply: ChatReply | None = field(default=None, repr=False)
     drawn: tuple[DrawnSample, ...] = field(default=(), repr=False)
+    schedule: tuple[tuple[int, int, int], ...] = ()
     others: "tuple[Answer, ...]" = field(default=(), repr=False)

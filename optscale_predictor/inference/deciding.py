@@ -18,6 +18,7 @@ from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.policies import Draws, Policy
 from optscale_predictor.policies.selection import choose
 from optscale_predictor.policies.step import take_step
+from optscale_predictor.policies.width import Survival
 from optscale_predictor.questions.answers import AnswerGroups
 from optscale_predictor.stats.estimators import Prior
 
@@ -107,6 +108,9 @@ class DecisionWorker:
         barrier: Where questions wait until all of them ask, for a policy with a common budget.
         threads: What it works on; shared by the workers of all policies.
         learner: What it learns of the questions that it has finished; None: nothing.
+
+    Attributes:
+        survival: How many of its questions went on after how many samples; None where it does not draw ahead.
     """
 
     def __init__(
@@ -119,6 +123,7 @@ class DecisionWorker:
         learner: PriorLearner | None = None,
     ) -> None:
         self.learner = learner
+        self.survival = Survival(policy.max_samples) if policy.widens else None
         self._policy, self._selection, self._traced = policy, selection or policy.selection, traced
         self._barrier = barrier if policy.joint else None
         # In the order of asking, not of arrival: sums over the batch are then the same in every run.

@@ -1,4 +1,4 @@
-"""How far one policy has got with one question."""
+"""How far one policy has got with a question; several may share its samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +13,8 @@ class PolicyProgress:
     """How far one policy has got.
 
     Attributes:
+        policy: The policy.
+        worker: What decides for it.
         prior: (mean, std, strength) that it starts from; None where there is none.
         turn: The question's part in what the policy learns; None where it learns nothing.
         count: Samples that it has drawn.

@@ -7,82 +7,27 @@ faster.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from math import nan
 
 from optscale_predictor._support.task_completion import completed
-from optscale_predictor.backends.generators import (
-    Arrived,
-    ChatFields,
-    Request,
-    Sample,
-    SamplingParams,
-    arrived_parts,
-)
+from optscale_predictor.backends.generators import Arrived, Request, Sample, arrived_parts
 from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer, DrawnSample
-from optscale_predictor.inference.deciding import DecisionWorker, Observation
+from optscale_predictor.inference.deciding import Observation
+from optscale_predictor.inference.drawing_ahead import DrawsAhead
 from optscale_predictor.inference.policy_progress import PolicyProgress
-from optscale_predictor.inference.sample_store import SampleStore
-from optscale_predictor.inference.sampling import SampleDrawer, SampleLog, SampleScorer, ScoredSample
+from optscale_predictor.inference.question_request import QuestionRequest, Workers
+from optscale_predictor.inference.sampling import SampleLog, ScoredSample, generated_tokens
 from optscale_predictor.policies import CONTINUE, Policy, StopReason
-from optscale_predictor.questions.question import Question
 
 _REFUSED_DRAWS = 8  # in a row, of which the verifier refuses every sample, until the question is given up
 
 
 class SamplesRefusedError(RequestRefusedError):
     """The verifier refuses one question's samples, draw after draw; others may be answered."""
-
-
-@dataclass(frozen=True)
-class QuestionRequest:
-    """A question as it is asked.
-
-    Attributes:
-        question: What verifier and predictor read.
-        prompt: What the generator reads.
-        messages: A whole conversation in place of the prompt, pairs of role and content; empty where there is none.
-        sampling: How its samples are drawn.
-        rank: Its number in the order of asking.
-        prior: (mean, std, strength); None where there is none.
-        policies: The policies, the primary one first.
-        since: When it was asked, in the event loop's time.
-        deadline: When it must stop; None: never.
-        chat: What the conversation says beside text; None: nothing.
-        keep_samples: Whether its answer holds all samples.
-    """
-
-    question: Question
-    prompt: str
-    messages: tuple[tuple[str, str], ...]
-    sampling: SamplingParams
-    rank: int
-    prior: tuple[float, float, float] | None
-    policies: Sequence[Policy]
-    since: float
-    deadline: float | None
-    chat: ChatFields | None = None
-    keep_samples: bool = False
-
-
-@dataclass(frozen=True)
-class Workers:
-    """What all questions of a session share.
-
-    Attributes:
-        drawer: Draws samples.
-        scorer: Scores them.
-        decisions: Gives the worker that decides for a policy.
-        store: Where samples are kept; None: nowhere.
-    """
-
-    drawer: SampleDrawer
-    scorer: SampleScorer
-    decisions: Callable[[Policy], DecisionWorker]
-    store: SampleStore | None
 
 
 class QuestionRun:
@@ -99,7 +44,8 @@ class QuestionRun:
         self._progress = [self._join(policy) for policy in request.policies]
         self._log = SampleLog()
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
-        self._cancelled = 0
+        self._cancelled = self._taken = self._taken_tokens = 0
+        self._ahead = None if workers.ahead is None else DrawsAhead(lambda index: self._fetch(index, 1), workers.ahead)
         self._keeping: list[asyncio.Task[None]] = []
 
     async def run(self) -> Answer:
@@ -128,6 +74,7 @@ class QuestionRun:
             if not limit.expired():  # somebody else's
                 raise
         finally:
+            await self._give_up()
             # What was paid for is kept, also where the question ran out of time, or another one fails meanwhile.
             await completed(self._keeping)
         for progress in self._going():
@@ -170,6 +117,8 @@ class QuestionRun:
         while progress.count <= len(self._log):
             step = await progress.worker.step(self._observation(progress))
             progress.needed = step.needed
+            if progress.worker.survival is not None:
+                progress.worker.survival.note(progress.count, step.reason != CONTINUE)
             if self._traced:
                 progress.trace.append((progress.count, step.needed))
             progress.total = step.total
@@ -204,14 +153,32 @@ class QuestionRun:
 
     async def _next(self, count: int) -> list[ScoredSample] | None:
         """The next samples, those of an earlier run first; None where the limits allow no more."""
-        first, asked = self._log.drawn, self._request
+        first, new = self._taken, None
         if first in self._stored:
             there = takewhile(self._stored.__contains__, range(first, first + count))
             new = [self._stored.pop(index) for index in list(there)]
             self._log.count_drawn([one.sample for one in new])
-            return new
-        # A run that was cut short may have left a gap before samples that it has.
-        count = min(count, min(self._stored, default=first + count) - first)
+        else:
+            # A run that was cut short may have left a gap before samples that it has.
+            count = min(count, min(self._stored, default=first + count) - first)
+            new = await self._new(first, count)
+        if new is not None:
+            self._taken += len(new)
+            self._taken_tokens += generated_tokens([one.sample for one in new])
+        return new
+
+    async def _new(self, first: int, count: int) -> list[ScoredSample] | None:
+        """New samples; where one policy alone goes on, and draws ahead, they may have come already."""
+        going = self._going()
+        survival = going[0].worker.survival if len(going) == 1 else None
+        # All draws are then single ones, whose samples do not depend on when they are drawn.
+        if self._ahead is None or survival is None or count > 1 or self._stored:
+            return await self._fetch(first, count)
+        return await self._ahead.take(first, survival, going[0].count)
+
+    async def _fetch(self, first: int, count: int) -> list[ScoredSample] | None:
+        """Draws samples and has them scored and kept."""
+        asked = self._request
         request = Request(asked.question.id, asked.prompt, count, first, asked.messages, asked.chat)
         samples = await self._draw(request)
         if samples is None:
@@ -239,6 +206,12 @@ class QuestionRun:
                 self._log.count_drawn(samples)
                 self._keep(part.first_index, self._workers.scorer.unscored(samples))
             raise
+
+    async def _give_up(self) -> None:
+        """Ends what was drawn ahead and is not needed."""
+        if self._ahead is not None:
+            await self._ahead.give_up()
+            self._ahead.count_wasted(self._log.generated_tokens - self._taken_tokens)
 
     def _keep(self, first: int, scored: Sequence[ScoredSample]) -> None:
         """Has samples written, beside the next decision: writing takes longer than deciding."""
@@ -279,4 +252,5 @@ class QuestionRun:
             chosen_index=None if chosen is None else chosen.index,
             reply=sample.reply,
             drawn=tuple(DrawnSample(*one) for one in drawn),
+            schedule=tuple(self._ahead.schedule) if self._traced and self._ahead is not None else (),
         )

@@ -4,7 +4,7 @@ The workers here are shared by all questions of a session, so that engine and ve
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -104,11 +104,23 @@ class SampleDrawer:
         barrier: Where questions wait for an engine that works in rounds.
         known_batch: Whether all questions were asked at once, so that it is the last answer that counts; else those
             that were asked first go first.
+
+    Attributes:
+        under_way: Samples under way at the engine, or waiting for it.
+        on_free: Called when some of them have come.
     """
+
+    on_free: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, session: DrawSession, budget: TokenBudget, barrier: RoundBarrier, known_batch: bool) -> None:
         self._session, self._budget, self._barrier, self._known_batch = session, budget, barrier, known_batch
         self._slots = PrioritySemaphore(session.at_once)
+        self.under_way = 0
+
+    @property
+    def free(self) -> int:
+        """Places of the engine that have nothing to draw, >= 0; 0 where they are not known."""
+        return max(self._session.places - self.under_way, 0)
 
     async def draw(
         self, request: Request, sampling: SamplingParams, rank: int, arrived: Arrived | None = None
@@ -122,6 +134,16 @@ class SampleDrawer:
             arrived: Where the draw is cancelled or fails, it has those samples that had come; they are paid for.
         """
         came = Arrived() if arrived is None else arrived
+        self.under_way += request.num_samples
+        try:
+            return await self._admitted(request, sampling, rank, came)
+        finally:
+            self.under_way -= request.num_samples
+            self.on_free()
+
+    async def _admitted(
+        self, request: Request, sampling: SamplingParams, rank: int, came: Arrived
+    ) -> list[Sample] | None:
         # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
         async with self._admission(rank, request.first_index):
             most = request.num_samples * sampling.max_tokens

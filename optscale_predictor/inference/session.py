@@ -17,8 +17,10 @@ from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.components import Components
 from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.drawing_ahead import AheadScheduler
 from optscale_predictor.inference.prior_learner import PriorLearner
-from optscale_predictor.inference.question_run import QuestionRequest, QuestionRun, Workers
+from optscale_predictor.inference.question_request import QuestionRequest, Workers
+from optscale_predictor.inference.question_run import QuestionRun
 from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
 from optscale_predictor.policies import Policy
@@ -84,7 +86,10 @@ class Session:
         self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
         drawer = SampleDrawer(draws, self.budget, engine_barrier, self._known_batch)
-        self._workers = Workers(drawer, scorer, self._decisions, self._store)
+        # With a limit on all tokens it is tokens that are scarce, and none are spent on what may not be needed.
+        widens = draws.places > 0 and not draws.in_rounds and self._limits.max_tokens is None
+        ahead = AheadScheduler(drawer) if widens else None
+        self._workers = Workers(drawer, scorer, self._decisions, self._store, ahead)
         self._open = True
         return self
 

@@ -180,10 +180,13 @@ class DrawSession(ABC):
     Attributes:
         in_rounds: Whether it works through a batch before it takes the next request.
         at_once: Requests that it is worth having under way at once, >= 1; more of them wait.
+        places: Samples that it draws at once, >= 0; 0 where that is not known. While some of them are free, samples may
+            be drawn ahead.
     """
 
     in_rounds: bool = False
     at_once: int = 1 << 20
+    places: int = 0
 
     async def __aenter__(self) -> Self:
         """Opens what it needs."""

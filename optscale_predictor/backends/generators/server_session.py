@@ -1,5 +1,12 @@
-"""A session on servers: every request is sent as it comes, and its tokens are counted apart from those of others."""
+"""A session on servers: every request is sent as it comes, and its tokens are counted apart from those of others.
 
+A server does not tell how much it has generated for a request that is given up. That is estimated by the pace at which
+samples have come of late (:class:`Pace`), so that what is drawn ahead and not needed counts among the tokens.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
@@ -35,6 +42,35 @@ class ServerDrawing(Protocol):
         """One request's samples; those that come one by one are put into ``arrived`` as they do."""
 
 
+class Pace:
+    """Tokens a second of one sample, from sending its request to its reply, over samples that have come of late."""
+
+    _KEPT = 0.98  # of what was known, at each reply: about fifty replies count
+
+    def __init__(self) -> None:
+        self._tokens = self._seconds = 0.0
+
+    def note(self, samples: Sequence[Sample], seconds: float) -> None:
+        """Learns from a reply.
+
+        Args:
+            samples: Of one request, drawn side by side; at least one.
+            seconds: From sending the request to its reply, >= 0.
+        """
+        longest = max(sample.num_tokens for sample in samples)
+        self._tokens = self._KEPT * self._tokens + longest
+        self._seconds = self._KEPT * self._seconds + seconds
+
+    def tokens(self, seconds: float, most: int) -> int:
+        """Tokens that a sample is likely to have after some time; 0 where none has come yet, and nothing is known.
+
+        Args:
+            seconds: Since its request was sent, >= 0.
+            most: Tokens of a sample at most.
+        """
+        return min(round(seconds * self._tokens / self._seconds), most) if self._seconds > 0 else 0
+
+
 class ServerSession(DrawSession):
     """The servers of a generator, for one event loop.
 
@@ -45,7 +81,8 @@ class ServerSession(DrawSession):
     def __init__(self, generator: ServerDrawing) -> None:
         self._generator = generator
         # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
-        self.at_once = 2 * generator.concurrency
+        self.at_once, self.places = 2 * generator.concurrency, generator.concurrency
+        self._pace = Pace()
         self._service = generator.service()
 
     async def __aenter__(self) -> Self:
@@ -68,10 +105,15 @@ class ServerSession(DrawSession):
         """See :class:`DrawSession`."""
         drawing = self._generator.with_sampling(sampling)
         drawing.usage = Usage()  # this draw's own
+        started = time.monotonic()
         try:
             samples = await drawing.samples(self._service, request, arrived)
-        except BaseException:
+            self._pace.note(samples, time.monotonic() - started)
+        except BaseException as error:
             arrived.discarded_tokens += drawing.usage.discarded_tokens
+            if isinstance(error, asyncio.CancelledError):
+                left = request.num_samples - len(arrived)
+                arrived.discarded_tokens += left * self._pace.tokens(time.monotonic() - started, sampling.max_tokens)
             raise
         finally:
             self._generator.usage.add(drawing.usage)

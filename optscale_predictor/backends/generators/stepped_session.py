@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from optscale_predictor.backends.generators.generator import DrawSession, Request, Sample
+from optscale_predictor.backends.generators.generator import Arrived, DrawSession, Request, Sample
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt
 from optscale_predictor.errors import EngineError
@@ -61,6 +61,7 @@ class _Submission:
     engine: SteppedEngine
     prompt: Prompt
     future: "asyncio.Future[list[Sample]]"
+    since: int | None = None  # the engine's steps when it was admitted; None: it is not yet
 
 
 class SteppedSession(DrawSession):
@@ -77,6 +78,8 @@ class SteppedSession(DrawSession):
 
     def __init__(self, engine: SteppedEngine) -> None:
         self._engine, self.at_once = engine, engine.most_waiting
+        self.places = engine.most_waiting // 2  # half of them run, and the others wait
+        self._steps = 0
         self._inbox: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()  # None: the session ends
         self._failure: BaseException | None = None
 
@@ -105,6 +108,17 @@ class SteppedSession(DrawSession):
             RequestRefusedError: Of this request alone.
             ServiceError: The engine failed for good.
         """
+        return await self.draw_into(Arrived(), request, sampling)
+
+    async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
+        """As :meth:`draw`; where it is cancelled, ``arrived`` has the tokens that were generated until then.
+
+        Args:
+            arrived: Gets a token of each sample for every step of the engine since the request was admitted, more than
+                were generated only where the engine had no room for it at once.
+            request: What to draw.
+            sampling: How to draw it, in place of the generator's own.
+        """
         if self._failure is not None:
             raise self._failure
         engine = self._engine.with_sampling(sampling)
@@ -113,7 +127,13 @@ class SteppedSession(DrawSession):
         # Looked at again now that the request is in: a thread that failed meanwhile may have emptied the inbox before.
         if self._failure is not None:
             settle(submission.future, None, self._failure)
-        return await submission.future
+        try:
+            return await submission.future
+        except asyncio.CancelledError:
+            if submission.since is not None:
+                steps = min(self._steps - submission.since, sampling.max_tokens)
+                arrived.discarded_tokens += request.num_samples * steps
+            raise
 
     def _run(self) -> None:
         running: dict[str, _Submission] = {}
@@ -121,6 +141,7 @@ class SteppedSession(DrawSession):
             while self._admit(running):
                 if running:
                     self._engine.step()
+                    self._steps += 1
                     self._hand_over(running)
         except BaseException as error:
             # First the failure, then the inbox: a request that comes in after it was emptied sees the failure itself.
@@ -144,6 +165,7 @@ class SteppedSession(DrawSession):
                     return False
                 try:
                     running[submission.engine.submit(submission.prompt)] = submission
+                    submission.since = self._steps
                 except Exception as error:
                     self._settle(submission, None, error)  # first this request: it is in no list yet
                     if isinstance(error, EngineError):  # anything else is this request's own
