@@ -1,10 +1,12 @@
 r"""Wall time of adaptive Best-of-N against Best-of-N: the same server, the same questions, in one run.
 
-    python benchmarks/wall_time.py --vllm PYTHON --questions 400 --score_min 0.9
+    python benchmarks/wall_time.py --vllm PYTHON --questions 200 --concurrency 16,64,256 --steps one,double,auto
 
 Samples that are not drawn save time only where the engine stays busy: an adaptive policy asks for few samples at a
-time, and at the end for those of its hardest questions alone. What is printed is how much of the tokens saved is saved
-in time; runs of the two policies take turns, and the medians are compared.
+time, and at the end for those of its hardest questions alone. What is printed is how much of the tokens that
+``step=one`` saves is saved in time; runs of the policies take turns, and the medians are compared. A server is started
+for each number of places, and draws no more samples at once. Beside the seconds stand those of
+``replays.simulated_engine``, whose two numbers are taken from the first two policies.
 """
 
 import argparse
@@ -14,15 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from _ratios import print_ratios
-from _vllm import serving
+from _vllm import CONTEXT, serving
+from scipy.optimize import nnls
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Policy, parse_policy
+from optscale_predictor.pools import open_pool
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.question import Question
+from optscale_predictor.replays.recorded_samples import RecordedSamples
+from optscale_predictor.replays.simulated_engine import EngineModel
+from optscale_predictor.replays.simulated_time import simulate_policy
 
 
 @dataclass(frozen=True)
@@ -35,43 +43,73 @@ class Run:
     accuracy: float
 
 
-def run(policy: Policy, url: str, questions: list[Question], seed: int, concurrency: int) -> Run:
-    """Answers all questions with a policy."""
+def run(
+    policy: Policy, url: str, questions: list[Question], seed: int, concurrency: int, pool: str | None = None
+) -> Run:
+    """Answers all questions with a policy; a pool keeps the samples."""
     sampling = SamplingParams(max_tokens=160, seed=seed)
     generator = GeneratorOptions(None, sampling, base_url=url, concurrency=concurrency).build()
     scaler = OptScale(generator, VerifierOptions("embedded:verifier").build(), policy=policy)
     gold = {question.id: question.gold for question in questions}
     started = time.perf_counter()
-    answers = list(scaler.stream(questions, traced=False))
+    answers = list(scaler.stream(questions, traced=False, pool=pool))
     seconds = time.perf_counter() - started
     right = sum(answer.answer == gold[answer.question_id] for answer in answers) / len(answers)
     samples, tokens = (sum(getattr(one, f"generated_{what}") for one in answers) for what in ("samples", "tokens"))
     return Run(seconds, samples, tokens, right)
 
 
-def compare(url: str, policies: dict[str, Policy], arguments: argparse.Namespace) -> None:
-    """Runs the policies in turns and prints them against the first."""
+def compare(url: str, policies: dict[str, Policy], places: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Runs the policies in turns, prints them against the first, and returns ratios to it by what they are of."""
     questions = make_questions(arguments.questions, 0, "test")
-    run(parse_policy("best_of_n:max_samples=1"), url, questions[:64], 99, arguments.concurrency)  # warms the server up
+    with tempfile.TemporaryDirectory() as folder:
+        # Warms the server up, and draws the samples whose time is simulated.
+        run(next(iter(policies.values())), url, questions, 99, places, f"{folder}/pool")
+        recorded = RecordedSamples.from_pool(open_pool(f"{folder}/pool"))
     runs: dict[str, list[Run]] = {name: [] for name in policies}
     for seed in range(arguments.repeats):
         for name, policy in policies.items():
-            runs[name].append(run(policy, url, questions, seed, arguments.concurrency))
+            runs[name].append(run(policy, url, questions, seed, places))
             one = runs[name][-1]
             print(f"  {name}: {one.seconds:.1f} s, {one.samples} samples, {one.tokens} tokens", flush=True)
-    first = next(iter(runs.values()))
-    baseline = _middle(first)
-    print("\n| policy | seconds | samples | tokens | accuracy | tokens saved | time saved | time / tokens |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    middle = {name: _middle(found) for name, found in runs.items()}
+    first, baseline = next(iter(middle.items()))
+    expected = predicted(recorded, policies, places, {name: one.seconds for name, one in middle.items()})
+    least = middle.get(next((name for name in policies if name.endswith("step=one")), ""))
+    print(f"\n{len(questions)} questions, {places} places")
+    print(
+        "\n| policy | seconds | simulated | samples | tokens | accuracy | tokens saved | time saved | time / tokens |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     ratios: dict[str, float] = {}
-    for name, found in runs.items():
-        one = _middle(found)
+    for name, one in middle.items():
         tokens, seconds = baseline.tokens / one.tokens, baseline.seconds / one.seconds
-        cells = f"{one.seconds:.1f} | {one.samples} | {one.tokens} | {one.accuracy:.3f}"
-        print(f"| {name} | {cells} | {tokens:.2f}x | {seconds:.2f}x | {seconds / tokens:.2f} |")
-        if found is not first:
-            ratios |= {f"seconds, {name}": seconds, f"tokens, {name}": tokens}
-    print_ratios(next(iter(runs)), ratios)
+        cells = f"{one.seconds:.1f} | {expected[name]:.1f} | {one.samples} | {one.tokens} | {one.accuracy:.3f}"
+        share = seconds / (baseline.tokens / (least or one).tokens) if one is not baseline else 1.0
+        print(f"| {name} | {cells} | {tokens:.2f}x | {seconds:.2f}x | {share:.2f} |")
+        if name != first:
+            ratios |= {f"seconds, {places} places, {name}": seconds, f"tokens, {places} places, {name}": tokens}
+    return ratios
+
+
+def predicted(
+    recorded: RecordedSamples, policies: dict[str, Policy], places: int, measured: dict[str, float]
+) -> dict[str, float]:
+    """Simulated seconds of every policy, on an engine as fast as the first two were measured to be.
+
+    The simulation's time is a sum of two parts, of the step's share that does not depend on the load and of the one
+    that does. How long each takes is told by Best-of-N and ``step=one``: the other policies are predicted.
+    """
+    parts = {
+        name: [simulate_policy(policy, recorded, EngineModel(places, share=share)).seconds for share in (1.0, 0.0)]
+        for name, policy in policies.items()
+    }
+    known = list(policies)[:2]
+    speeds, _ = nnls(np.array([parts[name] for name in known]), np.array([measured[name] for name in known]))
+    whole = speeds.sum()
+    if whole > 0:
+        print(f"simulated: {1 / whole:.1f} tokens a second of each busy place, step share {speeds[0] / whole:.2f}")
+    return {name: float(np.dot(part, speeds)) for name, part in parts.items()}
 
 
 def _middle(runs: list[Run]) -> Run:
@@ -86,20 +124,30 @@ def main() -> None:
     parser.add_argument("--url", help="a running server, for example http://127.0.0.1:8000/v1")
     parser.add_argument("--vllm", help="an interpreter that has vLLM, to start one")
     parser.add_argument("--questions", type=int, default=400)
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--concurrency", default="64", help="places, separated by commas")
+    parser.add_argument(
+        "--steps", default="one,double,auto", help="of the policy, separated by commas; one comes first"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--score_min", type=float, default=0.9)
     arguments = parser.parse_args()
-    ours = f"optscale:score_min={arguments.score_min}"
-    named = ("best_of_n:max_samples=32", ours, f"{ours},step=double")
+    steps = arguments.steps.split(",")
+    named = ["best_of_n:max_samples=32", *(f"optscale:score_min={arguments.score_min},step={step}" for step in steps)]
     policies = {name: parse_policy(name) for name in named}
-    if arguments.url:
-        compare(arguments.url, policies, arguments)
-    elif arguments.vllm:
-        with tempfile.TemporaryDirectory() as folder, serving(arguments.vllm, Path(folder)) as address:
-            compare(f"{address}/v1", policies, arguments)
-    else:
-        raise SystemExit("wall_time: name a running server with --url, or an interpreter that has vLLM with --vllm")
+    ratios: dict[str, float] = {}
+    for places in map(int, arguments.concurrency.split(",")):
+        if arguments.url:
+            ratios |= compare(arguments.url, policies, places, arguments)
+        elif arguments.vllm:
+            flags = (*CONTEXT, "--max-num-seqs", str(places))
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                serving(arguments.vllm, Path(folder), flags=flags) as address,
+            ):
+                ratios |= compare(f"{address}/v1", policies, places, arguments)
+        else:
+            raise SystemExit("wall_time: name a running server with --url, or an interpreter that has vLLM with --vllm")
+    print_ratios(named[0], ratios)
 
 
 if __name__ == "__main__":
