@@ -142,7 +142,7 @@ def test_a_question_out_of_time_keeps_what_it_has():
     server = WrittenServer(text=lambda *_: "0.2 #### 1")
     server.wait = lambda prompt: FOR_EVER if prompt == hangs and server.asked()[hangs] > 3 else 0
     with serving(server.app()) as url:
-        scaler = OptScale(connect(url), WrittenScores(), policy=parse_policy("optscale:floor=0,max_samples=6"))
+        scaler = OptScale(connect(url), WrittenScores(), policy=parse_policy("optscale:floor=0,max_samples=6,step=one"))
         answers = stopped_run(scaler, server, questions, Limits(question_seconds=100), answered=5, waiting=1)
     assert [answer.samples for answer in answers] == [6, 6, 3, 6, 6, 6]
     assert {answer.stop_reason for answer in answers} == {"budget"}

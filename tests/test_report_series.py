@@ -60,7 +60,7 @@ def policies_of(comparison, series):
 def test_policies_that_differ_in_one_number_are_a_series(comparison):
     found = series_of(comparison)
     assert [one.label for one in found] == [
-        "optscale, score_min 0.5 to 0.9 (step=one)",
+        "optscale, score_min 0.5 to 0.9 (step=auto)",
         "optscale (score_min=0.8, step=double)",
         "best_of_n, max_samples 1 to 8",
         "self_consistency, max_samples 3 to 8",

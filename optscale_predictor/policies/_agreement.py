@@ -59,7 +59,7 @@ class ConsistencyRule(Policy):
 
     confidence: float = 0.95
     max_samples: int = 32
-    step: str = "one"
+    step: str = "auto"
 
     def __post_init__(self) -> None:
         """Checks every range."""

@@ -46,7 +46,7 @@ class CostAware(Policy):
     max_samples: int = 32
     calibration: str = ""
     estimate: str = "posterior"
-    step: str = "one"
+    step: str = "auto"
 
     def __post_init__(self) -> None:
         """Checks every range."""

@@ -58,7 +58,7 @@ class OptScalePolicy(Policy):
     max_samples: int = 32
     floor: float = 0.2
     min_gain: float = 0.005
-    step: str = "one"
+    step: str = "auto"
     estimate: str = "posterior"
 
     def __post_init__(self) -> None:
