@@ -47,8 +47,7 @@ class ReplayRow:
         tokens: Generated tokens a question.
         gain: How far it is from the curve of fixed numbers of samples, at equal tokens; None where that was not asked
             for, or gold answers are not known.
-        simulated: The time that all questions take on an engine, and what it generates; None where that was not asked
-            for, or the policy has a common budget.
+        simulated: Its run on an engine; None where that was not asked for, or the policy has a common budget.
     """
 
     policy: str
@@ -71,9 +70,7 @@ class ReplayRow:
                 name = metric if field.name == "mean" else f"{metric}_{field.name}"
                 row[name] = None if np.isnan(value) else value
         row["at_equal_tokens"] = None if self.gain is None else self.gain.as_dict()
-        if self.simulated is not None:
-            row["simulated"] = asdict(self.simulated)
-        return row
+        return row if self.simulated is None else row | {"simulated": asdict(self.simulated)}
 
 
 @dataclass(frozen=True)
