@@ -6,6 +6,8 @@ and engines that fail raise subclasses, which tell a request that must be given 
 new process, may still answer. This module imports nothing of the package.
 """
 
+import errno
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used; the message is one line that names it, its value and its bound."""
@@ -62,6 +64,9 @@ def fails_all(error: BaseException) -> bool:
 
 _LONGEST = 1500  # characters of a mistake that is shown
 
+#: What the system says where there is no room for more: on the disk, in a quota, or in a file of its size.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def shown_mistake(error: BaseException) -> str:
     """A mistake as it is shown: one line, whatever of the input it repeats.
@@ -84,10 +89,10 @@ def path_mistake(error: OSError) -> InputError | None:
         error: What the system said.
 
     Returns:
-        The mistake; None where the error names no path.
+        The mistake; None where the error names no path, and there is room for what is written.
     """
-    if error.filename is None:
-        return None
+    if error.filename is None:  # the system names none where a file is open already
+        return InputError(f"a file cannot be written: {error.strerror}") if error.errno in NO_ROOM else None
     return InputError(f"{error.filename}: {error.strerror or error}")
 
 

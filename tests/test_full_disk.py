@@ -9,6 +9,7 @@ from synthetic_pool import write_pool
 
 from optscale_predictor.backends.generators import Generator, Sample, SamplingParams, Usage
 from optscale_predictor.backends.verifiers import Scores, Verifier
+from optscale_predictor.cli import main as main_module
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.preparation import generate_pool, score_pool
@@ -77,3 +78,20 @@ def test_scoring_names_the_shard_that_failed(tmp_path, disk):
 def test_samples_that_waited_for_the_end_are_named_too(tmp_path, disk):
     with pytest.raises(InputError, match=r"samples-000000\.parquet: cannot write"):
         generate_pool(tmp_path / "pool", questions_of(1), Filling(disk, 0), 2, progress=False)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_an_open_file_without_room_is_one_line(number, monkeypatch, capsys):
+    """Whoever writes to a file that is open already, a library too: the system names no path."""
+
+    def write(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(main_module, "_dispatch", write)
+    with pytest.raises(SystemExit) as ended:
+        main_module.main(["pool", "info", "x"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said == f"optscale: error: a file cannot be written: {os.strerror(number)}\n"
+    monkeypatch.setattr(main_module, "_dispatch", lambda _: os.close(-1))
+    with pytest.raises(OSError):  # a fault of ours keeps its traceback
+        main_module.main(["pool", "info", "x"])

@@ -22,6 +22,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from optscale_predictor._support.atomic_files import explain_write_errors
 from optscale_predictor._support.stop_signals import SAME_PRESS, STOP_SIGNALS
 from optscale_predictor.errors import InputError
 
@@ -141,11 +142,12 @@ class LastCheckpoint(ModelCheckpoint):
         self._writing = True
         try:
             # Whole before it gets its name: a kill at any moment leaves the state before it, or this one.
-            trainer.save_checkpoint(partial)
-            if trainer.is_global_zero:
-                if path.is_dir():  # sharded
-                    shutil.rmtree(path)
-                partial.replace(path)
+            with explain_write_errors(path):
+                trainer.save_checkpoint(partial)
+                if trainer.is_global_zero:
+                    if path.is_dir():  # sharded
+                        shutil.rmtree(path)
+                    partial.replace(path)
         finally:
             self._writing = False
         trainer.strategy.barrier("last checkpoint")

@@ -35,7 +35,7 @@ from optscale_predictor._support.training_loop.last_checkpoint import (
 )
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
-from optscale_predictor.errors import InputError
+from optscale_predictor.errors import NO_ROOM, InputError, path_mistake
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.module import PredictorModule
@@ -109,7 +109,7 @@ def main(args: list[str]) -> None:
         args: Of the command line, without the verb.
 
     Raises:
-        InputError: A setting, file or state cannot be used, or the device's memory is too small.
+        InputError: A setting, file or state cannot be used, or the device's memory or disk is too small.
     """
     try:
         _run(with_recipes(args))
@@ -125,6 +125,10 @@ def main(args: list[str]) -> None:
         raise InputError(f"{reason} Set data.batch_size or data.tokens_per_batch lower.") from error
     except MemoryError as error:
         raise InputError("not enough memory; add --ckpt_path last to go on from the last state") from error
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise InputError(f"{path_mistake(error)}; add --ckpt_path last to go on from the state written last") from error
     except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
         said = _mistake_behind(error)
         if said is None:
