@@ -6,6 +6,7 @@ answered some requests and answers no more, or the verifier has given some score
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from answering import WrittenServer, questions_of, serving
+from stopped_clock import HUNG
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.pools import Pool, PoolWriter
@@ -101,9 +103,11 @@ class Scene:
     """
 
     holds_server = True  # it is the server that stops answering; else the verifier that stops scoring
+    whole = QUESTIONS * EACH  # what there is when it has gone on to its end
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pool, self.away = folder, folder / "pool", folder / "away"
+        self.process: subprocess.Popen[str] | None = None
         self.held, self.exhaust, self.given = folder / "held", folder / "exhaust", 0
         self.held.write_text("")
         self.questions = folder / "questions.jsonl"
@@ -120,11 +124,34 @@ class Scene:
     def prepare(self) -> None:
         """Makes what the command begins with."""
 
-    def can_die_by(self, way: str) -> bool:
-        return way != "out of memory" or not self.holds_server
+    @classmethod
+    def can_die_by(cls, way: str) -> bool:
+        """Whether there is such a way: asked before a scene is made, whose server has to be closed."""
+        return way != "out of memory" or not cls.holds_server
 
     def command(self) -> list[str]:
         raise NotImplementedError
+
+    def command_again(self) -> list[str]:
+        """What goes on where it died."""
+        return self.command()
+
+    def program(self) -> list[str]:
+        return ["-m", "optscale_predictor"]
+
+    def faults(self) -> list[object]:
+        """What is wrong with what is there in the end."""
+        return list(validate_pool(self.pool))
+
+    def code(self, way: str) -> int:
+        """The exit code that it dies with."""
+        return WAYS[way][1]
+
+    def bring_back(self) -> None:
+        """Puts the folder that was taken where it was."""
+        assert not self.pool.exists() or not any(self.pool.glob("samples-*")), "a second pool was begun"
+        shutil.rmtree(self.pool, ignore_errors=True)
+        self.away.rename(self.pool)
 
     def arrived(self) -> int:
         return len(self.server.finished) * EACH
@@ -148,11 +175,11 @@ class Scene:
         """Nothing is held back any more."""
         self.held.unlink(missing_ok=True)
 
-    def start(self) -> None:
+    def start(self, command: list[str]) -> None:
         environment = {"SCORES_TO": str(self.write), "SCORES_HELD": str(self.held), "SCORES_FIRST": str(SCORED)}
         environment["SCORES_EXHAUST"] = str(self.exhaust)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "optscale_predictor", *self.command()],
+            [sys.executable, *self.program(), *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -165,7 +192,7 @@ class Scene:
     def die(self, way: str) -> Death:
         """Runs the command, strikes, looks, and runs it again to its end."""
         strike, _ = WAYS[way]
-        self.start()
+        self.start(self.command())
         while not self.reached():
             if self.process.poll() is not None:
                 raise AssertionError(self.process.stderr.read())
@@ -175,26 +202,25 @@ class Scene:
         strike(self)
         time.sleep(1.5)
         self.release()  # a verifier in the middle of a sample is waited for
-        said = self.process.communicate(timeout=120)[1]
+        said = self.process.communicate(timeout=2 * HUNG)[1]
         code = self.process.returncode
         if self.away.exists():
-            assert not self.pool.exists() or not any(self.pool.glob("samples-*")), "a second pool was begun"
-            self.away.rename(self.pool)
+            self.bring_back()
         kept = self.kept()
         self.exhaust.unlink(missing_ok=True)
         lines = [line for line in said.splitlines() if line.strip()] or [""]
         if way == "server gone":
             self.server = WrittenServer()
             self.url = self.server_stack.enter_context(serving(self.server.app()))
-        self.start()
-        again = self.process.communicate(timeout=240)[1]
+        self.start(self.command_again())
+        again = self.process.communicate(timeout=2 * HUNG)[1]
         assert self.process.returncode == 0, again
-        assert not list(validate_pool(self.pool))
+        assert not self.faults()
         return Death(committed, arrived, kept, code, lines[-1], self.kept(), "Traceback" in said)
 
     def close(self) -> None:
         self.release()
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
         self.server_stack.close()
@@ -240,7 +266,8 @@ class Score(Scene):
     def command(self):
         return ["score", str(self.pool), "--verifier", "python:held_scores:score"]
 
-    def can_die_by(self, way):
+    @classmethod
+    def can_die_by(cls, way):
         return way != "server gone"
 
     def arrived(self):

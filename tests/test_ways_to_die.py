@@ -6,11 +6,13 @@ A run of all of it writes a table: ``OPTSCALE_TABLE=FILE pytest -m full tests/te
 import asyncio
 import os
 import signal
+import threading
 
 import httpx2
 import pytest
 from answering import WrittenServer, serving
-from dying_runs import EACH, QUESTIONS, SCENES, WAYS
+from dying_runs import SCENES, WAYS
+from dying_trainings import TRAININGS
 from served_optscale import async_client_of, command, until
 
 LOST = ("SIGKILL", "disk full", "folder gone")  # keep what was committed; the others all that had arrived
@@ -29,13 +31,23 @@ def table():
             file.write("\n".join(rows) + "\n")
 
 
+@pytest.fixture(autouse=True)
+def no_thread_left():
+    """A server's thread that nobody ends would keep the whole run from ending."""
+    before = set(threading.enumerate())
+    yield
+    left = [one for one in set(threading.enumerate()) - before if not one.daemon]
+    assert not left, left
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("command", SCENES)
+@pytest.mark.parametrize("command", [*SCENES, *TRAININGS])
 def test_what_had_arrived_is_kept(tmp_path, table, command, way):
-    scene = SCENES[command](tmp_path)
-    if not scene.can_die_by(way):
+    kind = (SCENES | TRAININGS)[command]
+    if not kind.can_die_by(way):
         pytest.skip("there is no such thing")
+    scene = kind(tmp_path)
     try:
         death = scene.die(way)
     finally:
@@ -43,10 +55,10 @@ def test_what_had_arrived_is_kept(tmp_path, table, command, way):
     said = death.said.replace(str(tmp_path), "").replace(scene.url, "URL")
     table.append(f"| {command} | {way} | {death.arrived} | {death.kept} | {death.code} | {said} |")
     assert not death.traceback, death.said
-    assert death.code == WAYS[way][1], death.said
+    assert death.code == scene.code(way), death.said
     assert death.committed <= death.kept, death
     assert death.kept >= (death.committed if way in LOST else death.arrived), death
-    assert death.whole == QUESTIONS * EACH
+    assert death.whole == scene.whole
 
 
 #: Signals to a server with requests under way, and how many of them are answered.
