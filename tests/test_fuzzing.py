@@ -19,6 +19,9 @@ NAMES = [
     "published predictions", "answers",
 ]  # fmt: skip
 
+#: What is read as far as it can be: a line that cannot is left out, and said to be damaged.
+TOLERANT = ("a pool's journal", "a pool's log of runs")
+
 
 @pytest.fixture(scope="module")
 def parsers(tmp_path_factory):
@@ -66,4 +69,4 @@ def test_for_as_long_as_there_is_time(name, parsers, folder, record_property, ca
     record_property("fuzz", counts)
     with capsys.disabled():
         print(f"\n{name}: {counts['tried']:,} inputs, {counts['refused']:,} refused, nothing else wrong", flush=True)
-    assert 0 < counts["refused"] <= counts["tried"]
+    assert (counts["refused"] > 0) == (name not in TOLERANT) and counts["refused"] <= counts["tried"]
