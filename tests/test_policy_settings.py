@@ -81,7 +81,7 @@ def test_settings_are_read_whatever_stands_around_them():
         "max_samples": 9,
         "calibration": "",
         "estimate": "posterior",
-        "step": "one",
+        "step": "auto",
     }
     for text, further, says in (
         (
