@@ -16,7 +16,7 @@ from optscale_predictor.stats.bound import log_misses
 from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, natural_parameters
 from optscale_predictor.stats.estimators.mode_shape import locate, read_shape, shape_of
 from optscale_predictor.stats.estimators.posterior import posterior_of
-from optscale_predictor.stats.estimators.standard_posterior import quick_excess, quick_misses
+from optscale_predictor.stats.estimators.standard_posterior import StandardPosteriors
 
 COUNTS = np.array([1.0, 3.0, 12.0, 31.0, 500.0])
 
@@ -43,13 +43,14 @@ def test_probabilities_and_gains_are_those_of_the_direct_quadrature(odds, error,
     """What ``policies.belief`` allows for is twice as much, and more."""
     some, score = statistics(700, int(odds), odds), np.random.default_rng(9).uniform(0.02, 1, 700)
     wanted, wanted_gain = directly(some, score)
-    gain = quick_excess(some, score)
+    posteriors = StandardPosteriors(some)
+    gain = posteriors.excess(score)
     known = np.isfinite(gain)
     assert known.mean() > 0.95
     assert np.abs(gain - wanted_gain)[known].max() < error_of_gain < belief._CLOSE_GAIN / 1.9
     for level in (0.05, 0.6, 0.93):
         wanted, _ = directly(some, np.full(700, level))
-        found = quick_misses(some, level, np.broadcast_to(COUNTS[:, None], wanted.shape))
+        found = posteriors.misses(level, np.broadcast_to(COUNTS[:, None], wanted.shape))
         known = np.isfinite(found)
         assert known.mean() > 0.95 and (known == known[0]).all()
         assert np.abs(found - wanted)[known].max() < error < belief._CLOSE / 1.9
@@ -59,11 +60,13 @@ def test_one_question_alone_is_as_in_a_batch():
     some = statistics(300, 4)
     score = np.random.default_rng(5).uniform(0.1, 0.95, 300)
     further = np.broadcast_to(COUNTS[:, None], (5, 300))
-    missed, gain = quick_misses(some, 0.8, further), quick_excess(some, score)
+    together = StandardPosteriors(some)
+    missed, gain = together.misses(0.8, further), together.excess(score)
     for number in range(0, 300, 7):
-        alone = ScoreStatistics(some.count[number], some.mean[number], some.variance[number])
-        assert quick_misses(alone, 0.8, COUNTS) == pytest.approx(missed[:, number], abs=1e-12, nan_ok=True)
-        assert quick_excess(alone, score[number]) == pytest.approx(gain[number], abs=1e-12, nan_ok=True)
+        row = (some.count[number], some.mean[number], some.variance[number])
+        alone = StandardPosteriors(ScoreStatistics(*row))
+        assert alone.misses(0.8, COUNTS) == pytest.approx(missed[:, number], abs=1e-12, nan_ok=True)
+        assert alone.excess(score[number]) == pytest.approx(gain[number], abs=1e-12, nan_ok=True)
 
 
 def test_shapes_are_those_that_newtons_method_finds():
@@ -127,7 +130,7 @@ def test_what_is_not_known_is_decided_directly():
     rows = [[0.0] * 3, [1e-9, 0.0], [0.5] * 12, [0.02, 0.0, 0.0], [0.0, 0.89] * 4]
     prior = Prior(1e-4, 1e-4, 2.0)
     draws = replace(drawn(*rows, prior=prior), traced=False)
-    assert np.isnan(quick_misses(belief._believed(draws), 0.9, np.ones((1, 5)))).any()
+    assert np.isnan(draws.standard_posteriors.misses(0.9, np.ones((1, 5)))).any()
     remembered = replace(draws, memo=PrefixMemo(5, 12), rows=np.arange(5))
     for text in ("optscale:score_min=0.9", "optscale:score_min=0.9,min_gain=1", "cost_aware:sample_price=1e-6"):
         now, direct = (take_step(parse_policy(text), one) for one in (draws, remembered))

@@ -21,6 +21,9 @@ from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
 from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.posterior import believed_statistics
+from optscale_predictor.stats.estimators.prior import VAGUE
+from optscale_predictor.stats.estimators.standard_posterior import StandardPosteriors
 
 
 class StopReason(StrEnum):
@@ -107,6 +110,14 @@ class Draws:
             return compute(self)
         found: Floats = self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
         return found
+
+    @cached_property
+    def standard_posteriors(self) -> StandardPosteriors:
+        """What the samples and the prior make likely; where there is one question, without the axis of questions."""
+        prior = VAGUE if self.prior is None else self.prior
+        if len(self.count) == 1:
+            return StandardPosteriors(believed_statistics(self.scores[0], prior.only()))
+        return StandardPosteriors(believed_statistics(self.scores, prior))
 
     def best_score(self) -> Float[Floats, " questions"]:
         """Best score so far of a sample that is usable; -inf where there is none."""

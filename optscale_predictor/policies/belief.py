@@ -15,10 +15,8 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import Draws
 from optscale_predictor.stats.bound import log_misses
 from optscale_predictor.stats.distributions import ParameterMixture, TruncatedNormal
-from optscale_predictor.stats.estimators import ScoreStatistics, fit_map, fit_posterior
-from optscale_predictor.stats.estimators.posterior import believed_statistics
+from optscale_predictor.stats.estimators import fit_map, fit_posterior
 from optscale_predictor.stats.estimators.prior import VAGUE
-from optscale_predictor.stats.estimators.standard_posterior import quick_excess, quick_misses
 
 if TYPE_CHECKING:
     from optscale_predictor.stats.calibration import Calibration
@@ -87,9 +85,8 @@ def falls_short(
     """
     if not _quick(draws, estimate):
         return short_by(misses(draws, score_min, estimate), count, probability)
-    believed = _believed(draws)
-    asked = count.reshape(len(count), *np.shape(believed.count))
-    missed = quick_misses(believed, score_min, asked).reshape(count.shape)
+    posteriors = draws.standard_posteriors
+    missed = posteriors.misses(score_min, count.reshape(len(count), *posteriors.shape)).reshape(count.shape)
     most = np.where(probability > 0, 1 - probability, np.inf)[:, None]  # nothing falls short of a probability of 0
     short = missed > most
     settled = np.abs(missed - most) > _CLOSE  # not where it is NaN
@@ -130,14 +127,6 @@ def _quick(draws: Draws, estimate: str) -> bool:
     return estimate == "posterior" and draws.memo is None
 
 
-def _believed(draws: Draws) -> ScoreStatistics:
-    """Of the questions; where there is one, without their axis."""
-    prior = VAGUE if draws.prior is None else draws.prior
-    if len(draws.count) != 1:
-        return believed_statistics(draws.scores, prior)
-    return believed_statistics(draws.scores[0], prior.only())
-
-
 def _members(draws: Draws, estimate: str) -> Floats:
     found = _posterior(draws, estimate)
     return np.moveaxis(np.stack([found.members.a, found.members.b, found.log_weight]), -1, 0)
@@ -158,16 +147,17 @@ def gain_beside(
 
     Args:
         draws: The samples so far, at least one of each question.
-        bound: What it is compared with.
+        bound: What it is compared with; infinite where nobody asks.
         estimate: ``posterior`` or ``plugin``.
         calibration: As of :func:`expected_gain`.
     """
-    if calibration or not _quick(draws, estimate):
-        return expected_gain(draws, estimate, calibration)
-    believed = _believed(draws)
-    best = np.maximum(draws.best_score(), 0.0).reshape(np.shape(believed.count))
-    gain = quick_excess(believed, best).reshape(draws.count.shape)
-    settled = np.abs(gain - bound) > _CLOSE_GAIN
+    best = np.maximum(draws.best_score(), 0.0)
+    if _quick(draws, estimate) and not calibration:
+        posteriors = draws.standard_posteriors
+        gain = posteriors.excess(best.reshape(posteriors.shape)).reshape(best.shape)
+    else:
+        gain = np.full(best.shape, np.nan)
+    settled = (np.abs(gain - bound) > _CLOSE_GAIN) | np.isposinf(bound)
     if not np.logical_and.reduce(settled):
         open_ = np.flatnonzero(~settled)
         gain[open_] = expected_gain(draws.take(open_), estimate, calibration)

@@ -93,19 +93,17 @@ class OptScalePolicy(Policy):
                 unsure, hopeless = short_by(chances, further, probability)
             else:
                 unsure, hopeless = falls_short(found, self.score_min, further, probability, self.estimate)
-            out_of_reach[open_] = (found.count > 0) & unsure & hopeless
             reason[open_[~unsure]] = StopReason.CONFIDENT.value
-            hopeless = np.flatnonzero(out_of_reach)
-            if hopeless.size:
-                reason[hopeless[self._little_gain(draws, hopeless)]] = StopReason.UNREACHABLE.value
+            out_of_reach[open_] = hopeless = (found.count > 0) & unsure & hopeless
+            if np.logical_or.reduce(hopeless):
+                reason[open_[hopeless & self._little_gain(found, hopeless)]] = StopReason.UNREACHABLE.value
         return Decision(self._next_total(draws.count, needed, out_of_reach), reason, needed)
 
-    def _little_gain(self, draws: Draws, hopeless: Ints) -> Bools:
+    def _little_gain(self, draws: Draws, hopeless: Bools) -> Bools:
         if self.min_gain in (0, 1):  # the gain itself, which costs an integral, is not needed
             return np.full(hopeless.shape, self.min_gain == 1)
-        found = draws if hopeless.size == draws.count.size else draws.take(hopeless)
-        bound = np.array([self.min_gain])
-        return gain_beside(found, bound, self.estimate, "") < bound
+        bound = np.where(hopeless, self.min_gain, np.inf)  # whatever another's gain is, nobody asks
+        return gain_beside(draws, bound, self.estimate, "") < bound
 
     def _next_total(self, count: Ints, needed: Floats, out_of_reach: Bools) -> Ints:
         if self.step != "jump":

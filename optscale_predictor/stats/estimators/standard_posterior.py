@@ -68,16 +68,15 @@ def place_nodes(shape: ModeShape, count: Float[Floats, "*questions"]) -> Nodes:
 
 
 class StandardPosterior:
-    """Posteriors of many questions, or of one (arrays without the axis of questions), and a score of each.
+    """Posteriors of many questions, or of one (arrays without the axis of questions).
 
     Args:
         shape: Of the posteriors' modes.
         statistics: Of samples and pseudo-samples taken together; each a count >= 1, and moments inside what is
             possible.
-        score: In [0, 1].
     """
 
-    def __init__(self, shape: ModeShape, statistics: ScoreStatistics, score: Float[Floats, "*questions"]) -> None:
+    def __init__(self, shape: ModeShape, statistics: ScoreStatistics) -> None:
         count, mean, variance = statistics.count, statistics.mean, statistics.variance
         self._mean, self._scale = mean, np.sqrt(variance)
         location, curvature, log_volume = place_nodes(shape, count)
@@ -88,31 +87,32 @@ class StandardPosterior:
         self._centre = self._slope * (np.copysign(0.5, bend) / self._root)
         concave = bend < 0
         self._convex = None if np.logical_and.reduce(concave, None) else ~concave
-        y, height, tail = self._heights(np.array([0 * mean, 1 + 0 * mean, score]))
-        # Between the lower end and the others lies a member's mode, which is no minimum.
-        inside = (y[1:] > 0) & ((y[0] < 0) & concave)
-        self._inside = inside[0]
+        y, height, tail = self._heights(np.array([0 * mean, 1 + 0 * mean]))
+        # A member's mode is inside where it lies between the ends and is no minimum.
+        self._inside = (y[1] > 0) & (y[0] < 0) & concave
         self._top = np.maximum(height[0], height[1])
         np.multiply(self._centre, self._centre, out=self._top, where=self._inside)
         height -= self._top
         np.exp(height, out=height)
         self._end = height[1]
-        edge = height * tail
-        self._far = edge[1]
-        mass = edge[0] - edge[1:]
-        # Both tails of a member are taken off the whole, 2, where the mode lies between two points.
-        self._mass, self._lower = np.add(mass, 2.0, out=mass, where=inside)
+        self._near, self._far = height * tail
+        self._mass = _added(self._near - self._far, self._inside)
         log_weight = count * (self._bend - np.log(self._mass / self._root) - self._top) + log_volume
         weight = np.exp(log_weight - log_weight[3, 4])  # that of the mode
         self._weight = weight / _total(weight)
 
-    def misses(self, count: Float[Floats, "counts *#questions"]) -> Float[Floats, "counts *questions"]:
+    def misses(
+        self, score: Float[Floats, "*questions"], count: Float[Floats, "counts *questions"]
+    ) -> Float[Floats, "counts *questions"]:
         """E[F^count], that none of ``count`` further samples reaches the score, in [0, 1].
 
         Args:
+            score: In [0, 1].
             count: >= 0; several of each question.
         """
-        log_below = np.log(np.maximum(self._lower / self._mass, np.finfo(np.float64).tiny))
+        y, height, tail = self._heights(score[None])
+        lower = _added(self._near - np.exp(height[0] - self._top) * tail[0], self._inside & (y[0] > 0))
+        log_below = np.log(np.maximum(lower / self._mass, np.finfo(np.float64).tiny))
         power = count[:, None, None] * log_below
         np.exp(power, out=power)
         power *= self._weight
@@ -124,10 +124,9 @@ class StandardPosterior:
         Args:
             score: In [0, 1].
         """
-        y, height, tail = self._heights(np.asarray(score)[None])
+        y, height, tail = self._heights(score[None])
         height = np.exp(height[0] - self._top)
-        upper = height * tail[0] - self._far
-        np.add(upper, 2.0, out=upper, where=self._inside & (y[0] <= 0))
+        upper = _added(height * tail[0] - self._far, self._inside & (y[0] <= 0))
         # In units of half of the root of pi over the root of the bend, as the masses are.
         above = upper * (-self._centre / self._root - self._at(score))
         above += (self._end - height) * self._root / (self._bend * np.sqrt(np.pi))
@@ -151,53 +150,64 @@ class StandardPosterior:
         return y, height, tail
 
 
+def _added(mass: Floats, over_mode: NDArray[np.bool_]) -> Floats:
+    """Both tails of a member are taken off the whole, 2, where the mode lies between two points."""
+    np.add(mass, 2.0, out=mass, where=over_mode)
+    return mass
+
+
 def _total(parts: Float[Floats, "locations curvatures *questions"]) -> Float[Floats, "*questions"]:
     return np.asarray(np.add.reduce(parts.reshape(63, *parts.shape[2:]), 0))
 
 
-def quick_misses(
-    statistics: ScoreStatistics, score: float, count: Float[Floats, "counts *questions"]
-) -> Float[Floats, "counts *questions"]:
-    """E[F(score)^count] of each question, right to 1e-4 and mostly to 1e-6; NaN where it is not known.
+class StandardPosteriors:
+    """The posteriors of any number of questions; what is asked of one whose shape is not known is NaN.
 
     Args:
         statistics: Of samples and pseudo-samples taken together, of many questions or of one.
-        score: In [0, 1].
-        count: Further samples, >= 0; several numbers of each question.
     """
-    found = np.full(count.shape, np.nan)
-    for part, posterior in _posteriors(statistics, score + 0 * statistics.mean):
-        found[:, part] = posterior.misses(count[:, part])
-    return found
+
+    def __init__(self, statistics: ScoreStatistics) -> None:
+        self.shape = np.shape(statistics.count)
+        self._parts = list(_posteriors(statistics))
+
+    def misses(self, score: float, count: Float[Floats, "counts *questions"]) -> Float[Floats, "counts *questions"]:
+        """E[F(score)^count] of each question, right to 1e-4 and mostly to 1e-6.
+
+        Args:
+            score: In [0, 1].
+            count: Further samples, >= 0; several numbers of each question.
+        """
+        found = np.full(count.shape, np.nan)
+        scores = np.full(self.shape, score)
+        for part, posterior in self._parts:
+            found[:, part] = posterior.misses(scores[part], count[:, part])
+        return found
+
+    def excess(self, score: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
+        """E[(X - score)+] of each question's next sample X, right to 1e-5 and mostly to 1e-7.
+
+        Args:
+            score: In [0, 1].
+        """
+        found = np.full(self.shape, np.nan)
+        for part, posterior in self._parts:
+            found[part] = posterior.excess(score[part])
+        return found
 
 
-def quick_excess(statistics: ScoreStatistics, score: Float[Floats, "*questions"]) -> Float[Floats, "*questions"]:
-    """E[(X - score)+] of each question's next sample X, right to 1e-5 and mostly to 1e-7; NaN where it is not known.
-
-    Args:
-        statistics: Of samples and pseudo-samples taken together, of many questions or of one.
-        score: In [0, 1].
-    """
-    found = np.full(np.shape(score), np.nan)
-    for part, posterior in _posteriors(statistics, score):
-        found[part] = posterior.excess(score[part])
-    return found
-
-
-def _posteriors(
-    statistics: ScoreStatistics, score: Floats
-) -> Iterator[tuple[NDArray[np.intp] | EllipsisType, StandardPosterior]]:
+def _posteriors(statistics: ScoreStatistics) -> Iterator[tuple[NDArray[np.intp] | EllipsisType, StandardPosterior]]:
     """Of the questions whose shape is known, some at a time: which, and their posteriors."""
     some = ScoreStatistics(np.maximum(statistics.count, LEAST_COUNT), *fitted_moments(statistics))
     point = locate(some.mean, some.variance)
     known = point.known
     if not known.ndim:  # one question, and its numbers no arrays: many operations take a third of the time
         if known:
-            yield ..., StandardPosterior(read_shape(point, some.mean), some, score)
+            yield ..., StandardPosterior(read_shape(point, some.mean), some)
         return
     indices = np.flatnonzero(known)
     for start in range(0, indices.size, _BATCH):
         part = indices[start : start + _BATCH]
         those = ScoreStatistics(some.count[part], some.mean[part], some.variance[part])
         shape = read_shape(ShapePoint(point.odds[part], point.distance[part]), those.mean)
-        yield part, StandardPosterior(shape, those, score[part])
+        yield part, StandardPosterior(shape, those)
