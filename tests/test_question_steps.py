@@ -49,7 +49,10 @@ class Script:
         answer = None if answer == "cut" else answer
         return ScoredSample(self.sample(index), answer, float("nan") if refused else score, "no" if refused else None)
 
-    async def draw(self, request, sampling, rank, arrived):
+    def side_by_side(self, log):
+        return 1000
+
+    async def draw(self, request, sampling, rank, arrived, log):
         self.requests.append((request.question_id, request.prompt, request.first_index, request.num_samples, rank))
         assert sampling is SAMPLING and request.messages == (("user", "hi"),)
         if self.hold is not None:

@@ -15,6 +15,7 @@ from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
     from optscale_predictor.inference import Answer, Limits, OptScale
+    from optscale_predictor.inference.early_rejection import EarlyRejection
     from optscale_predictor.inference.target_watch import TargetWatch
     from optscale_predictor.policies import Policy
     from optscale_predictor.predictor import OptScalePredictor
@@ -49,6 +50,7 @@ def answer(
     source: str | None = None,
     allow_source_mismatch: bool = False,
     prior: str | None = None,
+    reject: str | None = None,
 ) -> None:
     """Answer one question, or a file of them, and say what it cost and why it stopped.
 
@@ -78,6 +80,8 @@ def answer(
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         prior: `learnt`: each question starts from a prior that is learnt from the questions before it, in their order;
             `learnt:block=8` says how many questions the first blocks have. In place of a predictor.
+        reject: `tokens=64,risk=0.05`: every so many tokens the verifier scores what there is of a sample, and one that
+            will beat the best so far with a probability below `risk` is stopped; off by default.
     """
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
@@ -92,6 +96,7 @@ def answer(
     if selection is not None:
         require_selection(selection)
     learning = None if prior is None else learnt_prior(prior)
+    rejection = None if reject is None else early_rejection(reject)
     from optscale_predictor._support.heavy_imports import uncollected_imports
 
     with uncollected_imports():
@@ -116,6 +121,7 @@ def answer(
         source=source,
         allow_source_mismatch=allow_source_mismatch,
         in_flight=in_flight,
+        reject=rejection,
     )
     with warning_at_end(drawing):
         if output is not None:
@@ -142,6 +148,13 @@ def learnt_prior(text: str) -> "LearntPrior":
     return LearntPrior.parse(text)
 
 
+def early_rejection(text: str) -> "EarlyRejection":
+    """When samples are stopped early, as `--reject` says it."""
+    from optscale_predictor.inference.early_rejection import EarlyRejection
+
+    return EarlyRejection.parse(text)
+
+
 def given_settings(**settings: float | None) -> dict[str, object]:
     """The settings of a policy that flags give; those left out are None, and the policy's own defaults hold."""
     return {name: value for name, value in settings.items() if value is not None}
@@ -156,7 +169,8 @@ def _answer_into(
     from optscale_predictor.inference.target_watch import TargetWatch
 
     there, watch = _answered(path), TargetWatch()
-    samples = tokens = 0
+    samples = tokens = rejected = 0
+    saved = 0.0
     reasons: Counter[str] = Counter()
     # All of them, as their numbers in the order of asking are those of the first run.
     answers = scaler.stream(questions, limits=limits, pool=pool, answered=there)
@@ -168,11 +182,13 @@ def _answer_into(
                 file.write(_as_json(result) + "\n")
                 file.flush()
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
+            rejected, saved = rejected + result.rejected_samples, saved + result.saved_tokens
             reasons[_stop_words(result)] += 1
             watch.add(result)
             bar.update()
     stopped = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common()) or "nothing was left to do"
-    print(f"{len(questions) - done} questions, {samples} samples, {tokens} tokens; {stopped}: {path}")
+    cut = f" ({rejected} samples stopped early, about {saved:.0f} tokens saved)" if rejected else ""
+    print(f"{len(questions) - done} questions, {samples} samples, {tokens} tokens{cut}; {stopped}: {path}")
     _warn(watch)
 
 
@@ -247,6 +263,11 @@ def _as_json(result: "Answer") -> str:
         "scores": result.scores,
         "needed": None if isnan(result.needed) else result.needed,
         "seconds": round(result.seconds, 3),
+        **(
+            {"rejected": result.rejected_samples, "saved_tokens": round(result.saved_tokens)}
+            if result.rejected_samples
+            else {}
+        ),
     }
     return json.dumps(row, ensure_ascii=False)
 

@@ -76,6 +76,9 @@ class RunFacts:
         selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
         prior: How a prior was learnt from the run's own questions, as ``LearntPrior.parse`` reads it; None: it was not.
             They were asked in the order in which the record's pool names them.
+        reject: When samples were stopped early, as ``EarlyRejection.parse`` reads it; None: never.
+        rejected: Samples among those drawn that were.
+        saved_tokens: That those would still have had, were they as long as their questions' others on average.
     """
 
     task: str
@@ -91,10 +94,13 @@ class RunFacts:
     version: str = ""
     selection: str | None = None
     prior: str | None = None
+    reject: str | None = None
+    rejected: int = 0
+    saved_tokens: int = 0
 
     def same_run(self, other: "RunFacts") -> bool:
         """Whether ``other`` is this run, in another session: all but time, cost and version agrees."""
-        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed", "prior")
+        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed", "prior", "reject")
         # As JSON, which is what the record of an earlier session has been through.
         mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
         return mine == theirs
@@ -170,13 +176,15 @@ class RecordWriter:
             self._file.flush()
         self.finished.update(one.question_id for one in outcomes)
 
-    def spend(self, seconds: float, samples: int, tokens: int) -> None:
+    def spend(self, seconds: float, samples: int, tokens: int, rejected: int = 0, saved_tokens: float = 0.0) -> None:
         """Adds to what the run cost so far, and writes it down.
 
         Args:
             seconds: Wall time, >= 0.
             samples: Drawn, >= 0.
             tokens: Generated for them, >= 0.
+            rejected: Samples among them that were stopped early, >= 0.
+            saved_tokens: That those would still have had, as estimated, >= 0.
         """
         now = self.facts
         self.facts = replace(
@@ -184,6 +192,8 @@ class RecordWriter:
             seconds=round(now.seconds + seconds, 3),
             samples=now.samples + samples,
             tokens=now.tokens + tokens,
+            rejected=now.rejected + rejected,
+            saved_tokens=now.saved_tokens + round(saved_tokens),
         )
         self._write_facts()
 

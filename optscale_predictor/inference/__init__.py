@@ -4,7 +4,8 @@
 question under way is a coroutine of its own (``question_run``): it asks its policies (``deciding``), has samples drawn
 and scored (``sampling``), and asks again. Engine, verifier and policies are workers that all questions share
 (``batch_worker``), so they work at the same time and none waits for the slowest question; ``admission`` says who draws
-next and whether the limits allow it.
+next and whether the limits allow it. Where samples are stopped early (``early_rejection``), they are drawn and scored
+in segments (``segmented_drawing``, ``segmented_scoring``).
 
 Imports policies, backends, pools and, for a predictor's priors, the predictor; never evaluation, serving or the command
 line.
@@ -12,7 +13,8 @@ line.
 
 from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
+from optscale_predictor.inference.early_rejection import EarlyRejection
 from optscale_predictor.inference.optscale import OptScale
 from optscale_predictor.inference.session import Session
 
-__all__ = ["Answer", "Limits", "OptScale", "Session"]
+__all__ = ["Answer", "EarlyRejection", "Limits", "OptScale", "Session"]

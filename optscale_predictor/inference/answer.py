@@ -53,6 +53,9 @@ class Answer:
         drawn: All samples drawn for the policy that have a score, in order; empty unless they were asked for.
         schedule: Of each sample that was drawn ahead (``step=auto``): how many the policy had seen, how many the
             question then had with those under way, and how many were under way for all questions. Empty unless traced.
+        rejected_samples: Samples among those drawn that early rejection stopped; ``scores`` has in place of each what
+            it might have scored.
+        saved_tokens: That they would still have had, were they as long as the others on average.
         others: The answers of the further policies that shared these samples, in their order.
     """
 
@@ -80,4 +83,6 @@ class Answer:
     reply: ChatReply | None = field(default=None, repr=False)
     drawn: tuple[DrawnSample, ...] = field(default=(), repr=False)
     schedule: tuple[tuple[int, int, int], ...] = ()
+    rejected_samples: int = 0
+    saved_tokens: float = 0.0
     others: "tuple[Answer, ...]" = field(default=(), repr=False)

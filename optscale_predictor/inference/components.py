@@ -8,6 +8,7 @@ from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.backends.verifiers.logprobs import NO_SELF_CERTAINTY
 from optscale_predictor.errors import InputError
+from optscale_predictor.inference.early_rejection import EarlyRejection, require_rejectable
 from optscale_predictor.policies import Policy
 from optscale_predictor.policies.selection import (
     fitted_behind,
@@ -38,10 +39,11 @@ class Components:
         selection: How the answer is chosen among the samples; each policy's own rule by default.
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
+        reject: When samples are stopped that will hardly beat the best so far; None: never.
 
     Raises:
-        InputError: A policy or the selection lacks what it needs, the selection is unknown, or the policies cannot
-            share samples.
+        InputError: A policy or the selection lacks what it needs, the selection is unknown, the policies cannot share
+            samples, or samples cannot be stopped early.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Components:
         selection: str | None = None,
         source: str | None = None,
         allow_source_mismatch: bool = False,
+        reject: EarlyRejection | None = None,
     ) -> None:
+        self.reject = reject
         self.generator, self.verifier, self.policies = _telling_logprobs(generator, verifier), verifier, tuple(policies)
         self.predictor, self.prior, self.prompt = predictor, prior, prompt or PromptTemplate()
         self.selection = None if selection is None else require_selection(selection)
@@ -67,9 +71,14 @@ class Components:
         """Checks that these policies can share samples and have what they need.
 
         Raises:
-            InputError: One lacks a prior or a verifier, they cannot share samples, or the prior cannot be learnt.
+            InputError: One lacks a prior or a verifier, they cannot share samples, the prior cannot be learnt, or
+                samples cannot be stopped early.
         """
         require_shareable(policies)
+        if self.reject is not None:
+            rules = [self.selection or policy.selection for policy in policies]
+            telling = self.verifier is not None and self.verifier.scores_prefixes
+            require_rejectable(self.generator.continues_from, telling, self.generator.sampling, rules)
         if isinstance(self.prior, LearntPrior):
             self._require_learnable(policies)
         prior = self.predictor is not None or self.prior is not None

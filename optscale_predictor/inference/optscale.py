@@ -23,6 +23,7 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference.admission import Limits
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.components import Components
+from optscale_predictor.inference.early_rejection import EarlyRejection
 from optscale_predictor.inference.sample_store import SampleStore, score_left
 from optscale_predictor.inference.session import Prompts, Session
 from optscale_predictor.policies import OptScalePolicy, Policy
@@ -80,6 +81,8 @@ class OptScale(Components):
         source: Name of one of the predictor's score sources; by default the one that matches generator and verifier.
         allow_source_mismatch: Whether the predictor may have learnt from another generator, verifier or setting.
         in_flight: Questions under way at once, >= 1; a policy with one budget for all has all of them.
+        reject: When samples are stopped that will hardly beat the best so far (:class:`EarlyRejection`); never by
+            default.
 
     Attributes:
         policies: The stopping rules.
@@ -103,6 +106,7 @@ class OptScale(Components):
         source: str | None = None,
         allow_source_mismatch: bool = False,
         in_flight: int = 1024,
+        reject: EarlyRejection | None = None,
     ) -> None:
         if in_flight < 1:
             raise InputError(f"in_flight must be >= 1, got {in_flight}")
@@ -110,7 +114,7 @@ class OptScale(Components):
             policy = OptScalePolicy(score_min=score_min, alpha=alpha, max_samples=max_samples)
         policies = (policy,) if isinstance(policy, Policy) else policy
         super().__init__(
-            generator, verifier, policies, predictor, prior, prompt, selection, source, allow_source_mismatch
+            generator, verifier, policies, predictor, prior, prompt, selection, source, allow_source_mismatch, reject
         )
         self.in_flight = in_flight
 

@@ -42,7 +42,7 @@ class QuestionRun:
     def __init__(self, request: QuestionRequest, workers: Workers, traced: bool) -> None:
         self._request, self._workers, self._traced = request, workers, traced
         self._progress = [self._join(policy) for policy in request.policies]
-        self._log = SampleLog()
+        self._log = SampleLog(request.question)
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = self._taken = self._taken_tokens = 0
         self._ahead = None if workers.ahead is None else DrawsAhead(lambda index: self._fetch(index, 1), workers.ahead)
@@ -139,8 +139,7 @@ class QuestionRun:
         """Draws until the question has ``total`` scored samples; False where a limit does not allow it."""
         refused_draws = 0
         while (missing := total - len(self._log)) > 0:
-            new = await self._next(missing)
-            if new is None:
+            if (new := await self._next(missing)) is None:
                 return False
             refusals = [one.refusal for one in new if one.refusal is not None]
             refused_draws = refused_draws + 1 if len(refusals) == len(new) else 0
@@ -160,7 +159,8 @@ class QuestionRun:
             self._log.count_drawn([one.sample for one in new])
         else:
             # A run that was cut short may have left a gap before samples that it has.
-            count = min(count, min(self._stored, default=first + count) - first)
+            most = self._workers.drawer.side_by_side(self._log)
+            count = min(count, most, min(self._stored, default=first + count) - first)
             new = await self._new(first, count)
         if new is not None:
             self._taken += len(new)
@@ -180,8 +180,7 @@ class QuestionRun:
         """Draws samples and has them scored and kept."""
         asked = self._request
         request = Request(asked.question.id, asked.prompt, count, first, asked.messages, asked.chat)
-        samples = await self._draw(request)
-        if samples is None:
+        if (samples := await self._draw(request)) is None:
             return None
         self._log.count_drawn(samples)
         try:
@@ -195,9 +194,9 @@ class QuestionRun:
         return scored
 
     async def _draw(self, request: Request) -> list[Sample] | None:
-        arrived = Arrived()
+        arrived, asked = Arrived(), self._request
         try:
-            return await self._workers.drawer.draw(request, self._request.sampling, self._request.rank, arrived)
+            return await self._workers.drawer.draw(request, asked.sampling, asked.rank, arrived, self._log)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 self._cancelled += request.num_samples - len(arrived)
@@ -253,4 +252,6 @@ class QuestionRun:
             reply=sample.reply,
             drawn=tuple(DrawnSample(*one) for one in drawn),
             schedule=tuple(self._ahead.schedule) if self._traced and self._ahead is not None else (),
+            rejected_samples=log.rejected,
+            saved_tokens=log.saved_tokens,
         )

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor.backends.generators import Sample
+from optscale_predictor.backends.generators.sample_parts import STOPPED
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.sampling import ScoredSample
+from optscale_predictor.questions.answers import REJECTED
 from optscale_predictor.questions.question import Question
 
 if TYPE_CHECKING:
@@ -136,8 +138,10 @@ def score_left(folder: str | Path, settings: Mapping[str, object], verifier: Ver
 
 
 def _with_score(one: ScoredSample) -> Sample:
-    score = None if isnan(one.score) else one.score
-    columns = (("score", score), ("refusal", one.refusal), ("verifier_tokens", one.verifier_tokens))
+    stopped = one.sample.finish_reason == REJECTED  # what a policy was shown in place of its score is none
+    score = None if stopped or isnan(one.score) else one.score
+    refusal = STOPPED if stopped else one.refusal
+    columns = (("score", score), ("refusal", refusal), ("verifier_tokens", one.verifier_tokens))
     return replace(one.sample, columns=columns)
 
 

@@ -5,6 +5,7 @@ The workers here are shared by all questions of a session, so that engine and ve
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -16,9 +17,10 @@ from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarri
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.deciding import AnswerVotes
 from optscale_predictor.policies.selection import is_usable
-from optscale_predictor.questions.answers import extract_answer, has_ended
+from optscale_predictor.questions.answers import REJECTED, extract_answer, has_ended
 from optscale_predictor.questions.question import Question
 
+_ANY_NUMBER = 1 << 30  # of samples
 _PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
 
 
@@ -30,7 +32,7 @@ class ScoredSample:
         sample: The sample.
         answer: The final answer in it; None where none was found.
         score: In [0, 1]; NaN where the verifier refused it, or has not seen it yet.
-        refusal: Why it did; None where it did not.
+        refusal: Why it did; None where it did not. A sample that early rejection cut may have one too.
         verifier_tokens: Tokens that the verifier read and wrote for it, >= 0.
     """
 
@@ -52,7 +54,11 @@ class SampleLog:
     A sample that the verifier refuses cannot be shown to a policy. It is paid for all the same: its tokens are counted
     with those of the next sample that can.
 
+    Args:
+        question: Whose they are.
+
     Attributes:
+        question: The same.
         samples: Those that have a score, in the order drawn; the attributes that follow have one entry for each.
         scores: In [0, 1].
         usable: Whether it may be returned.
@@ -61,26 +67,42 @@ class SampleLog:
         drawn: Samples generated, refused ones too.
         generated_tokens: Tokens generated for them, and for replies that could not be used.
         prompt_tokens: Of the prompt, counted once.
+        rejected: Samples that early rejection stopped.
+        saved_tokens: That they would still have had, as estimated.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, question: Question) -> None:
+        self.question = question
         self.samples: list[Sample] = []
         self.scores: list[float] = []
         self.usable: list[bool] = []
         self.votes = AnswerVotes()
         self.tokens: list[int] = []
         self.drawn = self.generated_tokens = self.prompt_tokens = 0
-        self._refused_tokens = 0
+        self._refused_tokens = self.rejected = 0
+        self.saved_tokens = 0.0
 
     def __len__(self) -> int:
         """How many of them have a score."""
         return len(self.scores)
+
+    def best_score(self) -> float:
+        """Best score so far of a sample that may be returned, in [0, 1]; -inf where there is none."""
+        usable = (score for score, usable in zip(self.scores, self.usable, strict=True) if usable)
+        return max(usable, default=float("-inf"))
+
+    def mean_tokens(self) -> float:
+        """Mean tokens of the samples so far that were drawn to their end; 0 where there is none."""
+        whole = [sample.num_tokens for sample in self.samples if sample.finish_reason != REJECTED]
+        return sum(whole) / len(whole) if whole else 0.0
 
     def count_drawn(self, samples: Sequence[Sample]) -> None:
         """Counts what was generated, before it is known what the verifier makes of it."""
         self.drawn += len(samples)
         self.generated_tokens += generated_tokens(samples)
         self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
+        self.rejected += sum(sample.finish_reason == REJECTED for sample in samples)
+        self.saved_tokens += sum(sample.looks.saved_tokens for sample in samples if sample.looks is not None)
 
     def add(self, one: ScoredSample) -> None:
         """Adds the next sample; of one that the verifier refused, its tokens alone."""
@@ -123,7 +145,12 @@ class SampleDrawer:
         return max(self._session.places - self.under_way, 0)
 
     async def draw(
-        self, request: Request, sampling: SamplingParams, rank: int, arrived: Arrived | None = None
+        self,
+        request: Request,
+        sampling: SamplingParams,
+        rank: int,
+        arrived: Arrived | None = None,
+        log: SampleLog | None = None,
     ) -> list[Sample] | None:
         """The samples of a request; None where the budget does not allow them.
 
@@ -132,6 +159,7 @@ class SampleDrawer:
             sampling: How it is drawn.
             rank: The question's number in the order of asking.
             arrived: Where the draw is cancelled or fails, it has those samples that had come; they are paid for.
+            log: The question's samples so far, for drawers that compare new ones with them.
         """
         came = Arrived() if arrived is None else arrived
         self.under_way += request.num_samples
@@ -162,6 +190,14 @@ class SampleDrawer:
             self._spend(samples)
             return samples
 
+    def side_by_side(self, log: SampleLog) -> int:
+        """Samples of a question that may be drawn at once, >= 1: any number, where none is compared with others.
+
+        Args:
+            log: Those that it has.
+        """
+        return _ANY_NUMBER
+
     def _spend(self, samples: Sequence[Sample], discarded_tokens: int = 0) -> None:
         self._budget.samples += len(samples)
         self._budget.tokens += discarded_tokens + generated_tokens(samples)
@@ -181,18 +217,24 @@ class SampleDrawer:
         return (int(drawn > 0), -drawn, rank) if self._known_batch else (rank,)
 
 
+def batches_at_once(verifier: Verifier | None) -> int:
+    """Batches that a verifier may work on at once, >= 1."""
+    return _PARALLEL if verifier is not None and verifier.served else 1
+
+
 class SampleScorer:
     """Finds the samples' final answers and has the verifier score them, those of many questions together.
 
     Args:
         verifier: The verifier; without one every score is 0, for policies that look at answers alone.
+        threads: What it works on, where it shares them; as many as batches may be under way by default.
     """
 
-    def __init__(self, verifier: Verifier | None) -> None:
+    def __init__(self, verifier: Verifier | None, threads: ThreadPoolExecutor | None = None) -> None:
         self._verifier = verifier
-        parallel = _PARALLEL if verifier is not None and verifier.served else 1
+        parallel = batches_at_once(verifier)
         self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
-        self._worker = BatchWorker(self._score, parallel, repeatable=True)
+        self._worker = BatchWorker(self._score, parallel, threads=threads, repeatable=True)
 
     async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
         """The samples of one question, scored, in their order.

@@ -10,19 +10,22 @@ from typing import Self, cast
 
 from optscale_predictor._support.asyncio_bridge import Emit
 from optscale_predictor._support.worker_pool import run_workers
-from optscale_predictor.backends.generators import ChatFields, SamplingParams, open_session
+from optscale_predictor.backends.generators import ChatFields, DrawSession, SamplingParams, open_session
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
-from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
+from optscale_predictor.inference.admission import Limits, RoundBarrier, Rounds, TokenBudget
 from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.components import Components
 from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.inference.drawing_ahead import AheadScheduler
+from optscale_predictor.inference.early_rejection import RejectionRule
 from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.inference.question_request import QuestionRequest, Workers
 from optscale_predictor.inference.question_run import QuestionRun
 from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
+from optscale_predictor.inference.segmented_drawing import SegmentedDrawer
+from optscale_predictor.inference.segmented_scoring import SegmentedScorer
 from optscale_predictor.policies import Policy
 from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.estimators import Prior
@@ -80,18 +83,31 @@ class Session:
         self._rounds = Rounds()
         # Rounds of the engine come before those of a policy with a common budget, which decides on what they bring.
         engine_barrier, self._joint_barrier = self._rounds.barrier(self._idle_timeout), self._rounds.barrier()
-        scorer = SampleScorer(self._components.verifier)
+        scorer = self._scorer()
         # Closed in the opposite order: the engine first, so that nothing is drawn for workers that are gone.
         self._exits.push_async_callback(scorer.close)
         self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
-        drawer = SampleDrawer(draws, self.budget, engine_barrier, self._known_batch)
-        # With a limit on all tokens it is tokens that are scarce, and none are spent on what may not be needed.
-        widens = draws.places > 0 and not draws.in_rounds and self._limits.max_tokens is None
-        ahead = AheadScheduler(drawer) if widens else None
+        drawer = self._drawer(draws, engine_barrier, scorer)
+        # With a limit on all tokens it is tokens that are scarce, and none are spent on what may not be needed; and a
+        # sample that may be stopped is compared with those before it.
+        whole = self._limits.max_tokens is None and self._components.reject is None
+        ahead = AheadScheduler(drawer) if draws.places > 0 and not draws.in_rounds and whole else None
         self._workers = Workers(drawer, scorer, self._decisions, self._store, ahead)
         self._open = True
         return self
+
+    def _scorer(self) -> SampleScorer:
+        reject, verifier = self._components.reject, self._components.verifier
+        if reject is None or verifier is None:
+            return SampleScorer(verifier)
+        return SegmentedScorer(verifier, RejectionRule(reject))
+
+    def _drawer(self, draws: DrawSession, barrier: RoundBarrier, scorer: SampleScorer) -> SampleDrawer:
+        if not isinstance(scorer, SegmentedScorer):
+            return SampleDrawer(draws, self.budget, barrier, self._known_batch)
+        by_text = self._components.generator.continues_from == "text"
+        return SegmentedDrawer(draws, self.budget, barrier, self._known_batch, scorer, scorer.rule, by_text)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

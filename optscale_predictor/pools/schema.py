@@ -41,7 +41,7 @@ MEANING = {
     "answer": "final answer extracted from the text; null where none was found",
     "num_tokens": "tokens that the generator spent on the sample",
     "correct": "whether the answer equals the gold answer; null where that is not known",
-    "finish_reason": "stop, or length where the sample ran into its token limit",
+    "finish_reason": "stop, length where the sample ran into its token limit, or rejected where a run stopped it early",
     "seed": "seed of the request that drew the sample",
     **COLUMNS,
 }

@@ -22,7 +22,7 @@ from optscale_predictor.pools.manifest import new_manifest, register_scores, req
 from optscale_predictor.pools.pool import Pool
 from optscale_predictor.pools.schema import fit_table
 from optscale_predictor.pools.shards import list_shards, shard_name, shard_number, write_shard
-from optscale_predictor.questions.answers import are_correct, extract_answer, has_ended
+from optscale_predictor.questions.answers import REJECTED, are_correct, extract_answer, has_ended
 from optscale_predictor.questions.question import Question, format_questions
 
 
@@ -31,13 +31,17 @@ def label_rows(rows: Sequence[dict[str, Any]], golds: Mapping[str, str | None]) 
 
     Args:
         rows: Of the pool's columns; changed in place. A sample whose ``finish_reason`` is ``length`` has an answer only
-            where it is marked; one of which that is not known is taken to have ended.
+            where it is marked; one of which that is not known is taken to have ended. One that was ``rejected`` has
+            neither answer nor label, whatever is said of it.
         golds: Gold answers by question; None where they are not known.
     """
+    stopped = [row for row in rows if row.get("finish_reason") == REJECTED]
     for row in rows:
         if row.get("answer") is None and row.get("text") is not None:
             row["answer"] = extract_answer(row["text"], ended=has_ended(row.get("finish_reason")))
-    open_ = [row for row in rows if row.get("correct") is None]
+    for row in stopped:
+        row["answer"] = row["correct"] = None
+    open_ = [row for row in rows if row.get("correct") is None and row.get("finish_reason") != REJECTED]
     for row, right in zip(open_, compare_with_golds(open_, golds), strict=True):
         row["correct"] = right
     return rows

@@ -15,6 +15,7 @@ from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.pools import Pool, ScoreColumns
+from optscale_predictor.pools.rejected_rows import require_none_rejected
 from optscale_predictor.questions.answers import group_questions
 
 
@@ -155,13 +156,16 @@ def scored_rows(pool: Pool, columns: Sequence[str], scores: Sequence[str] = ("sc
         scores: The columns of the scores.
 
     Raises:
-        InputError: A sample has neither a score nor a refusal, or the pool has no such column.
+        InputError: A sample has neither a score nor a refusal, the pool has no such column, or early rejection stopped
+            some of its samples.
     """
     named = [ScoreColumns(name) for name in scores]
     for one in named:
         if one.name != "score" and one.name not in pool.scores:
             raise InputError(f"{pool.folder}: has no scores {one.name!r}; it has: {', '.join(pool.scores) or 'none'}")
-    rows = pool.read([*(name for one in named for name in (one.name, one.refusal)), *columns])
+    asked = [*(name for one in named for name in (one.name, one.refusal)), "finish_reason", *columns]
+    rows = pool.read(list(dict.fromkeys(asked)))
+    require_none_rejected(pool, rows["finish_reason"])
     for one in named:
         unscored = pc.and_(rows[one.name].is_null(), rows[one.refusal].is_null())
         if pc.any(unscored).as_py():

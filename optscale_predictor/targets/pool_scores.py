@@ -19,6 +19,7 @@ from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
+from optscale_predictor.pools.rejected_rows import require_none_rejected
 from optscale_predictor.questions.question import Question
 from optscale_predictor.targets.question_scores import QuestionScores
 
@@ -101,7 +102,7 @@ def read_pool_scores(pool: Pool, column: str = "score", progress: bool = False) 
 
     Raises:
         InputError: The pool lacks the column, a question has no samples, none has scored ones, a sample has neither
-            score nor refusal, is there twice, or holds what cannot be.
+            score nor refusal, is there twice, was stopped by early rejection, or holds what cannot be.
     """
     names = ScoreColumns(column)
     if column not in pool.scores:
@@ -129,6 +130,7 @@ class _Collected:
 
     def add(self, table: pa.Table) -> None:
         names = self._names
+        require_none_rejected(self._pool, table["finish_reason"])
         score = table[names.name].to_numpy()
         question = self._pool.question_numbers(table).to_numpy().astype(np.int32)
         open_ = np.isnan(score) & table[names.refusal].is_null().to_numpy()

@@ -3,6 +3,7 @@
 May import the rest of ``backends`` except ``verifiers``, and ``questions``, ``_support`` and ``errors``.
 """
 
+from optscale_predictor.backends.generators.arrived_parts import arrived_parts
 from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply
 from optscale_predictor.backends.generators.engine_options import ServerOptions, VLLMOptions
 from optscale_predictor.backends.generators.generator import (
@@ -12,7 +13,6 @@ from optscale_predictor.backends.generators.generator import (
     Request,
     Sample,
     Usage,
-    arrived_parts,
 )
 from optscale_predictor.backends.generators.sample_warnings import warning_at_end
 from optscale_predictor.backends.generators.sampling_params import SamplingParams

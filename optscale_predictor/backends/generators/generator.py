@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply
+from optscale_predictor.backends.generators.sample_parts import Looks, Prefix
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 
@@ -27,6 +28,7 @@ class Request:
         messages: A whole conversation, pairs of role and content, for a chat model; in place of ``prompt`` where there
             are any. Where the last is the ``assistant``'s, the samples go on from it.
         chat: What the conversation says beside text, for generators that take it (``Generator.takes_chat_fields``).
+        prefix: What there is of the one sample that goes on; None where samples are drawn at once.
     """
 
     question_id: str
@@ -35,6 +37,7 @@ class Request:
     first_index: int = 0
     messages: tuple[tuple[str, str], ...] = ()
     chat: ChatFields | None = field(default=None, compare=False)
+    prefix: Prefix | None = None
 
     def turns(self) -> list[Mapping[str, Any]]:
         """The conversation in the form that chat models take; the prompt is a user's turn."""
@@ -61,13 +64,15 @@ class Sample:
         text: The completion alone, stop string removed; a ``<think>`` that the prompt ends with is put back in front.
         num_tokens: Tokens the model generated for it (the end-of-sequence token counts); 0 for a copy of a greedy
             sample that was drawn once for all.
-        finish_reason: ``stop``, or ``length`` where it was cut off.
+        finish_reason: ``stop``, ``length`` where it was cut off, or ``rejected`` where early rejection stopped it.
         seed: Seed of the request it was drawn by; None where none was sent.
         columns: Further columns of the pool, by name: its scores, where what drew it scored it as well.
         prompt_tokens: Tokens of its prompt, as the engine reads it; 0 where that is not known.
         discarded_tokens: Tokens of replies that came before it in the same draw and could not be used.
         logprobs: Of its tokens; None where they were not asked for, or it has no tokens.
         reply: What it holds beside its text; None where the request said nothing beside text.
+        token_ids: Where a prefix is given, all its tokens, as far as the engine tells them; else empty.
+        looks: What early rejection saw of it; None where nobody looked.
     """
 
     text: str
@@ -79,6 +84,8 @@ class Sample:
     discarded_tokens: int = field(default=0, compare=False)
     logprobs: LogprobSummary | None = field(default=None, compare=False)
     reply: ChatReply | None = field(default=None, compare=False)
+    token_ids: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    looks: Looks | None = field(default=None, compare=False)
 
     @property
     def written(self) -> str:
@@ -95,22 +102,6 @@ class Arrived(dict[int, Sample]):
     """
 
     discarded_tokens: int = 0
-
-
-def arrived_parts(request: Request, arrived: Arrived) -> list[tuple[Request, list[Sample]]]:
-    """What has come of a request that was cut short, as requests that were answered in full: one a run of places.
-
-    Args:
-        request: The whole request.
-        arrived: What has come of it.
-    """
-    parts: list[tuple[Request, list[Sample]]] = []
-    for place in sorted(arrived):
-        index = request.first_index + place
-        if not parts or parts[-1][0].first_index + len(parts[-1][1]) != index:
-            parts.append((replace(request, first_index=index), []))
-        parts[-1][1].append(arrived[place])
-    return [(replace(part, num_samples=len(samples)), samples) for part, samples in parts]
 
 
 def copies(drawn: Sample, count: int) -> list[Sample]:
@@ -231,6 +222,7 @@ class Generator(ABC):
         usage: What was spent so far.
         scored_by: What makes the scores that come with the samples, by their columns; most bring none.
         tells_self_certainty: Whether it sees each token's whole distribution, and not only how likely the token was.
+        continues_from: What a sample goes on from (``Request.prefix``): ``tokens``, ``text``, or empty: it cannot.
         on_tokens: Called with the number of tokens that were just drawn, as they are, by engines that decode in this
             process: long before the first sample of a large batch is done.
     """
@@ -240,6 +232,7 @@ class Generator(ABC):
     on_tokens: Callable[[int], object] = staticmethod(lambda tokens: None)
     scored_by: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     tells_self_certainty: bool = False
+    continues_from: str = ""
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from optscale_predictor._support.asyncio_bridge import Emit, iterate_emitted
 from optscale_predictor._support.worker_pool import gather_or_cancel, run_workers
+from optscale_predictor.backends.generators.arrived_parts import arrived_parts
 from optscale_predictor.backends.generators.engine_options import ServerOptions
 from optscale_predictor.backends.generators.engine_samplers import OTHER_SAMPLERS, ServerSamplers
 from optscale_predictor.backends.generators.generator import (
@@ -22,7 +23,6 @@ from optscale_predictor.backends.generators.generator import (
     Request,
     Sample,
     Usage,
-    arrived_parts,
     copies,
 )
 from optscale_predictor.backends.generators.reply_reader import (
@@ -78,6 +78,7 @@ class OpenAIServerGenerator(Generator):
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
         self.sampling, self.usage, self._chat, self.concurrency = sampling, Usage(), chat, concurrency
+        self.continues_from = "" if chat else "text"
         self._options = options or ServerOptions()
         self._urls = server_urls(base_url, "base_url")
         self._model, owners = served_model(self._urls, model, self._options.seconds)
@@ -288,7 +289,7 @@ class OpenAIServerGenerator(Generator):
 
     def _payload(self, request: Request, count: int) -> dict[str, object]:
         sampling = self.sampling
-        asked: dict[str, object] = {"prompt": request.prompt}
+        asked: dict[str, object] = {"prompt": request.prompt + (request.prefix.text if request.prefix else "")}
         if self._is_chat(request):
             asked = {"messages": request.turns()}
         if request.continues:

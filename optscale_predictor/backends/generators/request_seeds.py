@@ -11,9 +11,9 @@ def request_seed(base_seed: int, request: Request) -> int:
 
     Args:
         base_seed: Of the pool or run, >= 0.
-        request: Known by its question's id and its first sample's index.
+        request: Known by its question's id and its first sample's index; and by the parts drawn, of one that goes on.
     """
-    key = f"{base_seed}\0{request.question_id}\0{request.first_index}".encode()
+    key = f"{base_seed}\0{_known_by(request)}".encode()
     return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
 
 
@@ -24,5 +24,11 @@ def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
         base_seed: Of the pool or run, >= 0.
         requests: All of the call, in their order.
     """
-    parts = [f"{base_seed}", *(f"{one.question_id}\0{one.first_index}\0{one.num_samples}" for one in requests)]
+    parts = [f"{base_seed}", *(f"{_known_by(one)}\0{one.num_samples}" for one in requests)]
     return int.from_bytes(blake2b("\0\0".join(parts).encode(), digest_size=4).digest(), "big") >> 1
+
+
+def _known_by(request: Request) -> str:
+    # Part after part with the same random numbers would not be drawn from the model's distribution.
+    part = f"\0{request.prefix.parts}" if request.prefix is not None and request.prefix.parts else ""
+    return f"{request.question_id}\0{request.first_index}{part}"

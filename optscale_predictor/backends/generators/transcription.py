@@ -54,7 +54,7 @@ class Prompt:
 
     Attributes:
         request: The request.
-        tokens: Its prompt's, at least one and fewer than the model's context.
+        tokens: Its prompt's, and those of what there is of the sample: at least one, fewer than the model's context.
         opened: The ``<think>`` that the prompt ends with: where a template puts it there, the model does not write it.
     """
 
@@ -111,6 +111,7 @@ class Transcriber:
         text, tokens = self.rendered(request)
         if not tokens:
             raise RequestRefusedError(f"question {request.question_id!r}: its prompt is empty")
+        tokens += () if request.prefix is None else request.prefix.tokens
         if len(tokens) >= self.context:
             raise RequestRefusedError(
                 f"question {request.question_id!r}: its prompt has {len(tokens)} tokens, "
@@ -166,6 +167,8 @@ class Transcriber:
     ) -> Sample:
         """A finished sample of a prompt: its text without the stop string, every token counted.
 
+        Of a sample that went on, the text is the whole of it, and the tokens counted are the new ones.
+
         Args:
             tokens: What the model generated.
             ended: Whether it ended by itself or with a stop string.
@@ -174,11 +177,14 @@ class Transcriber:
             prompt: What it goes on from.
             logprobs: Of all its tokens, where they were asked for.
         """
-        text = self.text(tokens)
+        prefix = prompt.request.prefix
+        ids = () if prefix is None else (*prefix.tokens, *tokens)
+        text = self.text(ids or tokens)
         cut = min((index for stop in sampling.stop if (index := text.find(stop)) >= 0), default=len(text))
         shown = sampling.shown(reopen_thinking(prompt.opened, text[:cut]))
-        reason, read = "stop" if ended else "length", len(prompt.tokens)
-        return Sample(shown, len(tokens), reason, seed, prompt_tokens=read, logprobs=logprobs)
+        # A stop string may begin in the part before, where nobody could see it come.
+        reason, read = "stop" if ended or cut < len(text) else "length", len(prompt.tokens)
+        return Sample(shown, len(tokens), reason, seed, prompt_tokens=read, logprobs=logprobs, token_ids=ids)
 
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say, special ones left out."""
@@ -210,6 +216,7 @@ class Transcriber:
 class TokenGenerator(Generator):
     """A generator whose model runs in this process: what it can take is known before it draws."""
 
+    continues_from = "tokens"
     _transcriber: Transcriber
 
     def takes_conversations(self) -> bool:

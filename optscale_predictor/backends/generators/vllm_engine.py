@@ -218,22 +218,23 @@ class VLLMGenerator(TokenGenerator):
     def _samples(self, prompt: Prompt, output: Any) -> list[Sample]:
         request, read = prompt.request, len(output.prompt_token_ids)
         seed = request_seed(self.sampling.seed, request)
-        samples = [
-            Sample(
-                self.sampling.shown(reopen_thinking(prompt.opened, one.text)),
-                len(one.token_ids),
-                str(one.finish_reason),
-                seed,
-                prompt_tokens=read,
-                logprobs=_summary(one) if self.sampling.logprobs else None,
-            )
-            for one in output.outputs
-        ]
+        samples = [self._sample(prompt, one, seed, read) for one in output.outputs]
         strange = {sample.finish_reason for sample in samples} - {"stop", "length"}
         if strange or len(samples) != self._asked(request):
             what = f"ended with {sorted(strange)}" if strange else f"has {len(samples)} samples"
             raise EngineError(f"question {request.question_id!r}: vLLM's reply {what}")
         return samples if len(samples) == request.num_samples else copies(samples[0], request.num_samples)
+
+    def _sample(self, prompt: Prompt, output: Any, seed: int, read: int) -> Sample:
+        reason, told = str(output.finish_reason), output.token_ids
+        if prompt.request.prefix is not None and reason in (
+            "stop",
+            "length",
+        ):  # the engine knows the new part of its text alone
+            return self._transcriber.sample(told, reason == "stop", seed, self.sampling, prompt)
+        text = self.sampling.shown(reopen_thinking(prompt.opened, output.text))
+        logprobs = _summary(output) if self.sampling.logprobs else None
+        return Sample(text, len(told), reason, seed, prompt_tokens=read, logprobs=logprobs)
 
 
 def _summary(output: Any) -> LogprobSummary | None:

@@ -45,6 +45,7 @@ class CalculationsVerifier(Verifier):
     """Scores samples by how many of the calculations they write down hold."""
 
     reads_tokens = False
+    scores_prefixes = True
 
     def score(self, items: Sequence[Answered]) -> Scores:
         """Scores of samples, in their order; none is refused."""

@@ -84,6 +84,8 @@ class LikelihoodVerifier(Verifier):
         InputError: There is no such model, or no map.
     """
 
+    scores_prefixes = True
+
     def __init__(
         self, model: str, batch_size: int = 256, device: str = "auto", score_map: ScoreMap | None = None
     ) -> None:
@@ -106,7 +108,14 @@ class LikelihoodVerifier(Verifier):
 
         Batches hold texts of neighbouring lengths.
         """
+        return self._scored(*self._tokens(items))
+
+    def score_prefixes(self, items: Sequence[Answered]) -> Scores:
+        """As :meth:`score`, but that samples which go on have no end: it would be the least likely token of them."""
         asked, written = self._tokens(items)
+        return self._scored(asked, [sample[:-1] for sample in written])
+
+    def _scored(self, asked: list[list[int]], written: list[list[int]]) -> Scores:
         lengths = [len(question) + len(sample) for question, sample in zip(asked, written, strict=True)]
         refusals = too_long(lengths, self._context)
         return Scores.of(self._map(self._features(asked, written, lengths, refusals)), lengths, refusals)

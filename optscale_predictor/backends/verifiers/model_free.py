@@ -54,6 +54,7 @@ class FunctionVerifier(Verifier):
     that is not known). One that takes ``questions, texts`` (or ``questions, texts, golds``), by these names, is handed
     lists and returns as many scores. A sample at which it fails, or for which it returns no number, is refused with the
     reason; one that has failed at everything since the start ends the run. To refuse a sample on purpose, return NaN.
+    One with an attribute ``scores_prefixes = True`` may be asked about a part of a sample, by early rejection.
 
     Args:
         name: ``module:function``, importable from where the command runs.
@@ -71,6 +72,7 @@ class FunctionVerifier(Verifier):
         self._name, self._batch_size = name, batch_size
         self._function = _find(name)
         self._takes_lists, self._takes_gold = _parameters(self._function, name)
+        self.scores_prefixes = bool(getattr(self._function, "scores_prefixes", False))
         # A call with lists that fails does not say at which sample: several such calls are needed to call it broken.
         later = max(_FAILURES, _FAILED_CALLS * batch_size) if self._takes_lists else _FAILURES
         self._failures = FailuresInARow(f"verifier 'python:{name}'", most_later=later)

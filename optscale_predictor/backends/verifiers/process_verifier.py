@@ -64,6 +64,18 @@ def split_steps(text: str, separator: str) -> list[str]:
     return [step for part in parts if (step := part.strip())]
 
 
+def whole_steps(text: str, separator: str) -> str:
+    """A sample's text up to the last separator; all of it, where no step is whole yet.
+
+    Args:
+        text: The sample's, so far.
+        separator: What stands between two steps; two line breaks stand for blank lines.
+    """
+    ends = list(re.finditer(r"\n\s*\n" if separator == BLANK_LINE else re.escape(separator), text))
+    whole = text[: ends[-1].start()] if ends else ""
+    return whole if whole.strip() else text
+
+
 class RowRead(NamedTuple):
     """What a model made of a row.
 
@@ -85,6 +97,7 @@ class ProcessVerifier(Verifier):
         settings: Layout (not ``auto``), aggregate and separator.
     """
 
+    scores_prefixes = True
     _context: int  # most tokens that the model reads; what loads it knows
 
     def __init__(self, tokenizer: Any, model: str, settings: StepSettings) -> None:
@@ -102,6 +115,10 @@ class ProcessVerifier(Verifier):
         A sample without steps, or longer than the model's context, is refused.
         """
         return Scores.joined(self.stream(items), len(items))
+
+    def score_prefixes(self, items: Sequence[Answered]) -> Scores:
+        """As :meth:`score`, by the steps that are whole: one that is still being written says little of itself."""
+        return self.score([replace(item, written=whole_steps(item.text, self._separator)) for item in items])
 
     def stream(self, items: Sequence[Answered]) -> Iterator[tuple[Sequence[int], Scores]]:
         """The scores in parts as they come, each with the indices of its items."""

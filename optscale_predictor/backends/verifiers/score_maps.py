@@ -93,6 +93,7 @@ class RewardVerifier(Verifier):
             takes the plain sigmoid, and :meth:`describe` says so.
     """
 
+    scores_prefixes = True
     score_map: LogisticMap | None = None
 
     @abstractmethod

@@ -105,6 +105,7 @@ class Verifier(ABC):
         served: Whether servers do its work, so that it may be asked again while it answers.
         reads_logprobs: Whether it reads the log-probabilities of the samples' tokens, which must come with them.
         reads_self_certainty: Whether it reads the self-certainty among them, which few generators tell.
+        scores_prefixes: Whether its score of a part of a sample means something: early rejection asks for it.
     """
 
     reads_tokens: bool = True
@@ -112,6 +113,7 @@ class Verifier(ABC):
     served: bool = False
     reads_logprobs: bool = False
     reads_self_certainty: bool = False
+    scores_prefixes: bool = False
 
     @abstractmethod
     def score(self, items: Sequence[Answered]) -> Scores:
@@ -124,6 +126,13 @@ class Verifier(ABC):
         yield early. By default there is one part.
         """
         yield range(len(items)), self.score(items)
+
+    def score_prefixes(self, items: Sequence[Answered]) -> Scores:
+        """Scores of samples that are still being drawn, by what there is of them, in their order.
+
+        What such a score says of the final one is the caller's to find out; the two need not have one scale.
+        """
+        return self.score(items)
 
     def blank_score(self, item: Answered) -> float | None:
         """The score, in [0, 1], of a sample whose text is blank; None where the verifier is to be asked anyway."""

@@ -16,6 +16,7 @@ from optscale_predictor.backends.options import GeneratorOptions, VerifierOption
 from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
+from optscale_predictor.inference.early_rejection import EarlyRejection
 from optscale_predictor.policies import POLICIES, Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.pools import open_pool
@@ -50,6 +51,8 @@ class EvaluationOptions:
         limit_tokens: Generated tokens of one task's run at most, >= 1.
         limit_seconds: Wall time of one task's run at most, > 0.
         question_seconds: Wall time of one question at most, > 0.
+        reject: `tokens=64;risk=0.05` (parted by `;` or `,`): every so many tokens the verifier scores what there is of
+            a sample, and one that will beat the best so far with a probability below `risk` is stopped; off by default.
         record: Folder for what the run leaves behind, one folder a task.
     """
 
@@ -66,6 +69,7 @@ class EvaluationOptions:
     limit_tokens: int | None = None
     limit_seconds: float | None = None
     question_seconds: float | None = None
+    reject: str | None = None
     record: str | None = None
 
     def __post_init__(self) -> None:
@@ -124,6 +128,7 @@ class Arguments:
         self.rules()
         self.selection()
         self.limits()
+        self.rejection()
         if self.options.prior is not None:
             LearntPrior.parse(self.options.prior)
         if self.options.pool is not None:
@@ -149,6 +154,14 @@ class Arguments:
         """
         return None if self.options.selection is None else require_selection(self.options.selection)
 
+    def rejection(self) -> EarlyRejection | None:
+        """When samples are stopped early; None: never.
+
+        Raises:
+            InputError: It says something else, or a number is out of its range.
+        """
+        return None if self.options.reject is None else EarlyRejection.parse(self.options.reject.replace(";", ","))
+
     def scaler(self) -> OptScale:
         """Everything loaded.
 
@@ -169,6 +182,7 @@ class Arguments:
             source=options.source,
             allow_source_mismatch=options.allow_source_mismatch,
             in_flight=options.in_flight,
+            reject=self.rejection(),
         )
 
     def limits(self) -> Limits:

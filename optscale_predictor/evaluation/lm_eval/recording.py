@@ -34,6 +34,7 @@ def facts_of(task: str, scaler: OptScale, predictor: str | None, seed: int) -> R
         version=__version__,
         selection=scaler.selection,
         prior=str(scaler.prior) if isinstance(scaler.prior, LearntPrior) else None,
+        reject=None if scaler.reject is None else str(scaler.reject),
     )
 
 
@@ -53,7 +54,8 @@ class Recording:
         self._gold: Mapping[str, str | None] = {question.id: question.gold for question in questions}
         self._writer = RecordWriter(folder, facts)
         self._clock = time.monotonic()
-        self._samples = self._tokens = 0
+        self._samples = self._tokens = self._rejected = 0
+        self._saved = 0.0
 
     @property
     def pool(self) -> Path:
@@ -66,7 +68,7 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         """Writes down what the run cost, however it ended."""
-        self._writer.spend(time.monotonic() - self._clock, self._samples, self._tokens)
+        self._writer.spend(time.monotonic() - self._clock, self._samples, self._tokens, self._rejected, self._saved)
         self._writer.__exit__()
 
     def add(self, answer: Answer) -> None:
@@ -75,6 +77,8 @@ class Recording:
             return
         self._samples += answer.generated_samples
         self._tokens += answer.generated_tokens
+        self._rejected += answer.rejected_samples
+        self._saved += answer.saved_tokens
         self._writer.add([self._outcome(one) for one in (answer, *answer.others)])
 
     def _outcome(self, answer: Answer) -> PolicyOutcome:

@@ -6,6 +6,7 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.comparison import Comparison
+from optscale_predictor.evaluation.run_record import RunFacts
 from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.policies.cautions import cap_cautions, score_cautions, target_cautions
 
@@ -25,12 +26,22 @@ def comparison_cautions(comparison: Comparison) -> list[str]:
         depth = run.depth(comparison.questions) if run.facts is None else None
         if depth is not None:
             lines += cap_cautions(policies, depth)
+    lines += [_stopped(run.name, run.facts) for run in comparison.runs if run.facts is not None and run.facts.rejected]
     kept = [run.samples for run in comparison.runs if run.samples is not None and run.verifier is not None]
     if kept:
         scores = np.concatenate([one.score for one in kept])
         best = float(np.concatenate([one.score[one.usable] for one in kept]).max(initial=0.0))
         lines += [*score_cautions(scores), *target_cautions(policies, best, scores.size)]
     return list(dict.fromkeys(lines))
+
+
+def _stopped(name: str, facts: RunFacts) -> str:
+    share = facts.saved_tokens / max(facts.saved_tokens + facts.tokens, 1)
+    return (
+        f"{name}: early rejection ({facts.reject}) stopped {facts.rejected:,} of {facts.samples:,} samples, which "
+        f"saved about {facts.saved_tokens:,} tokens ({share:.0%} of what they would have been); what is left is no "
+        "random sample of the scores, so no curve of Best-of-k is made of it."
+    )
 
 
 def _policies(comparison: Comparison) -> Iterator[Policy]:

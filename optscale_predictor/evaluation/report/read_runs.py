@@ -18,6 +18,7 @@ from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.run_data import Cases, Run, Samples, normal
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
+from optscale_predictor.pools.rejected_rows import has_rejected
 
 _PART = re.compile(r"(?P<name>.+)-rank\d+")
 
@@ -54,7 +55,7 @@ def read_record(folder: str | Path, progress: bool = False) -> Run:
         name=str(folder),
         cases=cases,
         shown=cases,
-        samples=None if pool is None else Samples.of(pool),
+        samples=None if pool is None or has_rejected(pool) else Samples.of(pool),
         questions={} if pool is None else {question.id: question for question in pool.questions},
         task=facts.task,
         generator=facts.generator,
@@ -77,6 +78,9 @@ def _require_sound(facts: RunFacts, folder: str | Path) -> None:
         "predictor": facts.predictor is None or isinstance(facts.predictor, str),
         "selection": facts.selection is None or isinstance(facts.selection, str),
         "prior": facts.prior is None or isinstance(facts.prior, str),
+        "reject": facts.reject is None or isinstance(facts.reject, str),
+        "rejected": isinstance(facts.rejected, int),
+        "saved_tokens": isinstance(facts.saved_tokens, int),
         "seed": isinstance(facts.seed, int),
         "seconds": isinstance(facts.seconds, int | float) and facts.seconds >= 0,
         "samples": isinstance(facts.samples, int),
@@ -120,7 +124,7 @@ def _whole(run: Run, number: int) -> tuple[str, ...]:
     found = _PART.fullmatch(path.name)
     if found is None or run.facts is None:
         return (str(number),)
-    alike = ("task", "policies", "selection", "generator", "verifier", "predictor", "prior", "seed")
+    alike = ("task", "policies", "selection", "generator", "verifier", "predictor", "prior", "seed", "reject")
     facts = json.dumps([getattr(run.facts, name) for name in alike], sort_keys=True)
     return str(path.with_name(found["name"])), facts
 
@@ -178,4 +182,6 @@ def _merged_facts(parts: Sequence[RunFacts]) -> RunFacts:
         seconds=max(part.seconds for part in parts),
         samples=sum(part.samples for part in parts),
         tokens=sum(part.tokens for part in parts),
+        rejected=sum(part.rejected for part in parts),
+        saved_tokens=sum(part.saved_tokens for part in parts),
     )

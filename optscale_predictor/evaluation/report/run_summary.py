@@ -31,6 +31,8 @@ class RunTime:
         seconds: Wall time of answering.
         samples: Drawn.
         tokens: Generated.
+        rejected: Samples among those drawn that early rejection stopped.
+        saved_tokens: That those would still have had, as estimated.
         speed_up: How many times as fast, a question, as the reference's run; None where there is none to compare with.
         tokens_ratio: How many times as many tokens, a question, the reference's run generated.
     """
@@ -42,6 +44,8 @@ class RunTime:
     seconds: float
     samples: int
     tokens: int
+    rejected: int
+    saved_tokens: int
     speed_up: float | None
     tokens_ratio: float | None
 
@@ -99,6 +103,8 @@ def _run_time(run: Run, references: Sequence[Run], policies: tuple[str, ...]) ->
         facts.seconds,
         facts.samples,
         facts.tokens,
+        facts.rejected,
+        facts.saved_tokens,
         speed_up,
         tokens_ratio,
     )
@@ -124,6 +130,7 @@ def provenance(comparison: Comparison) -> list[tuple[str, str]]:
         "Verifier": [model_of(run.verifier) for run in runs],
         "Scores": [_settings(run.verifier or {}) for run in runs],
         "Prior": [prior_of(run) for run in runs],
+        "Early rejection": ["" if run.facts is None else run.facts.reject or "" for run in runs],
         "Answers chosen by": [_selection(run.selection) for run in runs],
         "Seed": ["" if run.seed is None else f"{run.seed}" for run in runs],
         "Version": ["" if run.facts is None else run.facts.version for run in runs],

@@ -7,12 +7,11 @@ of unknown origin, and the rerun might add those of another verifier to them.
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,21 +19,21 @@ import pyarrow.compute as pc
 
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.stop_signals import signals_end_run, signals_held
-from optscale_predictor.backends.token_logprobs import COLUMNS, LogprobSummary
-from optscale_predictor.backends.verifiers import Answered, RewardVerifier, Scores, Verifier, stream_samples
+from optscale_predictor.backends.token_logprobs import COLUMNS
+from optscale_predictor.backends.verifiers import RewardVerifier, Scores, Verifier, stream_samples
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns, lock_pool, write_shard
 from optscale_predictor.pools.journal import recover
 from optscale_predictor.pools.manifest import register_scores, run_recorded, update_manifest
+from optscale_predictor.pools.preparation.answered_rows import answered_row, first_samples
 from optscale_predictor.pools.preparation.cost_estimate import RefinedEstimate, estimate_scoring
+from optscale_predictor.pools.rejected_rows import unreadable_rows
 from optscale_predictor.pools.shards import count_rows, shard_bytes
-from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 
 _LOG = logging.getLogger(__name__)
 _COMMIT_SECONDS = 30.0
 _GROUP_BYTES = 2**26  # of memory that shards take which are scored together
-_MAP_SAMPLES = 1024  # samples that an unbounded verifier's map is fitted on
 
 
 def score_pool(
@@ -120,7 +119,7 @@ def _register(pool: Pool, verifier: Verifier, names: ScoreColumns, retry_refused
         if made is not None:
             verifier.adopt_map(made)
         else:
-            items, correct = _first_samples(pool)
+            items, correct = first_samples(pool)
             verifier.fit_map(items, correct)
     register_scores(pool.folder, {names.name: verifier.describe()})
 
@@ -156,29 +155,6 @@ def _holds_anything(pool: Pool, names: ScoreColumns, retry_refused: bool) -> boo
     kept = [names.name] if retry_refused else [names.name, names.refusal]
     tables = pool.tables([names.name, names.refusal])
     return any(table[name].null_count < table.num_rows for table in tables for name in kept)
-
-
-def _first_samples(pool: Pool) -> tuple[list[Answered], list[bool | None]]:
-    questions = {question.id: question for question in pool.questions}
-    items: list[Answered] = []
-    correct: list[bool | None] = []
-    for table in pool.tables(["question_id", "text", "finish_reason", "correct"]):
-        # Every k-th of a shard: shards hold runs of one question's samples, and the map should see many questions.
-        step = max(1, table.num_rows // _MAP_SAMPLES)
-        for row in table.take(np.arange(0, table.num_rows, step)).filter(pc.field("text").is_valid()).to_pylist():
-            item = _answered(row, questions)
-            if item.text.strip():  # the others are scored without the map
-                items.append(item)
-                correct.append(row["correct"])
-        if len(items) >= 4 * _MAP_SAMPLES:
-            break
-    step = max(1, len(items) // _MAP_SAMPLES)
-    return items[::step], correct[::step]
-
-
-def _answered(row: Mapping[str, Any], questions: Mapping[str, Question]) -> Answered:
-    ended = has_ended(row["finish_reason"])
-    return Answered(questions[row["question_id"]], row["text"], ended, LogprobSummary.of_row(row))
 
 
 @dataclass
@@ -268,17 +244,16 @@ class _Scoring:
         """The scores of some rows, as they come, with their numbers in the table."""
         read = ["question_id", "text", "finish_reason", *(COLUMNS if self.verifier.reads_logprobs else ())]
         chosen = table.select(read).take(rows)
-        empty = chosen["text"].is_null().to_numpy()
-        if empty.any():
-            # An import may know a sample's answer and not its text.
-            refusals = dict.fromkeys(range(int(empty.sum())), "it has no text")
+        if unread := unreadable_rows(chosen):
+            unread_rows, refusals = list(unread), dict(enumerate(unread.values()))
             self.refused += len(refusals)
             self.samples += len(refusals)
-            yield rows[empty], Scores.of(np.full(len(refusals), np.nan), 0, refusals)
-            rows, chosen = rows[~empty], chosen.filter(pa.array(~empty))
+            yield rows[unread_rows], Scores.of(np.full(len(refusals), np.nan), 0, refusals)
+            left = np.delete(np.arange(len(rows)), unread_rows)
+            rows, chosen = rows[left], chosen.take(left)
             if not len(rows):
                 return
-        items = [_answered(row, self.questions) for row in chosen.to_pylist()]
+        items = [answered_row(row, self.questions) for row in chosen.to_pylist()]
         for where, scores in stream_samples(self.verifier, items):
             self.samples += len(where)
             self.tokens += int(scores.tokens.sum())

@@ -22,7 +22,13 @@ from optscale_predictor.questions.answers.comparing import (
     group_questions,
     is_correct,
 )
-from optscale_predictor.questions.answers.reading import extract_answer, has_ended, marked_answer, normalise
+from optscale_predictor.questions.answers.reading import (
+    REJECTED,
+    extract_answer,
+    has_ended,
+    marked_answer,
+    normalise,
+)
 from optscale_predictor.questions.answers.reading.sample_text import (
     join_thinking,
     opened_thinking,
@@ -33,6 +39,7 @@ from optscale_predictor.questions.answers.reading.sample_text import (
 from optscale_predictor.questions.answers.structured import calls_answer, content_answer, is_structured
 
 __all__ = [
+    "REJECTED",
     "AnswerGroups",
     "answer_key",
     "answers_equal",

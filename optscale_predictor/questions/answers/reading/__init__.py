@@ -5,6 +5,12 @@ an answer is marked) and ``text_values`` (the value behind a mark, and the last 
 package it imports the typed values alone, which tell an answer from other words.
 """
 
-from optscale_predictor.questions.answers.reading.extracting import extract_answer, has_ended, marked_answer, normalise
+from optscale_predictor.questions.answers.reading.extracting import (
+    REJECTED,
+    extract_answer,
+    has_ended,
+    marked_answer,
+    normalise,
+)
 
-__all__ = ["extract_answer", "has_ended", "marked_answer", "normalise"]
+__all__ = ["REJECTED", "extract_answer", "has_ended", "marked_answer", "normalise"]

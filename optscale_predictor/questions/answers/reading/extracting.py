@@ -28,6 +28,9 @@ _THOUSANDS = r"\d{1,3}(?:(?:,|\{,\}|,\\!|\\,|\\!,)\d{3})+(?!\d)"  # any other co
 _PLAIN = re.compile(rf"\$?\s?(?P<sign>[-+−]?)\s?\\?\$?\s?(?P<digits>(?:{_THOUSANDS}|\d+)(?:\.\d*)?|\.\d+)\$?\.?")
 _LONGEST = 400  # characters
 
+#: The ``finish_reason`` of a sample that early rejection stopped: what there is of it is no sample of the model.
+REJECTED = "rejected"
+
 
 def plain_number(text: str) -> str | None:
     """``text`` as a plain number: no thousands separators, no zeros at its ends; None where it is none."""
@@ -74,9 +77,10 @@ def has_ended(finish_reason: str | None) -> bool:
     """Whether a sample's text ended by itself, and was not cut off where its tokens ran out.
 
     Args:
-        finish_reason: ``length`` for a sample that was cut off; any other, or None where it is not known, has ended.
+        finish_reason: ``length`` for a sample that was cut off, ``rejected`` for one that early rejection stopped; any
+            other, or None where it is not known, has ended.
     """
-    return finish_reason != "length"
+    return finish_reason not in ("length", REJECTED)
 
 
 def marked_answer(text: str) -> str | None:
