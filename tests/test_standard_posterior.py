@@ -111,18 +111,18 @@ def test_policies_decide_as_by_the_direct_quadrature(rows, centre, spread, stren
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_next_to_a_bound_the_direct_quadrature_decides(side):
-    """Bounds a millionth off what the direct quadrature gives: the standard posterior alone is not right to that."""
+    """Bounds a billionth off what the direct quadrature gives: the standard posterior alone is not right to that."""
     rows = [np.random.default_rng(seed).uniform(0, 0.6, 1 + seed % 6).tolist() for seed in range(40)]
     for row in rows:
         draws = replace(drawn(row), traced=False)
         below, weight = belief.misses(draws, 0.7, "posterior")
         chance, left = (1 - float(np.exp(log_misses(below, weight, count)[0])) for count in (len(row), 20 - len(row)))
-        near = f"optscale:score_min=0.7,max_samples=20,min_gain=1,alpha={chance + side * 1e-6},floor=0"
+        near = f"optscale:score_min=0.7,max_samples=20,min_gain=1,alpha={chance + side * 1e-9},floor=0"
         assert take_step(parse_policy(near), draws).reason[0] == ("" if side > 0 else "confident")
-        near = f"optscale:score_min=0.7,max_samples=20,min_gain=1,alpha=0.9999,floor={left + side * 1e-6}"
+        near = f"optscale:score_min=0.7,max_samples=20,min_gain=1,alpha=0.9999,floor={left + side * 1e-9}"
         assert take_step(parse_policy(near), draws).reason[0] == ("unreachable" if side > 0 else "")
         gain = float(belief.expected_gain(draws, "posterior", "")[0])
-        near = f"cost_aware:sample_price={gain + side * 1e-7},max_samples=20"
+        near = f"cost_aware:sample_price={gain + side * 1e-10},max_samples=20"
         assert take_step(parse_policy(near), draws).reason[0] == ("price" if side > 0 else "")
 
 
