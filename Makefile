@@ -9,13 +9,16 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALL := $(BIN)/pip install -q --no-compile
 COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 
+# Every test worker, and every command that a test starts, imports hundreds of modules: they are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-full bench docs mutants audit lint clean
 
 demo: $(VENV)/installed_demo
 	$(BIN)/optscale demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The site is part of the full tier, and what builds it is installed for it alone.
 test-full: $(VENV)/installed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+from conftest import SLOWEST
 
 import optscale_predictor
 
@@ -124,3 +125,8 @@ def test_json_yaml_and_gzip_are_read_by_one_reader_each() -> None:
 def test_every_folder_is_a_package() -> None:
     folders = {path.parent for path in FILES}
     assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_the_test_files_that_come_first_are_there() -> None:
+    folder = Path(__file__).parent
+    assert [name for name in SLOWEST if not (folder / name).is_file()] == []
