@@ -25,7 +25,7 @@ import numpy as np
 from _ratios import print_ratios
 from replay_scale import plan
 
-FOUND = "found.json"
+DATA, FOUND = "data.npz", "found.json"
 SAMPLES = 64
 QUESTIONS = {"replay": 15_625, "targets": 15_625, "report": 5_000}
 ROOT = Path(__file__).parents[1]
@@ -97,7 +97,9 @@ def run(case: str, questions: int, folder: Path) -> dict[str, float]:
     """One case; what it found is looked at after it was measured."""
     if case.startswith("make-"):
         folder.mkdir(parents=True, exist_ok=True)
-        if case != "make-replay":
+        if case == "make-replay":
+            np.savez(folder / DATA, *simulate(questions))
+        else:
             make_pool(folder, questions)
         return {}
     found = CASES[case](questions, folder)
@@ -115,9 +117,10 @@ def replay(questions: int, folder: Path) -> Callable[[], object]:
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run_replay
 
-    scores, answers, tokens = simulate(questions)
+    with np.load(folder / DATA) as data:
+        scores, answers, tokens = (data[name] for name in data.files)
     recorded = RecordedSamples(scores, answers, tokens.astype(float), (answers == 0).astype(float))
-    rows = run_replay([ReplayEntry(parse_policy(text), "") for text in plan(SAMPLES)[:20]], recorded, num_orders=1)
+    rows = run_replay([ReplayEntry(parse_policy(text), "") for text in settings(20)], recorded, num_orders=1)
     return lambda: [row.as_dict() for row in rows]
 
 
@@ -137,12 +140,21 @@ def report(questions: int, folder: Path) -> Callable[[], object]:
     from optscale_predictor.cli.main import main as optscale
 
     output = folder / "report"
-    policies = ["--policies", " ".join(plan(SAMPLES)[:25]), "--num_orders", "2", "--quiet"]
+    policies = ["--policies", " ".join(settings(25)), "--num_orders", "2", "--quiet"]
     optscale(["report", str(folder / "pool"), *policies, "--output", str(output)])
     return lambda: json.loads((output / "table.json").read_text(encoding="utf-8"))
 
 
 CASES: dict[str, Callable[[int, Path], Callable[[], object]]] = {"replay": replay, "targets": targets, "report": report}
+
+
+def settings(number: int) -> list[str]:
+    """The first of the plan, one sample at a time where it does not say how many: builds differ in their default."""
+    from optscale_predictor.policies import parse_policy
+
+    texts = plan(SAMPLES)[:number]
+    steps = [hasattr(parse_policy(text), "step") and "step=" not in text for text in texts]
+    return [f"{text},step=one" if missing else text for text, missing in zip(texts, steps, strict=True)]
 
 
 def alike(one: object, other: object) -> bool:

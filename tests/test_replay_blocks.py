@@ -9,7 +9,7 @@ from test_replay import pool
 from optscale_predictor import LearntPrior, Prior
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.replay_blocks import BlockPlan
+from optscale_predictor.replays.replay_blocks import BlockPlan, beliefs_pay
 from optscale_predictor.replays.replaying import ReplayEntry, measure_orders, replay
 
 TEXTS = (
@@ -60,6 +60,22 @@ def test_orders_in_blocks_are_the_orders_at_once(monkeypatch):
         assert [row.accuracy for row in again] == [row.accuracy for row in whole]
 
 
+@pytest.mark.parametrize("prior", [None, Prior(0.6, 0.25, 3.0)])
+def test_beliefs_kept_for_many_settings_decide_what_few_decide_without(monkeypatch, prior):
+    entries = entries_of([*TEXTS[:2], "cost_aware:sample_price=0.01", "optscale:score_min=0.95,step=jump"], prior)
+    found = []
+    for keeps in (False, True):
+        monkeypatch.setattr("optscale_predictor.replays.replaying.beliefs_pay", lambda _, keeps=keeps: keeps)
+        found.append(measure_orders(entries, pool(questions=30, depth=12), 1))
+    assert np.array_equal(*found, equal_nan=True)
+
+
+def test_beliefs_are_kept_where_many_settings_share_targets():
+    few = [parse_policy(f"optscale:score_min={target}") for target in np.linspace(0.5, 0.9, 20)]
+    many = [parse_policy(f"optscale:score_min=0.9,alpha={alpha}") for alpha in np.linspace(0.5, 0.9, 20)]
+    assert not beliefs_pay(few) and beliefs_pay(many) and not beliefs_pay(many[:10])
+
+
 @pytest.mark.parametrize(("prefixes", "whole", "sizes"), [(16 * 7, False, [7] * 5 + [5]), (16 * 7, True, [40])])
 def test_blocks_cover_every_question_of_every_order_once(monkeypatch, prefixes, whole, sizes):
     blocks_of(monkeypatch, prefixes)
@@ -75,6 +91,7 @@ def test_blocks_cover_every_question_of_every_order_once(monkeypatch, prefixes, 
 def test_memory_grows_with_a_block_and_not_with_the_pool(monkeypatch):
     """Eight times the questions: what is held of a question is a few numbers a setting, not its posteriors."""
     blocks_of(monkeypatch, 8 * 40)
+    monkeypatch.setattr("optscale_predictor.replays.replaying.beliefs_pay", lambda _: True)
     entries = entries_of([f"optscale:score_min={target}" for target in (0.7, 0.9)], None)
     peaks = []
     for times in (1, 6):

@@ -18,9 +18,12 @@ class PrefixMemo:
     Args:
         num_questions: Questions, or rows: two orders of a question's samples are two rows; >= 0.
         depth: Most samples of a prefix, >= 1.
+        keeps_beliefs: Whether the members of every prefix's posterior are worth computing and keeping: they are where
+            many settings ask. A few are answered faster by what does without them (``belief.falls_short``).
     """
 
-    def __init__(self, num_questions: int, depth: int) -> None:
+    def __init__(self, num_questions: int, depth: int, keeps_beliefs: bool = True) -> None:
+        self.keeps_beliefs = keeps_beliefs
         self._shape = (num_questions, depth + 1)
         self._index: dict[Hashable, Ints] = {}  # of a prefix's value among those computed; -1 = not computed
         self._values: dict[Hashable, Floats] = {}

@@ -124,7 +124,7 @@ def require_estimate(estimate: str) -> None:
 
 def _quick(draws: Draws, estimate: str) -> bool:
     # A memo holds the members themselves, from which a thousand settings read what they need.
-    return estimate == "posterior" and draws.memo is None
+    return estimate == "posterior" and (draws.memo is None or not draws.memo.keeps_beliefs)
 
 
 def _members(draws: Draws, estimate: str) -> Floats:

@@ -21,8 +21,8 @@ from optscale_predictor.policies.selection import require_selection, require_sel
 from optscale_predictor.policies.step import require_learning
 from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_equal_tokens
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.replay_blocks import Block, BlockPlan
-from optscale_predictor.replays.run_policy import Outcomes, run_policy
+from optscale_predictor.replays.replay_blocks import Block, BlockPlan, BlockRun, beliefs_pay
+from optscale_predictor.replays.run_policy import run_policy
 from optscale_predictor.replays.simulated_engine import SimulatedRun
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
@@ -172,23 +172,6 @@ def measure_orders(
     return np.asarray(measured)
 
 
-@dataclass(frozen=True, eq=False)
-class BlockRun:
-    """What became of one block of a replay under one policy.
-
-    Attributes:
-        orders: Which of the replay's orders.
-        questions: Which of the pool's questions.
-        recorded: These questions' samples in these orders, one order after the other.
-        outcomes: Of the policy, likewise.
-    """
-
-    orders: slice
-    questions: slice
-    recorded: RecordedSamples
-    outcomes: Outcomes
-
-
 def replay_runs(
     entries: Sequence[ReplayEntry],
     recorded: RecordedSamples,
@@ -217,6 +200,7 @@ def replay_runs(
         for whole in (False, True)
         if (which := [index for index, entry in enumerate(entries) if _needs_all(entry) == whole])
     ]
+    keeps = beliefs_pay([entry.policy for entry in entries])
     with progress_bar(description, sum(len(which) * len(plan) for which, plan in passes), 0, progress, "runs") as bar:
         for which, plan in passes:
             for block in plan:
@@ -224,20 +208,27 @@ def replay_runs(
                 memos: dict[int, PrefixMemo] = {}
                 together = RecordedSamples.concatenate(block.runs)
                 for index in which:
-                    for run in _runs_of(entries[index], block, together, recorded.num_questions, memos):
+                    for run in _runs_of(entries[index], block, together, recorded.num_questions, memos, keeps):
                         yield index, run
                     bar.update()
 
 
 def _runs_of(
-    entry: ReplayEntry, block: Block, together: RecordedSamples, num_questions: int, memos: dict[int, PrefixMemo]
+    entry: ReplayEntry,
+    block: Block,
+    together: RecordedSamples,
+    num_questions: int,
+    memos: dict[int, PrefixMemo],
+    keeps_beliefs: bool,
 ) -> Iterator[BlockRun]:
     if entry.policy.joint:  # questions of different orders do not compete for one budget
         for order, one in enumerate(block.runs, start=block.orders.start):
             outcomes = run_policy(entry.policy, one, entry.prior, entry.selection, traced=False)
             yield BlockRun(slice(order, order + 1), block.questions, one, outcomes)
         return
-    memo = memos.setdefault(id(entry.prior), PrefixMemo(together.num_questions, together.depth))
+    if id(entry.prior) not in memos:
+        memos[id(entry.prior)] = PrefixMemo(together.num_questions, together.depth, keeps_beliefs)
+    memo = memos[id(entry.prior)]
     prior, runs = entry.prior, len(block.runs)
     if isinstance(prior, Prior):
         prior = prior.broadcast_to(num_questions).take(np.arange(num_questions)[block.questions]).tile(runs)

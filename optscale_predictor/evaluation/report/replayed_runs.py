@@ -17,7 +17,8 @@ from optscale_predictor.policies import Policy, StopReason
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
 from optscale_predictor.pools import Pool
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.replaying import BlockRun, ReplayEntry, replay_runs, require_orders
+from optscale_predictor.replays.replay_blocks import BlockRun
+from optscale_predictor.replays.replaying import ReplayEntry, replay_runs, require_orders
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
