@@ -10,7 +10,14 @@ import errno
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message is one line that names it, its value and its bound."""
+    """Something the user gave cannot be used; the message is one line that names it, its value and its bound.
+
+    Args:
+        message: A name in it may hold line breaks, as file names can; they become spaces.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()).strip())
 
 
 class MissingExtraError(InputError):

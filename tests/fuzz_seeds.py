@@ -2,4 +2,11 @@
 
 FOUND: list[tuple[str, bytes]] = [
     ("GGUF headers", b"GGUF\3\0\0\0" + bytes(8) + b"\1" + bytes(7) + b"\1" + bytes(7) + b"a\10\0\0\0" + b"\xff" * 8),
+    ("selections", b"confidence:\nx"),
+    ("score maps", b'{"intercept": 0.5, "lowest": 0.2, "total": 0.1, "\\r": 0.5}'),
+    (
+        "verifiers' configs",
+        b'{"base_model": "embedded:generator", "base_fingerprint": "abc", "format": 1, '
+        b'"score_map": {"location": [], "scale": 1.0, "fitted": "labels"}}',
+    ),
 ]

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor._support.json_reader import MISSHAPEN
+from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.stats.calibration import fit_logistic
@@ -42,7 +43,9 @@ class LogisticMap:
     samples: int = 0
 
     def __post_init__(self) -> None:
-        """Checks that it is increasing."""
+        """Checks that it is increasing; maps are read from files."""
+        require_number("location", self.location)
+        require_number("scale", self.scale)
         if not (np.isfinite(self.location) and 0 < self.scale < np.inf):
             raise InputError(f"a score map needs a finite location and a scale > 0, got {self.location}, {self.scale}")
 
