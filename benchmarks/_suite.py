@@ -132,6 +132,7 @@ BENCHMARKS = (
 NOT_RUN = {
     "answers": "grades spellings: a share of right verdicts, no cost",
     "answers_graders": "the graders that answers.py asks",
+    "captured_output": "what commands show on the way, at a terminal and in a file",
     "coverage": "whether a guarantee is kept: no cost",
     "early_rejection": "needs a scored pool; tokens at equal accuracy, with intervals",
     "embedded_world": "the model card's figures",
