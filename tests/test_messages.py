@@ -165,3 +165,10 @@ def test_nothing_of_ours_prints_on_standard_error_past_it():
         if "embedded" not in path.parts and "file=sys.stderr" in path.read_text(encoding="utf-8")
     ]
     assert set(found) == allowed
+
+
+def test_bars_that_a_user_has_switched_off_are_not_switched_on_again():
+    code = "from optscale_predictor.backends.quiet_loading import quiet_loading\nwith quiet_loading(): pass"
+    switched_off = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    said = subprocess.run([sys.executable, "-W", "error", "-c", code], env=switched_off, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")

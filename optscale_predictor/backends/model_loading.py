@@ -11,19 +11,18 @@
 - Anything else is left to transformers: a folder or a hub id.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optscale_predictor._support.json_reader import read_object
-from optscale_predictor._support.messages import theirs_shown
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
 from optscale_predictor.backends.adapters.generator_folder import adapted_model, base_of, find_adapter
 from optscale_predictor.backends.gguf_files import unpack_gguf
 from optscale_predictor.backends.model_names import EMBEDDED, MODEL_PACKAGES
+from optscale_predictor.backends.quiet_loading import quiet_loading
 from optscale_predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -251,12 +250,12 @@ def _tensor_files(path: str, prefix: str) -> list[str]:
 
 
 def _load(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
-    with _quiet():
+    with quiet_loading():
         return kind.from_pretrained(path, **options)
 
 
 def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> Any:
-    with _quiet():  # it would warn of what is checked here, and of what belongs to a head that is read elsewhere
+    with quiet_loading():  # it would warn of what is checked here, and of what belongs to a head that is read elsewhere
         loaded, report = kind.from_pretrained(path, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     lacking = [str(key) for key in sorted(report["missing_keys"])]
     lacking += [f"{key} {list(needed)} ({list(held)})" for key, held, needed in sorted(report["mismatched_keys"])]
@@ -266,25 +265,6 @@ def _load_complete(kind: Any, name: str, path: str, options: dict[str, Any]) -> 
             f"which {type(loaded).__name__} needs"
         )
     return loaded
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers from warning, and from a bar for weights that are there within a second; not with -v."""
-    from huggingface_hub.utils import enable_progress_bars  # type: ignore[attr-defined]
-    from transformers.utils import logging
-
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    if not theirs_shown():
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        enable_progress_bars()  # it switches those of downloads off as well, which take minutes
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

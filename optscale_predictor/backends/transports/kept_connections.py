@@ -173,8 +173,9 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # What a callback of the parser raises comes wrapped.
             ours = error.__context__
-            known = isinstance(ours, LargeReplyError | BrokenReplyError)
-            self._fail(ours if known else BrokenReplyError(type(error).__name__))
+            if not isinstance(ours, LargeReplyError | BrokenReplyError):
+                ours = BrokenReplyError(type(error).__name__)
+            self._fail(ours)
             return
         if not self._in_body and self._came > _MOST_HEAD:
             self._fail(BrokenReplyError("HeadTooLongError"))
