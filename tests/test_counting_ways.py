@@ -3,13 +3,23 @@
 import asyncio
 
 import pytest
+from answering import WrittenServer
 from served_world import serving
 from vendor_server import VendorServer, counted, message
 
+from optscale_predictor.backends import http_client
 from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions
 from optscale_predictor.backends.generators.openai_server import OpenAIServerGenerator
 
 QUESTIONS, SAMPLES, TOKENS = 12, 4, 5
+
+
+@pytest.fixture(autouse=True)
+def as_long_as_it_takes(monkeypatch):
+    """The first reply is waited for however slow the machine is."""
+    monkeypatch.setattr(http_client, "LONGEST_FINDING_OUT", 600.0)
+
+
 LISTED = {"logprobs": {"content": [{"token": "12", "logprob": 0.0}] * TOKENS}}
 
 
@@ -74,3 +84,13 @@ def test_where_the_first_question_is_refused_another_one_finds_it_out():
             list(generator.generate(requests))
     several = [body for body in server.bodies if body["n"] > 1 and body["messages"][0]["content"] != "question 0"]
     assert len(several) == 1
+
+
+def test_a_first_reply_that_does_not_come_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(http_client, "LONGEST_FINDING_OUT", 0.05)
+    server = WrittenServer()
+    server.holds = lambda prompt: server.most < QUESTIONS  # the first is answered when the last is under way
+    requests = [Request(str(number), f"{number}", SAMPLES) for number in range(QUESTIONS)]
+    with serving(server.app()) as url:
+        generator = OpenAIServerGenerator(f"{url}/v1", None, SamplingParams(), False, QUESTIONS, ServerOptions())
+        assert len(list(generator.generate(requests))) == QUESTIONS

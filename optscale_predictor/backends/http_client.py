@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from optscale_predictor._support.brief_lock import BriefLock
 from optscale_predictor._support.garbage_collection import rare_collections
 from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
 from optscale_predictor.backends.reply_size import most_reply
@@ -37,6 +38,7 @@ T = TypeVar("T")
 
 _RETRIED_STATUSES = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
+LONGEST_FINDING_OUT = 2.0  # seconds: with a server slower than that, waiting for one reply costs more than it saves
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
 
 
@@ -69,7 +71,7 @@ class JsonService:
         longest_wait: Seconds between two tries at most, > 0.
 
     Attributes:
-        finding_out: Held by a request that finds out something of the servers which others would pay for as well.
+        finding_out: The turn of a request that finds out something of the servers which others would pay for as well.
         retries: Requests sent again so far.
         cancelled: Requests under way when their caller left.
     """
@@ -94,7 +96,7 @@ class JsonService:
         self._under_way: Counter[str] = Counter()
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
-        self._slots, self.finding_out = asyncio.Semaphore(concurrency), asyncio.Lock()
+        self._slots, self.finding_out = asyncio.Semaphore(concurrency), BriefLock(LONGEST_FINDING_OUT)
         self.retries = self.cancelled = 0
 
     async def __aenter__(self) -> Self:

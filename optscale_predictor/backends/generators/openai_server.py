@@ -172,7 +172,7 @@ class OpenAIServerGenerator(Generator):
         if request.num_samples == 1:
             return [await self._one(service, request, seed)]
         if not self._facts.settled:
-            async with service.finding_out:
+            async with service.finding_out.turn():
                 if not self._facts.settled:  # else another request has found it out meanwhile
                     return await self._several(service, request, seed, arrived)
         return await self._several(service, request, seed, arrived)
