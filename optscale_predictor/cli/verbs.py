@@ -136,7 +136,7 @@ VERBS: Mapping[str, Verb] = {
         "Serve an OpenAI-compatible endpoint that answers with the chosen sample.", "cli.serve_command:serve"
     ),
     "publish": Verb(
-        "Check a predictor checkpoint, write its model card, and put it on the hub or merge it into its base.",
+        "Check a predictor or a trained verifier, write its model card, and put it on the hub; or merge a predictor.",
         "cli.publish_command:publish",
     ),
 }
