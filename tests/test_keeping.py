@@ -17,7 +17,8 @@ from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.prompts import PromptTemplate
 
-POLICIES = ["optscale:score_min=0.9", "best_of_n:max_samples=4"]
+# One step after the other: which samples are drawn ahead is a matter of timing, and pools are compared row by row here.
+POLICIES = ["optscale:score_min=0.9,step=one", "best_of_n:max_samples=4"]
 COLUMNS = ["question_id", "sample_index", "text", "num_tokens", "score", "refusal", "verifier_tokens", "answer", "seed"]
 
 

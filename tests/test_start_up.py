@@ -76,7 +76,7 @@ def test_train_has_a_help_of_its_own(command, capsys):
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["fti"], "unknown command 'fti'; did you mean 'fit'?; commands are fit,"),
+        (["fti"], "unknown command 'fti'; did you mean 'fit'?; the one command is fit"),
         (["--data.path", "x"], "--data.path: a command comes first, then its flags: optscale train fit --data.path"),
     ],
 )

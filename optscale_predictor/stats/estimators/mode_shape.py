@@ -14,14 +14,16 @@ far end of [0, 1] makes another shape.
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.interpolate import NdBSpline
 
 from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor.stats.quadrature import central_moments
+
+if TYPE_CHECKING:
+    from scipy.interpolate import NdBSpline
 
 TABLE = Path(__file__).with_name("mode_shape.safetensors")
 DEGREE = 3
@@ -107,8 +109,9 @@ def read_shape(point: ShapePoint, mean: Float[Floats, "*questions"]) -> ModeShap
 
 
 @cache
-def _spline() -> NdBSpline:
+def _spline() -> "NdBSpline":
     from safetensors.numpy import load_file
+    from scipy.interpolate import NdBSpline  # a tenth of a second to import, for those who decide alone
 
     parts = load_file(TABLE)
     return NdBSpline((parts["odds"], parts["distance"]), parts["coefficients"].astype(np.float64), DEGREE)
