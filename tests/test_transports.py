@@ -141,7 +141,9 @@ BROKEN = {
 @pytest.mark.parametrize("form", BROKEN)
 def test_what_is_no_whole_reply_is_an_error(form, each_transport):
     if form == "half of gzip" and each_transport.__name__ == "AiohttpSession":
-        pytest.skip("aiohttp takes what it could unpack")
+        # aiohttp gives what it could unpack; who reads the reply then finds no whole JSON.
+        assert b"ok".startswith(*bodies(each_transport, RawServer(BROKEN[form]), 1))
+        return
     with pytest.raises(BrokenReplyError):
         bodies(each_transport, RawServer(BROKEN[form]), 1)
 
