@@ -7,9 +7,11 @@ is busy, refuses, breaks a connection off or answers what is no reply; ``optscal
 and clients, of whom a third leave, send malformed bodies, or ask for what is refused. Each kind of client has
 the outcomes that it may see; any other ends the script with exit code 1, and so do tokens that are not accounted for.
 
-The account: the tokens of replies that the engine has sent whole are those that the server counts, but for replies that
-came when their client had left, which the server's cancelled samples bound. With ``--patient true`` no client leaves,
-and none is short of time: then both are equal, and what clients were told of is that but for requests that failed.
+The account: the tokens of replies that the engine has sent whole are those that the server was told of, but for replies
+that came when their client had left, which the server's cancelled samples bound. What the server estimates for samples
+that it has cancelled is apart (``optscale_estimated_tokens_total``), and bounded by them too. With ``--patient true``
+no client leaves, and none is short of time: then both are equal, and what clients were told of is that but for requests
+that failed.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from _vllm import metric
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from serving import serving
 
-TOKENS, SAMPLES = 5, 3  # of a sample; of a request
+TOKENS, MOST_TOKENS, SAMPLES = 5, 8, 3  # of a sample, as it is and at most; of a request
 _MODEL = "scripted"
 _FAULTS = ("error", "busy", "break off", "no reply", "no JSON", "half a reply")
 
@@ -129,7 +131,7 @@ class Clients:
         kind = self._random.choices(
             ("asks", "streams", "malformed", "refused", "leaves", "short of time"), self._weights
         )[0]
-        body: dict[str, Any] = {"model": _MODEL, "prompt": f"{number}+1=", "max_tokens": 8}
+        body: dict[str, Any] = {"model": _MODEL, "prompt": f"{number}+1=", "max_tokens": MOST_TOKENS}
         expected: tuple[object, ...] = (200,)
         raw: bytes | None = None
         if kind == "streams":
@@ -239,13 +241,16 @@ async def _account(engine: Engine, clients: Clients, address: str) -> list[str]:
         return ["requests are under way that nobody waits for"]
     counted = int(await asyncio.to_thread(metric, address, "optscale_tokens_total"))
     cancelled = int(await asyncio.to_thread(metric, address, "optscale_cancelled_samples_total"))
-    late = engine.sent - counted
+    estimated = int(await asyncio.to_thread(metric, address, "optscale_estimated_tokens_total"))
+    late = engine.sent - (counted - estimated)
     print(
-        f"tokens: the engine sent {engine.sent:,}, the server counted {counted:,}, clients were told {clients.told:,}; "
-        f"{late:,} arrived for clients that had left, of {cancelled:,} cancelled samples"
+        f"tokens: the engine sent {engine.sent:,}, the server counted {counted:,}, of which {estimated:,} estimated, "
+        f"clients were told {clients.told:,}; {late:,} arrived for clients that had left, "
+        f"of {cancelled:,} cancelled samples"
     )
     untold = counted - clients.told
-    if 0 <= late <= TOKENS * cancelled and (untold >= 0 if clients.failed else untold == 0):
+    bounded = 0 <= late <= TOKENS * cancelled and 0 <= estimated <= MOST_TOKENS * cancelled
+    if bounded and (untold >= 0 if clients.failed else untold == 0):
         return []
     return [f"tokens are not accounted for: {late} arrived late, {untold} were told to nobody"]
 

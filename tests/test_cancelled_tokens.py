@@ -5,10 +5,12 @@ import threading
 
 import pytest
 
-from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams
+from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, Usage, server_session
 from optscale_predictor.backends.generators.server_session import Pace
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt
+from optscale_predictor.inference.admission import Rounds, TokenBudget
+from optscale_predictor.inference.sampling import SampleDrawer
 
 HUNG = 120  # seconds after which a test that waits has failed
 
@@ -82,3 +84,45 @@ def test_an_engines_steps_tell_the_tokens_of_what_is_cancelled(steps, counted):
 
     asyncio.run(run())
     assert arrived.discarded_tokens == 2 * counted
+
+
+class Paced:
+    """Servers whose only reply has come: two tokens a second, by a clock that the test sets."""
+
+    concurrency, sampling, usage = 4, SamplingParams(max_tokens=20), Usage()
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    def service(self):
+        return None
+
+    def with_sampling(self, sampling):
+        return self
+
+    async def samples(self, service, request, arrived):
+        arrived[0] = reply(7)[0]
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("seconds", "estimated"), [(0, 0), (3, 6), (1000, 20)])
+def test_what_a_server_has_not_told_is_known_to_be_an_estimate(seconds, estimated, monkeypatch):
+    clock, budget = [0.0], TokenBudget()
+    monkeypatch.setattr(server_session.time, "monotonic", lambda: clock[0])
+
+    async def run():
+        generator = Paced()
+        session = server_session.ServerSession(generator)
+        session._pace.note(reply(100), 50.0)
+        drawer = SampleDrawer(session, budget, Rounds().barrier(), known_batch=True)
+        draw = asyncio.create_task(drawer.draw(Request("a", "1+1=", 3), generator.sampling, 0))
+        await generator.asked.wait()
+        clock[0] += seconds
+        draw.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await draw
+
+    asyncio.run(run())
+    assert (budget.samples, budget.cancelled_samples) == (1, 2)
+    assert (budget.tokens, budget.estimated_tokens) == (7 + 2 * estimated, 2 * estimated)

@@ -161,7 +161,7 @@ def leave_with_a_reset(server, generator):
 @pytest.mark.parametrize("leave", [leave_by_time_out, leave_by_cancelling, leave_a_stream, leave_with_a_reset])
 def test_a_client_that_goes_away_takes_its_draws_with_it(generator, running, leave):
     with running.client() as client:
-        ask(client, "1+1=")
+        first = ask(client, "1+1=")
     before, drawn = running.tasks(), len(generator.bodies)
     for number in range(3):
         leave(running, generator)
@@ -172,6 +172,8 @@ def test_a_client_that_goes_away_takes_its_draws_with_it(generator, running, lea
     figures = metrics_of(running)
     assert figures["optscale_requests_total", "left"] >= 3
     assert figures["optscale_cancelled_samples_total",] == 9
+    told = figures["optscale_tokens_total",] - figures["optscale_estimated_tokens_total",]
+    assert told == first.usage.completion_tokens
     assert figures["optscale_requests_in_flight",] == figures["optscale_requests_waiting",] == 0
     session = running.application.handler._session
     assert (session._rounds._live, session.budget._reserved, session._answering) == (0, 0, set())

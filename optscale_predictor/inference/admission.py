@@ -71,13 +71,14 @@ class TokenBudget:
     Attributes:
         samples: Samples drawn.
         tokens: Tokens generated for them, and for replies that came and could not be used.
+        estimated_tokens: Those of ``tokens`` that a server has not told, of samples cancelled under way.
         cancelled_samples: Samples that were under way when their request was cancelled.
     """
 
     def __init__(self, max_tokens: int | None = None) -> None:
         self._max_tokens, self._reserved = max_tokens, 0
         self._waiting: list[asyncio.Future[None]] = []
-        self.samples = self.tokens = self.cancelled_samples = 0
+        self.samples = self.tokens = self.estimated_tokens = self.cancelled_samples = 0
 
     async def reserve(self, tokens: int) -> bool:
         """Sets tokens aside, waiting for samples under way where they may leave enough; False where they cannot."""

@@ -181,6 +181,7 @@ class SampleDrawer:
                 samples = await self._session.draw_into(came, request, sampling)
             except BaseException as error:
                 self._spend(list(came.values()), came.discarded_tokens)
+                self._budget.estimated_tokens += came.estimated_tokens
                 if isinstance(error, asyncio.CancelledError):
                     self._budget.cancelled_samples += request.num_samples - len(came)
                 raise

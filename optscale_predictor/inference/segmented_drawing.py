@@ -163,6 +163,7 @@ class SegmentedDrawer(SampleDrawer):
                 drawn = await super().draw(replace(request, prefix=Prefix("", (), 0)), sampling, rank, first)
             except BaseException:
                 came.discarded_tokens += first.discarded_tokens + generated_tokens(list(first.values()))
+                came.estimated_tokens += first.estimated_tokens
                 raise
             return None if drawn is None else dict(enumerate(drawn))
         parts = {
@@ -192,6 +193,8 @@ class SegmentedDrawer(SampleDrawer):
                 done[place] = Sample("", 0, "length", None)
             except BaseException:
                 lost += into.discarded_tokens + generated_tokens(list(into.values()))
+                came.estimated_tokens += into.estimated_tokens
+                self._budget.estimated_tokens += into.estimated_tokens
                 raise
 
         async with self._admission(rank, min(one.first_index for one in requests.values())):

@@ -99,9 +99,11 @@ class Arrived(dict[int, Sample]):
     Attributes:
         discarded_tokens: Tokens of replies that could not be used, of a request that is cut short or fails; of one that
             is answered, its first sample has them.
+        estimated_tokens: Those of them that nobody has told: what samples under way are likely to have had.
     """
 
     discarded_tokens: int = 0
+    estimated_tokens: int = 0
 
 
 def copies(drawn: Sample, count: int) -> list[Sample]:

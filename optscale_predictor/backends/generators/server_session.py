@@ -113,7 +113,9 @@ class ServerSession(DrawSession):
             arrived.discarded_tokens += drawing.usage.discarded_tokens
             if isinstance(error, asyncio.CancelledError):
                 left = request.num_samples - len(arrived)
-                arrived.discarded_tokens += left * self._pace.tokens(time.monotonic() - started, sampling.max_tokens)
+                estimated = left * self._pace.tokens(time.monotonic() - started, sampling.max_tokens)
+                arrived.discarded_tokens += estimated
+                arrived.estimated_tokens += estimated
             raise
         finally:
             self._generator.usage.add(drawing.usage)
