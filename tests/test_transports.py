@@ -255,6 +255,26 @@ class TestKeptConnections:
             bodies(make, server, 1)
         assert len(server.heads) == 1
 
+    def test_a_connection_may_be_lost_before_anything_is_asked(self, make):
+        """A server closes it at once, or the caller has left: nothing waits, and nothing fails unheard."""
+        from optscale_predictor.backends.transports.kept_connections import _Connection
+
+        async def closes(reader, writer):
+            writer.close()
+
+        async def main():
+            unheard, opened, loop = [], set(), asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: unheard.append(context))
+            async with await asyncio.start_server(closes, "127.0.0.1", 0) as listening, asyncio.timeout(300):
+                address = listening.sockets[0].getsockname()
+                _, connection = await loop.create_connection(lambda: _Connection(opened), *address)
+                await until(lambda: connection.lost)
+                with pytest.raises(BrokenReplyError, match="EOFError"):
+                    await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", 10, loop.time() + 600)
+            return unheard, opened
+
+        assert asyncio.run(main()) == ([], set())
+
     def test_a_connection_that_has_waited_too_long_is_closed(self, make):
         async def use(get, _):
             clock = StoppedClock()

@@ -123,6 +123,8 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._reply: asyncio.Future[HttpReply] | None = None
         self.since, self.lost, self.reusable = 0.0, False, False
+        self._most, self._came = 0, 0
+        self._begin()  # a connection may be lost before anything is asked on it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
@@ -138,6 +140,8 @@ class _Connection(asyncio.Protocol):
             most: Of the reply's body.
             deadline: In the event loop's time.
         """
+        if self.lost:  # since it was made: nobody would say so again
+            raise BrokenReplyError(EOFError.__name__)
         self._most, self._came, self.reusable = most, 0, False
         self._begin()
         reply: asyncio.Future[HttpReply] = self._loop.create_future()
