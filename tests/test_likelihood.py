@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.verifiers import Answered, require_scores
+from optscale_predictor.backends.verifiers.length_batches import CPU_BATCH_TOKENS, batch_tokens
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier, fit_score_map
 from optscale_predictor.embedded.train_generator import make_tokenizer
 from optscale_predictor.errors import InputError
@@ -40,6 +41,21 @@ def test_features_are_the_models_own_log_probabilities(verifier):
 def test_a_score_does_not_depend_on_its_batch(verifier):
     alone = [verifier.score([item]).values[0] for item in ITEMS]
     assert verifier.score(ITEMS).values == pytest.approx(alone, abs=1e-5)
+
+
+def test_what_is_read_at_once_on_a_cpu_stays_in_its_cache(verifier, monkeypatch):
+    sizes, read = [], verifier._read
+    monkeypatch.setattr(verifier, "_read", lambda *rows: (sizes.append(_padded(*rows)), read(*rows))[1])
+    items = [Answered(Question("q", f"{number}+5="), "1" * (1 + 7 * number % 90)) for number in range(100)]
+    together = verifier.score(items).values
+    assert max(sizes) <= CPU_BATCH_TOKENS < sum(sizes) and len(sizes) < len(items) / 4
+    assert together == pytest.approx([verifier.score([item]).values[0] for item in items], abs=1e-5)
+    assert batch_tokens(torch.device("cpu")) < batch_tokens(torch.device("cuda"))
+
+
+def _padded(asked, written):
+    """Tokens that a batch holds, padding included."""
+    return len(asked) * max(len(one) + len(two) for one, two in zip(asked, written, strict=True))
 
 
 def test_a_wrong_sum_scores_below_the_right_one(verifier):

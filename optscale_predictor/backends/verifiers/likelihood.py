@@ -19,7 +19,7 @@ from scipy.special import expit
 from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
-from optscale_predictor.backends.verifiers.length_batches import by_length, too_long
+from optscale_predictor.backends.verifiers.length_batches import batch_tokens, by_length, too_long
 from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
 from optscale_predictor.errors import InputError
@@ -137,7 +137,7 @@ class LikelihoodVerifier(Verifier):
         self, asked: list[list[int]], written: list[list[int]], lengths: list[int], refusals: Mapping[int, str]
     ) -> Floats:
         found = np.full((len(lengths), 2), np.nan)
-        for batch in by_length(lengths, self._batch_size, refusals):
+        for batch in by_length(lengths, self._batch_size, refusals, batch_tokens(self._model.device)):
             found[batch] = self._read([asked[index] for index in batch], [written[index] for index in batch])
         return found
 
