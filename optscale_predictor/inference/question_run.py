@@ -18,6 +18,7 @@ from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.answer import Answer, DrawnSample
 from optscale_predictor.inference.deciding import Observation
 from optscale_predictor.inference.drawing_ahead import DrawsAhead
+from optscale_predictor.inference.known_scores import KnownScores
 from optscale_predictor.inference.policy_progress import PolicyProgress
 from optscale_predictor.inference.question_request import QuestionRequest, Workers
 from optscale_predictor.inference.sampling import SampleLog, ScoredSample, generated_tokens
@@ -43,6 +44,7 @@ class QuestionRun:
         self._request, self._workers, self._traced = request, workers, traced
         self._progress = [self._join(policy) for policy in request.policies]
         self._log = SampleLog(request.question)
+        self._known = KnownScores(request.question, workers.scorer)
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = self._taken = self._taken_tokens = 0
         self._ahead = None if workers.ahead is None else DrawsAhead(lambda index: self._fetch(index, 1), workers.ahead)
@@ -184,7 +186,7 @@ class QuestionRun:
             return None
         self._log.count_drawn(samples)
         try:
-            scored = await self._workers.scorer.score(asked.question, samples)
+            scored = await self._known.score(samples)
         except RequestRefusedError:
             raise
         except BaseException:

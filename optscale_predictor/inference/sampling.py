@@ -229,10 +229,13 @@ class SampleScorer:
     Args:
         verifier: The verifier; without one every score is 0, for policies that look at answers alone.
         threads: What it works on, where it shares them; as many as batches may be under way by default.
+
+    Attributes:
+        reads_text: Whether a score depends on the question and the sample's text alone.
     """
 
     def __init__(self, verifier: Verifier | None, threads: ThreadPoolExecutor | None = None) -> None:
-        self._verifier = verifier
+        self._verifier, self.reads_text = verifier, verifier is None or not verifier.reads_logprobs
         parallel = batches_at_once(verifier)
         self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
         self._worker = BatchWorker(self._score, parallel, threads=threads, repeatable=True)

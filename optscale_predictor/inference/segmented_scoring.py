@@ -30,6 +30,7 @@ class SegmentedScorer(SampleScorer):
         # The same threads for both kinds of work: a verifier in this process is asked one thing at a time.
         self._threads = ThreadPoolExecutor(batches_at_once(verifier), "optscale-score")
         super().__init__(verifier, self._threads)
+        self.reads_text = False  # what was seen of its segments belongs to each sample
         self._prefix_verifier, self.rule = verifier, rule
         self._prefixes: BatchWorker[tuple[Question, Sequence[str]], list[tuple[float, int]]]
         self._prefixes = BatchWorker(
