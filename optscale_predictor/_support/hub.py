@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor.errors import InputError
 
 
@@ -29,7 +30,8 @@ def fetch(name: str, repo_id: str, repo_type: str, revision: str | None, files: 
     """
     from huggingface_hub import snapshot_download
 
-    with telling(name):
+    brings = f"`hf download {'--repo-type dataset ' * (repo_type == 'dataset')}{repo_id}` brings it"
+    with telling(name, f", and its cache does not hold it; where it can be, {brings}"):
         found = snapshot_download(repo_id, repo_type=repo_type, revision=revision, allow_patterns=list(files))
     return Path(found)
 
@@ -85,20 +87,49 @@ def push(
     return str(url)
 
 
+def find_file(name: str, file: str, local: bool = False) -> Path | None:
+    """A file of a model's repository, in the hub library's cache.
+
+    Args:
+        name: The repository.
+        file: One of its files.
+        local: Whether it is only looked for in the cache; fetched otherwise where it is not there.
+
+    Returns:
+        None where it cannot be had: no such file or repository, or no hub.
+    """
+    from transformers.utils.hub import cached_file
+
+    try:
+        with hub_or_cache(asks=not local):
+            found = cached_file(name, file, local_files_only=local, _raise_exceptions_for_missing_entries=False)
+    except Exception:  # as in `telling`
+        return None
+    return None if found is None else Path(found)
+
+
 @contextmanager
-def telling(name: str) -> Iterator[None]:
+def telling(name: str, otherwise: str = "") -> Iterator[None]:
     """Turns whatever the hub library raises into one line, without the token.
+
+    Args:
+        name: What errors call it.
+        otherwise: What is added where the hub cannot be reached.
 
     Raises:
         InputError: What is done inside failed.
     """
     from huggingface_hub import get_token
 
+    reached = True
     try:
-        yield
+        with hub_or_cache() as reached:
+            yield
     except InputError:
         raise
     except Exception as error:  # its HTTP client, and so what it raises, changes from version to version
+        if not reached:
+            raise InputError(f"{name}: the hub cannot be reached{otherwise}") from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason, token = " ".join(lines[:2]) or type(error).__name__, get_token()
         raise InputError(f"{name}: {reason.replace(token, '***') if token else reason}") from error

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.adapters.checked_files import require_no_kernel
@@ -147,10 +148,11 @@ def load_pretrained(
         options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
     try:
         load = _load_complete if complete else _load
-        if adapters and device is not None:
-            loaded = _load_adapted(kind, base, path, options, adapters)
-        else:
-            loaded = load(kind, base, path, options)
+        with hub_or_cache(asks=not Path(path).exists()):
+            if adapters and device is not None:
+                loaded = _load_adapted(kind, base, path, options, adapters)
+            else:
+                loaded = load(kind, base, path, options)
     except InputError:
         raise
     except Exception as error:  # transformers computes with what a config says, and raises what it stumbles on
@@ -202,7 +204,9 @@ def read_config(name: str) -> dict[str, Any]:
 
     try:
         base, _ = base_and_adapters(name)
-        config = dict(PretrainedConfig.get_config_dict(resolve_model(base))[0])
+        path = resolve_model(base)
+        with hub_or_cache(asks=not Path(path).exists()):
+            config = dict(PretrainedConfig.get_config_dict(path)[0])
     except InputError:
         raise
     except Exception as error:  # RecursionError where it nests thousands deep, TypeError where it is a list
@@ -228,7 +232,10 @@ def read_tensors(name: str, prefix: str) -> "dict[str, Tensor]":
 
     found: dict[str, Tensor] = {}
     try:
-        for file in _tensor_files(resolve_model(name), prefix):
+        path = resolve_model(name)
+        with hub_or_cache(asks=not Path(path).exists()):
+            files = _tensor_files(path, prefix)
+        for file in files:
             with safe_open(file, framework="pt") as opened:
                 found |= {key: opened.get_tensor(key) for key in opened.keys() if key.startswith(prefix)}  # noqa: SIM118
     except InputError:

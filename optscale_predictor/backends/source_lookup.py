@@ -9,13 +9,12 @@ Nothing here fails because of a model that cannot be had: whoever loads it says 
 """
 
 import re
-from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
-from typing import Any
 
+from optscale_predictor._support.hub import find_file
 from optscale_predictor.backends.adapters.generator_folder import load_generator_config
 from optscale_predictor.backends.gguf_files import gguf_source
 from optscale_predictor.backends.model_loading import base_and_adapters, find_in_package
@@ -99,15 +98,7 @@ def _of_hub(name: str) -> ModelSource:
 
 def _hub_file(name: str, file: str) -> Path | None:
     """A repository's file in the hub library's cache, fetched where it is not there; None where it cannot be had."""
-    from transformers.utils.hub import cached_file
-
-    quiet: dict[str, Any] = {"_raise_exceptions_for_missing_entries": False}
-    for local in (True, False):
-        with suppress(OSError, ValueError):  # no such repository, or no hub
-            found = cached_file(name, file, local_files_only=local, **quiet)
-            if found is not None:
-                return Path(found)
-    return None
+    return find_file(name, file, local=True) or find_file(name, file)
 
 
 def _with_package(source: ModelSource, found: Distribution | None) -> ModelSource:

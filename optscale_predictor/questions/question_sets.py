@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.questions.arithmetic import make_questions
@@ -193,9 +194,9 @@ def load_rows(source: DatasetSource, config: str | None) -> Any:
     """
     import datasets
 
-    folder = Path(source.dataset)
+    folder, reached = Path(source.dataset), True
     try:
-        with _quiet("datasets", "huggingface_hub"):
+        with _quiet("datasets", "huggingface_hub"), hub_or_cache(asks=not folder.exists()) as reached:
             if (folder / "state.json").is_file():
                 return datasets.load_from_disk(str(folder))
             if (folder / "dataset_dict.json").is_file():
@@ -204,6 +205,11 @@ def load_rows(source: DatasetSource, config: str | None) -> Any:
     except Exception as raised:  # datasets, its readers and the hub's client raise errors of many kinds
         error = raised.__cause__ if isinstance(raised, datasets.exceptions.DatasetGenerationError) else raised
         error = error or raised
+        if not reached:
+            raise InputError(
+                f"data set {source.dataset!r}: the hub cannot be reached, and its cache does not hold it; where it can "
+                f"be, `hf download --repo-type dataset {source.dataset} --local-dir FOLDER` makes a folder, hub:FOLDER"
+            ) from error
         named = f"data set {source.dataset!r}" + (f" ({config})" if config else "")
         reason = " ".join(str(error).split())[:300]
         hint = "; is the hub in reach, or the folder there?" if isinstance(error, ConnectionError) else ""

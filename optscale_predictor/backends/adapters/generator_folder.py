@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from optscale_predictor._support.hub import fetch
+from optscale_predictor._support.hub import fetch, find_file
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
@@ -56,16 +56,29 @@ def find_adapter(name: str) -> Path | None:
         name = str(EMBEDDED / name.removeprefix(_SHIPPED))
     if Path(name).is_dir():
         return Path(name) if (Path(name) / adapter.CONFIG).is_file() else None
-    if name.count("/") != 1 or ":" in name or name.startswith((".", "/", "~")) or name.endswith((".gguf", "/")):
-        return None
-    from transformers.utils.hub import cached_file
-
-    try:
-        if cached_file(name, adapter.CONFIG, _raise_exceptions_for_missing_entries=False) is None:
-            return None
-    except OSError:  # no such repository, or no hub: whoever loads it says so
+    if not _is_hub_id(name) or find_file(name, adapter.CONFIG) is None:  # without a hub whoever loads it says so
         return None
     return fetch(f"model {name!r}", name, "model", None, GENERATOR_FILES)
+
+
+def require_adapter(name: str) -> Path:
+    """The folder of LoRA updates that a name means, as :func:`find_adapter` finds it.
+
+    Raises:
+        InputError: It is none, or the hub does not give it.
+    """
+    folder = find_adapter(name)
+    if folder is None and _is_hub_id(name) and not Path(name).is_dir():
+        folder = fetch(f"generator {name!r}", name, "model", None, GENERATOR_FILES)
+    if folder is None or not (folder / adapter.CONFIG).is_file():
+        raise InputError(f"generator {name!r}: no folder of LoRA updates (no {adapter.CONFIG})")
+    return folder
+
+
+def _is_hub_id(name: str) -> bool:
+    return not (
+        name.count("/") != 1 or ":" in name or name.startswith((".", "/", "~")) or name.endswith((".gguf", "/"))
+    )
 
 
 def load_generator_config(folder: Path) -> GeneratorConfig:

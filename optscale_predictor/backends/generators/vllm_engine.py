@@ -13,8 +13,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor.backends.generators.engine_options import VLLMOptions
 from optscale_predictor.backends.generators.engine_samplers import OFF, OTHER_SAMPLERS
@@ -271,7 +273,8 @@ def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
         # The CPU build dies where it splits a seeded prompt over two steps: room for whole prompts.
         arguments.setdefault("max_num_batched_tokens", 32768)
     try:
-        return LLM(path, trust_remote_code=trust_remote_code, **arguments).llm_engine
+        with hub_or_cache(asks=not Path(path).exists()):
+            return LLM(path, trust_remote_code=trust_remote_code, **arguments).llm_engine
     except Exception as error:  # its processes hand on whatever failed while they started
         raise InputError(f"model {model!r}: vLLM cannot start: {_first_line(error)}") from error
 

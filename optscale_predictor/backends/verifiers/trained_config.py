@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from optscale_predictor._support.hub import find_file
 from optscale_predictor.backends.adapters.folder_entries import (
     plain_entries,
     require_entries,
@@ -110,9 +111,4 @@ def is_trained_verifier(name: str) -> bool:
         return (Path(name) / TRAINED_VERIFIER_FILE).is_file()
     if name.count("/") != 1 or ":" in name or name.startswith((".", "/", "~")):
         return False
-    from transformers.utils.hub import cached_file
-
-    try:
-        return cached_file(name, TRAINED_VERIFIER_FILE, _raise_exceptions_for_missing_entries=False) is not None
-    except OSError:  # no such repository, or no hub: whoever loads it says so
-        return False
+    return find_file(name, TRAINED_VERIFIER_FILE) is not None  # whoever loads it says why it cannot be had

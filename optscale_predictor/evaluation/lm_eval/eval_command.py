@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks
-from optscale_predictor.evaluation.lm_eval.eval_flags import EvalFlags, read_flags
+from optscale_predictor.evaluation.lm_eval.eval_flags import read_flags
 from optscale_predictor.evaluation.lm_eval.harness_process import Harness, harness
 
 _PART = re.compile(r"-rank\d+$")  # of the record of one process among several
@@ -44,7 +45,8 @@ def evaluate(args: list[str]) -> None:
 
     before, results = _written(flags.record), _results(flags.output)
     own = flags.command == "run" and set(flags.tasks) <= set(own_tasks())
-    with harness(own_tasks_alone=own) as running, _in_one_line(flags, running), _warnings_kept() as warnings:
+    theirs = flags.command == "run" and not (own and flags.ours)
+    with harness(own_tasks_alone=own) as running, _in_one_line(running, theirs), _warnings_kept() as warnings:
         flags.parsed.func(flags.parsed)
     # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
     if os.environ.get("RANK", "0") != "0":
@@ -75,12 +77,22 @@ def _warnings_kept() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _in_one_line(flags: EvalFlags, running: Harness) -> Iterator[None]:
-    """Makes one line of what lm-eval raises for arguments that it cannot use."""
+def _in_one_line(running: Harness, asks_hub: bool) -> Iterator[None]:
+    """Makes one line of what lm-eval raises for arguments that it cannot use, and where it does not reach the hub."""
+    reached = True
     try:
-        yield
+        with hub_or_cache(asks_hub) as reached:
+            yield
     except InputError:
         raise
+    except OSError as error:  # of datasets and transformers alike, where they find no file and no hub
+        if reached:
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            "lm-eval: the hub cannot be reached, and its cache does not hold all that --model_args and --tasks name, "
+            f"which `hf download` brings where it can be: {reason}"
+        ) from error
     except TypeError as error:
         # What lm-eval has a flag for (--batch_size, --device) cannot stand among the model's arguments as well.
         if "multiple values for keyword argument" not in str(error):

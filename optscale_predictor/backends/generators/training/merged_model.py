@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from optscale_predictor._support.training_loop.resumable_run import require_new, written_whole
-from optscale_predictor.backends.adapters.generator_folder import find_adapter
+from optscale_predictor.backends.adapters.generator_folder import require_adapter
 from optscale_predictor.backends.adapters.merged_weights import write_model
 from optscale_predictor.backends.generators.training.generator_settings import PRECISIONS
 from optscale_predictor.backends.model_loading import load_pretrained
@@ -27,8 +27,7 @@ def write_merged(generator: str, output: str | Path, precision: str = "bfloat16"
     output = Path(output)
     if precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if find_adapter(generator) is None:
-        raise InputError(f"generator {generator!r}: no folder of LoRA updates (no adapter_config.json)")
+    require_adapter(generator)
     require_new(output)
     model = load_pretrained(AutoModelForCausalLM, generator, "cpu")
     tokenizer = load_pretrained(AutoTokenizer, generator)

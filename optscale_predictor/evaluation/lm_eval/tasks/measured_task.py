@@ -16,11 +16,13 @@ public data set that they stand in for, so that a task reads them as it reads th
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
+from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.task_metrics import higher_is_better, measure
 from optscale_predictor.evaluation.lm_eval.tasks.own_tasks import OwnVerdict, own_settings
@@ -156,14 +158,15 @@ class MeasuredTask(ConfigurableTask):
 
     def _load(self, dataset_kwargs: dict[str, Any] | None, **kwargs: Any) -> None:
         """lm-eval's own way to the data set, its errors in one line."""
+        place = str(self.config.dataset_path)
         try:
-            super().download(dataset_kwargs, **kwargs)
+            with hub_or_cache(asks=not Path(place).exists()):
+                super().download(dataset_kwargs, **kwargs)
         except Exception as error:  # datasets, its readers and the hub's client raise errors of many kinds
             reason = " ".join(str(error).split())[:300]
             hint = '; is the hub in reach? --metadata \'{"questions": "FILE"}\' asks your own'
             raise InputError(
-                f"task {self.config.task}: cannot load data set {self.config.dataset_path!r}: "
-                f"{type(error).__name__}: {reason}{hint}"
+                f"task {self.config.task}: cannot load data set {place!r}: {type(error).__name__}: {reason}{hint}"
             ) from error
 
 
