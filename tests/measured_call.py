@@ -41,17 +41,18 @@ class Ending:
     seconds: float
     grown: int
 
-    def wrong(self, sound=None):
+    def wrong(self, sound=None, timed=True):
         """What is wrong with how it ended; empty where nothing is.
 
         Args:
             sound: How the same call ends with sound input: its time is not counted.
+            timed: Whether its time has a bound.
         """
         if self.fault:
             return self.fault
         if self.error is not None and len(self.error.splitlines()) != 1:
             return f"not one line: {self.error[:LONGEST]!r}"
-        if self.seconds > SECONDS + (sound.seconds if sound else 0.0):
+        if timed and self.seconds > SECONDS + (sound.seconds if sound else 0.0):
             return f"took {self.seconds:.1f} s"
         return f"took {self.grown >> 20} MB" if self.grown > BYTES else ""
 

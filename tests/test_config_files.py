@@ -78,6 +78,29 @@ def test_a_null_is_no_value_of_what_has_another_default(content, says, tmp_path)
     assert parser.read(["--config", str(path)])["server"].timeout is None
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--base_url", ""], "--base_url may not be empty; its default is None"),
+        (["--engine="], "--engine may not be empty; its default is 'auto'"),
+        ({"vllm": {"dtype": ""}}, "--vllm.dtype may not be empty; its default is 'auto'"),
+        (["pool", "", "--engine", "auto"], "place is empty"),
+    ],
+)
+def test_an_empty_text_is_no_value_of_what_has_another_default(given, says):
+    """It comes of a shell's variable that is not set, and would be taken for a flag that was not given."""
+    parser = FlagParser(prog="p")
+    parser.add_options(GeneratorOptions())
+    parser.add_argument("--where", default="")
+    if "pool" in given:
+        parser.add_argument("name")
+        parser.add_argument("place")
+    with pytest.raises(InputError) as raised:
+        parser.read(given)
+    assert str(raised.value) == says
+    assert parser.read(["a", "b", "--where", ""] if "pool" in given else ["--where", ""])["where"] == ""
+
+
 @pytest.mark.parametrize("value", ["[" * 3000, "9" * 5000, '["a\\0"' + "]" * 3000, "- " * 3000])
 @pytest.mark.parametrize("flag", ["--a", "--names"])
 def test_a_hostile_value_is_one_line(flag, value, parser):

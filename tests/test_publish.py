@@ -189,7 +189,11 @@ def test_publishing_writes_the_card_from_the_assessment(saved, tmp_path, capsys)
     assert "| `base model's licence` | `MIT, as its package says` |" in card  # this package's, which holds the base
     kept = (folder / "assessment.json").read_text()
     assert "/home/me" not in kept and json.loads(kept)["targets"] == "targets.parquet"
+    adapter = folder / "adapter_config.json"
+    adapter.write_text(json.dumps(json.loads(adapter.read_text())))  # in another layout
+    mine = adapter.read_bytes()
     shown(capsys, "publish", folder)  # the assessment that lies there is used again
+    assert adapter.read_bytes() == mine  # what it says is right, and left alone
     assert "| R² of the mean score | 0.4321 |" in (folder / "README.md").read_text()
 
 
@@ -199,6 +203,9 @@ def test_what_cannot_be_published_is_one_line(saved, tmp_path, capsys):
     assert "no such file" in refusal_of(capsys, "publish", folder, "--assessment", tmp_path / "none.json")
     (tmp_path / "none.json").write_text("{}")
     assert "not an assessment" in refusal_of(capsys, "publish", folder, "--assessment", tmp_path / "none.json")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "hub repository '-1': Repo id must" in refusal_of(capsys, "publish", folder, "--hub", "-1")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     base = write_encoder(tmp_path / "base")
     make_predictor(base).save_pretrained(tmp_path / "local")
     line = refusal_of(capsys, "publish", tmp_path / "local", "--hub", "name/x")

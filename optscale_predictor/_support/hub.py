@@ -108,6 +108,24 @@ def find_file(name: str, file: str, local: bool = False) -> Path | None:
     return None if found is None else Path(found)
 
 
+def require_repository(repo_id: str) -> None:
+    """Refuses what can be no repository, before anything is written that names it.
+
+    Args:
+        repo_id: For example ``name/predictor``.
+
+    Raises:
+        InputError: The hub takes no such name.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise InputError(f"hub repository {repo_id!r}: {' '.join(str(error).split())}") from error
+
+
 @contextmanager
 def telling(name: str, otherwise: str = "") -> Iterator[None]:
     """Turns whatever the hub library raises into one line, without the token.

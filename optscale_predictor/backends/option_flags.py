@@ -95,6 +95,9 @@ class FlagParser(ConfigParser):
     def _require_values(self, parsed: Mapping[str, Any]) -> None:
         """Refuses a null that is no default: jsonargparse takes null for any type, as a flag that was not given.
 
+        An empty text is refused as well, unless it is the default: it comes of a shell's variable that is not set, and
+        would be taken for a flag that was not given.
+
         Args:
             parsed: Every flag's value, those of groups by their whole names; also from a file of flags.
         """
@@ -104,6 +107,11 @@ class FlagParser(ConfigParser):
             if value is None and default is not None:
                 shown = "" if isinstance(default, Namespace) else f"; its default is {default!r}"
                 raise InputError(f"--{flag} may not be null{shown}")
+            if value == "" and default != "":
+                place = f"--{flag}" in self._known_flags() or "." in flag
+                raise InputError(
+                    f"--{flag} may not be empty; its default is {default!r}" if place else f"{flag} is empty"
+                )
 
     def add_options(self, options: GeneratorOptions | VerifierOptions) -> None:
         """Adds the flags of a generator's or verifier's options.

@@ -188,8 +188,10 @@ def push(pool: str, repo_id: str, private: bool = False) -> None:
         repo_id: For example name/math-7b-samples; made where it does not exist.
         private: Whether a repository that is made is private.
     """
+    from optscale_predictor._support.hub import require_repository
     from optscale_predictor.pools.publishing import push_pool
 
+    require_repository(repo_id)
     print(f"{pool}: {push_pool(pool, repo_id, private)}")
 
 

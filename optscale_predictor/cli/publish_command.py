@@ -35,6 +35,10 @@ def publish(
     """
     from optscale_predictor.backends.verifiers.trained_config import TRAINED_VERIFIER_FILE
 
+    if hub is not None:
+        from optscale_predictor._support.hub import require_repository
+
+        require_repository(hub)
     if (Path(checkpoint) / TRAINED_VERIFIER_FILE).is_file():
         for name, value in (("merged", merged), ("assessment", assessment)):
             if value is not None:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
 from optscale_predictor.backends.adapters.base_model import is_folder
@@ -68,13 +69,18 @@ def rename_base(base_model: str, folder: Path) -> None:
     Raises:
         InputError: There is no adapter.
     """
-    _write_settings(read_object(own_file(folder, CONFIG), finite=True), base_model, folder)
+    settings = read_object(own_file(folder, CONFIG), finite=True)
+    if _renamed(settings, base_model) != settings:
+        _write_settings(settings, base_model, folder)
 
 
 def _write_settings(settings: dict[str, Any], base_model: str, folder: Path) -> None:
-    named = settings | {"base_model_name_or_path": None if is_folder(base_model) else base_model}
-    text = json.dumps(named, indent=2, sort_keys=True, default=sorted)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(_renamed(settings, base_model), indent=2, sort_keys=True, default=sorted)
+    write_text(text + "\n", folder / CONFIG)
+
+
+def _renamed(settings: dict[str, Any], base_model: str) -> dict[str, Any]:
+    return settings | {"base_model_name_or_path": None if is_folder(base_model) else base_model}
 
 
 def read_adapter_config(folder: Path, unused: Collection[str] = ()) -> dict[str, Any]:

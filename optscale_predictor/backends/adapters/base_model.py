@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor.backends.adapters.checked_files import own_file
 from optscale_predictor.backends.model_names import public_name
@@ -58,7 +59,7 @@ def record_base_folder(base_model: str, folder: Path) -> None:
     """
     if is_folder(base_model) and not base_model.startswith(MARK):
         path = str(Path(base_model).expanduser().absolute())
-        (folder / LOCAL_BASE).write_text(json.dumps({"base_model": path}) + "\n", encoding="utf-8")
+        write_text(json.dumps({"base_model": path}) + "\n", folder / LOCAL_BASE)
     else:
         (folder / LOCAL_BASE).unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor.errors import InputError, MissingExtraError
 from optscale_predictor.evaluation.assessment.accuracy import FIGURES, Difference, MeanReliability
 from optscale_predictor.evaluation.assessment.assess import Assessment
@@ -59,8 +60,8 @@ def write_assessment(assessment: Assessment, folder: str | Path) -> list[Path]:
     written = [page, content]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        page.write_text(markdown(assessment), encoding="utf-8")
-        content.write_text(json.dumps(as_json(assessment), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(markdown(assessment), page)
+        write_text(json.dumps(as_json(assessment), indent=2, allow_nan=False) + "\n", content)
         draw(assessment, picture)
         written.append(picture)
     except MissingExtraError:

@@ -86,9 +86,9 @@ def write_replay(
         MissingExtraError: matplotlib is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text("\n\n".join([markdown_table(rows), *cautions]) + "\n", encoding="utf-8")
+    write_text("\n\n".join([markdown_table(rows), *cautions]) + "\n", folder / "table.md")
     content = json.dumps([row.as_dict() for row in rows], indent=2)
-    (folder / "table.json").write_text(content + "\n", encoding="utf-8")
+    write_text(content + "\n", folder / "table.json")
     draw_replay(rows, folder / "curve.png", title, metric)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.hub import push
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import folder_name, is_folder
@@ -145,9 +146,9 @@ def _write_documents(
             adapter.rename_base(predictor.config.base_model, folder)
         if assessment is not None:
             text = json.dumps(assessment, indent=2, allow_nan=False) + "\n"
-            (folder / _ASSESSMENT).write_text(text, encoding="utf-8")
+            write_text(text, folder / _ASSESSMENT)
         card = render_card(predictor.config, assessment, how.license, how.repo_id)
-        (folder / CARD).write_text(card, encoding="utf-8")
+        write_text(card, folder / CARD)
     except OSError as error:
         raise InputError(f"{folder}: cannot write: {error.strerror or error}") from error
 

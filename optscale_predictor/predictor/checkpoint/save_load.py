@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.hub import fetch
 from optscale_predictor._support.json_reader import read_object
 from optscale_predictor._support.usual_modes import give_weights_usual_modes
@@ -145,7 +146,7 @@ def save_config(config: PredictorConfig, folder: Path) -> None:
         folder: The checkpoint.
     """
     content = {**config.as_json(), "base_model": published_name(config.base_model)}
-    (folder / CONFIG).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", folder / CONFIG)
     record_base_folder(config.base_model, folder)
 
 
