@@ -14,9 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
@@ -141,7 +140,7 @@ class Decision:
     """
 
     total: Int[Ints, " questions"]
-    reason: Shaped[NDArray[np.str_], " questions"]
+    reason: Shaped[Array[np.str_], " questions"]
     needed: Float[Floats, " questions"]
 
 

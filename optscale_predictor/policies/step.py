@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import CONTINUE, Draws, Policy, StopReason
 
@@ -29,7 +28,7 @@ class Step:
     """
 
     total: Int[Ints, " questions"]
-    reason: Shaped[NDArray[np.str_], " questions"]
+    reason: Shaped[Array[np.str_], " questions"]
     needed: Float[Floats, " questions"]
     wanted: Bool[Bools, " questions"]
 
@@ -123,5 +122,5 @@ def require_learning(policy: Policy) -> None:
         raise InputError(f"policy {policy.name!r} finishes all questions together and cannot learn a prior from them")
 
 
-def _stopped(reason: Shaped[NDArray[np.str_], " questions"]) -> Shaped[NDArray[np.str_], " questions"]:
+def _stopped(reason: Shaped[Array[np.str_], " questions"]) -> Shaped[Array[np.str_], " questions"]:
     return np.where(reason == CONTINUE, StopReason.BUDGET.value, reason)

@@ -15,10 +15,9 @@ from hashlib import blake2b
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
 
-from optscale_predictor._support.arrays import Bools, Ints
+from optscale_predictor._support.arrays import Array, Bools, Ints
 from optscale_predictor.errors import InputError
 
 Shingles = frozenset[str]
@@ -184,14 +183,14 @@ def _digest(shingles: Shingles) -> bytes:
     return blake2b("\0".join(sorted(shingles)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _band_hashes(values: NDArray[np.unsignedinteger], bands: int, rows: int) -> UInt64[NDArray[np.uint64], " bands"]:
+def _band_hashes(values: Array[np.unsignedinteger], bands: int, rows: int) -> UInt64[Array[np.uint64], " bands"]:
     """One number a band, equal for equal bands; unlike bands that share one cost a comparison in vain."""
     # datasketch's hashes have 32 or 64 bits, by its version; 64 here in any case, so that unlike bands rarely collide.
     weights = np.arange(rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
     return np.asarray((values.astype(np.uint64).reshape(bands, rows) * weights).sum(-1, dtype=np.uint64))
 
 
-def _repeated(values: UInt64[NDArray[np.uint64], " values"]) -> Bool[Bools, " values"]:
+def _repeated(values: UInt64[Array[np.uint64], " values"]) -> Bool[Bools, " values"]:
     """Which values occur more than once."""
     _, index, count = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray(count[index] > 1)

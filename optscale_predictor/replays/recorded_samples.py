@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.pools import Pool, ScoreColumns
@@ -198,7 +198,7 @@ def number_column(column: pa.ChunkedArray) -> Float[Floats, " rows"]:
     return np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
 
 
-def text_column(column: pa.ChunkedArray) -> Shaped[NDArray[np.object_], " rows"]:
+def text_column(column: pa.ChunkedArray) -> Shaped[Array[np.object_], " rows"]:
     """A pool's column of texts, None = null; equal texts are one object, and so take memory once.
 
     Args:

@@ -11,9 +11,8 @@ from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.arrays import Array, Floats, Ints
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 
@@ -96,7 +95,7 @@ class Bootstrap:
         shares /= cells
         return shares
 
-    def estimate(self, values: Float[NDArray[np.floating], "metrics orders questions"]) -> list[Estimate]:
+    def estimate(self, values: Float[Array[np.floating], "metrics orders questions"]) -> list[Estimate]:
         """Estimates of the means of several metrics; a metric with NaN in it is not known."""
         flat = np.asarray(values).reshape(len(values), len(self._weights))
         # Centred, so that single precision costs nothing.

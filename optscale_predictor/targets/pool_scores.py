@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool, ScoreColumns
@@ -47,10 +47,10 @@ class PoolScores:
     pool: Pool
     column: str
     questions: list[Question]
-    question: Int[NDArray[np.int32], "samples"]
+    question: Int[Array[np.int32], "samples"]
     score: Float[Floats, "samples"]
-    correct: Int[NDArray[np.int8], "samples"]
-    tokens: Int[NDArray[np.int32], "samples"]
+    correct: Int[Array[np.int8], "samples"]
+    tokens: Int[Array[np.int32], "samples"]
     finish_reasons: Mapping[str, int]
     refusals: Mapping[str, int]
     generated_tokens: int

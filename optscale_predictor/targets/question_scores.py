@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.stats.distributions.truncated_normal_fit import RESOLUTION
 from optscale_predictor.stats.estimators import Prior, ScoreStatistics
 
@@ -28,7 +28,7 @@ class QuestionScores:
         questions: Number of questions.
     """
 
-    question: Int[NDArray[np.int32], "scores"]
+    question: Int[Array[np.int32], "scores"]
     score: Float[Floats, "scores"]
     questions: int
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
+
+from optscale_predictor._support.arrays import Array
 
 UNKNOWN = 0  # the code of a label that is not known
 
@@ -77,7 +78,7 @@ class NGramVocabulary:
         idf: log(1 + questions / questions that have it).
     """
 
-    def __init__(self, hashes: Int[NDArray[np.int32], " grams"], idf: Float[NDArray[np.float32], " grams"]) -> None:
+    def __init__(self, hashes: Int[Array[np.int32], " grams"], idf: Float[Array[np.float32], " grams"]) -> None:
         self.hashes, self.idf = hashes, idf
 
     @classmethod
@@ -109,7 +110,7 @@ class NGramVocabulary:
         return csr_matrix((data.astype(np.float32), (row_of.astype(int), column_of.astype(int))), shape=shape)
 
 
-def hashed_ngrams(tokens: Sequence[int]) -> Int[NDArray[np.int32], " ngrams"]:
+def hashed_ngrams(tokens: Sequence[int]) -> Int[Array[np.int32], " ngrams"]:
     """Hashes of all runs of one to three tokens."""
     ids = np.asarray(tokens, np.uint64)
     found = []
