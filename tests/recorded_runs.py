@@ -31,7 +31,7 @@ def sums_pool(folder, questions=40, depth=8, seed=0, texts=None):
     return write_pool(folder, score.tolist(), names, num_tokens=rng.integers(20, 90, right.shape).tolist(), **columns)
 
 
-def record_run(folder, pool, policies=(OURS, VOTES, REFERENCE), seed=0, seconds=10.0, prior=None, **facts):
+def record_run(folder, pool, policies=(OURS, VOTES, REFERENCE), seed=0, seconds=10.0, believed=None, **facts):
     """The record of policies run over a pool."""
     recorded = RecordedSamples.from_pool(pool)
     given = {
@@ -44,7 +44,7 @@ def record_run(folder, pool, policies=(OURS, VOTES, REFERENCE), seed=0, seconds=
         "started": f"2026-01-0{seed + 1}T10:00:00+00:00",
         "version": "0.1.0",
     }
-    outcomes = {policy: run_policy(parse_policy(policy), recorded, prior) for policy in policies}
+    outcomes = {policy: run_policy(parse_policy(policy), recorded, believed) for policy in policies}
     drawn = np.max([own.count for own in outcomes.values()], 0)
     with RecordWriter(folder, RunFacts(**{**given, **facts})) as writer:
         answers = _answers(pool)
@@ -100,7 +100,13 @@ def _outcome(question, policy, own, recorded, answers, place):
         None if target is None else bool(recorded.scores[place, :count].max() >= target),
         None if np.isnan(own.needed[place]) else float(own.needed[place]),
         0.5,
+        None if own.prior is None else tuple(_prior_of(own.prior, place)),
     )
+
+
+def _prior_of(prior, place):
+    """(mean, std, strength) that a question started from."""
+    return [float(part if part.ndim == 0 else part[place]) for part in vars(prior).values()]
 
 
 def _keep(folder, pool, drawn):

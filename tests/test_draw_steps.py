@@ -10,10 +10,14 @@ from recorded_runs import record_run, sums_pool
 
 from optscale_predictor.evaluation.report import compare, read_record
 from optscale_predictor.evaluation.report.draw_steps import draw_steps
+from optscale_predictor.evaluation.report.replayed_runs import replay_pool
 from optscale_predictor.evaluation.report.report_page import render_page
+from optscale_predictor.evaluation.run_record import RunRecord
 from optscale_predictor.policies import Draws, parse_policy
 from optscale_predictor.policies.belief import belief
 from optscale_predictor.stats.bound import num_samples, reach_probability
+from optscale_predictor.stats.estimators import Prior
+from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 OURS, DOUBLE, VOTES = (
     "optscale:score_min=0.9,max_samples=16",
@@ -99,6 +103,41 @@ def test_votes_have_no_target_and_say_what_they_would_return(run):
     for row, question in enumerate(cases.question.tolist()):
         returned = int(rows[question][-1]["returns"].removeprefix("sample ")) - 1
         assert run.samples.answer[run.samples.span[question][0] + returned] == cases.answer[row]
+
+
+@pytest.mark.parametrize("kind", ["predicted", "learnt"])
+def test_a_prior_that_is_recorded_is_where_the_steps_start(kind, folder, tmp_path):
+    pool = RunRecord.open(folder).pool
+    rng = np.random.default_rng(1)
+    predicted = Prior(rng.uniform(0.3, 0.9, 30), np.full(30, 0.2), rng.uniform(1, 12, 30))
+    given, facts = {
+        "predicted": (predicted, {"predictor": "some/predictor"}),
+        "learnt": (LearntPrior.parse("learnt"), {"prior": "learnt"}),
+    }[kind]
+    run = read_record(record_run(tmp_path / kind, pool, (OURS,), believed=given, **facts))
+    own, (rows, found) = run.shown[str(parse_policy(OURS))], steps_of(run, OURS)
+    assert not np.isnan(own.prior).any() and (kind == "learnt" or np.array_equal(own.prior[:, 0], predicted.mean))
+    assert len({one.note for one in found.values()}) > 1
+    for place, question in enumerate(own.question.tolist()):
+        mean, std, strength = own.prior[place].tolist()
+        assert found[question].note == f"Its prior: a score of {mean:.2f} ± {std:.2f}, worth {strength:.1f} samples."
+        start, _ = run.samples.span[question]
+        for drawn in {0, min(2, len(rows[question]) - 1)}:
+            scores = run.samples.score[None, start : start + drawn] if drawn else np.full((1, 1), np.nan)
+            shown = Draws(scores, scores, scores, np.array([drawn]), Prior([mean], [std], [strength]))
+            believed = belief(shown, "posterior")
+            row = rows[question][drawn]
+            assert row["next score"] == f"{believed.mean()[0]:.2f} ± {believed.std()[0]:.2f}"
+            assert row["N*"] == f"{num_samples(believed, 0.9, 0.95)[0]:,.0f}" or drawn or row["N*"] == ""
+
+
+def test_a_replayed_pool_knows_the_priors_of_the_order_that_is_shown(folder):
+    pool = RunRecord.open(folder).pool
+    prior, policy = Prior(np.linspace(0.3, 0.9, 30), 0.2, 4.0), parse_policy(OURS)
+    run = replay_pool(pool, [policy], orders=3, prior=prior, predictor="some/predictor")
+    own = run.shown[str(policy)]
+    assert np.array_equal(own.prior, np.stack([prior.mean, prior.std, prior.strength], -1))
+    assert all("Its prior" in one.note and "N*" in one.header for one in steps_of(run, OURS)[1].values())
 
 
 @pytest.mark.parametrize("why", ["a prior", "another end", "a fitted policy elsewhere"])

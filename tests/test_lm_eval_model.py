@@ -216,6 +216,8 @@ def test_a_prior_learnt_in_a_run_is_in_its_record_and_its_pool_replays_it(tmp_pa
     assert record.facts.prior == "learnt:block=1" and record.facts.predictor is None
     text = next(name for name in record.facts.policies if name.startswith("optscale"))
     live = {one.question_id: (one.samples, one.score) for one in record.outcomes() if one.policy == text}
+    started = [one.prior for one in record.outcomes() if one.policy == text]
+    assert None not in started and len(set(started)) > 1  # each question's own, as learnt from those before it
     recorded = RecordedSamples.from_pool(record.pool)
     again = run_policy(parse_policy(text), recorded, LearntPrior.parse(record.facts.prior))
     found = zip(again.count.tolist(), recorded.scores[range(6), again.chosen].tolist(), strict=True)

@@ -86,7 +86,7 @@ def test_a_learnt_prior_is_named_and_a_run_with_it_is_another_than_one_without(p
     main(["report", str(pools[0].folder), "--prior", "learnt", "--policies", policy, "--output", str(tmp_path / "out")])
     (found,) = json.loads((tmp_path / "out" / "table.json").read_text())["policies"]
     assert found["predictor"] == "learnt:block=8"
-    learnt = record_run(tmp_path / "learnt", pools[0], [policy], prior=LearntPrior(1))
+    learnt = record_run(tmp_path / "learnt", pools[0], [policy], believed=LearntPrior(1))
     facts = json.loads((learnt / "run.json").read_text())
     (learnt / "run.json").write_text(json.dumps({**facts, "prior": "learnt:block=1"}))
     plain = record_run(tmp_path / "plain", pools[0], [policy])

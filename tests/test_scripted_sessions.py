@@ -165,6 +165,7 @@ def test_a_common_budget_is_spent_alike_whoevers_samples_come_first():
     def spent(engine):
         policy = parse_policy("shared_budget:tokens=200")
         answers = OptScale(engine, Reads(), policy=policy, prior=Prior(0.5, 0.2, 1.0)).answer(QUESTIONS)
+        assert {one.prior for one in answers} == {(0.5, 0.2, 1.0)}
         return [one.samples for one in answers]
 
     class OneBehindAnother(Engine):

@@ -19,6 +19,7 @@ from optscale_predictor._support.json_reader import parse_object, read_object
 from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
+from optscale_predictor.stats.estimators import Prior
 
 FORMAT = 2
 _RUN, _OUTCOMES, _POOL, _FRONTIER = "run.json", "outcomes.jsonl", "pool", "frontier.json"
@@ -41,6 +42,8 @@ class PolicyOutcome:
         hit: Whether one of them reached the policy's ``score_min``; None where it has none.
         needed: The policy's last estimate of the samples needed; None where it makes none.
         seconds: From asking to the last sample, >= 0.
+        prior: (mean, std, strength) that the policy started from, as ``stats.estimators.Prior`` bounds them; None where
+            it had none, or the record is of a version that did not keep it.
     """
 
     question_id: str
@@ -55,6 +58,7 @@ class PolicyOutcome:
     hit: bool | None
     needed: float | None
     seconds: float
+    prior: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -279,7 +283,18 @@ class RunRecord:
 
 
 def _outcome(line: str, names: set[str], location: str) -> PolicyOutcome:
-    row = parse_object(line, location)
+    row = {"prior": None, **parse_object(line, location)}
     if row.keys() != names:
         raise InputError(f"{location}: not an outcome of a question")
+    if row["prior"] is not None:
+        row["prior"] = _prior(row["prior"], location)
     return PolicyOutcome(**row)
+
+
+def _prior(parts: object, location: str) -> tuple[float, float, float]:
+    try:
+        mean, std, strength = map(float, parts if isinstance(parts, list) else ())
+        Prior(mean, std, strength)
+    except (InputError, TypeError, ValueError) as error:  # ValueError: not three numbers
+        raise InputError(f"{location}: prior must be a mean, std and strength, got {str(parts)[:60]}") from error
+    return mean, std, strength

@@ -56,6 +56,7 @@ class Answer:
         rejected_samples: Samples among those drawn that early rejection stopped; ``scores`` has in place of each what
             it might have scored.
         saved_tokens: That they would still have had, were they as long as the others on average.
+        prior: (mean, std, strength) that the policy started from (``stats.estimators.Prior``); None where it had none.
         others: The answers of the further policies that shared these samples, in their order.
     """
 
@@ -85,4 +86,5 @@ class Answer:
     schedule: tuple[tuple[int, int, int], ...] = ()
     rejected_samples: int = 0
     saved_tokens: float = 0.0
+    prior: tuple[float, float, float] | None = None
     others: "tuple[Answer, ...]" = field(default=(), repr=False)

@@ -256,4 +256,5 @@ class QuestionRun:
             schedule=tuple(self._ahead.schedule) if self._traced and self._ahead is not None else (),
             rejected_samples=log.rejected,
             saved_tokens=log.saved_tokens,
+            prior=progress.prior,
         )

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.arrays import Array, Floats, Ints
 from optscale_predictor.policies import CONTINUE, Draws, Policy, PrefixMemo
 from optscale_predictor.policies.selection import choose
 from optscale_predictor.policies.step import Step, require_learning, take_step, visible
@@ -35,17 +34,19 @@ class Outcomes:
         best: The best score of a usable sample, in [0, 1]; -inf where there is none.
         scores: In [0, 1]; NaN = not drawn.
         trace: For each question the pairs (samples drawn, samples needed) at every decision; empty unless traced.
+        prior: What the policy started from: one for all questions, or one each; None where it had none.
     """
 
     count: Int[Ints, " questions"]
     tokens: Float[Floats, " questions"]
-    reason: Shaped[NDArray[np.str_], " questions"]
+    reason: Shaped[Array[np.str_], " questions"]
     needed: Float[Floats, " questions"]
     chosen: Int[Ints, " questions"]
     confidence: Float[Floats, " questions"]
     best: Float[Floats, " questions"]
     scores: Float[Floats, "questions samples"]
     trace: list[list[tuple[int, float]]]
+    prior: Prior | None
 
 
 def run_policy(
@@ -97,6 +98,7 @@ def run_policy(
         drawn.best_score(),
         drawn.scores,
         progress.trace,
+        everything.prior,
     )
 
 

@@ -96,4 +96,5 @@ class Recording:
             hit=answer.hit,
             needed=None if isnan(answer.needed) else answer.needed,
             seconds=round(answer.seconds, 4),
+            prior=answer.prior,
         )

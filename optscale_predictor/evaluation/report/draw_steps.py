@@ -1,9 +1,9 @@
 """One question draw by draw, as a debugger shows a program: what was drawn, what the policy then believed, and why.
 
-What a policy believed is not recorded. It is a pure function of the samples, so it is computed again from those that
-the run kept, by the step that live runs and replays share. That cannot be done where the policy started from a prior
-that was predicted or learnt, which no record keeps; then the samples are shown alone. Whether the policy comes to the
-recorded end again is checked, and where it does not, what it believed is not shown.
+What a policy believed is not recorded, but for the prior that it started from. It is computed again from that and the
+samples that the run kept (:mod:`~optscale_predictor.evaluation.report.draw_beliefs`). Where a record lacks a prior that
+was predicted or learnt, the samples are shown alone. Whether the policy comes to the recorded end again is checked, and
+where it does not, what it believed is not shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,13 @@ from dataclasses import dataclass
 from math import isinf
 
 import numpy as np
-from jaxtyping import Float, Int
 
-from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.report.draw_beliefs import Beliefs, asked_at, beliefs_of, same_end, states_of
 from optscale_predictor.evaluation.report.formatting import number, percent
 from optscale_predictor.evaluation.report.run_data import Cases, Run, Samples
-from optscale_predictor.policies import CONTINUE, Draws, Policy, parse_policy
-from optscale_predictor.policies.belief import ESTIMATES, belief
-from optscale_predictor.policies.selection import SELECTIONS, choose
-from optscale_predictor.policies.step import Step, take_step, visible
-from optscale_predictor.questions.answers import group_questions
-from optscale_predictor.stats.bound import reach_probability
+from optscale_predictor.policies import Policy, parse_policy
 
-MAX_STEPS = 64
 _MAX_ANSWER = 24  # characters
 _HEADER = ("drawn", "score", "answer", "is", "best", "next score", "reaches target", "N*", "returns", "then")
 _ENDS = {
@@ -47,7 +40,7 @@ class DrawSteps:
         rows: One for nothing drawn and one for each sample.
         low: Of the expected next score's range, for each row; None where it is not known.
         high: Likewise.
-        note: What is not shown, and why; empty where all is.
+        note: What is not shown, and why; or the prior that the policy started from; or empty.
     """
 
     policy: str
@@ -56,40 +49,6 @@ class DrawSteps:
     low: Sequence[float | None]
     high: Sequence[float | None]
     note: str
-
-
-@dataclass(frozen=True)
-class _States:
-    """Every state of several questions, one after the other: nothing drawn, one sample, two, ...
-
-    Attributes:
-        draws: What was drawn in each.
-        first: Index of each question's first state.
-        count: How many states each question has.
-    """
-
-    draws: Draws
-    first: Int[Ints, " questions"]
-    count: Int[Ints, " questions"]
-
-
-@dataclass(frozen=True)
-class _Beliefs:
-    """What a policy believed in each state.
-
-    Attributes:
-        step: What it said.
-        mean: Expected score of the next sample; NaN where the policy estimates none.
-        std: Its standard deviation, likewise.
-        reach: Probability that the next sample reaches the target, likewise.
-        returned: The sample that would be returned; -1 where nothing is drawn or the rule is not known here.
-    """
-
-    step: Step
-    mean: Float[Floats, " states"]
-    std: Float[Floats, " states"]
-    reach: Float[Floats, " states"]
-    returned: Int[Ints, " states"]
 
 
 def draw_steps(run: Run, policy: str, label: str, places: Sequence[int]) -> Mapping[str, DrawSteps]:
@@ -107,108 +66,54 @@ def draw_steps(run: Run, policy: str, label: str, places: Sequence[int]) -> Mapp
     kept = [place for place in places if samples.count(str(cases.question[place]))]
     if not kept:
         return {}
-    rule = _computable(run, policy)
-    states = _states(samples, cases, kept)
-    beliefs = None if rule is None else _beliefs(rule, run.selection, states)
+    rule, found = _computable(policy), dict[str, DrawSteps]()
+    told = {place for place in kept if not np.isnan(cases.prior[place]).any()}
+    for with_prior in (True, False):
+        alike = [place for place in kept if (place in told) is with_prior]
+        if alike:
+            found |= _alike(run, cases, samples, alike, rule, label, with_prior)
+    return found
+
+
+def _alike(
+    run: Run, cases: Cases, samples: Samples, places: Sequence[int], rule: Policy | None, label: str, with_prior: bool
+) -> Mapping[str, DrawSteps]:
+    """The steps of questions that all have a recorded prior, or none of which has."""
+    lacks = not with_prior and (run.predictor is not None or (rule is not None and rule.needs_prior))
+    states = states_of(samples, cases, places)
+    beliefs = None if rule is None or lacks else beliefs_of(rule, run.selection, states)
     found = {}
-    for number_, place in enumerate(kept):
+    for number_, place in enumerate(places):
         start, count = int(states.first[number_]), int(states.count[number_])
-        own = None if beliefs is None or not _same_end(beliefs, cases, place, start, count) else beliefs
-        note = "" if own is not None else _why_not(run, rule)
+        own = None if beliefs is None or not same_end(beliefs, cases, place, start, count) else beliefs
+        note = _why_not(rule, lacks) if own is None else _start(cases, place) if with_prior else ""
         found[str(cases.question[place])] = _steps_of(samples, cases, place, start, count, own, rule, label, note)
     return found
 
 
-def _computable(run: Run, policy: str) -> Policy | None:
+def _computable(policy: str) -> Policy | None:
     """The policy, where what it believed can be computed again."""
-    if run.predictor is not None:
-        return None
     try:
         rule = parse_policy(policy)
     except (InputError, OSError):  # a file of a fitted policy that lies elsewhere
         return None
-    return None if rule.joint or rule.needs_prior or rule.name in ("clairvoyant", "oracle") else rule
+    return None if rule.joint or rule.name in ("clairvoyant", "oracle") else rule
 
 
-def _why_not(run: Run, rule: Policy | None) -> str:
-    if run.predictor is not None:
-        return "What the policy believed started from a prior that is not recorded, and is not shown."
+def _start(cases: Cases, place: int) -> str:
+    mean, std, strength = cases.prior[place].tolist()
+    return f"Its prior: a score of {mean:.2f} ± {std:.2f}, worth {strength:.1f} samples."
+
+
+def _why_not(rule: Policy | None, lacks_prior: bool) -> str:
     if rule is None:
         return "What the policy believed cannot be computed from one question's samples, and is not shown."
+    if lacks_prior:
+        return "What the policy believed started from a prior that is not recorded, and is not shown."
     return (
         "The policy does not come to the recorded end again, so what it believed is not shown: a limit of the run "
         "ended the question, or its samples were scored anew."
     )
-
-
-def _states(samples: Samples, cases: Cases, places: Sequence[int]) -> _States:
-    spans = [samples.span[str(cases.question[place])] for place in places]
-    drawn = [
-        min(int(cases.samples[place]), end - start, MAX_STEPS)
-        for place, (start, end) in zip(places, spans, strict=True)
-    ]
-    width = max(*drawn, 1)
-    scores, tokens = np.full((2, len(places), width), np.nan)
-    usable = np.zeros((len(places), width), np.bool_)
-    for row, ((start, _), count) in enumerate(zip(spans, drawn, strict=True)):
-        part = np.s_[start : start + count]
-        scores[row, :count], tokens[row, :count] = samples.score[part], samples.tokens[part]
-        usable[row, :count] = samples.usable[part]
-    counts = np.array(drawn) + 1
-    row_of = np.repeat(np.arange(len(places)), counts)
-    first = np.cumsum(counts) - counts
-
-    def answers() -> Ints:
-        texts = [samples.answer[start : start + size].tolist() for (start, _), size in zip(spans, drawn, strict=True)]
-        found = np.full((len(places), width), -1, np.int64)
-        for row, groups in enumerate(group_questions(texts)):
-            found[row, : groups.size] = groups
-        return found[row_of]
-
-    draws = Draws(
-        scores[row_of], answers, tokens[row_of], np.arange(row_of.size) - first[row_of], None, usable=usable[row_of]
-    )
-    return _States(draws, first, counts)
-
-
-def _beliefs(rule: Policy, selection: str | None, states: _States) -> _Beliefs:
-    draws = states.draws
-    unknown = np.full(draws.count.shape, np.nan)
-    mean, std, reach = unknown, unknown, unknown
-    target, estimate = getattr(rule, "score_min", None), getattr(rule, "estimate", "")
-    if estimate in ESTIMATES:
-        believed = belief(visible(draws), estimate)
-        mean, std = believed.mean(), believed.std()
-        if target is not None:
-            reach = reach_probability(believed, target, 1)
-    chosen = np.full(draws.count.shape, -1)
-    how, some = selection or rule.selection, np.flatnonzero(draws.count)
-    if how in SELECTIONS and some.size:
-        chosen[some] = choose(how, visible(draws, some)).sample
-    return _Beliefs(take_step(rule, draws), mean, std, reach, chosen)
-
-
-def _same_end(beliefs: _Beliefs, cases: Cases, place: int, start: int, count: int) -> bool:
-    """Whether the policy comes to what is recorded: it asks for these samples in turn, and then stops so."""
-    at = 0
-    while at < count - 1:
-        if beliefs.step.reason[start + at] != CONTINUE:
-            return False
-        at = int(beliefs.step.total[start + at])
-    if int(cases.samples[place]) > count - 1:  # more than are shown
-        return True
-    recorded, own = str(cases.reason[place]), str(beliefs.step.reason[start + count - 1])
-    unfinished = own == CONTINUE or at > count - 1
-    return recorded == "budget" if unfinished else own == recorded
-
-
-def _asked_at(beliefs: _Beliefs, start: int, count: int) -> set[int]:
-    """After how many samples the policy was asked."""
-    found, at = {0}, 0
-    while at < count - 1:
-        at = int(beliefs.step.total[start + at])
-        found.add(at)
-    return found
 
 
 def _steps_of(
@@ -217,13 +122,13 @@ def _steps_of(
     place: int,
     start: int,
     count: int,
-    beliefs: _Beliefs | None,
+    beliefs: Beliefs | None,
     rule: Policy | None,
     label: str,
     note: str,
 ) -> DrawSteps:
     first, _ = samples.span[str(cases.question[place])]
-    asked = set() if beliefs is None else _asked_at(beliefs, start, count)
+    asked = set() if beliefs is None else asked_at(beliefs, start, count)
     rows, low, high, best = [], list[float | None](), list[float | None](), float("-inf")
     for drawn in range(count):
         at, own = first + drawn - 1, start + drawn
@@ -247,7 +152,7 @@ def _steps_of(
     )
 
 
-def _believed(beliefs: _Beliefs, own: int) -> dict[str, str]:
+def _believed(beliefs: Beliefs, own: int) -> dict[str, str]:
     """The cells of what was believed in one state."""
     mean, std, reach, returned = (
         float(part[own]) for part in (beliefs.mean, beliefs.std, beliefs.reach, beliefs.returned)
@@ -265,7 +170,7 @@ def _ends_of(mean: float, std: float) -> tuple[float | None, float | None]:
     return (None, None) if np.isnan(mean) else (round(max(mean - std, 0.0), 3), round(min(mean + std, 1.0), 3))
 
 
-def _then(beliefs: _Beliefs, own: int, drawn: int, asked: bool) -> str:
+def _then(beliefs: Beliefs, own: int, drawn: int, asked: bool) -> str:
     if not asked:
         return "not asked"
     more = int(beliefs.step.total[own]) - drawn

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from optscale_predictor._support.arrays import Ints
+from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.run_data import Cases, Objects, Run, Samples
 from optscale_predictor.policies import Policy, StopReason
@@ -66,7 +66,7 @@ def replay_pool(
     return Run(
         name=pool.name,
         cases=cases,
-        shown={policy: _with_answers(cases[policy], chosen, samples) for policy, chosen in shown.items()},
+        shown={policy: _in_order_recorded(cases[policy], *first, samples) for policy, first in shown.items()},
         samples=samples,
         questions={question.id: question for question in pool.questions},
         task=pool.name,
@@ -80,24 +80,29 @@ def replay_pool(
 
 def _replayed(
     pool: Pool, entries: Sequence[ReplayEntry], orders: int, seed: int, progress: bool
-) -> tuple[dict[str, Cases], dict[str, Ints]]:
-    """By policy its cases, one order after the other; and the samples chosen in the order recorded."""
+) -> tuple[dict[str, Cases], dict[str, tuple[Ints, Floats]]]:
+    """By policy its cases, one order after the other; of the order recorded the samples chosen, and the priors."""
     recorded = RecordedSamples.from_pool(pool)
     ids = np.tile(np.array([question.id for question in pool.questions], object), orders)
     cases = {str(entry.policy): _no_cases(ids) for entry in entries}
-    chosen = {policy: np.zeros(recorded.num_questions, np.int64) for policy in cases}
+    number = recorded.num_questions
+    first = {policy: (np.zeros(number, np.int64), np.full((number, 3), np.nan)) for policy in cases}
     for index, run in replay_runs(entries, recorded, orders, seed, progress, recorded_first=True):
         policy = entries[index].policy
         _put(cases[str(policy)], run, orders, getattr(policy, "score_min", np.nan))
         if run.orders.start == 0:
-            own = chosen[str(policy)][run.questions]
-            own[:] = run.outcomes.chosen[: own.size]
-    return cases, chosen
+            chosen, prior = (part[run.questions] for part in first[str(policy)])
+            chosen[:] = run.outcomes.chosen[: chosen.size]
+            if run.outcomes.prior is not None:
+                every = run.outcomes.prior.broadcast_to(run.recorded.num_questions)
+                prior[:] = np.stack([every.mean, every.std, every.strength], -1)[: chosen.size]
+    return cases, first
 
 
 def _no_cases(ids: Objects) -> Cases:
     numbers = {name: np.empty(ids.size) for name in ("correct", "score", "confidence", "hit", "samples", "tokens")}
-    return Cases(question=ids, reason=np.empty(ids.size, _REASON), answer=np.full(ids.size, None, object), **numbers)
+    answer, prior = np.full(ids.size, None, object), np.broadcast_to(np.nan, (ids.size, 3))
+    return Cases(question=ids, reason=np.empty(ids.size, _REASON), answer=answer, prior=prior, **numbers)
 
 
 def _put(cases: Cases, run: BlockRun, orders: int, target: float) -> None:
@@ -118,8 +123,8 @@ def _put(cases: Cases, run: BlockRun, orders: int, target: float) -> None:
         cells[:] = found.reshape(cells.shape)
 
 
-def _with_answers(cases: Cases, chosen: Ints, samples: Samples) -> Cases:
-    """The cases of the order recorded, which says what each chosen sample answered."""
+def _in_order_recorded(cases: Cases, chosen: Ints, prior: Floats, samples: Samples) -> Cases:
+    """The cases of the order recorded, which says what each chosen sample answered and what was believed before."""
     first = cases.take(slice(len(chosen)))
     starts = np.array([samples.span[question][0] for question in first.question.tolist()], np.int64)
-    return replace(first, answer=samples.answer[starts + chosen])
+    return replace(first, answer=samples.answer[starts + chosen], prior=prior)

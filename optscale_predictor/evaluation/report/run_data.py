@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 
-from optscale_predictor._support.arrays import Bools, Floats, Ints
+from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts
 from optscale_predictor.policies import parse_policy
@@ -21,8 +20,8 @@ from optscale_predictor.questions.question import Question
 from optscale_predictor.replays.recorded_samples import number_column, scored_rows, text_column, usable_rows
 from optscale_predictor.stats.estimators.learnt_prior import is_learnt
 
-Objects = NDArray[np.object_]
-Strings = NDArray[np.str_]
+Objects = Array[np.object_]
+Strings = Array[np.str_]
 
 FIXED = ("best_of_n", "self_consistency")  # policies that draw the same number of samples of every question
 
@@ -41,6 +40,7 @@ class Cases:
         tokens: Generated for them.
         reason: Why it stopped, [cases].
         answer: The returned sample's, [cases]; None where it has none.
+        prior: Mean, std and strength of what the policy started from; NaN where it had none, or it is not known.
     """
 
     question: Objects
@@ -52,6 +52,7 @@ class Cases:
     tokens: Float[Floats, " cases"]
     reason: Strings
     answer: Objects
+    prior: Float[Floats, "cases 3"]
 
     @classmethod
     def of(cls, outcomes: Sequence[PolicyOutcome]) -> "Cases":
@@ -64,6 +65,7 @@ class Cases:
             question=np.array([one.question_id for one in outcomes], object),
             reason=np.array([one.stop_reason for one in outcomes], np.str_),
             answer=np.array([one.answer for one in outcomes], object),
+            prior=np.array([one.prior or (np.nan,) * 3 for one in outcomes], np.float64).reshape(-1, 3),
             **numbers,
         )
 
