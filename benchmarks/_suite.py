@@ -137,6 +137,7 @@ NOT_RUN = {
     "early_rejection": "needs a scored pool; tokens at equal accuracy, with intervals",
     "embedded_world": "the model card's figures",
     "fitted_stopping": "ratios of tokens with intervals, an hour at any size that says something",
+    "installs": "clean environments by Python, extra and versions: they install and run, or not",
     "learnt_priors": "needs two pools that are hours of generation",
     "math_cross_validation": "accuracy of a predictor, hours",
     "math_predictor": "trains predictors, hours",
