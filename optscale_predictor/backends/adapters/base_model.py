@@ -106,6 +106,23 @@ def base_fingerprint(backbone: Any) -> str:
     return digest.hexdigest()[:16]
 
 
+def require_findable(base: str, repo_id: str | None) -> None:
+    """Checks that others can find a base, before anything that needs it is uploaded.
+
+    Args:
+        base: Its name.
+        repo_id: Where the upload goes; None: nowhere.
+
+    Raises:
+        InputError: It is a folder of this machine.
+    """
+    if repo_id is not None and is_folder(base):
+        raise InputError(
+            f"the base model {folder_name(base)!r} is a folder of this machine: name it as others find it "
+            "(--base_model)"
+        )
+
+
 def require_base(backbone: Any, expected: str, name: str, folder: Path) -> None:
     """Checks that a base is the one that a checkpoint was trained on.
 

@@ -8,11 +8,10 @@ from optscale_predictor._support.atomic_files import write_text
 from optscale_predictor._support.hub import push
 from optscale_predictor.backends.adapters import adapter
 from optscale_predictor.backends.adapters.base_model import (
-    folder_name,
-    is_folder,
     published_name,
     record_base_folder,
     require_base,
+    require_findable,
 )
 from optscale_predictor.backends.source_lookup import find_source
 from optscale_predictor.backends.verifiers.trained_config import TRAINED_VERIFIER_FILE, TrainedVerifierConfig
@@ -24,7 +23,6 @@ from optscale_predictor.backends.verifiers.verifier_files import (
     load_verifier_base,
     load_verifier_config,
 )
-from optscale_predictor.errors import InputError
 from optscale_predictor.pages.cards import require_license
 
 
@@ -57,11 +55,7 @@ def publish_verifier(
     require_license(license)
     config = load_verifier_config(folder)
     base = base_model or config.base_model
-    if repo_id is not None and is_folder(base):
-        raise InputError(
-            f"the base model {folder_name(base)!r} is a folder of this machine: name it as others find it "
-            "(--base_model)"
-        )
+    require_findable(base, repo_id)
     if base_model is not None:
         require_base(load_verifier_base(base, config.kind, config.precision), config.base_fingerprint, base, folder)
         config = _renamed(config, base, folder)
