@@ -16,6 +16,7 @@ from optscale_predictor.cli.main import main
 from optscale_predictor.cli.serve_command import within_requests
 from optscale_predictor.cli.verb_flags import verb_arguments, verb_parser
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
+from optscale_predictor.replays import setting_grids
 
 BAD = {
     "unknown policy": (["answer", "1+2=", "--policy", "best"], "unknown policy 'best'"),
@@ -167,7 +168,14 @@ def test_answers_in_a_file_go_on_with_what_was_learnt_of_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("verb", ["replay", "tune"])
-def test_a_prior_is_learnt_from_a_pool_or_given_but_not_both(verb, tmp_path, capsys):
+def test_a_prior_is_learnt_from_a_pool_or_given_but_not_both(verb, tmp_path, capsys, monkeypatch):
+    grids = setting_grids._grids
+    few = ("optscale, no prior", "optscale", "cost_aware, score")  # a prior is learnt anew for each setting
+    monkeypatch.setattr(
+        setting_grids,
+        "_grids",
+        lambda *given: ((label, texts[:1], prior) for label, texts, prior in grids(*given) if label in few),
+    )
     pool = str(sums_pool(tmp_path / "pool", questions=24, depth=4).folder)
     named = ["--policies", "cost_aware:max_samples=4,sample_price=0.1"] if verb == "replay" else []
     told = []

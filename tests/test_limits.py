@@ -76,19 +76,30 @@ def test_tokens_set_aside_and_spent_are_never_more_than_the_limit(most, work):
     asyncio.run(run())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=12)
-@given(most=st.integers(1, 40_000), in_flight=st.sampled_from([1, 3, 100]), name=st.sampled_from(["optscale", "best"]))
-def test_a_run_never_spends_more_than_its_limit(pool, most, in_flight, name):
+POLICIES = {"optscale": parse_policy("optscale:score_min=0.8"), "best": BestOfN(8)}
+
+
+def scaler_of(pool, name, in_flight):
     generator, verifier = recorded(pool.folder)
     generator.sampling = SamplingParams(max_tokens=MOST)
-    policy = BestOfN(8) if name == "best" else parse_policy("optscale:score_min=0.8")
-    scaler = OptScale(generator, verifier, policy=policy, in_flight=in_flight)
-    limited = scaler.answer(pool.questions, limits=Limits(max_tokens=most))
+    return OptScale(generator, verifier, policy=POLICIES[name], in_flight=in_flight)
+
+
+@pytest.fixture(scope="module")
+def unlimited(pool):
+    """What each policy answers without a limit, however many questions are in flight."""
+    return {name: scaler_of(pool, name, 3).answer(pool.questions) for name in POLICIES}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=12)
+@given(most=st.integers(1, 40_000), in_flight=st.sampled_from([1, 3, 100]), name=st.sampled_from([*POLICIES]))
+def test_a_run_never_spends_more_than_its_limit(pool, unlimited, most, in_flight, name):
+    limited = scaler_of(pool, name, in_flight).answer(pool.questions, limits=Limits(max_tokens=most))
     spent = sum(answer.generated_tokens for answer in limited)
     assert spent <= most
-    if any(answer.stop_reason == "budget" and answer.samples < policy.max_samples for answer in limited):
+    if any(answer.stop_reason == "budget" and answer.samples < POLICIES[name].max_samples for answer in limited):
         assert spent > most - (8 if name == "best" else 1) * MOST  # there was no room for one more
-    for answer, free in zip(limited, scaler.answer(pool.questions), strict=True):
+    for answer, free in zip(limited, unlimited[name], strict=True):
         assert answer.scores == free.scores[: answer.samples]
         if answer.samples < free.samples:
             assert answer.stop_reason == "budget"

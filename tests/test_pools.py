@@ -4,19 +4,19 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 
 import datasets
 import numpy as np
 import pytest
+from forked import exit_code_of_fork
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.pools import Pool, PoolWriter
+from optscale_predictor.pools import Pool, PoolWriter, writer
 from optscale_predictor.pools.preparation import generate_pool, score_pool
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.replays.recorded_samples import RecordedSamples
@@ -53,32 +53,28 @@ def test_a_rerun_draws_only_what_is_missing_and_changes_nothing_else(tmp_path, g
     assert all((tmp_path / "pool" / name).read_bytes() == content for name, content in before.items())
 
 
-#: The command line, killed as soon as its second shard is to be written: the first is there, samples are in memory.
-KILLED = """
-import os, signal, sys
-from optscale_predictor.cli.main import main
-from optscale_predictor.pools import writer
+def generate_until_second_shard(flags):
+    """The command line, killed as soon as its second shard is to be written: the first is there, others in memory."""
+    write = writer.write_shard
 
-def write_first(table, path, write=writer.write_shard):
-    if path.name != "samples-000000.parquet":
-        os.kill(os.getpid(), signal.SIGKILL)
-    write(table, path)
+    def write_first(table, path):
+        if path.name != "samples-000000.parquet":
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(table, path)
 
-writer.write_shard = write_first
-main(sys.argv[1:])
-"""
+    writer.write_shard = write_first
+    main(flags)
 
 
 def test_killed_between_commits_nothing_is_lost_or_twice(tmp_path):
     """A real process, killed while it draws; then the same command again. ``test_kills.py`` kills at random moments."""
-    flags = ["generate", str(tmp_path / "pool"), "--questions", "embedded:train:300", "--num_samples", "4"]
-    flags += ["--batch_size", "32", "--max_tokens", "160"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *flags], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    flags = ["generate", str(tmp_path / "pool"), "--questions", "embedded:train:40", "--num_samples", "4"]
+    flags += ["--batch_size", "32", "--max_tokens", "160", "--shard_samples", "64"]
+    assert exit_code_of_fork(generate_until_second_shard, flags) == -signal.SIGKILL
     committed = {shard.name: shard.read_bytes() for shard in Pool(tmp_path / "pool").shards()}
     kept = len(keys(Pool(tmp_path / "pool")))
-    assert 0 < kept < 1200
-    subprocess.run([sys.executable, "-m", "optscale_predictor", *flags], check=True, capture_output=True)
+    assert 0 < kept < 160
+    main(flags)
     pool = Pool(tmp_path / "pool")
     assert keys(pool) == [(question.id, index) for question in pool.questions for index in range(4)]
     assert all((tmp_path / "pool" / name).read_bytes() == content for name, content in committed.items())

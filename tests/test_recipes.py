@@ -53,15 +53,16 @@ def test_an_embedded_recipe_from_end_to_end_and_again(tmp_path, script, capsys, 
     steps["score"] = [steps["score"], {"pool": "pool", "verifier": "math_verify", "column": "score_correct"}]
     steps["targets"]["output"] = "targets/targets.parquet"
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"tiny": steps}))
-    first = prepare("recipe.yaml", "tiny", folder=tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert [line for line in first.stdout.splitlines() if line.startswith("prepare:")] == [
+    monkeypatch.chdir(tmp_path)
+    assert script.main(["recipe.yaml", "tiny"]) == 0
+    first = capsys.readouterr()
+    assert [line for line in first.out.splitlines() if line.startswith("prepare:")] == [
         "prepare: step 1 of 4: generate pool",
         "prepare: step 2 of 4: score pool",
         "prepare: step 3 of 4: score pool",
         "prepare: step 4 of 4: targets pool",
     ]
-    assert "estimate: 72 samples of 12 questions x 160.0 tokens (max_tokens, an upper bound)" in first.stderr
+    assert "estimate: 72 samples of 12 questions x 160.0 tokens (max_tokens, an upper bound)" in first.err
     pool = Pool(tmp_path / "pool")
     assert set(pool.counts().values()) == {6} and pool.manifest["settings"]["generator"]["stop"] == ["@", "~"]
     rows = pool.read(["score", "score_correct", "correct"])
@@ -69,7 +70,6 @@ def test_an_embedded_recipe_from_end_to_end_and_again(tmp_path, script, capsys, 
     assert rows["score_correct"].to_pylist() == [float(one) for one in rows["correct"].to_pylist()]
     assert pq.read_table(tmp_path / "targets" / "targets.parquet").num_rows == 12
     before = {path.name: path.read_bytes() for path in pool.shards()}
-    monkeypatch.chdir(tmp_path)
     assert script.main(["recipe.yaml", "tiny"]) == 0 and "estimate" not in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in Pool(tmp_path / "pool").shards()} == before
 

@@ -228,7 +228,7 @@ def test_policies_replayed_together_are_those_replayed_alone():
     scores = rng.beta(2, 2, (12, 16))
     samples = RecordedSamples(scores, np.zeros((12, 16), int), np.full((12, 16), 10.0), (scores > 0.5).astype(float))
     low, high, each = Prior(0.2, 0.1, 5.0), Prior(0.8, 0.1, 5.0), Prior(np.linspace(0.1, 0.9, 12), 0.2, 4.0)
-    texts = [("shared_budget:tokens=40", low), ("shared_budget:tokens=40", each)]
+    texts = [("shared_budget:tokens=20", low), ("shared_budget:tokens=20", each)]
     texts += [("optscale:score_min=0.85", prior) for prior in (low, high, each, None)]
     entries = [ReplayEntry(parse_policy(text), f"{place}", prior) for place, (text, prior) in enumerate(texts)]
     for orders in (1, 3):

@@ -9,6 +9,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 CHECKED = ("step", "selection", "prior", "estimators", "bootstrap", "tuning", "recorded_samples")
+LEFT_OUT = "not the_command and not lbfgs and not expected_to_have_the_spread"
 
 WRONG = """
 from jaxtyping import install_import_hook
@@ -35,7 +36,8 @@ def run(*arguments, **environment):
 
 def test_calls_have_the_stated_shapes():
     files = [f"test_{name}.py" for name in CHECKED]
-    ran = run("-m", "pytest", "-q", "-p", "no:cacheprovider", *files, CHECK_SHAPES="1")
+    # Commands, and optimisers of SciPy's, take half of the time, and call what the other tests have called.
+    ran = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", LEFT_OUT, *files, CHECK_SHAPES="1")
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout[-3000:]
 
 

@@ -1,5 +1,6 @@
 """How soon a command answers: by what it may not import, since times are the machine's."""
 
+import json
 import subprocess
 import sys
 
@@ -13,55 +14,60 @@ HEAVY = (
     *("scipy.stats", "scipy.optimize", "sklearn", "pandas", "lightgbm", "ray", "vllm", "aiohttp"),
 )
 SCRIPT = """
-import sys
+import contextlib, io, json, sys
 from optscale_predictor.cli.main import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
-print("LOADED", *sys.modules)
+for command in json.loads(sys.argv[1]):
+    shown, said = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        main(command)
+    print(json.dumps([sorted(sys.modules), shown.getvalue(), said.getvalue()]))
 """
+QUICK = [[], ["--help"], ["--version"], ["train", "--help"], ["train", "fti"], ["anwser"]]
+#: Mistakes, and what else may be imported by then; what a command has imported stays for those after it.
+MISTAKES = {
+    "nothing": (
+        [
+            ["answer", "--help"],
+            ["answer", "1+2=", "--policy", "bestofn"],
+            ["answer", "1+2=", "--temperature", "warm"],
+            ["serve", "--policy", "bestofn"],
+        ],
+        (),
+    ),
+    "pools": ([["generate", "nowhere", "--questions", "nowhere.jsonl"], ["pool", "info", "nowhere"]], ("pyarrow",)),
+    # jsonargparse looks the verb's own name up in the package, where it is a function of the library's.
+    "replay": ([["replay", "nowhere", "--policies", "bestofn"]], ("pyarrow", "scipy.optimize")),
+    "eval": ([["eval", "--tasks", "optscale_arithmetic", "--policies", "bestofn"]], ("lm_eval",)),
+}
 
 
-def loaded_by(*command):
-    """The modules that a fresh interpreter has imported once it ran the command."""
-    shown = subprocess.run([sys.executable, "-c", SCRIPT, *command], capture_output=True, text=True, check=True)
-    return set(shown.stdout.rpartition("LOADED")[2].split()), shown
+def loaded_by(*commands):
+    """What a fresh interpreter has imported after each command; what that showed, and what it said of mistakes."""
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(commands)], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return [(set(loaded), shown, said) for loaded, shown, said in map(json.loads, ran.stdout.splitlines())]
 
 
-@pytest.mark.parametrize("command", [[], ["--help"], ["--version"], ["train", "--help"], ["train", "fti"], ["anwser"]])
-def test_help_and_wrong_verbs_import_nothing_but_the_standard_library(command):
-    loaded, _ = loaded_by(*command)
-    assert not loaded & {*HEAVY, "numpy", "scipy", "jsonargparse", "yaml", "tqdm"}
+def test_help_and_wrong_verbs_import_nothing_but_the_standard_library():
+    for command, (loaded, _, _) in zip(QUICK, loaded_by(*QUICK), strict=True):
+        assert not loaded & {*HEAVY, "numpy", "scipy", "jsonargparse", "yaml", "tqdm"}, command
 
 
-@pytest.mark.parametrize(
-    ("command", "allowed"),
-    [
-        (["answer", "--help"], ()),
-        (["answer", "1+2=", "--policy", "bestofn"], ()),
-        (["answer", "1+2=", "--temperature", "warm"], ()),
-        (["serve", "--policy", "bestofn"], ()),
-        # jsonargparse looks the verb's own name up in the package, where it is a function of the library's.
-        (["replay", "nowhere", "--policies", "bestofn"], ("pyarrow", "scipy.optimize")),
-        (["eval", "--tasks", "optscale_arithmetic", "--policies", "bestofn"], ("lm_eval",)),
-        (["generate", "nowhere", "--questions", "nowhere.jsonl"], ("pyarrow",)),
-        (["pool", "info", "nowhere"], ("pyarrow",)),
-    ],
-)
-def test_a_mistake_is_found_before_anything_heavy_is_imported(command, allowed):
-    loaded, shown = loaded_by(*command)
-    assert loaded & set(HEAVY) <= {*allowed}
-    assert "--help" in command or shown.stderr.startswith("optscale: error: ")
+@pytest.mark.parametrize("commands", MISTAKES)
+def test_a_mistake_is_found_before_anything_heavy_is_imported(commands):
+    given, allowed = MISTAKES[commands]
+    for command, (loaded, _, said) in zip(given, loaded_by(*given), strict=True):
+        assert loaded & set(HEAVY) <= {*allowed}, command
+        assert "--help" in command or said.startswith("optscale: error: "), command
 
 
 def test_an_answer_imports_what_it_draws_with_and_says_so_first():
-    loaded, shown = loaded_by("answer", "12+34=", "--score_min", "0.5")
-    assert "torch" in loaded and "stopped   " in shown.stdout
+    ((loaded, shown, said),) = loaded_by(["answer", "12+34=", "--score_min", "0.5"])
+    assert "torch" in loaded and "stopped   " in shown
     assert not loaded & {"lm_eval", "pytorch_lightning", "datasets", "matplotlib", "scipy.stats", "sklearn", "pandas"}
     # What only a pool, a predictor or a learnt prior needs.
     assert not loaded & {"pyarrow", "scipy.interpolate", "optscale_predictor.predictor", "optscale_predictor.pools"}
-    first, *others = shown.stderr.splitlines()
+    first, *others = said.splitlines()
     assert first.startswith("loading PyTorch, transformers and embedded:generator")
     assert not [line for line in others if "Loading weights" in line or "Warning" in line]
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from training_runs import flags, logged, main, make_encoder, require_equal, weights, write_targets
+from training_runs import FLAGS, flags, logged, main, make_encoder, require_equal, weights, write_targets
 
 from optscale_predictor import OptScalePredictor
 from optscale_predictor._support.training_loop.learning_rate import share_of_rate
@@ -22,6 +22,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def shallow(tmp_path, monkeypatch):
+    """A base of one layer, for what does not depend on what is learnt."""
+    monkeypatch.setitem(FLAGS, "--model.base_model", make_encoder(tmp_path / "encoder", layers=1))
+
+
 def test_it_learns_what_can_be_learnt(tmp_path):
     source = ScoreSource(generator="a", verifier="b")
     write_targets(tmp_path / "more.jsonl", 320)
@@ -34,7 +40,7 @@ def test_it_learns_what_can_be_learnt(tmp_path):
     assert easy > hard + 0.3
 
 
-def test_one_seed_repeats_and_another_differs():
+def test_one_seed_repeats_and_another_differs(shallow):
     curves = []
     for output, seed in (("one", 0), ("again", 0), ("other", 1)):
         main(flags(output, seed_everything=seed, trainer__max_epochs=1))
@@ -44,7 +50,7 @@ def test_one_seed_repeats_and_another_differs():
     require_equal("one", "again")
 
 
-def test_it_stops_early_and_keeps_the_best_epoch():
+def test_it_stops_early_and_keeps_the_best_epoch(shallow):
     main(flags("out", trainer__max_epochs=8, model__learning_rate=0.5, early_stopping__patience=1))
     curve, r2 = (logged(Path("out_training"), name) for name in ("log_evidence", "r2_mean"))
     assert len(curve) < 8
@@ -92,7 +98,7 @@ def test_the_cache_changes_nothing_where_frozen_layers_have_no_dropout():
 
 
 def test_an_encoder_trains_and_its_unused_pooler_is_left_alone(tmp_path):
-    base = make_encoder(tmp_path / "encoder")
+    base = make_encoder(tmp_path / "encoder", layers=1)
     main(flags("out", trainer__max_epochs=1, model__base_model=base))
     adapter = weights("out")["adapter_model.safetensors"]
     pooler = [part for name, part in adapter.items() if ".pooler." in name and "lora_B" in name]
@@ -113,7 +119,7 @@ def test_several_sources_train_one_predictor(tmp_path):
     assert first > 0.6 and second < 0.4
 
 
-def test_throughput_counts_the_questions_own_tokens(monkeypatch):
+def test_throughput_counts_the_questions_own_tokens(shallow, monkeypatch):
     counted = []
     rates = Throughput.rates
 

@@ -2,34 +2,37 @@
 
 import os
 import pickle
+import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-import training_runs
-from training_runs import flags, logged, main, require_equal, write_targets
+from forked import exit_code_of_fork
+from training_runs import FLAGS, flags, logged, main, make_encoder, require_equal, write_targets
 
 from optscale_predictor._support.training_loop import last_checkpoint
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """One layer: what a training keeps of itself does not depend on how deep its base is."""
+    return make_encoder(tmp_path_factory.mktemp("base") / "encoder", layers=1)
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, base, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(FLAGS, "--model.base_model", base)
     write_targets(tmp_path / "targets.jsonl")
     return tmp_path
 
 
 def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
     main(flags("whole"))
-    command = [sys.executable, "-m", "optscale_predictor", "train", *flags("killed")]
-    command += ["--trainer.callbacks+=training_runs.SignalAt", "--trainer.callbacks.step=13"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(training_runs.__file__).parent)}
-    died = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    stop = ["--trainer.callbacks+=training_runs.SignalAt", "--trainer.callbacks.step=13"]
+    assert exit_code_of_fork(main, [*flags("killed"), *stop]) == -signal.SIGKILL
     main([*flags("killed"), "--ckpt_path", "last"])
     whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "killed"))
     assert list(resumed) == list(range(10, 27))  # what was written at step 10, in the second of three epochs
@@ -38,6 +41,19 @@ def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
         curve = logged(Path("whole_training"), name)
         assert logged(Path("killed_training"), name) == {step: curve[step] for step in (17, 26)}
     require_equal("whole", "killed")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, base):
+    """A folder in which a run of two epochs of each head was not stopped, its logs beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setitem(FLAGS, "--model.base_model", base)
+        write_targets(folder / "targets.jsonl")
+        for head in ("linear", "gaussian_process"):
+            main(flags(head, trainer__max_epochs=2, model__head=head))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -49,12 +65,13 @@ def test_killed_in_mid_epoch_it_goes_on_bit_for_bit(tmp_path):
         (17, signal.SIGINT, "linear"),
     ],
 )
-def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, capsys):
+def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, number, head, whole, capsys):
     """Also where the last step of an epoch, or of the run, is stopped, before its validation."""
     # Programs that a shell starts in the background are born with Ctrl-C ignored; what was there must be there again.
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     shared = {"trainer__max_epochs": 2, "model__head": head}
-    main(flags("whole", **shared))
+    for name in ("", "_training"):
+        shutil.copytree(whole / f"{head}{name}", f"whole{name}")
     stop = ["--trainer.callbacks+=training_runs.SignalAt", f"--trainer.callbacks.step={step}"]
     stop += [f"--trainer.callbacks.number={int(number)}"]
     with pytest.raises(SystemExit) as ended:
@@ -64,8 +81,8 @@ def test_stopped_by_the_user_it_writes_its_state_and_says_how_to_go_on(step, num
     assert "Traceback" not in said and "--model.output stopped" in said and "--ckpt_path last" in said
     before_stop = logged(Path("stopped_training"), "log_evidence")
     main([*flags("stopped", **shared), "--ckpt_path", "last"])
-    whole, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
-    assert min(resumed, default=step + 1) == step + 1 and resumed == {number: whole[number] for number in resumed}
+    losses, resumed = (logged(Path(f"{name}_training"), "loss") for name in ("whole", "stopped"))
+    assert min(resumed, default=step + 1) == step + 1 and resumed == {number: losses[number] for number in resumed}
     measured = {**before_stop, **logged(Path("stopped_training"), "log_evidence")}
     assert measured == logged(Path("whole_training"), "log_evidence") and len(measured) == 2
     require_equal("whole", "stopped")
