@@ -60,6 +60,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert "numpy" in loaded_by("import optscale_predictor; optscale_predictor.Prior", *heavy)  # by name alone
 
 
+def test_reports_need_no_distributions_of_scipys() -> None:
+    """Half of what every verb that compares policies imports was for the ranks of an area under a curve."""
+    heavy = ("scipy.stats", "torch", "matplotlib", "sklearn", "lm_eval")
+    assert loaded_by("import optscale_predictor.evaluation.report, optscale_predictor.replays.tuning", *heavy) == []
+
+
 def test_answers_and_statistics_need_no_torch() -> None:
     code = "from optscale_predictor import Calibration, TruncatedNormal, extract_answer, num_samples, parse_policy"
     assert loaded_by(code, "torch", "transformers", "lm_eval") == []

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata
 
 from optscale_predictor._support.arrays import Bools, Floats, Ints
 
@@ -35,12 +34,8 @@ def auc(scores: Float[Floats, " samples"], correct: Float[Floats, " samples"] | 
         scores: Finite numbers.
         correct: Whether each sample is right, 1 or 0.
     """
-    positives = float(correct.sum())
-    negatives = len(correct) - positives
-    if not positives or not negatives:
-        return np.nan
-    ranks = rankdata(scores)[correct == 1].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+    each = _each_question(scores, np.asarray(correct, np.float64), np.zeros(len(scores), np.int64))
+    return float(each[0]) if len(each) else np.nan
 
 
 def auc_within(

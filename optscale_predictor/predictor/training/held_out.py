@@ -12,7 +12,6 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import minimize_scalar
-from scipy.stats import rankdata
 from torch import Tensor
 
 from optscale_predictor._support.arrays import Floats, Ints
@@ -125,6 +124,8 @@ def _r2(predicted: Floats, true: Floats) -> float:
 
 def _spearman(predicted: Floats, true: Floats) -> float:
     """0 where either is the same for all."""
+    from scipy.stats import rankdata  # a second to import, and only a training needs it
+
     ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (predicted, true)]
     size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return float((ranks[0] * ranks[1]).sum()) / size if size > 0 else 0.0
