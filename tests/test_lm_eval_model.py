@@ -230,7 +230,11 @@ def test_a_prior_learnt_in_a_run_is_in_its_record_and_its_pool_replays_it(tmp_pa
 
 
 def test_repeats_are_independent_and_never_served_from_a_cache(tmp_path):
-    task = next(iter(TaskManager(include_path=str(TASKS)).load(["optscale_arithmetic"])["tasks"].values()))
+    task = next(
+        iter(
+            TaskManager(include_defaults=False, include_path=str(TASKS)).load(["optscale_arithmetic"])["tasks"].values()
+        )
+    )
     task.build_all_requests(limit=2)
     for request in task.instances:
         request.repeats = 3
@@ -267,7 +271,7 @@ def test_the_processes_of_a_run_share_its_documents(tmp_path):
 
 def test_greedy_replies_are_those_of_lm_evals_own_model():
     asked = {"tasks": ["optscale_arithmetic"], "limit": 12, "log_samples": True, "bootstrap_iters": 0}
-    asked["task_manager"] = TaskManager(include_path=str(TASKS))
+    asked["task_manager"] = TaskManager(include_defaults=False, include_path=str(TASKS))
     theirs_args = {"pretrained": resolve_model("embedded:generator"), "dtype": "float32", "device": "cpu"}
     theirs = simple_evaluate("hf", model_args=theirs_args, gen_kwargs={"max_gen_toks": 100}, **asked)
     mine = OptScaleLM(policy="best_of_n", max_samples=1, temperature=0)
