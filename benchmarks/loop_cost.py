@@ -31,8 +31,8 @@ from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
 from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.inference.sample_store import SampleStore
-from optscale_predictor.inference.sampling import SampleScorer
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.questions.arithmetic import make_questions
 

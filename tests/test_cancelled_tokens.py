@@ -89,7 +89,7 @@ def test_an_engines_steps_tell_the_tokens_of_what_is_cancelled(steps, counted):
 class Paced:
     """Servers whose only reply has come: two tokens a second, by a clock that the test sets."""
 
-    concurrency, sampling, usage = 4, SamplingParams(max_tokens=20), Usage()
+    concurrency, sampling, usage, joins = 4, SamplingParams(max_tokens=20), Usage(), False
 
     def __init__(self):
         self.asked = asyncio.Event()

@@ -92,6 +92,62 @@ def test_what_is_expected_in_vain_stays_below_the_share(questions, wasted):
         assert wasted + 60 * vain <= EXTRA * (3000 + 60 * needed) * (1 + 1e-9)
 
 
+def extended(width: DrawWidth[str], survival: Survival, seen: dict[str, int], free: int) -> dict[str, int]:
+    """How many samples questions ask for that have seen some, each of which asks for one."""
+    position = {name: Position(survival, count, 1) for name, count in seen.items()}
+
+    def widen(name: str) -> None:
+        position[name] = position[name]._replace(ahead=position[name].ahead + 1)
+        width.place(name, position[name])
+
+    counts = dict.fromkeys(seen, 1)
+    for name, one in position.items():
+        width.place(name, one)
+    left = width.extend(counts, free, widen)
+    assert left == free - sum(counts.values()) + len(counts)
+    assert all(position[name].ahead == count for name, count in counts.items())
+    return counts
+
+
+def test_a_sample_joins_a_request_where_its_chance_outweighs_its_cost():
+    survival = learnt([1, 1, 10, 10] * 200)
+    seen = {"half": 0, "sure": 4}  # of which one needs two, the other six more, as half and nearly all do
+    for cost, found in ((0.0, (1, 1)), (0.5, (1, 6)), (0.9, (1, 6)), (1.1, (8, 6))):
+        width: DrawWidth[str] = DrawWidth(extra=10.0)
+        width.request_cost = cost
+        assert tuple(extended(width, survival, seen, free=0).values()) == found
+
+
+def test_free_places_go_to_the_likeliest_of_those_that_ask():
+    survival = learnt([1] * 500 + [5] * 50 + [10] * 450)  # after 4 samples 0.9 of them go on beyond the fifth
+    width: DrawWidth[str] = DrawWidth(extra=10.0)
+    width.request_cost = 0.1
+    seen = {"half": 0, "sure": 4}
+    assert extended(width, survival, seen, free=3) == {"half": 1, "sure": 4}
+    width.request_cost = 0.0
+    assert extended(width, survival, seen, free=3) == {"half": 1, "sure": 1}
+    width.request_cost = 0.1
+    assert extended(width, survival, {"last": 30}, free=9) == {"last": 2}  # there is none beyond the cap
+
+
+def test_no_more_joins_a_request_than_may_be_spent_in_vain():
+    survival = learnt([1, 1, 10, 10] * 200)
+    width: DrawWidth[str] = DrawWidth()
+    width.request_cost = 5.0
+    assert extended(width, survival, {"half": 0}, free=5) == {"half": 1}
+    width.note_needed(100, 6000.0)
+    assert extended(width, survival, {"half": 0}, free=5) == {"half": 8}
+    width.wasted = EXTRA * 6000
+    assert extended(width, survival, {"half": 0}, free=5) == {"half": 1}
+
+
+@pytest.mark.parametrize(("cost", "busy", "sent"), [(0.0, 0.9, True), (0.2, 0.9, False), (0.2, 0.1, True)])
+def test_requests_for_samples_ahead_alone_are_sent_where_they_keep_nobody_waiting(cost, busy, sent):
+    width: DrawWidth[str] = DrawWidth()
+    width.request_cost = cost
+    assert width.worth_alone(busy) == sent
+
+
 @pytest.mark.parametrize("rule", ["optscale", "cost_aware", "asc_beta", "asc_dirichlet"])
 def test_auto_decides_as_one_does(rule):
     auto, one = parse_policy(f"{rule}:step=auto"), parse_policy(f"{rule}:step=one")

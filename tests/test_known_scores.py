@@ -8,7 +8,7 @@ import pytest
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.inference.known_scores import KnownScores
-from optscale_predictor.inference.sampling import SampleScorer
+from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.questions.question import Question
 
 

@@ -23,7 +23,7 @@ from optscale_predictor.errors import InputError, RequestRefusedError, ServiceEr
 from optscale_predictor.pools.preparation import generate_pool
 from optscale_predictor.questions.arithmetic import make_questions
 
-REQUESTS = [Request(str(index), prompt, 6) for index, prompt in enumerate(["7+5=", "23+4+58=", "91+8+64+13+77="])]
+REQUESTS = [Request(str(index), prompt, 6) for index, prompt in enumerate(["91+8+64+13+77=", "23+4+58=", "7+5="])]
 
 
 @pytest.fixture

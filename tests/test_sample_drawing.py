@@ -8,7 +8,8 @@ import pytest
 from optscale_predictor.backends.generators import Arrived, DrawSession, Sample, SamplingParams
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.inference.admission import Limits, Rounds, TokenBudget
-from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
+from optscale_predictor.inference.sample_scoring import SampleScorer
+from optscale_predictor.inference.sampling import SampleDrawer
 from optscale_predictor.questions.question import Question
 
 SAMPLING = SamplingParams(max_tokens=50)

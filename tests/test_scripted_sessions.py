@@ -12,7 +12,7 @@ from stopped_clock import StoppedClock, until
 from optscale_predictor.backends.generators import Sample, SamplingParams
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
-from optscale_predictor.inference.sampling import SampleScorer
+from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.predictor import provenance
 from optscale_predictor.questions.prompts import PromptTemplate

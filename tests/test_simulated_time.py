@@ -33,8 +33,8 @@ def test_times_that_can_be_told_by_hand():
     assert simulate(each, tokens, EngineModel(3, rate=2)).seconds == 30  # one after the other
     # A step with one of four places busy takes 0.5 + 0.5 / 4 of a full one.
     assert simulate(each, tokens, EngineModel(4, share=0.5)).seconds == pytest.approx(60 * 0.625)
-    assert simulate(each, tokens, EngineModel(4, overhead=5)).seconds == 75
-    assert simulate(whole, tokens, EngineModel(4, overhead=5)).seconds == pytest.approx(30)
+    assert simulate(each, tokens, EngineModel(4, request=5)).seconds == 75
+    assert simulate(whole, tokens, EngineModel(4, request=5)).seconds == 35
     two = simulate([[1], [1]], np.array([[10.0], [30.0]]), EngineModel(2, share=0.0))
     assert two.seconds == pytest.approx(20) and two.tokens == 40  # all of it at the pace of a full engine
 
@@ -81,6 +81,18 @@ def test_single_questions_are_drawn_wide_only_when_they_have_turned_out_hard():
     assert auto_tokens <= 1.15 * one_tokens and auto_seconds < 0.75 * one_seconds
 
 
+@pytest.mark.parametrize("places", [16, 64, 256])
+def test_requests_that_cost_something_are_saved(places):
+    samples = recorded(200)
+    free, dear = (EngineModel(places, rate=100, share=0.4, request=seconds) for seconds in (0.0, 0.006))
+    one, cheap, auto = (
+        simulate_policy(*two) for two in ((ONE, samples, dear), (AUTO, samples, free), (AUTO, samples, dear))
+    )
+    assert one.requests == one.samples and auto.requests < 0.8 * one.requests <= 0.8 * cheap.requests
+    assert auto.seconds < 0.95 * one.seconds and auto.tokens <= 1.15 * one.tokens
+    assert run_policy(AUTO, samples).tokens.sum() == one.tokens  # what is decided does not depend on it
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
@@ -88,7 +100,7 @@ def test_single_questions_are_drawn_wide_only_when_they_have_turned_out_hard():
         ({"places": 4, "rate": 0}, "tokens_a_second must be > 0"),
         ({"places": 4, "rate": float("nan")}, "tokens_a_second"),
         ({"places": 4, "share": 1.5}, r"step_share must lie in \[0, 1\], got 1.5"),
-        ({"places": 4, "overhead": -1}, "overhead must be >= 0"),
+        ({"places": 4, "request": -1}, "request_seconds must be >= 0"),
     ],
 )
 def test_numbers_out_of_range_are_named(numbers, said):

@@ -1,16 +1,22 @@
 """Samples drawn before it is certain that they are needed, while the engine has free places (``step=auto``).
 
-What is drawn ahead is decided by ``policies.width``, which simulated runs call as well. Every sample is a request of
-its own, with the seed that it has whenever it is drawn: the samples of a question, its decisions and its answer are
-those of ``step=one``, whatever the load was. When a question stops, what is still under way for it is given up at once.
+What is drawn ahead is decided by ``policies.width``, which simulated runs call as well. A sample has the seed that it
+has whenever and with whichever others it is drawn: the samples of a question, its decisions and its answer are those of
+``step=one``, whatever the load was. Where an engine draws the samples of one request as it draws those of requests for
+one each (``DrawSession.joins``), some share a request; elsewhere each has its own. When a question stops, what is still
+under way for it is given up at once.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
 from optscale_predictor._support.task_completion import ended
+from optscale_predictor.inference.request_cost import RequestCost
 from optscale_predictor.inference.sampling import SampleDrawer, ScoredSample, generated_tokens
 from optscale_predictor.policies.width import DrawWidth, Position, Survival
+
+#: Draws and scores samples: the index of the first, and how many; None where a limit does not allow it.
+Draw = Callable[[int, int], Coroutine[object, object, list[ScoredSample] | None]]
 
 
 class AheadScheduler:
@@ -18,13 +24,29 @@ class AheadScheduler:
 
     Args:
         drawer: Knows how many places are free, and says when that changes.
+        cost: What a request costs beside its samples.
     """
 
-    def __init__(self, drawer: SampleDrawer) -> None:
-        self._drawer = drawer
+    def __init__(self, drawer: SampleDrawer, cost: RequestCost) -> None:
+        self._drawer, self._cost = drawer, cost
         self._width: DrawWidth[DrawsAhead] = DrawWidth()
+        self._asking: dict[DrawsAhead, asyncio.Future[None]] = {}
         self._scheduled = False
         drawer.on_free = self.check
+
+    @property
+    def joins(self) -> bool:
+        """Whether samples of a question may share a request."""
+        return self._drawer.joins
+
+    async def ask(self, draws: "DrawsAhead") -> None:
+        """Returns when a question's next sample was begun, and with it those that it is worth asking for at once."""
+        begun = self._asking[draws] = asyncio.get_running_loop().create_future()
+        self._schedule()
+        try:
+            await begun
+        finally:
+            self._asking.pop(draws, None)
 
     def place(self, draws: "DrawsAhead", position: Position) -> None:
         """Says how far a question is that has a sample under way."""
@@ -50,37 +72,50 @@ class AheadScheduler:
 
     def check(self) -> None:
         """Sees whether free places are worth using, when everything that is ready to run has run."""
-        if not self._scheduled and self._drawer.free > 0:
+        if self._drawer.free > 0:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
             self._scheduled = True
             # Later in the loop's queue: a question that has just got a sample asks for its next one first.
             asyncio.get_running_loop().call_soon(self._fill)
 
     def _fill(self) -> None:
         self._scheduled = False
-        for _ in range(self._drawer.free):
-            draws = self._width.next()
-            if draws is None:
-                return
-            draws.begin_next()
+        self._width.request_cost = self._cost.share() if self.joins else 0.0
+        asking, self._asking = self._asking, {}
+        counts = {draws: 1 for draws, begun in asking.items() if not begun.done()}
+        free = self._width.extend(counts, self._drawer.free - len(counts), lambda draws: draws.widen(self.under_way))
+        busy = self._drawer.under_way + sum(counts.values())
+        if self._width.worth_alone(busy / (self._drawer.free + self._drawer.under_way)):
+            while free > 0 and (chosen := self._width.next()) is not None:
+                chosen.widen(self.under_way)
+                counts[chosen] = counts.get(chosen, 0) + 1
+                free -= 1
+        for draws, count in counts.items():
+            draws.begin(count, self._width.together)
+        for begun in asking.values():
+            if not begun.done():
+                begun.set_result(None)
 
 
 class DrawsAhead:
     """The samples of one question that are under way, or have come before those in front of them.
 
     Args:
-        draw: Draws and scores the sample of an index; None where a limit does not allow it.
+        draw: Draws samples.
         scheduler: The session's.
+        together: Whether some may share a request.
 
     Attributes:
         schedule: At each sample drawn ahead, how many the policy had seen, how many the question then had, those under
             way included, and how many were under way at the engine for all questions.
     """
 
-    def __init__(
-        self, draw: Callable[[int], Coroutine[object, object, list[ScoredSample] | None]], scheduler: AheadScheduler
-    ) -> None:
-        self._draw, self._scheduler = draw, scheduler
-        self._tasks: dict[int, asyncio.Task[list[ScoredSample] | None]] = {}
+    def __init__(self, draw: Draw, scheduler: AheadScheduler, together: bool) -> None:
+        self._draw, self._scheduler, self._together = draw, scheduler, together
+        self._tasks: dict[int, tuple[asyncio.Task[list[ScoredSample] | None], int]] = {}  # and its place in the request
         self._position: Position | None = None
         self._next = 0
         self.schedule: list[tuple[int, int, int]] = []
@@ -94,30 +129,50 @@ class DrawsAhead:
             seen: Samples that the policy has seen.
         """
         self._next = max(self._next, index)
-        if index not in self._tasks:
-            self._begin(index)
-        self._place(Position(survival, seen, self._next - index))
-        task = self._tasks[index]
+        asks = index not in self._tasks
+        if asks and not self._together:
+            self.begin(1)
+        self._place(Position(survival, seen, max(self._next - index, 1)))
         try:
+            if asks and self._together:
+                await self._scheduler.ask(self)
+            task, place = self._tasks[index]
             new = await task
-            self._scheduler.note_needed(new or [])
-            return new
+            found = None if new is None else new[place : place + 1]
+            self._scheduler.note_needed(found or [])
+            return found
         finally:
             self._tasks.pop(index, None)
             self._scheduler.remove(self)  # until it is known whether the question goes on
 
-    def begin_next(self) -> None:
-        """Draws one more sample ahead; the question is waiting for an earlier one."""
+    def widen(self, under_way: int) -> None:
+        """Counts one more sample that is going to be drawn ahead.
+
+        Args:
+            under_way: Samples of all questions that are under way.
+        """
         position = self._position
         if position is not None:
-            self._begin(self._next)
-            ahead = position.ahead + 1
-            self._place(position._replace(ahead=ahead))
-            self.schedule.append((position.seen, position.seen + ahead, self._scheduler.under_way))
+            self._place(position._replace(ahead=position.ahead + 1))
+            self.schedule.append((position.seen, position.seen + position.ahead + 1, under_way))
+
+    def begin(self, count: int, together: int = 1) -> None:
+        """Draws the question's next samples.
+
+        Args:
+            count: How many, >= 1.
+            together: How many may share a request, >= 1, where any may.
+        """
+        together = together if self._together else 1
+        for first in range(self._next, self._next + count, together):
+            size = min(together, self._next + count - first)
+            task = asyncio.get_running_loop().create_task(self._draw(first, size))
+            self._tasks.update({first + place: (task, place) for place in range(size)})
+        self._next += count
 
     async def give_up(self) -> None:
         """Cancels what is under way, and waits until it has ended; what came is counted, its errors are not told."""
-        tasks = list(self._tasks.values())
+        tasks = list(dict.fromkeys(task for task, _ in self._tasks.values()))
         self._tasks.clear()
         for task in tasks:
             task.cancel()
@@ -127,10 +182,6 @@ class DrawsAhead:
         """Counts what was generated for the question and not shown to a policy, where samples were drawn ahead."""
         if self.schedule:
             self._scheduler.count_wasted(tokens)
-
-    def _begin(self, index: int) -> None:
-        self._tasks[index] = asyncio.get_running_loop().create_task(self._draw(index))
-        self._next = index + 1
 
     def _place(self, position: Position) -> None:
         self._position = position

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from optscale_predictor.backends.generators import Sample
-from optscale_predictor.inference.sampling import SampleScorer, ScoredSample
+from optscale_predictor.inference.sample_scoring import SampleScorer
+from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.questions.answers import has_ended
 from optscale_predictor.questions.question import Question
 

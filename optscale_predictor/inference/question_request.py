@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from optscale_predictor.backends.generators import ChatFields, SamplingParams
 from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.inference.drawing_ahead import AheadScheduler
+from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.inference.sample_store import SampleStore
-from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
+from optscale_predictor.inference.sampling import SampleDrawer
 from optscale_predictor.policies import Policy
 from optscale_predictor.questions.question import Question
 

@@ -47,8 +47,14 @@ class QuestionRun:
         self._known = KnownScores(request.question, workers.scorer)
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = self._taken = self._taken_tokens = 0
-        self._ahead = None if workers.ahead is None else DrawsAhead(lambda index: self._fetch(index, 1), workers.ahead)
+        self._ahead = self._draws_ahead()
         self._keeping: list[asyncio.Task[None]] = []
+
+    def _draws_ahead(self) -> DrawsAhead | None:
+        ahead = self._workers.ahead
+        # Greedy samples are drawn once for all, and then only the first of a request has tokens.
+        together = ahead is not None and ahead.joins and self._request.sampling.temperature > 0
+        return None if ahead is None else DrawsAhead(self._fetch, ahead, together)
 
     async def run(self) -> Answer:
         """The answer, when every policy has stopped or a limit has ended the question.

@@ -5,23 +5,17 @@ The workers here are shared by all questions of a session, so that engine and ve
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-import numpy as np
-
 from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
-from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
-from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.deciding import AnswerVotes
 from optscale_predictor.policies.selection import is_usable
-from optscale_predictor.questions.answers import REJECTED, extract_answer, has_ended
+from optscale_predictor.questions.answers import REJECTED
 from optscale_predictor.questions.question import Question
 
 _ANY_NUMBER = 1 << 30  # of samples
-_PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of the questions at most
 
 
 @dataclass(frozen=True)
@@ -129,6 +123,8 @@ class SampleDrawer:
 
     Attributes:
         under_way: Samples under way at the engine, or waiting for it.
+        requests: Requests so far.
+        joins: Whether the engine draws the samples of one request as it draws those of requests for one each.
         on_free: Called when some of them have come.
     """
 
@@ -137,7 +133,13 @@ class SampleDrawer:
     def __init__(self, session: DrawSession, budget: TokenBudget, barrier: RoundBarrier, known_batch: bool) -> None:
         self._session, self._budget, self._barrier, self._known_batch = session, budget, barrier, known_batch
         self._slots = PrioritySemaphore(session.at_once)
-        self.under_way = 0
+        self.under_way = self.requests = 0
+        self.joins = session.joins
+
+    @property
+    def drawn(self) -> int:
+        """Samples that have come."""
+        return self._budget.samples
 
     @property
     def free(self) -> int:
@@ -163,6 +165,7 @@ class SampleDrawer:
         """
         came = Arrived() if arrived is None else arrived
         self.under_way += request.num_samples
+        self.requests += 1
         try:
             return await self._admitted(request, sampling, rank, came)
         finally:
@@ -216,73 +219,3 @@ class SampleDrawer:
         are under way early, and at the end the engine does not wait for one of them alone.
         """
         return (int(drawn > 0), -drawn, rank) if self._known_batch else (rank,)
-
-
-def batches_at_once(verifier: Verifier | None) -> int:
-    """Batches that a verifier may work on at once, >= 1."""
-    return _PARALLEL if verifier is not None and verifier.served else 1
-
-
-class SampleScorer:
-    """Finds the samples' final answers and has the verifier score them, those of many questions together.
-
-    Args:
-        verifier: The verifier; without one every score is 0, for policies that look at answers alone.
-        threads: What it works on, where it shares them; as many as batches may be under way by default.
-
-    Attributes:
-        reads_text: Whether a score depends on the question and the sample's text alone.
-    """
-
-    def __init__(self, verifier: Verifier | None, threads: ThreadPoolExecutor | None = None) -> None:
-        self._verifier, self.reads_text = verifier, verifier is None or not verifier.reads_logprobs
-        parallel = batches_at_once(verifier)
-        self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
-        self._worker = BatchWorker(self._score, parallel, threads=threads, repeatable=True)
-
-    async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
-        """The samples of one question, scored, in their order.
-
-        Args:
-            question: Whose they are.
-            samples: New samples of it, at least one.
-
-        Raises:
-            RequestRefusedError: The verifier refuses the question for good.
-            ServiceError: The verifier failed.
-        """
-        return await self._worker.do((question, samples))
-
-    def unscored(self, samples: Sequence[Sample]) -> list[ScoredSample]:
-        """Samples that nobody has time to score: without a verifier they score 0 as ever, else they have no score.
-
-        Args:
-            samples: New samples; what their answers are is left open.
-        """
-        score = float("nan") if self._verifier is not None else 0.0
-        return [ScoredSample(sample, None, score) for sample in samples]
-
-    async def close(self) -> None:
-        """Lets go of the threads."""
-        await self._worker.close()
-
-    def _score(self, batch: Sequence[tuple[Question, Sequence[Sample]]]) -> list[list[ScoredSample]]:
-        items = [
-            Answered(question, sample.written, has_ended(sample.finish_reason), sample.logprobs)
-            for question, samples in batch
-            for sample in samples
-        ]
-        scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
-        found, start = [], 0
-        for _, samples in batch:
-            found.append([_scored(sample, scores, index) for index, sample in enumerate(samples, start)])
-            start += len(samples)
-        return found
-
-
-def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
-    ended = has_ended(sample.finish_reason)
-    answer = extract_answer(sample.text, ended) if sample.reply is None else sample.reply.answer(sample.text, ended)
-    return ScoredSample(
-        sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
-    )

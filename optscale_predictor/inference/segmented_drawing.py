@@ -14,7 +14,7 @@ from math import nan
 
 from optscale_predictor._support.worker_pool import gather_or_cancel
 from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
-from optscale_predictor.backends.generators.request_seeds import request_seed
+from optscale_predictor.backends.generators.request_seeds import sample_luck
 from optscale_predictor.backends.generators.sample_parts import Looks, Prefix
 from optscale_predictor.errors import InputError, RequestRefusedError
 from optscale_predictor.inference.admission import RoundBarrier, TokenBudget
@@ -240,7 +240,7 @@ class SegmentedDrawer(SampleDrawer):
             score, read = found.get(place, (nan, 0))
             one.scores.append(score)
             one.read += read
-            luck = request_seed(sampling.seed, replace(request, first_index=request.first_index + place)) / 2**31
+            luck = sample_luck(sampling.seed, replace(request, first_index=request.first_index + place))
             verdict = self._rule.judge(len(one.scores), score, best, luck)
             if verdict is not None:
                 came[place] = growing.pop(place).ended(REJECTED, verdict.stand_in, log.mean_tokens())

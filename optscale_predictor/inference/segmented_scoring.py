@@ -10,7 +10,8 @@ from optscale_predictor.backends.generators.sample_parts import STOPPED
 from optscale_predictor.backends.verifiers import Answered, Verifier
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.early_rejection import RejectionRule
-from optscale_predictor.inference.sampling import SampleScorer, ScoredSample, batches_at_once
+from optscale_predictor.inference.sample_scoring import SampleScorer, batches_at_once
+from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.questions.answers import REJECTED
 from optscale_predictor.questions.question import Question
 

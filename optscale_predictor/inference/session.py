@@ -22,8 +22,10 @@ from optscale_predictor.inference.early_rejection import RejectionRule
 from optscale_predictor.inference.prior_learner import PriorLearner
 from optscale_predictor.inference.question_request import QuestionRequest, Workers
 from optscale_predictor.inference.question_run import QuestionRun
+from optscale_predictor.inference.request_cost import RequestCost
+from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.inference.sample_store import SampleStore
-from optscale_predictor.inference.sampling import SampleDrawer, SampleScorer
+from optscale_predictor.inference.sampling import SampleDrawer
 from optscale_predictor.inference.segmented_drawing import SegmentedDrawer
 from optscale_predictor.inference.segmented_scoring import SegmentedScorer
 from optscale_predictor.policies import Policy
@@ -92,7 +94,8 @@ class Session:
         # With a limit on all tokens it is tokens that are scarce, and none are spent on what may not be needed; and a
         # sample that may be stopped is compared with those before it.
         whole = self._limits.max_tokens is None and self._components.reject is None
-        ahead = AheadScheduler(drawer) if draws.places > 0 and not draws.in_rounds and whole else None
+        cost = RequestCost(drawer, lambda: scorer.seconds)
+        ahead = AheadScheduler(drawer, cost) if draws.places > 0 and not draws.in_rounds and whole else None
         self._workers = Workers(drawer, scorer, self._decisions, self._store, ahead)
         self._open = True
         return self

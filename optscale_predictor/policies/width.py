@@ -10,17 +10,25 @@ samples, the share that stopped there. That holds for every policy, and needs no
 estimate of the chance is not used: over recorded arithmetic samples a posterior that said 0.87 was right 40% of the
 time (docs/experiments/live_runs.md).
 
+A request costs something beside its samples: prompts are read, and where client, verifier and engine share cores they
+keep each other waiting. A question that asks for its next sample asks at once for those after it that are likely
+enough to save a request (:meth:`DrawWidth.extend`), whether or not places are free, within the same limit. And where
+requests are not cheap none is sent for samples drawn ahead alone, unless most of the engine is idle.
+
 Which samples a question has does not depend on any of this, and neither do its decisions: a policy sees samples in
 their order. Only what is drawn beyond its stop does.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 EXTRA = 0.13  # tokens in vain for each that is needed: 0.15 is promised, and what is expected errs
 _WEIGHT = 4.0  # questions that the assumption before the first one counts for
+TOGETHER = 8  # samples of one request at most: the first of them is seen when the last has come
+_CHEAP = 0.05  # of a sample's cost: requests that cost less are not saved
+_IDLE = 0.25  # of the engine's places: while fewer are taken, a request keeps nobody waiting
 _MOST = 512  # samples of a question beyond which nothing is drawn ahead
 
 Question = TypeVar("Question", bound=Hashable)
@@ -107,11 +115,12 @@ class DrawWidth(Generic[Question]):
     Attributes:
         needed: Tokens of samples that a policy has seen.
         wasted: Tokens of samples that none has seen when its question stopped, and of those given up under way.
+        request_cost: What a request costs beside its samples, in samples' cost, >= 0.
     """
 
     def __init__(self, extra: float = EXTRA) -> None:
         self._extra = extra
-        self.needed = self.wasted = 0.0
+        self.needed = self.wasted = self.request_cost = 0.0
         self._samples = 0
         # Questions that are equally far are equally likely to need a sample: there are few kinds of them.
         self._alike: dict[Position, dict[Question, None]] = {}
@@ -138,18 +147,73 @@ class DrawWidth(Generic[Question]):
 
     def next(self) -> Question | None:
         """The question whose next sample is most likely to be needed; None where that is not worth its tokens."""
-        best, chosen, sure, under_way = 0.0, None, 0.0, 0
+        best, chosen = 0.0, None
         for position, questions in self._alike.items():
-            survival, seen, ahead = position
-            sure += len(questions) * survival.needed(seen, ahead)
-            under_way += len(questions) * ahead
-            chance = survival.chance(seen, ahead)
+            chance = position.survival.chance(position.seen, position.ahead)
             if chance > best:
                 best, chosen = chance, questions
-        if chosen is None:
-            return None
+        return next(iter(chosen)) if chosen is not None and self._affordable(best) else None
+
+    @property
+    def together(self) -> int:
+        """Samples of one request at most; one where requests are cheap, for each by itself is seen earlier."""
+        return TOGETHER if self.request_cost > _CHEAP else 1
+
+    def extend(self, counts: dict[Question, int], free: int, widen: Callable[[Question], object]) -> int:
+        """Has questions that ask for a sample ask for more with it, as far as that is worth it.
+
+        A sample that turns out to be needed has saved a request; one that does not has cost a sample. On a free place
+        it costs no time.
+
+        Args:
+            counts: How many samples each question asks for, >= 1; raised.
+            free: Places that are free beside those.
+            widen: Called with a question for each further sample; it places the question anew.
+
+        Returns:
+            The places that are left, which may be none or fewer.
+        """
+        if self.together == 1:
+            return free
+        for question in counts:
+            while counts[question] < self.together and self._saves(question):
+                widen(question)
+                counts[question] += 1
+                free -= 1
+        while free > 0:
+            open_ones = (question for question, count in counts.items() if count < self.together)
+            likeliest = max(open_ones, key=self._chance, default=None)
+            if likeliest is None or not self._affordable(self._chance(likeliest)):
+                break
+            widen(likeliest)
+            counts[likeliest] += 1
+            free -= 1
+        return free
+
+    def _saves(self, question: Question) -> bool:
+        chance = self._chance(question)
+        return chance * self.request_cost > 1 - chance and self._affordable(chance)
+
+    def _chance(self, question: Question) -> float:
+        survival, seen, ahead = self._of[question]
+        return survival.chance(seen, ahead)
+
+    def worth_alone(self, busy: float) -> bool:
+        """Whether requests should be sent for samples that are drawn ahead alone.
+
+        Args:
+            busy: Share of the engine's places that are taken, >= 0.
+        """
+        return self.together == 1 or busy < _IDLE
+
+    def _affordable(self, chance: float) -> bool:
+        """Whether a sample that is needed with some chance keeps what is expected in vain below its share."""
+        sure, under_way = 0.0, 0
+        for (survival, seen, ahead), questions in self._alike.items():
+            sure += len(questions) * survival.needed(seen, ahead)
+            under_way += len(questions) * ahead
         tokens = self.needed / self._samples if self._samples else 1.0  # of a sample
-        vain = self.wasted + (under_way - sure + 1 - best) * tokens
-        if vain > self._extra * (self.needed + (sure + best) * tokens):
-            return None
-        return next(iter(chosen))
+        if chance == 0:  # beyond the cap
+            return False
+        vain = self.wasted + (under_way - sure + 1 - chance) * tokens
+        return vain <= self._extra * (self.needed + (sure + chance) * tokens)

@@ -63,5 +63,4 @@ def simulate_policy(
 
 
 def _mean(runs: Sequence[SimulatedRun]) -> SimulatedRun:
-    seconds, samples, tokens = np.mean([(run.seconds, run.samples, run.tokens) for run in runs], 0).tolist()
-    return SimulatedRun(seconds, samples, tokens)
+    return SimulatedRun(*np.mean([(run.seconds, run.samples, run.tokens, run.requests) for run in runs], 0).tolist())

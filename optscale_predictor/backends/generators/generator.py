@@ -175,11 +175,13 @@ class DrawSession(ABC):
         at_once: Requests that it is worth having under way at once, >= 1; more of them wait.
         places: Samples that it draws at once, >= 0; 0 where that is not known. While some of them are free, samples may
             be drawn ahead.
+        joins: Whether a request for several samples brings those that requests for one each would bring.
     """
 
     in_rounds: bool = False
     at_once: int = 1 << 20
     places: int = 0
+    joins: bool = False
 
     async def __aenter__(self) -> Self:
         """Opens what it needs."""

@@ -78,11 +78,11 @@ class OpenAIServerGenerator(Generator):
         if concurrency < 1:
             raise InputError(f"concurrency must be >= 1, got {concurrency}")
         self.sampling, self.usage, self._chat, self.concurrency = sampling, Usage(), chat, concurrency
-        self.continues_from = "" if chat else "text"
-        self._options = options or ServerOptions()
+        self.continues_from, self._options = "" if chat else "text", options or ServerOptions()
         self._urls = server_urls(base_url, "base_url")
         self._model, owners = served_model(self._urls, model, self._options.seconds)
         self._facts = ServerFacts.of(owners)
+        self.joins = self._facts.way == TOKEN_IDS  # vLLM: a request's samples have the seeds that follow its own
         self._samplers = ServerSamplers(owners, self._options.extra_body)
 
     def session(self) -> DrawSession:

@@ -1,9 +1,16 @@
-"""Seeds of requests: the same on every run and machine, so that equal runs draw equal samples."""
+"""Seeds of requests: the same on every run and machine, so that equal runs draw equal samples.
+
+vLLM gives the samples of a request the seeds that follow its own, one after the other. So do we give a question's
+requests theirs: there a sample has one seed, whichever request it is drawn by.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 from optscale_predictor.backends.generators.generator import Request
+
+_ROOM = 1 << 16  # samples of a question before its seeds begin again at 0
 
 
 def request_seed(base_seed: int, request: Request) -> int:
@@ -12,9 +19,22 @@ def request_seed(base_seed: int, request: Request) -> int:
     Args:
         base_seed: Of the pool or run, >= 0.
         request: Known by its question's id and its first sample's index; and by the parts drawn, of one that goes on.
+
+    Returns:
+        That of the question's first sample, and as many more as there are samples before this request.
     """
-    key = f"{base_seed}\0{_known_by(request)}".encode()
-    return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
+    first = _number(f"{base_seed}\0{_known_by(replace(request, first_index=0))}")
+    return (first % (2**31 - _ROOM) + request.first_index) % 2**31
+
+
+def sample_luck(base_seed: int, request: Request) -> float:
+    """A number in [0, 1) for the first sample of a request, independent of that of every other sample.
+
+    Args:
+        base_seed: Of the pool or run, >= 0.
+        request: As :func:`request_seed` takes it.
+    """
+    return _number(f"{base_seed}\0{_known_by(request)}") / 2**31
 
 
 def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
@@ -25,7 +45,12 @@ def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
         requests: All of the call, in their order.
     """
     parts = [f"{base_seed}", *(f"{_known_by(one)}\0{one.num_samples}" for one in requests)]
-    return int.from_bytes(blake2b("\0\0".join(parts).encode(), digest_size=4).digest(), "big") >> 1
+    return _number("\0\0".join(parts))
+
+
+def _number(key: str) -> int:
+    """A number in [0, 2**31) that any change of the key changes altogether."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "big") >> 1
 
 
 def _known_by(request: Request) -> str:

@@ -21,9 +21,11 @@ class ServerDrawing(Protocol):
 
     Attributes:
         usage: What was spent so far.
+        joins: Whether a request for several samples brings those that requests for one each would bring.
     """
 
     usage: Usage
+    joins: bool
 
     @property
     def concurrency(self) -> int:
@@ -82,6 +84,7 @@ class ServerSession(DrawSession):
         self._generator = generator
         # Twice as many as may ask at once: while one waits to ask again, or reads, another asks.
         self.at_once, self.places = 2 * generator.concurrency, generator.concurrency
+        self.joins = generator.joins
         self._pace = Pace()
         self._service = generator.service()
 

@@ -74,9 +74,11 @@ class SteppedSession(DrawSession):
 
     Args:
         engine: The engine, which has no other user meanwhile.
+        joins: As :class:`DrawSession` has it.
     """
 
-    def __init__(self, engine: SteppedEngine) -> None:
+    def __init__(self, engine: SteppedEngine, joins: bool = False) -> None:
+        self.joins = joins
         self._engine, self.at_once = engine, engine.most_waiting
         self.places = engine.most_waiting // 2  # half of them run, and the others wait
         self._steps = 0

@@ -114,7 +114,7 @@ class VLLMGenerator(TokenGenerator):
 
     def session(self) -> DrawSession:
         """A session that hands the engine requests while it runs."""
-        return SteppedSession(self)
+        return SteppedSession(self, joins=True)  # it gives the samples of a request the seeds that follow its own
 
     def check(self, request: Request) -> None:
         """Sees, before anything is drawn, whether this request can be drawn for.
