@@ -6,7 +6,7 @@ Samples that are not drawn save time only where the engine stays busy: an adapti
 time, and at the end for those of its hardest questions alone. What is printed is how much of the tokens that
 ``step=one`` saves is saved in time; runs of the policies take turns, and the medians are compared. A server is started
 for each number of places, and draws no more samples at once. Beside the seconds stand those of
-``replays.simulated_engine``, whose two numbers are taken from the first two policies.
+``replays.simulated_engine``, whose numbers are taken from the policies that draw nothing ahead.
 """
 
 import argparse
@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 from _ratios import print_ratios
 from _vllm import CONTEXT, serving
-from scipy.optimize import nnls
 
 from optscale_predictor.backends.generators import SamplingParams
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
@@ -28,8 +26,8 @@ from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.pools import open_pool
 from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.questions.question import Question
+from optscale_predictor.replays.engine_fit import fit_engine
 from optscale_predictor.replays.recorded_samples import RecordedSamples
-from optscale_predictor.replays.simulated_engine import EngineModel
 from optscale_predictor.replays.simulated_time import simulate_policy
 
 
@@ -59,13 +57,14 @@ def run(
     return Run(seconds, samples, tokens, right)
 
 
-def compare(url: str, policies: dict[str, Policy], places: int, arguments: argparse.Namespace) -> dict[str, float]:
-    """Runs the policies in turns, prints them against the first, and returns ratios to it by what they are of."""
+def compare(
+    url: str, policies: dict[str, Policy], places: int, arguments: argparse.Namespace, pool: str
+) -> dict[str, Run]:
+    """Runs the policies in turns, prints them against the first, and returns the medians."""
     questions = make_questions(arguments.questions, 0, "test")
-    with tempfile.TemporaryDirectory() as folder:
-        # Warms the server up, and draws the samples whose time is simulated.
-        run(next(iter(policies.values())), url, questions, 99, places, f"{folder}/pool")
-        recorded = RecordedSamples.from_pool(open_pool(f"{folder}/pool"))
+    # Warms the server up, and draws once the samples whose time is simulated: those of the first repeat.
+    known = questions[:16] if Path(pool).exists() else questions
+    run(next(iter(policies.values())), url, known, 0, places, pool if known is questions else None)
     runs: dict[str, list[Run]] = {name: [] for name in policies}
     for seed in range(arguments.repeats):
         for name, policy in policies.items():
@@ -73,43 +72,39 @@ def compare(url: str, policies: dict[str, Policy], places: int, arguments: argpa
             one = runs[name][-1]
             print(f"  {name}: {one.seconds:.1f} s, {one.samples} samples, {one.tokens} tokens", flush=True)
     middle = {name: _middle(found) for name, found in runs.items()}
-    first, baseline = next(iter(middle.items()))
-    expected = predicted(recorded, policies, places, {name: one.seconds for name, one in middle.items()})
+    baseline = next(iter(middle.values()))
     least = middle.get(next((name for name in policies if name.endswith("step=one")), ""))
     print(f"\n{len(questions)} questions, {places} places")
-    print(
-        "\n| policy | seconds | simulated | samples | tokens | accuracy | tokens saved | time saved | time / tokens |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    ratios: dict[str, float] = {}
+    print("\n| policy | seconds | samples | tokens | accuracy | tokens saved | time saved | time / tokens of one |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, one in middle.items():
+        cells = f"{one.seconds:.1f} | {one.samples} | {one.tokens} | {one.accuracy:.3f}"
         tokens, seconds = baseline.tokens / one.tokens, baseline.seconds / one.seconds
-        cells = f"{one.seconds:.1f} | {expected[name]:.1f} | {one.samples} | {one.tokens} | {one.accuracy:.3f}"
         share = seconds / (baseline.tokens / (least or one).tokens) if one is not baseline else 1.0
-        print(f"| {name} | {cells} | {tokens:.2f}x | {seconds:.2f}x | {share:.2f} |")
-        if name != first:
-            ratios |= {f"seconds, {places} places, {name}": seconds, f"tokens, {places} places, {name}": tokens}
-    return ratios
+        print(f"| {name} | {cells} | {tokens:.2f}x | {seconds:.2f}x | {share:.2f} |", flush=True)
+    return middle
 
 
-def predicted(
-    recorded: RecordedSamples, policies: dict[str, Policy], places: int, measured: dict[str, float]
-) -> dict[str, float]:
-    """Simulated seconds of every policy, on an engine as fast as the first two were measured to be.
+def print_simulated(
+    recorded: RecordedSamples, policies: dict[str, Policy], measured: dict[int, dict[str, Run]]
+) -> None:
+    """Simulated seconds of every run, on the engine that policies which draw nothing ahead tell.
 
-    The simulation's time is a sum of two parts, of the step's share that does not depend on the load and of the one
-    that does. How long each takes is told by Best-of-N and ``step=one``: the other policies are predicted.
+    Best-of-N, ``step=one`` and ``step=double`` at all numbers of places tell its three numbers: ``step=auto`` is
+    predicted.
     """
-    parts = {
-        name: [simulate_policy(policy, recorded, EngineModel(places, share=share)).seconds for share in (1.0, 0.0)]
-        for name, policy in policies.items()
+    runs = [(name, places) for places, found in measured.items() for name in found]
+    known = {
+        (policies[name], places): measured[places][name].seconds for name, places in runs if not policies[name].widens
     }
-    known = list(policies)[:2]
-    speeds, _ = nnls(np.array([parts[name] for name in known]), np.array([measured[name] for name in known]))
-    whole = speeds.sum()
-    if whole > 0:
-        print(f"simulated: {1 / whole:.1f} tokens a second of each busy place, step share {speeds[0] / whole:.2f}")
-    return {name: float(np.dot(part, speeds)) for name, part in parts.items()}
+    engine = fit_engine(recorded, known)
+    step, token, request = (1000 * part for part in (engine.step, engine.token, engine.request))
+    print(f"\nsimulated: a step takes {step:.2f} ms and {token:.3f} a sample, a request {request:.2f} ms")
+    print("\n| places | policy | seconds | simulated | ratio | its requests |\n| --- | --- | --- | --- | --- | --- |")
+    for name, places in runs:
+        seconds, found = measured[places][name].seconds, simulate_policy(policies[name], recorded, engine.at(places))
+        row = f"{seconds:.1f} | {found.seconds:.1f} | {found.seconds / seconds:.2f} | {found.requests:.0f}"
+        print(f"| {places} | {name} | {row} |")
 
 
 def _middle(runs: list[Run]) -> Run:
@@ -134,20 +129,31 @@ def main() -> None:
     steps = arguments.steps.split(",")
     named = ["best_of_n:max_samples=32", *(f"optscale:score_min={arguments.score_min},step={step}" for step in steps)]
     policies = {name: parse_policy(name) for name in named}
-    ratios: dict[str, float] = {}
-    for places in map(int, arguments.concurrency.split(",")):
-        if arguments.url:
-            ratios |= compare(arguments.url, policies, places, arguments)
-        elif arguments.vllm:
-            flags = (*CONTEXT, "--max-num-seqs", str(places))
-            with (
-                tempfile.TemporaryDirectory() as folder,
-                serving(arguments.vllm, Path(folder), flags=flags) as address,
-            ):
-                ratios |= compare(f"{address}/v1", policies, places, arguments)
-        else:
-            raise SystemExit("wall_time: name a running server with --url, or an interpreter that has vLLM with --vllm")
-    print_ratios(named[0], ratios)
+    measured: dict[int, dict[str, Run]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        pool = f"{folder}/pool"
+        for places in map(int, arguments.concurrency.split(",")):
+            if arguments.url:
+                measured[places] = compare(arguments.url, policies, places, arguments, pool)
+            elif arguments.vllm:
+                flags = (*CONTEXT, "--max-num-seqs", str(places))
+                with serving(arguments.vllm, Path(folder), flags=flags) as address:
+                    measured[places] = compare(f"{address}/v1", policies, places, arguments, pool)
+            else:
+                raise SystemExit("wall_time: name a running server with --url, or an interpreter with vLLM with --vllm")
+        print_simulated(RecordedSamples.from_pool(open_pool(pool)), policies, measured)
+    print_ratios(
+        named[0],
+        {
+            f"{what}, {places} places, {name}": ratio
+            for places, found in measured.items()
+            for name, one in list(found.items())[1:]
+            for what, ratio in (
+                ("seconds", found[named[0]].seconds / one.seconds),
+                ("tokens", found[named[0]].tokens / one.tokens),
+            )
+        },
+    )
 
 
 if __name__ == "__main__":

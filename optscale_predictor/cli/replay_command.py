@@ -31,6 +31,7 @@ def replay(
     concurrency: int | None = None,
     tokens_a_second: float = 30.0,
     step_share: float = 1.0,
+    request_seconds: float = 0.0,
 ) -> None:
     """Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.
 
@@ -63,6 +64,8 @@ def replay(
         tokens_a_second: Tokens that each of its places makes a second when all are busy, > 0.
         step_share: Part of the time of an engine's step, when all places are busy, that does not depend on how many
             are, in [0, 1]. 1: a place is as fast at any load. 0: all places together make as many tokens at any load.
+        request_seconds: Time of the whole engine that each request takes beside its tokens, >= 0: for reading the
+            prompt, and where they share its cores for the server, the client and the verifier.
     """
     from optscale_predictor.policies import parse_policy
 
@@ -86,7 +89,7 @@ def replay(
 
     if num_orders < 1:
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
-    engine = None if concurrency is None else EngineModel(concurrency, tokens_a_second, step_share)
+    engine = None if concurrency is None else EngineModel(concurrency, tokens_a_second, step_share, request_seconds)
     if output is not None:
         require_extras("matplotlib")
         require_folder(output)
