@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+from functools import cache
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -88,8 +89,12 @@ def shown_messages():
 
 @pytest.fixture(scope="session")
 def lm_eval_tasks():
-    """lm-eval reads its thousands of task files once a process, and not once a test: seconds each time."""
+    """lm-eval reads its thousands of task files once a process, and not once a test: seconds each time.
+
+    So it does with what it tells of the machine, for which it lists every installed package.
+    """
     from lm_eval.tasks import _index, manager
+    from torch.utils import collect_env
 
     build, read = _index.TaskIndex.build, {}
 
@@ -104,6 +109,7 @@ def lm_eval_tasks():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_index.TaskIndex, "build", staticmethod(once))
+        patch.setattr(collect_env, "get_pretty_env_info", cache(collect_env.get_pretty_env_info))
         yield
 
 

@@ -218,6 +218,7 @@ def test_where_there_is_no_repository_git_says_nothing(tmp_path, monkeypatch, ca
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("lm_eval_tasks")
 def test_results_that_were_not_written_are_a_failure(tmp_path, capsys, monkeypatch):
     """lm-eval warns, and ended with exit code 0."""
     from lm_eval.loggers import EvaluationTracker
