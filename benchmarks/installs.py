@@ -10,6 +10,7 @@ of what failed. An environment is removed before the next one is made: the large
 """
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -17,9 +18,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -40,12 +43,15 @@ _POOL = (
     "optscale generate pool --questions embedded:train:24 --num_samples 4 --max_tokens 96",
     "optscale score pool --verifier embedded:verifier",
 )
-#: What runs in an environment, by set; ``samples.jsonl`` lies in the folder. All but the light one have the core.
+#: What runs in an environment, by set; ``samples.jsonl`` lies in the folder, a server of completions is at ``{url}``.
+#: All but the light one have the core.
 COMMANDS: Mapping[str, Sequence[str]] = {
     LIGHT: (
         "optscale pool import imported samples.jsonl",
-        f"optscale replay imported --policies {_POLICIES}",
-        "python -c 'import aiohttp, pydantic, prometheus_client, tenacity, optscale_predictor.serving.application'",
+        "optscale pool info imported",
+        "optscale answer '1+2=' --base_url {url}/v1 --verifier none --policy self_consistency:max_samples=3",
+        "optscale answer '1+2=' --base_url {url}/v1 --verifier none --policy optscale:score_min=0.8,max_samples=3",
+        "python -c 'import pydantic, prometheus_client, optscale_predictor.serving.application'",
     ),
     CORE: (
         *_POOL,
@@ -67,6 +73,33 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 }
 
 
+class Upstream(BaseHTTPRequestHandler):
+    """As much of a completions server as a vote asks: every sample says the same."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+    def do_GET(self) -> None:
+        """Which models there are."""
+        self._say({"object": "list", "data": [{"id": "one", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        """As many samples as are asked for."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        number = asked.get("n", 1)
+        choices = [{"index": index, "text": "It is 3.", "finish_reason": "stop"} for index in range(number)]
+        usage = {"prompt_tokens": 4, "completion_tokens": 4 * number, "total_tokens": 4 + 4 * number}
+        self._say({"object": "text_completion", "choices": choices, "usage": usage})
+
+    def _say(self, content: object) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -75,13 +108,15 @@ def main() -> None:
     parser.add_argument("--versions", nargs="+", default=["newest", "lowest"], choices=("newest", "lowest"))
     parser.add_argument("--torch", default=_pinned("torch"), help="its version; that of constraints.txt by default")
     flags = parser.parse_args()
-    failures = 0
+    failures, upstream = 0, ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{upstream.server_port}"
     print("| Python | set | versions | installed | ran |\n| --- | --- | --- | --- | --- |")
     for python in flags.pythons:
         for kind in flags.sets:
             for versions in flags.versions:
                 with tempfile.TemporaryDirectory() as folder:
-                    row, failed = try_one(python, kind, versions, flags.torch, Path(folder))
+                    row, failed = try_one(python, kind, versions, flags.torch, Path(folder), url)
                 print(f"| {' | '.join(row)} |", flush=True)
                 if failed:
                     failures += 1
@@ -89,7 +124,7 @@ def main() -> None:
     sys.exit(1 if failures else 0)
 
 
-def try_one(python: str, kind: str, versions: str, torch: str, folder: Path) -> tuple[list[str], str]:
+def try_one(python: str, kind: str, versions: str, torch: str, folder: Path, url: str) -> tuple[list[str], str]:
     """Makes one environment and runs its set's commands.
 
     Args:
@@ -98,6 +133,7 @@ def try_one(python: str, kind: str, versions: str, torch: str, folder: Path) -> 
         versions: ``newest`` or ``lowest``.
         torch: Its version, where the set needs it.
         folder: An empty one.
+        url: Of a server of completions.
 
     Returns:
         The table's row, and the last lines of what failed; empty where nothing did.
@@ -119,7 +155,7 @@ def try_one(python: str, kind: str, versions: str, torch: str, folder: Path) -> 
     environment.pop("PYTHONPATH", None)
     commands = ("optscale --version", "optscale --help", *COMMANDS[kind])
     for command in commands:
-        words = shlex.split(command)
+        words = shlex.split(command.replace("{url}", url))
         words[0] = shutil.which(words[0], path=str(there)) or words[0]
         ran = subprocess.run(words, capture_output=True, text=True, cwd=work, env=environment)
         if ran.returncode:
