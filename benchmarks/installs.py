@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
         "optscale pool import imported samples.jsonl",
         "optscale pool info imported",
         "optscale answer '1+2=' --base_url {url}/v1 --verifier none --policy self_consistency:max_samples=3",
-        "optscale answer '1+2=' --base_url {url}/v1 --verifier none --policy optscale:score_min=0.8,max_samples=3",
+        "optscale answer '1+2=' --base_url {url}/v1 --verifier none --policy esc:max_samples=8",
         "python -c 'import pydantic, prometheus_client, optscale_predictor.serving.application'",
     ),
     CORE: (

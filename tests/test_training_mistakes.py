@@ -106,3 +106,42 @@ def test_it_writes_beside_its_output_and_nowhere_else(folder, logger):
     assert {path.name for path in folder.iterdir()} == {"targets.jsonl", "runs"}
     assert {path.name for path in (folder / "runs").iterdir()} == {"out", "out_training"}
     assert (folder / "runs" / "out_training" / "config.yaml").exists() == (logger == "false")
+
+
+LOGGERS = """
+trainer:
+  max_epochs: 1
+  logger:
+    - class_path: CSVLogger
+      init_args: {save_dir: logged, name: one}
+    - class_path: CLASS
+      init_args: ARGUMENTS
+"""
+
+
+def with_loggers(made, arguments):
+    Path("log.yaml").write_text(LOGGERS.replace("CLASS", made).replace("ARGUMENTS", arguments))
+    main(["fit", "--config", "log.yaml", *flags("out")[1:]])
+
+
+def test_the_loggers_that_a_file_names_get_the_figures_and_ours_are_left_out(folder):
+    with_loggers("pytorch_lightning.loggers.CSVLogger", "{save_dir: logged, name: two}")
+    for name in ("one", "two"):
+        (table,) = (folder / "logged" / name).rglob("metrics.csv")
+        assert {"loss", "log_evidence", "tokens_per_second"} <= set(table.read_text().splitlines()[0].split(","))
+    assert not (folder / "out_training" / "csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "arguments", "says"),
+    [
+        ("made_loggers.RefusingLogger", "{address: port 9}", "no tracking server at port 9"),
+        ("CSVLogger", "{save_dir: logged, nam: two}", "nam"),
+        ("NoLogger", "{}", "NoLogger"),
+    ],
+)
+def test_a_logger_that_cannot_be_made_is_one_line_that_says_why(made, arguments, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        with_loggers(made, arguments)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert ended.value.code == 2 and "error: " in last and says in last, last

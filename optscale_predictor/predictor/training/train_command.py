@@ -39,6 +39,7 @@ from optscale_predictor.errors import NO_ROOM, InputError, path_mistake
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
 from optscale_predictor.predictor.training.module import PredictorModule
+from optscale_predictor.predictor.training.refused_settings import mistake_behind
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -130,10 +131,10 @@ def main(args: list[str]) -> None:
             raise
         raise InputError(f"{path_mistake(error)}; add --ckpt_path last to go on from the state written last") from error
     except (ArgumentError, InputError, MisconfigurationException, ValueError) as error:
-        said = _mistake_behind(error)
+        said = mistake_behind(error)
         if said is None:
             raise
-        raise InputError(str(said)) from error
+        raise InputError(said) from error
 
 
 def with_recipes(arguments: list[str]) -> list[str]:
@@ -247,24 +248,6 @@ def _run(args: list[str]) -> None:
             parser_kwargs={"prog": PROGRAM, **_STRICT, **{command: _STRICT for command in TrainingCLI.subcommands()}},
             args=args,
         )
-
-
-def _mistake_behind(error: BaseException | None) -> BaseException | None:
-    """The user's mistake that an error is, or that caused it; None where it is a fault of ours."""
-    refused = isinstance(error, ArgumentError | MisconfigurationException) or _is_lightnings(error)
-    first = error if refused else None
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error or first
-
-
-def _is_lightnings(error: BaseException | None) -> bool:
-    """Whether Lightning raised it: it refuses settings that do not go together with plain ``ValueError``s."""
-    trace = None if error is None else error.__traceback__
-    name = ""
-    while trace is not None:
-        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
-    return name.startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
 def _without_resumption(arguments: list[str]) -> list[str]:
