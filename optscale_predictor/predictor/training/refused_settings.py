@@ -1,7 +1,7 @@
 """The user's mistake behind an error of LightningCLI: ours to say in one line, or a fault to show whole."""
 
 from jsonargparse import ArgumentError
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from optscale_predictor.errors import InputError
 
