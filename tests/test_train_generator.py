@@ -30,6 +30,7 @@ from optscale_predictor.questions.worked_solutions import SolvedQuestion, Solved
 
 BASE = "embedded:generator"
 SETTINGS = GeneratorSettings(epochs=3, learning_rate=5e-3, rank=4, batch_tokens=256, validation_share=0.3, dropout=0.1)
+SHORT = replace(SETTINGS, epochs=2)
 
 
 class Watch(Callback):
@@ -121,19 +122,27 @@ def test_what_is_published_is_small_and_names_no_place(trained):
     assert BASE in (folder / "README.md").read_text() and not folder.with_name("generator_training").exists()
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A short run that was not stopped: its folder, what came of it, its losses and weights."""
+    folder, watch = tmp_path_factory.mktemp("whole") / "generator", Watch()
+    return folder, fine_tune(solved_sums(60), BASE, folder, SHORT, PROMPT, False, "cpu", callbacks=(watch,)), watch
+
+
 @pytest.mark.parametrize("step", [2, "last of the first epoch"])
-def test_a_stopped_run_ends_as_a_whole_one(step, trained, tmp_path):
-    whole, outcome, watch = trained
+def test_a_stopped_run_ends_as_a_whole_one(step, whole_run, tmp_path):
+    whole, outcome, watch = whole_run
     folder = tmp_path / "generator"
-    step = step if isinstance(step, int) else outcome.steps // SETTINGS.epochs - 1
+    assert outcome.steps >= 8  # the second step is within an epoch
+    step = step if isinstance(step, int) else outcome.steps // SHORT.epochs - 1
     stopping = (SignalAt(step, int(signal.SIGINT)),)
     with pytest.raises(InterruptedRun):
-        fine_tune(solved_sums(120), BASE, folder, SETTINGS, PROMPT, False, "cpu", callbacks=stopping)
+        fine_tune(solved_sums(60), BASE, folder, SHORT, PROMPT, False, "cpu", callbacks=stopping)
     assert not folder.exists()
     with pytest.raises(InputError, match="other settings"):
-        fine_tune(solved_sums(120), BASE, folder, replace(SETTINGS, seed=3), PROMPT, False, "cpu")
+        fine_tune(solved_sums(60), BASE, folder, replace(SHORT, seed=3), PROMPT, False, "cpu")
     again = Watch()
-    resumed = fine_tune(solved_sums(120), BASE, folder, SETTINGS, PROMPT, False, "cpu", callbacks=(again,))
+    resumed = fine_tune(solved_sums(60), BASE, folder, SHORT, PROMPT, False, "cpu", callbacks=(again,))
     assert resumed.config == outcome.config and again.losses == watch.losses[step + 1 :]
     assert all(again.state[name].equal(part) for name, part in watch.state.items())
     one, other = (load_file(place / "adapter_model.safetensors") for place in (whole, folder))

@@ -30,6 +30,7 @@ from optscale_predictor.stats.ranking import auc_within
 BASE = "embedded:generator"
 SETTINGS = VerifierSettings(epochs=2, learning_rate=5e-4, validation_share=0.5, batch_tokens=4096)
 QUICK = VerifierSettings(epochs=1, samples=2, validation_share=0.3, rank=2)
+TWICE = replace(QUICK, epochs=2, batch_tokens=512)
 
 
 class Watch(Callback):
@@ -121,18 +122,26 @@ def test_a_description_names_the_content_and_not_the_folder_alone(trained, tmp_p
     assert dict(TrainedVerifier(str(copy), device="cpu").describe())["version"] != described["version"]
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A short run that was not stopped: its folder, what came of it, its losses and weights."""
+    folder, watch = tmp_path_factory.mktemp("whole") / "verifier", Watch()
+    return folder, train_verifier(made_up_samples(), BASE, folder, TWICE, "cpu", callbacks=(watch,)), watch
+
+
 @pytest.mark.parametrize("step", [2, "last of the first epoch"])
-def test_a_stopped_run_ends_as_a_whole_one(step, trained, labelled, tmp_path):
-    whole, outcome, watch = trained
+def test_a_stopped_run_ends_as_a_whole_one(step, whole_run, tmp_path):
+    (whole, outcome, watch), samples = whole_run, made_up_samples()
     folder = tmp_path / "verifier"
-    step = step if isinstance(step, int) else outcome.steps // SETTINGS.epochs - 1
+    assert outcome.steps >= 8  # the second step is within an epoch
+    step = step if isinstance(step, int) else outcome.steps // TWICE.epochs - 1
     with pytest.raises(InterruptedRun):
-        train_verifier(labelled, BASE, folder, SETTINGS, "cpu", callbacks=(SignalAt(step, int(signal.SIGINT)),))
+        train_verifier(samples, BASE, folder, TWICE, "cpu", callbacks=(SignalAt(step, int(signal.SIGINT)),))
     assert not folder.exists()
     with pytest.raises(InputError, match="other settings"):
-        train_verifier(labelled, BASE, folder, replace(SETTINGS, seed=3), "cpu")
+        train_verifier(samples, BASE, folder, replace(TWICE, seed=3), "cpu")
     again = Watch()
-    resumed = train_verifier(labelled, BASE, folder, SETTINGS, "cpu", callbacks=(again,))
+    resumed = train_verifier(samples, BASE, folder, TWICE, "cpu", callbacks=(again,))
     assert resumed.config == outcome.config and again.losses == watch.losses[step + 1 :]
     assert all(again.state[name].equal(part) for name, part in watch.state.items())
     for name in ("adapter_model.safetensors", "head.safetensors"):
