@@ -52,6 +52,12 @@ if threading.current_thread() is threading.main_thread():
 
 #: Files that take longest, begun first: begun last, one of them would run while the other process has nothing to do.
 SLOWEST = (
+    "test_training.py",
+    "test_shapes.py",
+    "test_lm_eval_model.py",
+    "test_training_resumption.py",
+    "test_train_verifier.py",
+    "test_worlds.py",
     "test_keeping.py",
     "test_answer_streams.py",
     "test_limits.py",
