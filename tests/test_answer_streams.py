@@ -80,7 +80,7 @@ def test_the_slow_question_holds_up_no_other():
         return finished < others if prompt == slow else finished < others - 9 and server.now < 4
 
     server = WrittenServer(holds=holds, text=lambda *_: "0.1 #### 1")
-    every = parse_policy("optscale:floor=0,max_samples=3")  # three samples, one after the other
+    every = parse_policy("optscale:floor=0,max_samples=3,step=one")  # three samples, one after the other
     with serving(server.app()) as url:
         scaler = OptScale(connect(url, concurrency=4), WrittenScores(), policy=every)
         found = [answer.question_id for answer in scaler.stream(questions)]
