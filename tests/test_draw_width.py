@@ -14,7 +14,7 @@ def learnt(stops: list[int], cap: int = 32) -> Survival:
     survival = Survival(cap)
     for stop in stops:
         for count in range(1, stop + 1):
-            survival.note(count, count == stop)
+            survival.note(count, count if count == stop else count + 1)
     return survival
 
 
@@ -25,6 +25,16 @@ def test_chances_become_the_shares_of_questions_that_went_on():
         went_on = stops > seen
         needed = stops > seen + ahead
         assert survival.chance(seen, ahead) == pytest.approx(needed.sum() / went_on.sum(), abs=0.02)
+
+
+def test_between_decisions_no_question_stops():
+    survival = Survival(8)
+    for stop in [3, 6] * 500:  # asked at 1, 3 and 6
+        for count, total in ((1, 3), (3, 6), (6, 6)):
+            if count <= stop:
+                survival.note(count, count if count == stop else total)
+    chances = [survival.chance(0, ahead) for ahead in range(7)]
+    assert chances == pytest.approx([1, 1, 1, 0.5, 0.5, 0.5, 0], abs=0.02)
 
 
 def test_a_sample_is_needed_for_certain_only_where_it_is_the_next():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from fitted_policies import folder_of
 from test_drawing_ahead import AUTO, Engine, Reads, answered, decided, questions
 
 from optscale_predictor.backends.generators import Request, Sample
@@ -141,3 +142,24 @@ def test_a_requests_cost_is_that_of_the_latest():
         if second == 1000:
             assert share == pytest.approx(0.6)
     assert share == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_fitted_policy_draws_ahead_and_answers_as_without(share, cost):
+    cost(share)
+    path = folder_of()
+    plain, wide = Joining(), Joining()
+    expected = answered(plain, f"fitted:path={path},price=0.01,step=one", 40)
+    found = answered(wide, f"fitted:path={path},price=0.01", 40)
+    assert decided(found) == decided(expected)
+    assert len(plain.asked) == sum(answer.samples for answer in expected) < len(wide.asked)
+    assert any(answer.schedule for answer in found) and not any(answer.schedule for answer in expected)
+    assert len(set(wide.asked)) == len(wide.asked) and wide.now == 0
+
+
+def test_where_samples_depend_on_their_request_a_fitted_policy_draws_its_own_alone(cost):
+    cost(0.0)
+    engine = Joining(joins=False)
+    found = answered(engine, f"fitted:path={folder_of()},price=0.01", 20)
+    several = [answer for answer in found if answer.samples > 4]  # 4 to 6 to 8 to 16
+    assert several and max(engine.sizes) > 1

@@ -53,6 +53,8 @@ class Answer:
         drawn: All samples drawn for the policy that have a score, in order; empty unless they were asked for.
         schedule: Of each sample that was drawn ahead (``step=auto``): how many the policy had seen, how many the
             question then had with those under way, and how many were under way for all questions. Empty unless traced.
+        requests: Of each request that was sent for the question: its number among all of the session, the index of its
+            first sample, and how many it asked for.
         rejected_samples: Samples among those drawn that early rejection stopped; ``scores`` has in place of each what
             it might have scored.
         saved_tokens: That they would still have had, were they as long as the others on average.
@@ -84,6 +86,7 @@ class Answer:
     reply: ChatReply | None = field(default=None, repr=False)
     drawn: tuple[DrawnSample, ...] = field(default=(), repr=False)
     schedule: tuple[tuple[int, int, int], ...] = ()
+    requests: tuple[tuple[int, int, int], ...] = ()
     rejected_samples: int = 0
     saved_tokens: float = 0.0
     prior: tuple[float, float, float] | None = None

@@ -30,7 +30,7 @@ class AheadScheduler:
     def __init__(self, drawer: SampleDrawer, cost: RequestCost) -> None:
         self._drawer, self._cost = drawer, cost
         self._width: DrawWidth[DrawsAhead] = DrawWidth()
-        self._asking: dict[DrawsAhead, asyncio.Future[None]] = {}
+        self._asking: dict[DrawsAhead, tuple[asyncio.Future[None], int]] = {}
         self._scheduled = False
         drawer.on_free = self.check
 
@@ -39,9 +39,15 @@ class AheadScheduler:
         """Whether samples of a question may share a request."""
         return self._drawer.joins
 
-    async def ask(self, draws: "DrawsAhead") -> None:
-        """Returns when a question's next sample was begun, and with it those that it is worth asking for at once."""
-        begun = self._asking[draws] = asyncio.get_running_loop().create_future()
+    async def ask(self, draws: "DrawsAhead", count: int) -> None:
+        """Returns when a question's next samples were begun, and with them those that are worth asking for at once.
+
+        Args:
+            draws: The question's.
+            count: Samples that it needs for certain, >= 1.
+        """
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asking[draws] = begun, count
         self._schedule()
         try:
             await begun
@@ -85,8 +91,9 @@ class AheadScheduler:
         self._scheduled = False
         self._width.request_cost = self._cost.share() if self.joins else 0.0
         asking, self._asking = self._asking, {}
-        counts = {draws: 1 for draws, begun in asking.items() if not begun.done()}
-        free = self._width.extend(counts, self._drawer.free - len(counts), lambda draws: draws.widen(self.under_way))
+        needed = {draws: count for draws, (begun, count) in asking.items() if not begun.done()}
+        counts, free = dict(needed), self._drawer.free - sum(needed.values())
+        free = self._width.extend(counts, free, lambda draws: draws.widen(self.under_way))
         busy = self._drawer.under_way + sum(counts.values())
         if self._width.worth_alone(busy / (self._drawer.free + self._drawer.under_way)):
             while free > 0 and (chosen := self._width.next()) is not None:
@@ -94,8 +101,8 @@ class AheadScheduler:
                 counts[chosen] = counts.get(chosen, 0) + 1
                 free -= 1
         for draws, count in counts.items():
-            draws.begin(count, self._width.together)
-        for begun in asking.values():
+            draws.begin(count, max(self._width.together, needed.get(draws, 1)))
+        for begun, _ in asking.values():
             if not begun.done():
                 begun.set_result(None)
 
@@ -109,40 +116,46 @@ class DrawsAhead:
         together: Whether some may share a request.
 
     Attributes:
+        together: The same.
         schedule: At each sample drawn ahead, how many the policy had seen, how many the question then had, those under
             way included, and how many were under way at the engine for all questions.
     """
 
     def __init__(self, draw: Draw, scheduler: AheadScheduler, together: bool) -> None:
-        self._draw, self._scheduler, self._together = draw, scheduler, together
+        self._draw, self._scheduler, self.together = draw, scheduler, together
         self._tasks: dict[int, tuple[asyncio.Task[list[ScoredSample] | None], int]] = {}  # and its place in the request
         self._position: Position | None = None
         self._next = 0
         self.schedule: list[tuple[int, int, int]] = []
 
-    async def take(self, index: int, survival: Survival, seen: int) -> list[ScoredSample] | None:
-        """The question's next sample in order, drawn if it is not under way; more are drawn ahead meanwhile.
+    async def take(self, index: int, count: int, survival: Survival, seen: int) -> list[ScoredSample] | None:
+        """The question's next samples in order, drawn if they are not under way; more are drawn ahead meanwhile.
 
         Args:
-            index: The sample's, in the pool: as many were drawn before it, refused ones included.
+            index: The first one's, in the pool: as many were drawn before it, refused ones included.
+            count: How many, >= 1; one where samples share no request.
             survival: Of the questions of the policy that asks for it.
             seen: Samples that the policy has seen.
         """
         self._next = max(self._next, index)
-        asks = index not in self._tasks
-        if asks and not self._together:
-            self.begin(1)
-        self._place(Position(survival, seen, max(self._next - index, 1)))
+        missing = index + count - self._next
+        if missing > 0 and not self.together:
+            self.begin(missing)
+        self._place(Position(survival, seen, max(self._next - index, count)))
+        found: list[ScoredSample] = []
         try:
-            if asks and self._together:
-                await self._scheduler.ask(self)
-            task, place = self._tasks[index]
-            new = await task
-            found = None if new is None else new[place : place + 1]
-            self._scheduler.note_needed(found or [])
+            if missing > 0 and self.together:
+                await self._scheduler.ask(self, missing)
+            for one in range(index, index + count):
+                task, place = self._tasks[one]
+                if (new := await task) is None:
+                    return found or None
+                found.append(new[place])
+            self._scheduler.note_needed(found)
             return found
         finally:
-            self._tasks.pop(index, None)
+            for one in range(index, index + count):
+                self._tasks.pop(one, None)
             self._scheduler.remove(self)  # until it is known whether the question goes on
 
     def widen(self, under_way: int) -> None:
@@ -163,7 +176,7 @@ class DrawsAhead:
             count: How many, >= 1.
             together: How many may share a request, >= 1, where any may.
         """
-        together = together if self._together else 1
+        together = together if self.together else 1
         for first in range(self._next, self._next + count, together):
             size = min(together, self._next + count - first)
             task = asyncio.get_running_loop().create_task(self._draw(first, size))

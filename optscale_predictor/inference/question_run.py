@@ -48,6 +48,7 @@ class QuestionRun:
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = self._taken = self._taken_tokens = 0
         self._ahead = self._draws_ahead()
+        self._requests: list[tuple[int, int, int]] = []
         self._keeping: list[asyncio.Task[None]] = []
 
     def _draws_ahead(self) -> DrawsAhead | None:
@@ -126,7 +127,8 @@ class QuestionRun:
             step = await progress.worker.step(self._observation(progress))
             progress.needed = step.needed
             if progress.worker.survival is not None:
-                progress.worker.survival.note(progress.count, step.reason != CONTINUE)
+                stopped = step.reason != CONTINUE
+                progress.worker.survival.note(progress.count, progress.count if stopped else step.total)
             if self._traced:
                 progress.trace.append((progress.count, step.needed))
             progress.total = step.total
@@ -179,10 +181,12 @@ class QuestionRun:
         """New samples; where one policy alone goes on, and draws ahead, they may have come already."""
         going = self._going()
         survival = going[0].worker.survival if len(going) == 1 else None
-        # All draws are then single ones, whose samples do not depend on when they are drawn.
-        if self._ahead is None or survival is None or count > 1 or self._stored:
+        if self._ahead is None or survival is None or self._stored:
             return await self._fetch(first, count)
-        return await self._ahead.take(first, survival, going[0].count)
+        # Samples must not depend on when they are drawn: either each is a request of its own, or any may share one.
+        if count > 1 and not self._ahead.together:
+            return await self._fetch(first, count)
+        return await self._ahead.take(first, count, survival, going[0].count)
 
     async def _fetch(self, first: int, count: int) -> list[ScoredSample] | None:
         """Draws samples and has them scored and kept."""
@@ -203,6 +207,7 @@ class QuestionRun:
 
     async def _draw(self, request: Request) -> list[Sample] | None:
         arrived, asked = Arrived(), self._request
+        self._requests.append((self._workers.drawer.requests, request.first_index, request.num_samples))
         try:
             return await self._workers.drawer.draw(request, asked.sampling, asked.rank, arrived, self._log)
         except BaseException as error:
@@ -260,6 +265,7 @@ class QuestionRun:
             reply=sample.reply,
             drawn=tuple(DrawnSample(*one) for one in drawn),
             schedule=tuple(self._ahead.schedule) if self._traced and self._ahead is not None else (),
+            requests=tuple(self._requests),
             rejected_samples=log.rejected,
             saved_tokens=log.saved_tokens,
             prior=progress.prior,

@@ -54,16 +54,18 @@ class Survival:
         self._asked, self._stopped = np.full(self.cap, _WEIGHT), _WEIGHT / (counts + 1 / 3)
         self._known: tuple[list[float], list[float]] | None = None
 
-    def note(self, count: int, stopped: bool) -> None:
+    def note(self, count: int, total: int) -> None:
         """Learns from a decision.
 
         Args:
             count: Samples that the question had, >= 0; none teaches nothing.
-            stopped: Whether it stopped there.
+            total: Samples that it should have before the next decision; ``count`` where it stopped. It cannot stop in
+                between.
         """
-        if 0 < count <= self.cap:
-            self._asked[count - 1] += 1
-            self._stopped[count - 1] += stopped
+        last = min(max(total - 1, count), self.cap)
+        if 0 < count <= last:
+            self._asked[count - 1 : last] += 1
+            self._stopped[count - 1] += total == count
             self._known = None
 
     @property

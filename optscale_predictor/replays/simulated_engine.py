@@ -264,7 +264,7 @@ class _Simulation:
         course.seen = course.total
         course.decisions += 1
         if self._survival is not None:
-            self._survival.note(course.seen, course.stopped)
+            self._survival.note(course.seen, course.seen if course.stopped else course.total)
 
     def _end(self, course: _Course) -> None:
         self._width.remove(course)

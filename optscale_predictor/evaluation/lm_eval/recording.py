@@ -7,6 +7,7 @@ from math import isnan
 from pathlib import Path
 
 from optscale_predictor._support.version import __version__
+from optscale_predictor.evaluation.request_schedule import add_requests
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts
 from optscale_predictor.inference import Answer, OptScale
 from optscale_predictor.questions.answers import is_correct
@@ -79,6 +80,7 @@ class Recording:
         self._tokens += answer.generated_tokens
         self._rejected += answer.rejected_samples
         self._saved += answer.saved_tokens
+        add_requests(self._writer.folder, answer.question_id, answer.requests)
         self._writer.add([self._outcome(one) for one in (answer, *answer.others)])
 
     def _outcome(self, answer: Answer) -> PolicyOutcome:

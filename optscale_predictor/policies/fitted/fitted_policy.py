@@ -9,7 +9,15 @@ import numpy as np
 
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason, require_settings
+from optscale_predictor.policies._policy import (
+    CONTINUE,
+    Decision,
+    Draws,
+    Policy,
+    StopReason,
+    require_settings,
+    require_step,
+)
 from optscale_predictor.policies.fitted.model_files import load_fitted
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
 from optscale_predictor.policies.fitted.stopping_model import FittedStopping
@@ -33,6 +41,8 @@ class Fitted(Policy):
         accuracy: Share of the answers given as ``confident`` that shall be right, in (0, 1); 0 = not given. Samples are
             drawn at the highest price that makes nearly as many answers that sure as all samples would.
         max_samples: Cap, >= 1; 0 = as many as it was fitted to.
+        step: ``auto``: while the engine has free places they draw the samples of further decision points ahead, where
+            its samples do not depend on which request they share (vLLM); ``one``: no more than the next point.
         version: Of the fitted policy; by default the one that is in the folder. Two fits made one after the other in
             one folder are two policies.
 
@@ -49,9 +59,11 @@ class Fitted(Policy):
     accuracy: float = 0.0
     max_samples: int = 0
     version: str = ""
+    step: str = "auto"
 
     def __post_init__(self) -> None:
         """Checks every setting, and reads the fitted policy."""
+        require_step(self.step, ("auto", "one"))
         if not self.path:
             raise InputError("policy 'fitted' needs the folder of a fitted policy: fitted:path=FOLDER")
         for key in ("price", "tokens", "accuracy"):
