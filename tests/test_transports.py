@@ -7,7 +7,7 @@ import zlib
 import pytest
 from stopped_clock import StoppedClock, until
 
-from optscale_predictor.backends.transports import BrokenReplyError, LargeReplyError, NoServerError
+from optscale_predictor.backends.transports import BrokenReplyError, LargeReplyError, NoServerError, kept_connections
 from optscale_predictor.errors import ServiceError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -119,6 +119,48 @@ def test_connections_are_kept_and_as_many_are_made_as_are_needed(each_transport)
     server = RawServer(OK)
     talk(each_transport, server, use)
     assert server.connections == 7 and len(server.heads) == 14
+
+
+class Delegate:
+    """Has what another object has, and is none of its kind."""
+
+    def __init__(self, other):
+        self._other = other
+
+    def __getattr__(self, name):
+        return getattr(self._other, name)
+
+
+class OtherLoop(Delegate):
+    """An event loop as uvloop's is: no kin of asyncio's, nor are its transports, and it tries addresses by itself."""
+
+    async def create_connection(self, make, host, port, ssl=None):
+        protocol = make()
+
+        class Passing(asyncio.Protocol):
+            def connection_made(self, transport):
+                protocol.connection_made(Delegate(transport))
+
+            def data_received(self, data):
+                protocol.data_received(data)
+
+            def connection_lost(self, error):
+                protocol.connection_lost(error)
+
+        await self._other.create_connection(Passing, host, port, ssl=ssl)
+        return None, protocol
+
+
+def test_an_event_loop_of_another_kind_will_do(monkeypatch):
+    ours = Delegate(asyncio)
+    ours.get_running_loop = lambda: OtherLoop(asyncio.get_running_loop())
+    monkeypatch.setattr(kept_connections, "asyncio", ours)
+
+    async def use(get, _):
+        return [(await get()).body, (await get(body=b"1")).body]
+
+    server = RawServer(OK)
+    assert talk(kept_connections.KeptConnections, server, use) == [b"ok", b"ok"] and server.connections == 1
 
 
 def test_a_reply_that_says_close_ends_its_connection(each_transport):

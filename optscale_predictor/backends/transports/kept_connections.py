@@ -11,7 +11,7 @@ import ssl
 import zlib
 from collections import deque
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import httptools
 
@@ -89,11 +89,13 @@ class KeptConnections(Transport):
 
     async def _connect(self, origin: Origin) -> "_Connection":
         loop = asyncio.get_running_loop()
-        delay = None if is_address(origin.host) else _SECOND_ADDRESS
+        # uvloop's, of a program that has chosen it, tries one address after the other, and does not know the word.
+        knows = isinstance(loop, asyncio.BaseEventLoop) and not is_address(origin.host)
+        delay: dict[str, Any] = {"happy_eyeballs_delay": _SECOND_ADDRESS} if knows else {}
         tls = self._tls if origin.secure else None
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(self._open), origin.host, origin.port, ssl=tls, happy_eyeballs_delay=delay
+                lambda: _Connection(self._open), origin.host, origin.port, ssl=tls, **delay
             )
         except OSError as error:
             raise NoServerError(str(error)) from error
@@ -128,8 +130,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods alone
         self._opened.add(self)
 
     async def exchange(self, request: bytes, most: int, deadline: float) -> HttpReply:
