@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.inference.admission import Rounds
+from optscale_predictor.inference.admission import RoundBarrier, Rounds
 from optscale_predictor.inference.components import require_shareable
 from optscale_predictor.inference.deciding import AnswerVotes, DecisionWorker, Observation, draws_of
 from optscale_predictor.policies import BestOfN, Decision, Policy
@@ -70,6 +70,37 @@ def test_votes_are_counted_as_far_as_somebody_looks():
     assert list(votes.first(2)) == [0, 0] and list(votes.first(4)) == [0, 0, -1, 1] and list(votes.first(1)) == [0]
     votes.answers.append("3.0")
     assert list(votes.first(5)) == [0, 0, -1, 1, 1] and list(votes.first(0)) == []
+
+
+def test_an_answer_is_read_when_somebody_looks_and_once():
+    looked = []
+
+    def reading(index):
+        return lambda: looked.append(index) or ["1/2", None, "0.5"][index]
+
+    votes = AnswerVotes()
+    votes.answers += [reading(0), reading(1), reading(2), "7"]
+    assert looked == []
+    assert votes.answer(2) == "0.5" and votes.answer(2) == "0.5" and looked == [2]
+    assert list(votes.first(2)) == [0, -1] and looked == [2, 0, 1]
+    assert votes.read(4) == ["1/2", None, "0.5", "7"] and list(votes.first(4)) == [0, -1, 0, 1]
+    assert looked == [2, 0, 1]
+
+
+def test_of_a_question_that_is_decided_by_its_scores_the_returned_answer_alone_is_read():
+    looked = []
+    votes = AnswerVotes()
+    votes.answers += [lambda index=index: looked.append(index) or str(index) for index in range(3)]
+    seen = Observation(0, [0.2, 0.9, 0.3], votes, [5] * 3, [True] * 3, 3, (0.5, 0.2, 3.0))
+
+    async def main():
+        with ThreadPoolExecutor(1) as threads:
+            worker = DecisionWorker(BestOfN(3), None, False, RoundBarrier(Rounds()), threads)
+            await worker.step(seen)
+            return await worker.choose(seen)
+
+    chosen = asyncio.run(main())
+    assert (chosen.index, chosen.answer, looked) == (1, "1", [1])
 
 
 def test_a_policy_with_a_common_budget_sees_all_questions_in_the_order_of_asking():

@@ -5,7 +5,7 @@ questions of a batch, which have drawn different numbers of samples, are laid ou
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,19 +22,22 @@ from optscale_predictor.policies.width import Survival
 from optscale_predictor.questions.answers import AnswerGroups
 from optscale_predictor.stats.estimators import Prior
 
+#: The final answer in a sample, None where there is none; or what finds it, when somebody looks.
+AnswerSource = str | None | Callable[[], str | None]
+
 
 class AnswerVotes:
-    """One question's answers as groups of equal ones, compared only when a policy or a selection looks.
+    """One question's answers as groups of equal ones, read and compared only when a policy or a selection looks.
 
-    Comparing two answers may take seconds. It is done on the thread that looks first, which must be one that may
-    wait: a worker's, never the event loop's.
+    Comparing two answers may take seconds, and reading one out of its text as long as all else that a sample costs. It
+    is done on the thread that looks first, which must be one that may wait: a worker's, never the event loop's.
 
     Attributes:
-        answers: As extracted, in the order drawn; None where a sample has none.
+        answers: In the order drawn, None where a sample has none; or what finds it, where nobody has looked yet.
     """
 
     def __init__(self) -> None:
-        self.answers: list[str | None] = []
+        self.answers: list[AnswerSource] = []
         self._numbers: list[int] = []
         self._groups = AnswerGroups()
         self._lock = threading.Lock()
@@ -42,9 +45,25 @@ class AnswerVotes:
     def first(self, count: int) -> Sequence[int]:
         """The groups of the first ``count`` answers; -1 = none."""
         with self._lock:  # several policies may look at the answers that they share
-            for answer in self.answers[len(self._numbers) : count]:
-                self._numbers.append(self._groups.number(answer))
+            for index in range(len(self._numbers), count):
+                self._numbers.append(self._groups.number(self._read(index)))
             return self._numbers[:count]
+
+    def read(self, count: int) -> list[str | None]:
+        """The first ``count`` answers as extracted."""
+        with self._lock:
+            return [self._read(index) for index in range(count)]
+
+    def answer(self, index: int) -> str | None:
+        """The answer of one sample as extracted."""
+        with self._lock:
+            return self._read(index)
+
+    def _read(self, index: int) -> str | None:
+        found = self.answers[index]
+        if callable(found):
+            found = self.answers[index] = found()
+        return found
 
 
 @dataclass(frozen=True)
@@ -92,10 +111,12 @@ class ChosenSample:
     Attributes:
         index: Its place among the question's samples.
         confidence: How probable it is that its answer is right, in [0, 1]; NaN where the selection does not know.
+        answer: The final answer in it; None where none was found.
     """
 
     index: int
     confidence: float
+    answer: str | None
 
 
 class DecisionWorker:
@@ -163,7 +184,8 @@ class DecisionWorker:
 
     def _choose(self, batch: Sequence[Observation]) -> list[ChosenSample]:
         choice = choose(self._selection, draws_of(batch, traced=False))
-        return [ChosenSample(*row) for row in zip(choice.sample.tolist(), choice.confidence.tolist(), strict=True)]
+        rows = zip(batch, choice.sample.tolist(), choice.confidence.tolist(), strict=True)
+        return [ChosenSample(index, confidence, seen.votes.answer(index)) for seen, index, confidence in rows]
 
 
 def draws_of(batch: Sequence[Observation], traced: bool) -> Draws:
@@ -186,5 +208,5 @@ def draws_of(batch: Sequence[Observation], traced: bool) -> Draws:
         return found
 
     priors = [seen.prior for seen in batch if seen.prior is not None]
-    prior = Prior(*np.array(priors).T) if priors else None
+    prior = Prior.unchecked(*np.array(priors).T) if priors else None  # each was checked when it was made
     return Draws(scores, answers, tokens, count, prior, traced, usable=usable)

@@ -238,12 +238,13 @@ class QuestionRun:
         chosen = await progress.worker.choose(self._observation(progress)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
-        drawn = zip(log.samples[:count], scores, log.votes.answers, strict=False) if self._request.keep_samples else ()
+        answers = await asyncio.to_thread(log.votes.read, count) if self._request.keep_samples else []
+        drawn = zip(log.samples, scores, answers, strict=False)
         best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
         return Answer(
             question_id=self._request.question.id,
             text=sample.text,
-            answer=None if chosen is None else log.votes.answers[chosen.index],
+            answer=None if chosen is None else chosen.answer,
             score=nan if chosen is None else scores[chosen.index],
             confidence=nan if chosen is None else chosen.confidence,
             samples=count,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -88,8 +89,12 @@ class SampleScorer:
 
 
 def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
-    ended = has_ended(sample.finish_reason)
-    answer = extract_answer(sample.text, ended) if sample.reply is None else sample.reply.answer(sample.text, ended)
+    # Whether a sample that was cut off may be returned depends on its answer.
+    answer = partial(_answer, sample, True) if has_ended(sample.finish_reason) else _answer(sample, False)
     return ScoredSample(
         sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
     )
+
+
+def _answer(sample: Sample, ended: bool) -> str | None:
+    return extract_answer(sample.text, ended) if sample.reply is None else sample.reply.answer(sample.text, ended)

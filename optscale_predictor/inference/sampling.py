@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
-from optscale_predictor.inference.deciding import AnswerVotes
+from optscale_predictor.inference.deciding import AnswerSource, AnswerVotes
 from optscale_predictor.policies.selection import is_usable
-from optscale_predictor.questions.answers import REJECTED
+from optscale_predictor.questions.answers import REJECTED, has_ended
 from optscale_predictor.questions.question import Question
 
 _ANY_NUMBER = 1 << 30  # of samples
@@ -24,17 +24,22 @@ class ScoredSample:
 
     Attributes:
         sample: The sample.
-        answer: The final answer in it; None where none was found.
+        answer_source: ``answer``, or what finds it, of a sample that ended: most are never asked for theirs.
         score: In [0, 1]; NaN where the verifier refused it, or has not seen it yet.
         refusal: Why it did; None where it did not. A sample that early rejection cut may have one too.
         verifier_tokens: Tokens that the verifier read and wrote for it, >= 0.
     """
 
     sample: Sample
-    answer: str | None
+    answer_source: AnswerSource
     score: float
     refusal: str | None = None
     verifier_tokens: int = 0
+
+    @property
+    def answer(self) -> str | None:
+        """The final answer in the sample; None where none was found."""
+        return self.answer_source() if callable(self.answer_source) else self.answer_source
 
 
 def generated_tokens(samples: Sequence[Sample]) -> int:
@@ -105,8 +110,8 @@ class SampleLog:
             return
         self.samples.append(one.sample)
         self.scores.append(one.score)
-        self.usable.append(is_usable(one.answer, one.sample.finish_reason))
-        self.votes.answers.append(one.answer)
+        self.usable.append(has_ended(one.sample.finish_reason) or is_usable(one.answer, one.sample.finish_reason))
+        self.votes.answers.append(one.answer_source)
         self.tokens.append(self._refused_tokens)
         self._refused_tokens = 0
 

@@ -89,8 +89,8 @@ class Prior:
         return np.asarray(self.std * np.sqrt(strength / (strength + 1)))
 
     @classmethod
-    def _with(cls, mean: Floats, std: Floats, strength: Floats) -> Self:
-        """Numbers that were checked before, in other places: a policy asks for these after every sample."""
+    def unchecked(cls, mean: Floats, std: Floats, strength: Floats) -> Self:
+        """Numbers of one shape that were checked before, elsewhere: a policy asks for these after every sample."""
         prior = cls.__new__(cls)
         for name, part in (("mean", mean), ("std", std), ("strength", strength)):
             object.__setattr__(prior, name, part)
@@ -107,11 +107,11 @@ class Prior:
 
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> Self:
         """The priors of some of the questions, in the order of ``indices``."""
-        return self._with(*(np.atleast_1d(part)[indices] for part in (self.mean, self.std, self.strength)))
+        return self.unchecked(*(np.atleast_1d(part)[indices] for part in (self.mean, self.std, self.strength)))
 
     def only(self) -> Self:
         """The prior of one question, its three numbers without an axis."""
-        return self._with(self.mean.ravel()[0], self.std.ravel()[0], self.strength.ravel()[0])
+        return self.unchecked(self.mean.ravel()[0], self.std.ravel()[0], self.strength.ravel()[0])
 
     def broadcast_to(self, num_questions: int) -> Self:
         """The prior with arrays [questions]: one prior for all, or one each.
@@ -124,7 +124,7 @@ class Prior:
         shape = (num_questions,)
         if self.mean.shape == shape:
             return self
-        return self._with(*(np.broadcast_to(part.ravel(), shape) for part in (self.mean, self.std, self.strength)))
+        return self.unchecked(*(np.broadcast_to(part.ravel(), shape) for part in (self.mean, self.std, self.strength)))
 
     def tile(self, times: int) -> Self:
         """The priors of all questions, ``times`` over."""
