@@ -19,7 +19,7 @@ class PrefixMemo:
         num_questions: Questions, or rows: two orders of a question's samples are two rows; >= 0.
         depth: Most samples of a prefix, >= 1.
         keeps_beliefs: Whether the members of every prefix's posterior are worth computing and keeping: they are where
-            many settings ask. A few are answered faster by what does without them (``belief.falls_short``).
+            many settings ask. A few are answered faster by what does without them (``against_bound.falls_short``).
     """
 
     def __init__(self, num_questions: int, depth: int, keeps_beliefs: bool = True) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -19,10 +19,11 @@ from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
+from optscale_predictor.stats.distributions.truncated_normal_fit import fitted_moments, pooled_moments
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.posterior import believed_statistics
 from optscale_predictor.stats.estimators.prior import VAGUE
-from optscale_predictor.stats.estimators.standard_posterior import StandardPosteriors
+from optscale_predictor.stats.estimators.standard_posterior import LEAST_COUNT, StandardPosteriors
 
 
 class StopReason(StrEnum):
@@ -109,6 +110,17 @@ class Draws:
             return compute(self)
         found: Floats = self.memo.lookup(key, self.rows, self.count, lambda missing: compute(self.take(missing)))
         return found
+
+    @cached_property
+    def believed(self) -> tuple[Any, Any, Any]:
+        """Count >= 1, mean and variance of samples and prior together; floats where there is one question."""
+        prior = VAGUE if self.prior is None else self.prior
+        if len(self.count) == 1:
+            parts = prior.strength.item(), prior.mean.item(), prior.std.item() ** 2
+            count, mean, variance = pooled_moments(self.scores[0].tolist(), parts)
+            return max(count, LEAST_COUNT), mean, variance
+        statistics = believed_statistics(self.scores, prior)
+        return (np.maximum(statistics.count, LEAST_COUNT), *fitted_moments(statistics))
 
     @cached_property
     def standard_posteriors(self) -> StandardPosteriors:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 ESTIMATES = ("posterior", "plugin")
-# How close to a bound the posterior in standard units is not trusted: several times its greatest error (tests).
-_CLOSE, _CLOSE_GAIN = 3e-4, 1e-5
 _GRID = np.linspace(0, 1, 101)  # of scores, on which a calibration's steps are summed
 
 
@@ -64,43 +62,10 @@ def misses(draws: Draws, score_min: float, estimate: str) -> Misses:
     return Misses(*np.moveaxis(draws.remember((misses, score_min, estimate), compute), 0, -1))
 
 
-def falls_short(
-    draws: Draws,
-    score_min: float,
-    count: Float[Floats, "counts questions"],
-    probability: Float[Floats, " counts"],
-    estimate: str,
-) -> Bool[Bools, "counts questions"]:
-    """Whether the best of further samples reaches a target with less than some probability.
-
-    The answer is that of :func:`misses`. Where nothing is remembered, most questions are so far from the bound that
-    the posterior in standard units settles them, at a tenth of the cost.
-
-    Args:
-        draws: The samples so far, and the prior.
-        score_min: Target score, in [0, 1].
-        count: Further samples, >= 0; several numbers of each question.
-        probability: Of each of these numbers, in [0, 1).
-        estimate: ``posterior`` or ``plugin``.
-    """
-    if not _quick(draws, estimate):
-        return short_by(misses(draws, score_min, estimate), count, probability)
-    posteriors = draws.standard_posteriors
-    missed = posteriors.misses(score_min, count.reshape(len(count), *posteriors.shape)).reshape(count.shape)
-    most = np.where(probability > 0, 1 - probability, np.inf)[:, None]  # nothing falls short of a probability of 0
-    short = missed > most
-    settled = np.abs(missed - most) > _CLOSE  # not where it is NaN
-    if not np.logical_and.reduce(settled, None):
-        open_ = np.flatnonzero(~np.logical_and.reduce(settled, 0))
-        chances = misses(draws.take(open_), score_min, estimate)
-        short[:, open_] = short_by(chances, count[:, open_], probability)
-    return short
-
-
 def short_by(
     chances: Misses, count: Float[Floats, "counts questions"], probability: Float[Floats, " counts"]
 ) -> Bool[Bools, "counts questions"]:
-    """:func:`falls_short` by what every member says.
+    """Whether the best of further samples reaches a target with less than some probability.
 
     Args:
         chances: Of the questions.
@@ -122,11 +87,6 @@ def require_estimate(estimate: str) -> None:
         raise InputError(f"estimate must be one of {', '.join(ESTIMATES)}, got {estimate!r}")
 
 
-def _quick(draws: Draws, estimate: str) -> bool:
-    # A memo holds the members themselves, from which a thousand settings read what they need.
-    return estimate == "posterior" and (draws.memo is None or not draws.memo.keeps_beliefs)
-
-
 def _members(draws: Draws, estimate: str) -> Floats:
     found = _posterior(draws, estimate)
     return np.moveaxis(np.stack([found.members.a, found.members.b, found.log_weight]), -1, 0)
@@ -138,30 +98,6 @@ def _posterior(draws: Draws, estimate: str) -> ParameterMixture[TruncatedNormal]
         return fit_posterior(draws.scores, prior)
     fit = fit_map(draws.scores, prior)
     return ParameterMixture(TruncatedNormal.from_natural(fit.a[None], fit.b[None]), np.zeros((1, *fit.a.shape)))
-
-
-def gain_beside(
-    draws: Draws, bound: Float[Floats, "#questions"], estimate: str, calibration: str
-) -> Float[Floats, " questions"]:
-    """:func:`expected_gain` for comparing it with a bound: exact where it is close to the bound, else to 1e-5.
-
-    Args:
-        draws: The samples so far, at least one of each question.
-        bound: What it is compared with; infinite where nobody asks.
-        estimate: ``posterior`` or ``plugin``.
-        calibration: As of :func:`expected_gain`.
-    """
-    best = np.maximum(draws.best_score(), 0.0)
-    if _quick(draws, estimate) and not calibration:
-        posteriors = draws.standard_posteriors
-        gain = posteriors.excess(best.reshape(posteriors.shape)).reshape(best.shape)
-    else:
-        gain = np.full(best.shape, np.nan)
-    settled = (np.abs(gain - bound) > _CLOSE_GAIN) | np.isposinf(bound)
-    if not np.logical_and.reduce(settled):
-        open_ = np.flatnonzero(~settled)
-        gain[open_] = expected_gain(draws.take(open_), estimate, calibration)
-    return gain
 
 
 def expected_gain(draws: Draws, estimate: str, calibration: str) -> Float[Floats, " questions"]:

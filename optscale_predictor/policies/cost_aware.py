@@ -12,6 +12,7 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._policy import (
+    CONTINUE,
     Decision,
     Draws,
     Policy,
@@ -20,7 +21,8 @@ from optscale_predictor.policies._policy import (
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.belief import gain_beside, read_calibration, require_estimate
+from optscale_predictor.policies.against_bound import gain_beside, gain_beside_alone
+from optscale_predictor.policies.belief import read_calibration, require_estimate
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class CostAware(Policy):
 
     def decide(self, draws: Draws) -> Decision:
         """Goes on while the expected gain exceeds what the sample costs."""
+        if len(draws.count) == 1 and not self.calibration:
+            return self._decide_alone(draws)
         spent = draws.count >= self.max_samples
         reason = np.zeros(draws.count.shape, "U16")  # CONTINUE
         reason[spent] = StopReason.BUDGET.value
@@ -72,3 +76,15 @@ class CostAware(Policy):
             reason[open_[gain <= cost]] = StopReason.PRICE.value
         total = next_total(draws.count, self.step, self.max_samples)
         return Decision(total, reason, np.full(draws.count.shape, np.nan))
+
+    def _decide_alone(self, draws: Draws) -> Decision:
+        """The same of one question: by numbers, which cost a tenth of arrays of one number."""
+        count, reason = draws.count.item(), CONTINUE
+        if count >= self.max_samples:
+            reason = StopReason.BUDGET.value
+        elif count:
+            cost = self.price * draws.mean_tokens().item() / 1000 if self.price else self.sample_price
+            if gain_beside_alone(draws, cost, self.estimate) <= cost:
+                reason = StopReason.PRICE.value
+        total = next_total(draws.count, self.step, self.max_samples)
+        return Decision(total, np.array([reason], "U16"), np.array([np.nan]))

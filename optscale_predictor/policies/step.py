@@ -63,14 +63,16 @@ def take_step(
         policy = replace(policy, max_samples=cap)  # type: ignore[type-var]
     decision = policy.decide(seen)
     # A policy knows its own cap and not the depth, and may ask for samples beyond it: first the cap, then the total.
-    exhausted = (decision.reason == CONTINUE) & (seen.count >= cap)
-    reason = np.where(exhausted, StopReason.BUDGET.value, decision.reason)
+    reason, going = decision.reason, decision.reason == CONTINUE
+    exhausted = going & (seen.count >= cap)
+    if np.logical_or.reduce(exhausted):
+        reason, going = np.where(exhausted, StopReason.BUDGET.value, reason), going & ~exhausted
     total = np.minimum(decision.total, cap)
-    wanted = (reason == CONTINUE) & (total > seen.count)
+    wanted = going & (total > seen.count)
     if policy.joint:
         # Whether a question draws later depends on what the others draw now: all go on, or all stop.
         reason = np.full_like(reason, CONTINUE) if wanted.any() else _stopped(reason)
-    elif (wanted != (reason == CONTINUE)).any():
+    elif np.logical_or.reduce(wanted != going):
         raise RuntimeError(f"policy {policy.name!r} lets a question go on and wants no further sample of it")
     return Step(np.where(wanted, total, seen.count), reason, decision.needed, wanted)
 
