@@ -36,6 +36,7 @@ class Script:
     hold_score: object = None
     prompt_tokens: int = 7
     without_score: int = 0
+    reads_text: bool = False  # no score is taken over from an equal text
 
     def sample(self, index):
         _, tokens, answer = self.samples[index]
