@@ -30,12 +30,12 @@ def shallow(tmp_path, monkeypatch):
 
 def test_it_learns_what_can_be_learnt(tmp_path):
     source = ScoreSource(generator="a", verifier="b")
-    write_targets(tmp_path / "more.jsonl", 320)
+    write_targets(tmp_path / "more.jsonl", 192)
     train_predictor("more.jsonl", "out", epochs=8, source=source)
     loaded = OptScalePredictor.from_pretrained("out")
     assert loaded.config.metrics["r2_mean"] > 0.7
     assert loaded.config.sources == [source]
-    assert loaded.config.data["questions"] == {"train": 240, "validation": 80, "test": 0, "left_out": 0}
+    assert loaded.config.data["questions"] == {"train": 144, "validation": 48, "test": 0, "left_out": 0}
     easy, hard = loaded.predict(["11+12=", "11+12+13+14+15+16+17="]).mean
     assert easy > hard + 0.3
 
