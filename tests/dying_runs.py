@@ -298,10 +298,31 @@ class Evaluate(Scene):
     def reached(self):
         return self.scores() >= SCORED and not self.server.now and len(self.server.finished) == QUESTIONS
 
+    def code(self, way):
+        """Where every sample has come, nobody misses the server."""
+        return 0 if way == "server gone" else super().code(way)
+
+
+class EvaluateDrawing(Evaluate):
+    """Requests are under way when the blow falls."""
+
+    holds_server = True
+
+    @classmethod
+    def can_die_by(cls, way):
+        return way == "server gone"  # as the others end it whose verifier is waited for
+
+    def reached(self):
+        return Scene.reached(self)
+
+    def code(self, way):
+        return Scene.code(self, way)
+
 
 SCENES = {
     "generate": Generate,
     "generate, one by one": GenerateOneByOne,
     "score": Score,
     "eval": Evaluate,
+    "eval, drawing": EvaluateDrawing,
 }
