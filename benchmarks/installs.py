@@ -56,7 +56,6 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     CORE: (
         *_POOL,
         f"optscale replay pool --policies {_POLICIES}",
-        f"optscale report pool --policies {_POLICIES} --output report",
         "optscale targets pool --output targets.parquet",
         "optscale train fit --config arithmetic --data.path targets.parquet --model.output predictor "
         "--trainer.max_epochs 1",
@@ -65,7 +64,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     ),
     "eval": ("optscale eval --tasks optscale_arithmetic --limit 2 --policies best_of_n:max_samples=2",),
     "server": ("python -c 'import httptools, optscale_predictor.serving.application'", "optscale serve --help"),
-    "plot": (*_POOL, "optscale calibrate pool map.json --diagram map.png"),
+    "plot": (*_POOL, f"optscale report pool --policies {_POLICIES} --output report"),
     "fit": (*_POOL, "optscale fit-policy pool --output policy"),
     "demo": (
         "optscale demo --output demo --train_questions 24 --test_questions 8 --samples 4 --epochs 1 --live_questions 2",

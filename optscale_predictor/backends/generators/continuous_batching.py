@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from math import ceil
 from typing import Any
 
@@ -24,6 +25,7 @@ from optscale_predictor.backends.token_logprobs import LogprobSummary
 from optscale_predictor.errors import EngineError, InputError
 
 MASKED_ROWS = 64  # samples at once where attention goes over all of them
+_NEW_ENOUGH = tuple(map(int, version("transformers").split(".")[:2])) >= (5, 17)
 _CPU_PAGE = 32  # tokens; on a GPU the engine knows best
 
 
@@ -284,16 +286,14 @@ def _choice(sampling: SamplingParams, ends: list[int]) -> Any:
 
 def flash_attention_ready(model: Any = None) -> bool:
     """Whether continuous batching would find flash attention here, and the model, where one is named, takes it."""
+    if not torch.cuda.is_available() or not _NEW_ENOUGH or not getattr(model, "_supports_flash_attn", True):
+        return False
     from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
-    if not torch.cuda.is_available() or not getattr(model, "_supports_flash_attn", True):
-        return False
     return any(ready(kernels_fallback_ok=True) for ready in (is_flash_attn_3_available, is_flash_attn_2_available))
 
 
 def require_continuous_batching() -> None:
     """Raises ``InputError`` where transformers is too old for it."""
-    import transformers
-
-    if tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 17):
-        raise InputError(f"continuous batching needs transformers 5.17 or newer, this is {transformers.__version__}")
+    if not _NEW_ENOUGH:
+        raise InputError(f"continuous batching needs transformers 5.17 or newer, this is {version('transformers')}")
