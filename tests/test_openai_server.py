@@ -244,7 +244,7 @@ def test_real_server_samples_are_complete_counted_and_repeatable(vllm):
         assert len(samples) == 6
         for sample in samples:
             assert sample.num_tokens == len(tokenizer(sample.text)["input_ids"]) + (sample.finish_reason == "stop")
-    assert len({sample.text for sample in first["2"]}) > 1
+    assert len({sample.text for sample in first["0"]}) > 1  # five summands: hardly one sample is as another
 
 
 @pytest.mark.full

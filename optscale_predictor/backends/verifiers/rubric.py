@@ -14,6 +14,7 @@ linearly from [low, high] to [0, 1]. Anything else is no score: nothing is guess
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -131,7 +132,10 @@ class Rubric:
 
     @cached_property
     def _reading(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)
+        with warnings.catch_warnings():
+            # Python warns of what a later version may read otherwise, such as "[[", wherever it was compiled.
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(self.pattern)
 
 
 def _split(content: str) -> tuple[str, str]:

@@ -143,7 +143,8 @@ def _question(row: Mapping[str, Any], location: str) -> str:
     if text is not None:
         return text
     arguments = row.get("arguments")
-    prompt = arguments.get("gen_args_0", {}).get("arg_0") if isinstance(arguments, dict) else None
+    first = arguments.get("gen_args_0") if isinstance(arguments, dict) else None
+    prompt = first.get("arg_0") if isinstance(first, dict) else None
     if isinstance(prompt, str) and prompt.strip():
         return prompt
     raise InputError(f"{location}: no question in it: 'doc' has none of {', '.join(QUESTION)}, and there is no prompt")
