@@ -54,7 +54,7 @@ BAD = {
     "replay's selection": (["replay", "{tmp}", "--selection", "confidence:{tmp}"], "no fitted policy (fitted_policy"),
     "a prior that is none": (["answer", "1+2=", "--prior", "vague"], "prior must be learnt or learnt:block=NUMBER"),
     "serve's prior": (["serve", "--prior", "learnt:block=0"], "block must be >= 1, got 0"),
-    "foreign characters": (["answer", ""], "the question is empty"),
+    "foreign characters": (["answer", ""], "question is empty"),
     "prompt": (["answer", "1+2=", "--prompt_file", "{tmp}/empty.jsonl"], "has no {question} in it"),
     "eval policy": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "policy=best"], "unknown policy 'best'"),
     "eval alpha": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "alpha=1.5"], "alpha must lie in (0, 1)"),

@@ -161,7 +161,7 @@ def test_what_the_system_says_of_a_path_is_a_mistake(tmp_path, capsys):
     [
         (("answer", "1+2=", "--in_flight", "9" * 400), "--in_flight must lie below 2^63, got 99999"),
         (("assess", "none", "none", "--floor", "9" * 400), "too large a number"),
-        (("answer", "1+2=", "--generator", ""), "generator is empty"),
+        (("answer", "1+2=", "--generator", ""), "--generator may not be empty; its default is None"),
         (("answer", "1+2=", "--base_url", " "), "base_url is empty"),
     ],
 )

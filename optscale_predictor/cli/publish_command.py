@@ -17,7 +17,7 @@ def publish(
     message: str | None = None,
     revision: str | None = None,
 ) -> None:
-    """Check a predictor, a trained verifier or a generator, write its card, put it on the hub; or merge a predictor.
+    """Check a predictor, a trained verifier or a generator, write its card, upload it; or merge a predictor.
 
     Args:
         checkpoint: Folder of a predictor, or of a verifier or generator as train-verifier and train-generator write it;

@@ -136,7 +136,7 @@ VERBS: Mapping[str, Verb] = {
         "Serve an OpenAI-compatible endpoint that answers with the chosen sample.", "cli.serve_command:serve"
     ),
     "publish": Verb(
-        "Check a predictor or a trained verifier, write its model card, and put it on the hub; or merge a predictor.",
+        "Check a predictor, a trained verifier or a generator, write its card, upload it; or merge a predictor.",
         "cli.publish_command:publish",
     ),
 }

@@ -40,9 +40,8 @@ def falls_short(
         estimate: ``posterior`` or ``plugin``.
     """
     if len(draws.count) == 1:
-        return np.array(falls_short_alone(draws, score_min, tuple(count[:, 0].tolist()), probability, estimate))[
-            :, None
-        ]
+        alone = falls_short_alone(draws, score_min, tuple(count[:, 0].tolist()), probability, estimate)
+        return np.array(alone)[:, None]
     if not _quick(draws, estimate):
         return _directly(draws, score_min, count, np.array(probability), estimate)
     rough = Screening(*draws.believed, score_min).misses(list(count))
@@ -57,7 +56,7 @@ def falls_short(
 
 
 def falls_short_alone(
-    draws: Draws, score_min: float, count: tuple[int, ...], probability: tuple[float, ...], estimate: str
+    draws: Draws, score_min: float, count: tuple[float, ...], probability: tuple[float, ...], estimate: str
 ) -> list[bool]:
     """:func:`falls_short` of one question, mostly without an array.
 
