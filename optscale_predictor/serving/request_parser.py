@@ -164,7 +164,7 @@ class RequestParser:
             "temperature": body.temperature,
             "top_p": body.top_p,
             "max_tokens": longest if newer is None else newer,
-            "stop": (body.stop,) if isinstance(body.stop, str) else body.stop and tuple(body.stop),
+            "stop": (body.stop,) if isinstance(body.stop, str) else body.stop,
         }
         known = {name: value for name, value in given.items() if value is not None}
         return replace(self._scaler.generator.sampling, **known)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ class SamplingParams:
         temperature: Softmax temperature, 0 or in [1e-6, 1e6]; 0 is greedy.
         top_p: Nucleus mass, in [1e-6, 1].
         max_tokens: Most tokens a sample may have, in [1, 2**31).
-        stop: Strings that end a sample; not part of its text.
+        stop: Strings that end a sample, none of them empty; not part of its text. Any sequence of strings is taken.
         seed: Base seed, in [0, 2**63); every request derives its own from it, its question and its first sample.
         thinking: `keep` or `strip` what a reasoning model writes up to `</think>`; its tokens are counted either way.
         logprobs: Whether samples come with a summary of their tokens' log-probabilities, which a pool keeps and the
@@ -47,6 +47,9 @@ class SamplingParams:
         require_number("seed", self.seed, whole=True)
         if not 0 <= self.seed <= _MOST_SEED:
             raise InputError(f"seed must lie in [0, {_MOST_SEED}], got {self.seed}")
+        if isinstance(self.stop, str) or not all(isinstance(one, str) and one for one in self.stop):
+            raise InputError(f"stop must be strings that are not empty, in a sequence, got {self.stop!r}")
+        object.__setattr__(self, "stop", tuple(self.stop))  # samples are put together by their parameters
         if self.thinking not in ("keep", "strip"):
             raise InputError(f"thinking must be keep or strip, got {self.thinking!r}")
 

@@ -226,7 +226,7 @@ class OptScaleLM(LM):
 
 def _sampling(own: SamplingParams, settings: dict[str, Any], max_tokens: int | None) -> SamplingParams:
     until = settings.get("until") or []
-    stop = (until,) if isinstance(until, str) else tuple(until)
+    stop = tuple(one for one in ([until] if isinstance(until, str) else until) if one)
     most = int(max_tokens or settings.get("max_gen_toks") or own.max_tokens)
     drawn = replace(own, stop=stop, max_tokens=most)
     if not settings.get("do_sample"):  # a task's greedy default is not for samples
