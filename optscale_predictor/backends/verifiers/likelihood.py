@@ -19,6 +19,7 @@ from scipy.special import expit
 from optscale_predictor._support.arrays import Bools, Floats
 from optscale_predictor._support.json_reader import MISSHAPEN, read_object
 from optscale_predictor.backends.model_loading import load_pretrained, resolve_model
+from optscale_predictor.backends.verifiers.cpu_threads import reading_threads
 from optscale_predictor.backends.verifiers.length_batches import batch_tokens, by_length, too_long
 from optscale_predictor.backends.verifiers.score_maps import SCORE_MAP_FILE
 from optscale_predictor.backends.verifiers.verifier import Answered, Scores, Verifier
@@ -138,7 +139,8 @@ class LikelihoodVerifier(Verifier):
     ) -> Floats:
         found = np.full((len(lengths), 2), np.nan)
         for batch in by_length(lengths, self._batch_size, refusals, batch_tokens(self._model.device)):
-            found[batch] = self._read([asked[index] for index in batch], [written[index] for index in batch])
+            with reading_threads(self._model, len(batch) * lengths[batch[-1]]):
+                found[batch] = self._read([asked[index] for index in batch], [written[index] for index in batch])
         return found
 
     def _read(self, asked: list[list[int]], written: list[list[int]]) -> Floats:

@@ -8,6 +8,7 @@ import torch
 from optscale_predictor._support.arrays import Floats, Ints
 from optscale_predictor.backends.adapters.base_model import folder_name
 from optscale_predictor.backends.model_source import ModelSource
+from optscale_predictor.backends.verifiers.cpu_threads import reading_threads
 from optscale_predictor.backends.verifiers.length_batches import BATCH_TOKENS, by_length, padded, too_long
 from optscale_predictor.backends.verifiers.prompt_batches import WORTH_SHARING, by_prompt, share_of_prompts
 from optscale_predictor.backends.verifiers.reward_network import RewardNetwork
@@ -97,7 +98,8 @@ def read_rewards(
     for batch in by_length([len(one.tokens) for one in read], batch_size, apart, most):
         tokens, mask = padded([read[index].tokens for index in batch], padding, network.device)
         start = torch.tensor([read[index].start for index in batch], device=network.device)
-        found[batch] = network(tokens, mask, start).double().cpu().numpy()
+        with reading_threads(network, tokens.numel()):
+            found[batch] = network(tokens, mask, start).double().cpu().numpy()
         done(len(batch))
     return found
 
@@ -114,7 +116,8 @@ def _read_after_prompts(
     written: set[int] = set()
     most = max(1, _MOST_LOGITS // network.vocabulary)
     for batch in by_prompt(read, indices, batch_size, BATCH_TOKENS, most):
-        rewards = network.after_prompts(**batch.padded(network.device))
+        with reading_threads(network, sum(len(read[index].tokens) for index in batch.indices)):
+            rewards = network.after_prompts(**batch.padded(network.device))
         if rewards is None:
             return written
         found[batch.indices] = rewards.double().cpu().numpy()

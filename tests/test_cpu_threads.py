@@ -1,0 +1,42 @@
+"""How many threads read a batch: as many as it has work for, and as many as before once it is read."""
+
+import pytest
+import torch
+
+from optscale_predictor.backends.verifiers import Answered
+from optscale_predictor.backends.verifiers.cpu_threads import reading_threads
+from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.questions.question import Question
+
+
+@pytest.fixture(autouse=True)
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("tokens", "threads"), [(0, 1), (1000, 1), (3000, 3), (10**6, 4)])
+def test_a_batch_has_a_thread_for_each_two_billion_operations(tokens, threads):
+    with reading_threads(torch.nn.Linear(1000, 1000, bias=False), tokens):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 4
+
+
+def test_a_batch_that_fails_gives_the_threads_back():
+    with pytest.raises(RuntimeError), reading_threads(torch.nn.Linear(2, 2), 1):
+        torch.zeros(2) @ torch.zeros(3)
+    assert torch.get_num_threads() == 4
+
+
+def test_a_model_elsewhere_changes_nothing():
+    with reading_threads(torch.nn.Linear(2, 2, device="meta"), 1):
+        assert torch.get_num_threads() == 4
+
+
+def test_the_embedded_verifier_is_read_by_one_thread():
+    verifier, seen = LikelihoodVerifier("embedded:verifier"), []
+    verifier._model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    verifier.score([Answered(Question("a", "2+2="), "4") for _ in range(100)])
+    assert set(seen) == {1} and torch.get_num_threads() == 4
