@@ -151,8 +151,13 @@ def test_no_more_joins_a_request_than_may_be_spent_in_vain():
     assert extended(width, survival, {"half": 0}, free=5) == {"half": 1}
 
 
-@pytest.mark.parametrize(("cost", "busy", "sent"), [(0.0, 0.9, True), (0.2, 0.9, False), (0.2, 0.1, True)])
-def test_requests_for_samples_ahead_alone_are_sent_where_they_keep_nobody_waiting(cost, busy, sent):
+@pytest.mark.parametrize(
+    ("cost", "busy", "sent"),
+    [(0.0, 0.9, True), (0.06, 0.7, True), (0.1, 0.7, False), (2.0, 0.4, True), (0.2, 0.6, False)],
+)
+def test_the_more_a_request_costs_the_more_places_must_be_free_before_one_is_sent_for_samples_ahead_alone(
+    cost, busy, sent
+):
     width: DrawWidth[str] = DrawWidth()
     width.request_cost = cost
     assert width.worth_alone(busy) == sent

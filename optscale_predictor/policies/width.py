@@ -12,8 +12,9 @@ time (docs/experiments/live_runs.md).
 
 A request costs something beside its samples: prompts are read, and where client, verifier and engine share cores they
 keep each other waiting. A question that asks for its next sample asks at once for those after it that are likely
-enough to save a request (:meth:`DrawWidth.extend`), whether or not places are free, within the same limit. And where
-requests are not cheap none is sent for samples drawn ahead alone, unless most of the engine is idle.
+enough to save a request (:meth:`DrawWidth.extend`), whether or not places are free, within the same limit. And the
+more a request costs, the more of the engine must be free before one is sent for samples drawn ahead alone; where half
+of it is free, one always is.
 
 Which samples a question has does not depend on any of this, and neither do its decisions: a policy sees samples in
 their order. Only what is drawn beyond its stop does.
@@ -28,7 +29,8 @@ EXTRA = 0.13  # tokens in vain for each that is needed: 0.15 is promised, and wh
 _WEIGHT = 4.0  # questions that the assumption before the first one counts for
 TOGETHER = 8  # samples of one request at most: the first of them is seen when the last has come
 _CHEAP = 0.05  # of a sample's cost: requests that cost less are not saved
-_IDLE = 0.25  # of the engine's places: while fewer are taken, a request keeps nobody waiting
+_IDLE = 0.5  # of the engine's places: while fewer are taken, a request keeps nobody waiting
+_PRICE = 4.0  # share of the places that must be free for a request that costs as much as a sample
 _MOST = 512  # samples of a question beyond which nothing is drawn ahead
 
 Question = TypeVar("Question", bound=Hashable)
@@ -206,7 +208,7 @@ class DrawWidth(Generic[Question]):
         Args:
             busy: Share of the engine's places that are taken, >= 0.
         """
-        return self.together == 1 or busy < _IDLE
+        return self.together == 1 or busy < max(_IDLE, 1 - _PRICE * self.request_cost)
 
     def _affordable(self, chance: float) -> bool:
         """Whether a sample that is needed with some chance keeps what is expected in vain below its share."""
