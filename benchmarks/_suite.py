@@ -121,6 +121,12 @@ BENCHMARKS = (
         "best_of_n:max_samples=32, same server",
     ),
     Benchmark(
+        "paced_engine",
+        ("--questions", "60", "--places", "64"),
+        "best_of_n:max_samples=32, same paced server",
+        ("aiohttp", "httptools"),
+    ),
+    Benchmark(
         "peers",
         (*VLLM, "--its_hub", "{its_hub}", "--optillm", "{optillm}", "--questions", "60"),
         "its-hub 1.2.0's BestOfN; optillm 0.4.0's bon and self_consistency",
