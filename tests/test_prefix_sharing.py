@@ -74,6 +74,20 @@ def test_forks_keep_every_samples_tokens():
         assert batch.mask.shape == batch.tokens.shape
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_keep_their_places_where_they_can(seed):
+    rng = np.random.default_rng(seed)
+    rows, samples = int(rng.integers(1, 13)), int(rng.integers(1, 13))
+    row_of, new = rng.integers(rows, size=samples), rng.integers(2, size=samples)
+    batch = PrefixBatch(torch.arange(rows)[:, None], torch.ones(rows, 1, dtype=torch.long))
+    batch.fork(torch.from_numpy(row_of), torch.from_numpy(new))
+    forks = {*zip(row_of.tolist(), new.tolist(), strict=True)}
+    assert {tuple(row) for row in batch.tokens.tolist()} == forks and len(batch.tokens) == len(forks)
+    for place, (parent, _) in enumerate(batch.tokens.tolist()):
+        # A place that had a sample's beginning and still is one goes on with it.
+        assert parent == place or place not in row_of or place >= rows
+
+
 def generator_of(**sampling):
     return HuggingFaceGenerator("embedded:generator", SamplingParams(**sampling), device="cpu")
 

@@ -23,6 +23,7 @@ from optscale_predictor.backends.generators.prefix_sharing import PrefixBatch, d
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.transcription import Prompt, TokenGenerator, Transcriber
+from optscale_predictor.backends.growing_cache import growing
 from optscale_predictor.backends.key_value_cache import cache_argument, cache_of, can_choose_rows
 from optscale_predictor.backends.model_loading import load_pretrained
 from optscale_predictor.backends.source_lookup import find_source
@@ -166,8 +167,9 @@ class HuggingFaceGenerator(TokenGenerator):
         if batch.cache is not None:
             inputs[self._cache_argument] = batch.cache
         output = self._model(**inputs, use_cache=True)
-        cache = cache_of(output)
-        batch.cache = cache if can_choose_rows(cache) else None
+        if batch.cache is None:
+            cache = cache_of(output)
+            batch.cache = growing(cache) if can_choose_rows(cache) else None
         return output.logits[:, -1].float()  # type: ignore[no-any-return]
 
     def _left_padded(self, prompts: list[list[int]]) -> PrefixBatch:
