@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
+from optscale_predictor.replays.engine_model import EngineModel, SimulatedRun
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.run_policy import run_policy
-from optscale_predictor.replays.simulated_engine import EngineModel, simulate
+from optscale_predictor.replays.simulated_engine import simulate
 from optscale_predictor.replays.simulated_time import simulate_policy
 
 ONE, AUTO = parse_policy("optscale:score_min=0.9,step=one"), parse_policy("optscale:score_min=0.9,step=auto")
@@ -37,6 +38,30 @@ def test_times_that_can_be_told_by_hand():
     assert simulate(whole, tokens, EngineModel(4, request=5)).seconds == 35
     two = simulate([[1], [1]], np.array([[10.0], [30.0]]), EngineModel(2, share=0.0))
     assert two.seconds == pytest.approx(20) and two.tokens == 40  # all of it at the pace of a full engine
+
+
+def test_what_comes_after_a_sample_can_be_told_by_hand():
+    tokens = np.array([[10.0, 20.0, 30.0]])
+    whole, each = [[3]], [[1, 2, 3]]
+    assert simulate(whole, tokens, EngineModel(3, sample=5)).seconds == 45
+    assert simulate(each, tokens, EngineModel(3, delay=5)) == SimulatedRun(75, 3, 60, 3, 60, 15)
+    assert simulate(whole, tokens, EngineModel(3, delay=5)).seconds == 35
+    # The other question's sample goes on while the first one's is decided on: 10, 15 (5 steps later), 25, 30, 60.
+    two = simulate([[1, 2], [1]], np.array([[10.0, 10.0], [60.0, 9.0]]), EngineModel(2, delay=5))
+    assert (two.seconds, two.steps, two.idle) == (65, 60, 5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 20), st.floats(0, 40), st.integers(0, 2**31))
+def test_a_delay_changes_no_sample(questions, places, delay, seed):
+    samples = recorded(questions, seed)
+    one = simulate_policy(ONE, samples, EngineModel(places, delay=delay))
+    outcomes = run_policy(ONE, samples)
+    assert (one.samples, one.tokens) == (outcomes.count.sum(), outcomes.tokens.sum())
+    assert one.seconds >= max(simulate_policy(ONE, samples, EngineModel(places)).steps, one.steps)
+    assert one.seconds == pytest.approx(one.steps + one.idle)
+    auto = simulate_policy(AUTO, samples, EngineModel(places, delay=delay))
+    assert auto.tokens >= one.tokens and auto.seconds == pytest.approx(auto.steps + auto.idle)
 
 
 def test_questions_with_most_samples_go_first_once_each_has_one():
@@ -101,6 +126,8 @@ def test_requests_that_cost_something_are_saved(places):
         ({"places": 4, "rate": float("nan")}, "tokens_a_second"),
         ({"places": 4, "share": 1.5}, r"step_share must lie in \[0, 1\], got 1.5"),
         ({"places": 4, "request": -1}, "request_seconds must be >= 0"),
+        ({"places": 4, "sample": -1}, "sample_seconds must be >= 0, got -1"),
+        ({"places": 4, "delay": -1}, "reply_seconds must be >= 0, got -1"),
     ],
 )
 def test_numbers_out_of_range_are_named(numbers, said):

@@ -80,11 +80,11 @@ def replay(
         require_selection_source,
         source_of_pool,
     )
+    from optscale_predictor.replays.engine_model import EngineModel
     from optscale_predictor.replays.recorded_cautions import recorded_cautions
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.replays.replaying import ReplayEntry
     from optscale_predictor.replays.replaying import replay as run
-    from optscale_predictor.replays.simulated_engine import EngineModel
     from optscale_predictor.replays.simulated_time import simulated_times
 
     if num_orders < 1:

@@ -19,11 +19,11 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.policies import Policy, PrefixMemo
 from optscale_predictor.policies.selection import require_selection, require_selection_prior
 from optscale_predictor.policies.step import require_learning
+from optscale_predictor.replays.engine_model import SimulatedRun
 from optscale_predictor.replays.frontier import Gain, fixed_policies, gains_at_equal_tokens
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replay_blocks import Block, BlockPlan, BlockRun, beliefs_pay
 from optscale_predictor.replays.run_policy import run_policy
-from optscale_predictor.replays.simulated_engine import SimulatedRun
 from optscale_predictor.stats.bootstrap import Bootstrap, Estimate
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior

@@ -1,15 +1,8 @@
 """How long a recorded run would take on an engine with so many places: a simulation, from recorded tokens.
 
-The engine makes one token of every sample under way in each of its steps. A step with m of M places busy takes
-
-    (share + (1 - share) m / M) / rate
-
-seconds: ``rate`` is what each place makes a second when all are busy, ``share`` the part of a step that does not depend
-on how many are. At 1 a place is as fast at any load, which is what decoding bound by memory comes near to; at 0 all
-places together make as many tokens at any load. Each request keeps the whole engine for ``request`` seconds: it reads
-the prompt, and where client, verifier and server share cores with it, it waits for them. As in a live run a request may
-be as long as its policy asks for, and those of the questions with most samples go first. Samples that are drawn ahead
-together are seen when the last of them has come.
+What the engine is lies in ``engine_model``. As in a live run a request may be as long as its policy asks for, and those
+of the questions with most samples go first. Samples that are drawn ahead together are seen when the last of them has
+come.
 """
 
 import heapq
@@ -19,73 +12,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 
 from optscale_predictor._support.arrays import Floats
-from optscale_predictor._support.number_checks import require_number
-from optscale_predictor.errors import InputError
 from optscale_predictor.policies.width import DrawWidth, Position, Survival
-
-
-@dataclass(frozen=True)
-class EngineModel:
-    """How fast an engine is.
-
-    Attributes:
-        places: Samples that it draws at once, >= 1.
-        rate: Tokens that each place makes a second when all are busy, > 0.
-        share: Part of a step's time that does not depend on the places that are busy, in [0, 1].
-        request: Seconds in which the engine stands still for each request, >= 0.
-
-    Raises:
-        InputError: A number is out of its range.
-    """
-
-    places: int
-    rate: float = 1.0
-    share: float = 1.0
-    request: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Checks every range."""
-        require_number("concurrency", self.places, whole=True)
-        for name, value in (
-            ("tokens_a_second", self.rate),
-            ("step_share", self.share),
-            ("request_seconds", self.request),
-        ):
-            require_number(name, value)
-        if self.places < 1:
-            raise InputError(f"concurrency must be >= 1, got {self.places}")
-        if not self.rate > 0:
-            raise InputError(f"tokens_a_second must be > 0, got {self.rate}")
-        if not 0 <= self.share <= 1:
-            raise InputError(f"step_share must lie in [0, 1], got {self.share}")
-        if not self.request >= 0:
-            raise InputError(f"request_seconds must be >= 0, got {self.request}")
-
-    def seconds(self, depth: float, busy: int) -> float:
-        """Seconds in which every sample under way gets some tokens.
-
-        Args:
-            depth: How many tokens, >= 0.
-            busy: Places at work, in [0, places].
-        """
-        return depth * (self.share + (1 - self.share) * busy / self.places) / self.rate
-
-
-@dataclass(frozen=True)
-class SimulatedRun:
-    """What a run would take.
-
-    Attributes:
-        seconds: From the first request to the last sample.
-        samples: Samples that were begun.
-        tokens: Tokens generated, those of samples that were not needed or given up included.
-        requests: Requests that were sent.
-    """
-
-    seconds: float
-    samples: float
-    tokens: float
-    requests: float = 0.0
+from optscale_predictor.replays.engine_model import EngineModel, SimulatedRun
 
 
 def simulate(
@@ -150,11 +78,12 @@ class _Simulation:
         courses = [_Course(rank, one, row) for rank, (one, row) in enumerate(zip(asked, tokens.tolist(), strict=True))]
         self._survival = None if ahead is None else Survival(ahead)
         self._width: DrawWidth[_Course] = DrawWidth()
-        self._depth = self._seconds = self._spent = 0.0
+        self._depth = self._seconds = self._spent = self._idle = 0.0
         self._busy = self._samples = self._requests = self._done = 0
         self._queued = 0  # samples that were asked for and wait for a place
         self._asking: dict[_Course, int] = {}
         self._ends: list[tuple[float, int, _Course, int]] = []
+        self._replies: list[tuple[float, int, _Course, int]] = []
         self._given_up: set[int] = set()
         # As inference.sampling has it: each draws once, then those with most samples go first.
         self._waiting: list[tuple[int, int, int, _Course]] = []
@@ -163,15 +92,44 @@ class _Simulation:
 
     def run(self) -> SimulatedRun:
         self._fill()
-        while self._ends:
-            end, name, course, index = heapq.heappop(self._ends)
-            if name in self._given_up:
-                continue
-            self._seconds += self._engine.seconds(end - self._depth, self._busy)
-            self._depth = end
-            self._arrive(course, index)
+        while self._ends or self._replies:
+            self._advance()
             self._fill()
-        return SimulatedRun(self._seconds, self._samples, self._spent, self._requests)
+        return SimulatedRun(self._seconds, self._samples, self._spent, self._requests, self._depth, self._idle)
+
+    def _advance(self) -> None:
+        """Goes on to the next sample's end, or to the next that its question decides on."""
+        while self._ends and self._ends[0][1] in self._given_up:
+            heapq.heappop(self._ends)
+        if self._replies and self._replies[0][0] <= self._next_end():
+            at, _, course, index = heapq.heappop(self._replies)
+            self._pass_until(at)
+            self._arrive(course, index)
+        elif self._ends:
+            self._seconds = self._next_end() + self._engine.sample
+            self._depth, name, course, index = heapq.heappop(self._ends)
+            del course.under_way[index]
+            self._busy -= 1
+            self._done += 1
+            self._spent += course.tokens[index]
+            if self._engine.delay > 0:
+                heapq.heappush(self._replies, (self._seconds + self._engine.delay, name, course, index))
+            else:
+                self._arrive(course, index)
+
+    def _next_end(self) -> float:
+        if not self._ends:
+            return float("inf")
+        return self._seconds + self._engine.seconds(self._ends[0][0] - self._depth, self._busy)
+
+    def _pass_until(self, at: float) -> None:
+        """Lets time pass in which no sample ends."""
+        passed = max(at - self._seconds, 0.0)
+        if self._busy:
+            self._depth += passed / self._engine.seconds(1, self._busy)
+        else:
+            self._idle += passed
+        self._seconds += passed
 
     @property
     def _free(self) -> int:
@@ -238,10 +196,9 @@ class _Simulation:
         course.begun += 1
 
     def _arrive(self, course: _Course, index: int) -> None:
-        del course.under_way[index]
-        self._busy -= 1
-        self._done += 1
-        self._spent += course.tokens[index]
+        if course.stopped:  # while it was on its way
+            self._width.wasted += course.tokens[index]
+            return
         course.together.get(index, set()).discard(index)
         course.arrived.add(index)
         there = course.seen

@@ -1,14 +1,16 @@
 """How long replayed policies would take on an engine: their runs over recorded samples, given to its simulation."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 
 from optscale_predictor.policies import Policy
+from optscale_predictor.replays.engine_model import EngineModel, SimulatedRun
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 from optscale_predictor.replays.replaying import ReplayEntry
 from optscale_predictor.replays.run_policy import run_policy
-from optscale_predictor.replays.simulated_engine import EngineModel, SimulatedRun, simulate
+from optscale_predictor.replays.simulated_engine import simulate
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
@@ -56,11 +58,26 @@ def simulate_policy(
     Raises:
         InputError: The policy lacks the prior that it needs, or cannot learn one.
     """
-    outcomes = run_policy(policy, recorded, prior)
-    asked = [[count for count, _ in trace if count] for trace in outcomes.trace]
     ahead = min(policy.max_samples, recorded.depth) if policy.widens else None
-    return simulate(asked, recorded.tokens, engine, ahead)
+    return simulate(samples_asked(policy, recorded, prior), recorded.tokens, engine, ahead)
+
+
+def samples_asked(
+    policy: Policy, recorded: RecordedSamples, prior: Prior | LearntPrior | None = None
+) -> list[list[int]]:
+    """Of each question the samples that it has in total after each of a policy's requests, ascending.
+
+    Args:
+        policy: Without a common budget.
+        recorded: The samples.
+        prior: As ``run_policy`` takes it.
+
+    Raises:
+        InputError: The policy lacks the prior that it needs, or cannot learn one.
+    """
+    trace = run_policy(policy, recorded, prior).trace
+    return [[count for count, _ in one if count] for one in trace]
 
 
 def _mean(runs: Sequence[SimulatedRun]) -> SimulatedRun:
-    return SimulatedRun(*np.mean([(run.seconds, run.samples, run.tokens, run.requests) for run in runs], 0).tolist())
+    return SimulatedRun(*np.mean([astuple(run) for run in runs], 0).tolist())
