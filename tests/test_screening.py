@@ -11,7 +11,8 @@ from scipy.special import expit, logit, ndtri
 
 from optscale_predictor import InputError, Prior
 from optscale_predictor.policies import PrefixMemo, parse_policy
-from optscale_predictor.policies.against_bound import falls_short, gain_beside
+from optscale_predictor.policies.against_bound import Target, gain_beside
+from optscale_predictor.policies.alone_against_bound import GainAlone, TargetAlone
 from optscale_predictor.policies.belief import expected_gain, misses, short_by
 from optscale_predictor.policies.step import take_step
 from optscale_predictor.stats.distributions.truncated_normal_fit import (
@@ -142,13 +143,23 @@ def test_far_from_what_is_usual_the_answer_is_the_direct_quadratures(
     further = np.array([draws.count, np.maximum(2000 - draws.count, 1)], np.float64)
     wanted = short_by(misses(draws, target, "posterior"), further, np.array(probability))
     gain = expected_gain(draws, "posterior", "")
-    assert (falls_short(draws, target, further, probability, "posterior") == wanted).all()
+    many = Target(draws, target, "posterior")
+    for count, one, short in zip(further, probability, wanted, strict=True):
+        assert (many.falls_short(count, one) == short).all()
+        assert (many.is_lost(count, one, bound) == short & (gain < bound)).all()
+        assert (many.is_lost(count, one, 1.0) == short).all()
     assert ((gain_beside(draws, np.array([bound]), "posterior", "") <= bound) == (gain <= bound)).all()
-    for row in range(len(rows)):
-        alone = draws.take(np.array([row]))
-        found = falls_short(alone, target, further[:, [row]], probability, "posterior")
-        assert (found == wanted[:, [row]]).all()
-        assert (gain_beside(alone, np.array([bound]), "posterior", "") <= bound) == (gain[row] <= bound)
+    for row, best in enumerate(draws.best_score().tolist()):
+        some = draws.take(np.array([row]))
+        alone, single = TargetAlone(some, target, "posterior"), Target(some, target, "posterior")
+        for count, one, short in zip(further[:, row], probability, wanted[:, row], strict=True):
+            assert alone.falls_short(int(count), one) == single.falls_short(count[None], one).item() == short
+            lost = alone.is_lost(best, int(count), one, bound), single.is_lost(count[None], one, bound).item()
+            assert lost == (short and gain[row] < bound,) * 2
+            assert alone.is_lost(best, int(count), one, 1.0) == short
+        beside = GainAlone(some, best, bound, "posterior")
+        assert (not beside.above and (beside.above is False or beside.closely() <= bound)) == (gain[row] <= bound)
+        assert (gain_beside(some, np.array([bound]), "posterior", "") <= bound) == (gain[row] <= bound)
 
 
 @pytest.mark.parametrize(

@@ -41,14 +41,14 @@ def directly(some, score):
 )
 def test_probabilities_and_gains_are_those_of_the_direct_quadrature(odds, error, error_of_gain):
     """What ``policies.against_bound`` allows for, by the distance of the mean from 0 and 1, is twice as much."""
-    allowed = next(close for least, close in against_bound._CLOSE if least <= expit(-odds) + 1e-3)
+    allowed = next(close for least, close in against_bound.CLOSE if least <= expit(-odds) + 1e-3)
     some, score = statistics(700, int(odds), odds), np.random.default_rng(9).uniform(0.02, 1, 700)
     wanted, wanted_gain = directly(some, score)
     posteriors = StandardPosteriors(some)
     gain = posteriors.excess(score)
     known = np.isfinite(gain)
     assert known.mean() > 0.95
-    assert np.abs(gain - wanted_gain)[known].max() < error_of_gain < against_bound._CLOSE_GAIN / 1.9
+    assert np.abs(gain - wanted_gain)[known].max() < error_of_gain < against_bound.CLOSE_GAIN / 1.9
     for level in (0.05, 0.6, 0.93):
         wanted, _ = directly(some, np.full(700, level))
         found = posteriors.misses(level, np.broadcast_to(COUNTS[:, None], wanted.shape))

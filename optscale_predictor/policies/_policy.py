@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -19,7 +19,7 @@ from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies._memo import PrefixMemo
-from optscale_predictor.stats.distributions.truncated_normal_fit import fitted_moments, pooled_moments
+from optscale_predictor.stats.distributions.truncated_normal_fit import ScoreStatistics, fitted_moments, pooled_moments
 from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.stats.estimators.posterior import believed_statistics
 from optscale_predictor.stats.estimators.prior import VAGUE
@@ -112,23 +112,25 @@ class Draws:
         return found
 
     @cached_property
-    def believed(self) -> tuple[Any, Any, Any]:
-        """Count >= 1, mean and variance of samples and prior together; floats where there is one question."""
-        prior = VAGUE if self.prior is None else self.prior
-        if len(self.count) == 1:
-            parts = prior.strength.item(), prior.mean.item(), prior.std.item() ** 2
-            count, mean, variance = pooled_moments(self.scores[0].tolist(), parts)
-            return max(count, LEAST_COUNT), mean, variance
-        statistics = believed_statistics(self.scores, prior)
+    def believed(self) -> tuple[Floats, Floats, Floats]:
+        """Count >= 1, mean and variance of samples and prior together, [questions] each."""
+        statistics = believed_statistics(self.scores, VAGUE if self.prior is None else self.prior)
         return (np.maximum(statistics.count, LEAST_COUNT), *fitted_moments(statistics))
+
+    @cached_property
+    def believed_alone(self) -> tuple[float, float, float]:
+        """The same of one question, as plain numbers."""
+        prior = VAGUE if self.prior is None else self.prior
+        parts = prior.strength.item(), prior.mean.item(), prior.std.item() ** 2
+        count, mean, variance = pooled_moments(self.scores[0].tolist(), parts)
+        return max(count, LEAST_COUNT), mean, variance
 
     @cached_property
     def standard_posteriors(self) -> StandardPosteriors:
         """What the samples and the prior make likely; where there is one question, without the axis of questions."""
-        prior = VAGUE if self.prior is None else self.prior
         if len(self.count) == 1:
-            return StandardPosteriors(believed_statistics(self.scores[0], prior.only()))
-        return StandardPosteriors(believed_statistics(self.scores, prior))
+            return StandardPosteriors(ScoreStatistics(*map(np.asarray, self.believed_alone)))
+        return StandardPosteriors(ScoreStatistics(*self.believed))
 
     def best_score(self) -> Float[Floats, " questions"]:
         """Best score so far of a sample that is usable; -inf where there is none."""
@@ -258,6 +260,20 @@ def next_total(count: Int[Ints, " questions"], step: str, max_samples: int) -> I
     """
     total = np.maximum(2 * count, 1) if step == "double" else count + 1
     return np.minimum(total, np.maximum(max_samples, count + 1))
+
+
+def decide_alone(count: int, reason: str, step: str, max_samples: int) -> Decision:
+    """What :func:`next_total` and a reason come to for one question of which no estimate is made, by plain numbers.
+
+    Args:
+        count: Samples drawn, >= 0.
+        reason: A :class:`StopReason`'s value, or ``CONTINUE``.
+        step: As of :func:`next_total`.
+        max_samples: Cap, >= 1.
+    """
+    total = max(2 * count, 1) if step == "double" else count + 1
+    total = min(total, max(max_samples, count + 1))
+    return Decision(np.array([total]), np.array([reason], "U16"), np.array([np.nan]))
 
 
 def decide_by_need(

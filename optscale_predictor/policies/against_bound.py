@@ -3,79 +3,111 @@
 Three ways, each asked only of the questions that the one before leaves open: a table (``screening``, a tenth of a
 decision's cost), the posterior in standard units (``standard_posterior``), and the direct quadrature, whose answer all
 three give. Where a memo keeps the members themselves for a thousand settings, the direct quadrature alone is asked.
+
+Here of many questions at once; ``alone_against_bound`` does the same for one.
 """
 
-import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import ndtri
 
-from optscale_predictor._support.arrays import Bools, Floats
+from optscale_predictor._support.arrays import Bools, Floats, Ints
 from optscale_predictor.policies._policy import Draws
-from optscale_predictor.policies.belief import expected_gain, misses, short_by
+from optscale_predictor.policies.belief import Misses, expected_gain, misses, short_by
 from optscale_predictor.stats.estimators.screening import Screening
 
 # How close to a bound the posterior in standard units is not trusted, by the distance of its mean from 0 and 1: twice
 # its greatest error there (tests).
-_CLOSE = ((0.12, 1.2e-5), (0.018, 8e-5), (0.0, 3e-4))
-_CLOSE_GAIN = 1e-5
+CLOSE = ((0.12, 1.2e-5), (0.018, 8e-5), (0.0, 3e-4))
+CLOSE_GAIN = 1e-5
 
 
-def falls_short(
-    draws: Draws,
-    score_min: float,
-    count: Float[Floats, "counts questions"],
-    probability: tuple[float, ...],
-    estimate: str,
-) -> Bool[Bools, "counts questions"]:
-    """Whether the best of further samples reaches a target with less than some probability, as ``belief.misses`` says.
+class Target:
+    """Whether further samples of questions reach a target score.
 
     Args:
         draws: The samples so far, and the prior.
         score_min: Target score, in [0, 1].
-        count: Further samples, >= 0; several numbers of each question.
-        probability: Of each of these numbers, in [0, 1).
         estimate: ``posterior`` or ``plugin``.
     """
-    if len(draws.count) == 1:
-        alone = falls_short_alone(draws, score_min, tuple(count[:, 0].tolist()), probability, estimate)
-        return np.array(alone)[:, None]
-    if not _quick(draws, estimate):
-        return _directly(draws, score_min, count, np.array(probability), estimate)
-    rough = Screening(*draws.believed, score_min).misses(list(count))
-    low, high = (np.array(part) for part in zip(*rough, strict=True))
-    bound = np.array(_bounds(probability))[:, None]
-    short = low > bound
-    settled = short | (high <= bound)
-    if not np.logical_and.reduce(settled, None):
-        open_ = np.flatnonzero(~np.logical_and.reduce(settled, 0))
-        short[:, open_] = _closely(_some(draws, open_), score_min, count[:, open_], np.array(probability), estimate)
-    return short
 
+    def __init__(self, draws: Draws, score_min: float, estimate: str) -> None:
+        self._draws, self._score_min, self._estimate = draws, score_min, estimate
+        self._screening = Screening(*draws.believed, score_min) if is_quick(draws, estimate) else None
 
-def falls_short_alone(
-    draws: Draws, score_min: float, count: tuple[float, ...], probability: tuple[float, ...], estimate: str
-) -> list[bool]:
-    """:func:`falls_short` of one question, mostly without an array.
+    def falls_short(self, count: Float[Floats, " questions"], probability: float) -> Bool[Bools, " questions"]:
+        """Whether the best of further samples reaches the target with less than a probability.
 
-    Args:
-        draws: The samples of the one question so far, and the prior.
-        score_min: Target score, in [0, 1].
-        count: Further samples, >= 0; several numbers.
-        probability: Of each of these numbers, in [0, 1).
-        estimate: ``posterior`` or ``plugin``.
-    """
-    if _quick(draws, estimate):
-        rough = Screening(*draws.believed, score_min).misses(count)
-        sides = [(low > bound, high <= bound) for (low, high), bound in zip(rough, _bounds(probability), strict=True)]
-        if all([above or below for above, below in sides]):
-            return [above for above, _ in sides]
-    further = np.array(count, np.float64)[:, None]
-    closely = _closely if _quick(draws, estimate) else _directly
-    short: list[bool] = closely(draws, score_min, further, np.array(probability), estimate)[:, 0].tolist()
-    return short
+        Args:
+            count: Further samples of each question, >= 0.
+            probability: In [0, 1).
+        """
+        short, open_ = self._look_up(count, probability)
+        self._settle(short, open_, count, probability)
+        return short
+
+    def is_lost(self, count: Float[Floats, " questions"], floor: float, min_gain: float) -> Bool[Bools, " questions"]:
+        """Whether further samples fall short of a probability, and the next is not expected to add a gain either.
+
+        Args:
+            count: Further samples of each question, >= 0.
+            floor: The probability, in [0, 1).
+            min_gain: Of the score, in [0, 1]; less is no gain. With 0 no question is lost.
+        """
+        if min_gain == 0:
+            return np.zeros(count.shape, np.bool_)
+        short, open_ = self._look_up(count, floor)
+        doubted = np.zeros(count.shape, np.bool_)
+        if min_gain < 1:
+            # A question with a gain goes on, whatever its probability is: the table's word on the gain comes first.
+            maybe = np.flatnonzero(short | open_)
+            above, below = _screened_gain(_some(self._draws, maybe), np.array([min_gain]), self._estimate)
+            short[maybe[above]] = open_[maybe[above]] = False
+            doubted[maybe] = ~(above | below)
+        self._settle(short, open_, count, floor)
+        last = np.flatnonzero(short & doubted)
+        if last.size:
+            short[last] = _close_gain(_some(self._draws, last), np.array([min_gain]), self._estimate) < min_gain
+        return short
+
+    def _look_up(self, count: Floats, probability: float) -> tuple[Bools, Bools]:
+        """Which questions fall short as far as the table tells, and of which it tells nothing."""
+        if self._screening is None:
+            return np.zeros(count.shape, np.bool_), np.ones(count.shape, np.bool_)
+        (low, high), bound = self._screening.misses([count])[0], miss_quantile(probability)
+        short = np.asarray(low > bound)
+        return short, ~(short | (high <= bound))
+
+    def _settle(self, short: Bools, open_: Bools, count: Floats, probability: float) -> None:
+        """Fills in what the table left open."""
+        if not np.logical_or.reduce(open_):
+            return
+        if self._screening is None:
+            np.copyto(short, self._directly(np.arange(count.size), count, probability), where=open_)
+            return
+        which = np.flatnonzero(open_)
+        draws, count = _some(self._draws, which), count[which]
+        posteriors = draws.standard_posteriors
+        missed = posteriors.misses(self._score_min, count.reshape(1, *posteriors.shape)).reshape(-1)
+        most = 1 - probability if probability > 0 else np.inf
+        short[which] = missed > most
+        room = np.minimum(draws.believed[1], 1 - draws.believed[1])
+        close = np.select([room >= least for least, _ in CLOSE], [error for _, error in CLOSE])
+        unsure = np.flatnonzero(~(np.abs(missed - most) > close))  # NaN among them
+        if unsure.size:
+            short[which[unsure]] = self._directly(which[unsure], count[unsure], probability)
+
+    def _directly(self, which: Ints, count: Floats, probability: float) -> Bools:
+        chances = self._members
+        if which.size < len(self._draws.count):
+            chances = misses(_some(self._draws, which), self._score_min, self._estimate)
+        return np.asarray(short_by(chances, count[None], np.array([probability]))[0])
+
+    @cached_property
+    def _members(self) -> Misses:
+        return misses(self._draws, self._score_min, self._estimate)
 
 
 def gain_beside(
@@ -89,80 +121,53 @@ def gain_beside(
         estimate: ``posterior`` or ``plugin``.
         calibration: As of ``belief.expected_gain``.
     """
-    if calibration or not _quick(draws, estimate):
+    if calibration or not is_quick(draws, estimate):
         return expected_gain(draws, estimate, calibration)
-    if len(draws.count) == 1:
-        return np.array([gain_beside_alone(draws, bound.item(), estimate)])
-    best, (count, mean, variance) = np.maximum(draws.best_score(), 0.0), draws.believed
-    low, high = Screening(count, mean, variance, best).log_gain()
-    with np.errstate(divide="ignore"):
-        log_bound = np.log(bound / np.sqrt(variance))
-    above = low > log_bound
+    above, below = _screened_gain(draws, bound, estimate)
     gain = np.where(above, np.inf, 0.0)
-    settled = above | (high < log_bound)
-    if not np.logical_and.reduce(settled):
-        open_ = np.flatnonzero(~settled)
-        gain[open_] = _close_gain(_some(draws, open_), best[open_], np.broadcast_to(bound, best.shape)[open_], estimate)
+    open_ = np.flatnonzero(~(above | below))
+    if open_.size:
+        gain[open_] = _close_gain(_some(draws, open_), np.broadcast_to(bound, gain.shape)[open_], estimate)
     return gain
 
 
-def gain_beside_alone(draws: Draws, bound: float, estimate: str) -> float:
-    """:func:`gain_beside` of one question and without a calibration, mostly without an array.
-
-    Args:
-        draws: The samples of the one question so far, at least one.
-        bound: What the gain is compared with, >= 0.
-        estimate: ``posterior`` or ``plugin``.
-    """
-    if not _quick(draws, estimate):
-        return float(expected_gain(draws, estimate, "").item())
-    best, (count, mean, variance) = max(draws.best_score().item(), 0.0), draws.believed
-    low, high = Screening(count, mean, variance, best).log_gain()
-    log_bound = math.log(bound / math.sqrt(variance)) if bound > 0 else -math.inf
-    if low > log_bound:
-        return math.inf
-    if high < log_bound:
-        return 0.0
-    return float(_close_gain(draws, np.array([best]), np.array([bound]), estimate).item())
-
-
-def _quick(draws: Draws, estimate: str) -> bool:
+def is_quick(draws: Draws, estimate: str) -> bool:
+    """Whether the table and the posterior in standard units are asked at all."""
     return estimate == "posterior" and (draws.memo is None or not draws.memo.keeps_beliefs)
 
 
 @lru_cache(maxsize=256)
-def _bounds(probability: tuple[float, ...]) -> tuple[float, ...]:
-    """Normal quantiles of a miss as likely as makes the probability; nothing falls short of a probability of 0."""
-    return tuple(float(ndtri(1 - one)) if one > 0 else np.inf for one in probability)
+def miss_quantile(probability: float) -> float:
+    """Normal quantile of a miss as likely as makes the probability; nothing falls short of a probability of 0."""
+    return float(ndtri(1 - probability)) if probability > 0 else np.inf
 
 
-def _some(draws: Draws, which: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Draws:
-    return draws if which.size == len(draws.count) else draws.take(which)
+def _screened_gain(draws: Draws, bound: Float[Floats, "#questions"], estimate: str) -> tuple[Bools, Bools]:
+    """Where the expected gain lies above a bound as far as the table tells, and where below."""
+    if not is_quick(draws, estimate):
+        return np.zeros(draws.count.shape, np.bool_), np.zeros(draws.count.shape, np.bool_)
+    count, mean, variance = draws.believed
+    low, high = Screening(count, mean, variance, _best(draws)).log_gain()
+    with np.errstate(divide="ignore"):
+        log_bound = np.log(bound / np.sqrt(variance))
+    return low > log_bound, high < log_bound
 
 
-def _directly(draws: Draws, score_min: float, count: Floats, probability: Floats, estimate: str) -> Bools:
-    return short_by(misses(draws, score_min, estimate), count, probability)
-
-
-def _closely(draws: Draws, score_min: float, count: Floats, probability: Floats, estimate: str) -> Bools:
+def _close_gain(draws: Draws, bound: Float[Floats, "#questions"], estimate: str) -> Floats:
+    """The expected gain, right to more than its distance from a bound."""
+    if not is_quick(draws, estimate):
+        return expected_gain(draws, estimate, "")
     posteriors = draws.standard_posteriors
-    missed = posteriors.misses(score_min, count.reshape(len(count), *posteriors.shape)).reshape(count.shape)
-    most = np.where(probability > 0, 1 - probability, np.inf)[:, None]
-    short = np.asarray(missed > most)
-    room = np.minimum(draws.believed[1], 1 - draws.believed[1])
-    close = np.select([room >= least for least, _ in _CLOSE], [error for _, error in _CLOSE])
-    settled = np.abs(missed - most) > close  # not where it is NaN
-    if not np.logical_and.reduce(settled, None):
-        open_ = np.flatnonzero(~np.logical_and.reduce(settled, 0))
-        short[:, open_] = _directly(_some(draws, open_), score_min, count[:, open_], probability, estimate)
-    return short
-
-
-def _close_gain(draws: Draws, best: Floats, bound: Floats, estimate: str) -> Floats:
-    posteriors = draws.standard_posteriors
-    gain = posteriors.excess(best.reshape(posteriors.shape)).reshape(best.shape)
-    settled = np.abs(gain - bound) > _CLOSE_GAIN
-    if not np.logical_and.reduce(settled):
-        open_ = np.flatnonzero(~settled)
+    gain = posteriors.excess(_best(draws).reshape(posteriors.shape)).reshape(-1)
+    open_ = np.flatnonzero(~(np.abs(gain - bound) > CLOSE_GAIN))  # NaN among them
+    if open_.size:
         gain[open_] = expected_gain(_some(draws, open_), estimate, "")
     return gain
+
+
+def _best(draws: Draws) -> Floats:
+    return np.maximum(draws.best_score(), 0.0)
+
+
+def _some(draws: Draws, which: Ints) -> Draws:
+    return draws if which.size == len(draws.count) else draws.take(which)

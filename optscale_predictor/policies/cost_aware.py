@@ -17,11 +17,13 @@ from optscale_predictor.policies._policy import (
     Draws,
     Policy,
     StopReason,
+    decide_alone,
     next_total,
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.against_bound import gain_beside, gain_beside_alone
+from optscale_predictor.policies.against_bound import gain_beside
+from optscale_predictor.policies.alone_against_bound import GainAlone
 from optscale_predictor.policies.belief import read_calibration, require_estimate
 
 
@@ -84,7 +86,7 @@ class CostAware(Policy):
             reason = StopReason.BUDGET.value
         elif count:
             cost = self.price * draws.mean_tokens().item() / 1000 if self.price else self.sample_price
-            if gain_beside_alone(draws, cost, self.estimate) <= cost:
+            gain = GainAlone(draws, draws.best_score().item(), cost, self.estimate)
+            if not gain.above and (gain.above is False or gain.closely() <= cost):
                 reason = StopReason.PRICE.value
-        total = next_total(draws.count, self.step, self.max_samples)
-        return Decision(total, np.array([reason], "U16"), np.array([np.nan]))
+        return decide_alone(count, reason, self.step, self.max_samples)

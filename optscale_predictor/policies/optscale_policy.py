@@ -25,16 +25,13 @@ from optscale_predictor.policies._policy import (
     Draws,
     Policy,
     StopReason,
+    decide_alone,
     next_total,
     require_settings,
     require_step,
 )
-from optscale_predictor.policies.against_bound import (
-    falls_short,
-    falls_short_alone,
-    gain_beside,
-    gain_beside_alone,
-)
+from optscale_predictor.policies.against_bound import Target, gain_beside
+from optscale_predictor.policies.alone_against_bound import TargetAlone
 from optscale_predictor.policies.belief import misses, require_estimate, short_by
 from optscale_predictor.stats.bound import fewest_samples, require_target
 
@@ -95,52 +92,45 @@ class OptScalePolicy(Policy):
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
             further = np.array([found.count, self.max_samples - found.count], np.float64)
-            probability = self.alpha, self.floor
             if counted:
                 chances = misses(found, self.score_min, self.estimate)
                 needed[open_] = fewest_samples(*chances, float(np.log1p(-self.alpha)))
-                unsure, hopeless = short_by(chances, further, np.array(probability))
-            else:
-                unsure, hopeless = falls_short(found, self.score_min, further, probability, self.estimate)
-            reason[open_[~unsure]] = StopReason.CONFIDENT.value
-            out_of_reach[open_] = hopeless = (found.count > 0) & unsure & hopeless
-            if np.logical_or.reduce(hopeless):
+                unsure, hopeless = short_by(chances, further, np.array([self.alpha, self.floor]))
+                out_of_reach[open_] = hopeless = (found.count > 0) & unsure & hopeless
                 lost = np.flatnonzero(hopeless)
-                lost = lost[self._little_gain(found if lost.size == open_.size else found.take(lost))]
-                reason[open_[lost]] = StopReason.UNREACHABLE.value
+                if lost.size:
+                    lost = lost[self._little_gain(found if lost.size == open_.size else found.take(lost))]
+            else:
+                target = Target(found, self.score_min, self.estimate)
+                unsure = target.falls_short(further[0], self.alpha)
+                lost = np.flatnonzero(unsure & target.is_lost(further[1], self.floor, self.min_gain))
+            reason[open_[~unsure]] = StopReason.CONFIDENT.value
+            reason[open_[lost]] = StopReason.UNREACHABLE.value
         return Decision(self._next_total(draws.count, needed, out_of_reach), reason, needed)
 
     def _decide_alone(self, draws: Draws) -> Decision:
         """The same of one question: by numbers, which cost a tenth of arrays of one number."""
         count = draws.count.item()
-        return Decision(
-            next_total(draws.count, self.step, self.max_samples),
-            np.array([self._reason_alone(draws, count)], "U16"),
-            np.array([np.nan]),
-        )
+        return decide_alone(count, self._reason_alone(draws, count), self.step, self.max_samples)
 
     def _reason_alone(self, draws: Draws, count: int) -> str:
-        if draws.best_score().item() >= self.score_min:
+        best = draws.best_score().item()
+        if best >= self.score_min:
             return StopReason.REACHED.value
         if count >= self.max_samples:
             return StopReason.BUDGET.value
         if not count:
             return CONTINUE
-        further, probability = (count, self.max_samples - count), (self.alpha, self.floor)
-        unsure, hopeless = falls_short_alone(draws, self.score_min, further, probability, self.estimate)
-        if not unsure:
+        target = TargetAlone(draws, self.score_min, self.estimate)
+        if not target.falls_short(count, self.alpha):
             return StopReason.CONFIDENT.value
-        return StopReason.UNREACHABLE.value if hopeless and self._little_gain_alone(draws) else CONTINUE
+        lost = target.is_lost(best, self.max_samples - count, self.floor, self.min_gain)
+        return StopReason.UNREACHABLE.value if lost else CONTINUE
 
     def _little_gain(self, draws: Draws) -> Bools:
         if self.min_gain in (0, 1):  # the gain itself, which costs an integral, is not needed
             return np.full(draws.count.shape, self.min_gain == 1)
         return gain_beside(draws, np.array([self.min_gain]), self.estimate, "") < self.min_gain
-
-    def _little_gain_alone(self, draws: Draws) -> bool:
-        if self.min_gain in (0, 1):
-            return self.min_gain == 1
-        return gain_beside_alone(draws, self.min_gain, self.estimate) < self.min_gain
 
     def _next_total(self, count: Ints, needed: Floats, out_of_reach: Bools) -> Ints:
         if self.step != "jump":

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.policies._policy import CONTINUE, Draws, Policy, StopReason
+from optscale_predictor.policies._policy import CONTINUE, Decision, Draws, Policy, StopReason
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def take_step(
         # It must know who can draw at all: it would give a question that has every sample there is the others' turn.
         policy = replace(policy, max_samples=cap)  # type: ignore[type-var]
     decision = policy.decide(seen)
+    if len(seen.count) == 1 and not policy.joint:
+        return _step_alone(policy, decision, seen.count.item(), cap)
     # A policy knows its own cap and not the depth, and may ask for samples beyond it: first the cap, then the total.
     reason, going = decision.reason, decision.reason == CONTINUE
     exhausted = going & (seen.count >= cap)
@@ -73,8 +75,23 @@ def take_step(
         # Whether a question draws later depends on what the others draw now: all go on, or all stop.
         reason = np.full_like(reason, CONTINUE) if wanted.any() else _stopped(reason)
     elif np.logical_or.reduce(wanted != going):
-        raise RuntimeError(f"policy {policy.name!r} lets a question go on and wants no further sample of it")
+        raise _endless(policy)
     return Step(np.where(wanted, total, seen.count), reason, decision.needed, wanted)
+
+
+def _step_alone(policy: Policy, decision: Decision, count: int, cap: int) -> Step:
+    """What becomes of one question that competes with no other, by plain numbers."""
+    reason, total = decision.reason.item(), min(decision.total.item(), cap)
+    if reason == CONTINUE and count >= cap:
+        reason = StopReason.BUDGET.value
+    wanted = reason == CONTINUE
+    if wanted and total <= count:
+        raise _endless(policy)
+    return Step(np.array([total if wanted else count]), np.array([reason], "U16"), decision.needed, np.array([wanted]))
+
+
+def _endless(policy: Policy) -> RuntimeError:
+    return RuntimeError(f"policy {policy.name!r} lets a question go on and wants no further sample of it")
 
 
 def visible(draws: Draws, questions: Int[Ints, " some"] | None = None) -> Draws:
@@ -111,6 +128,8 @@ def _all_visible(draws: Draws) -> bool:
     width, prior = draws.scores.shape[1], draws.prior
     if draws.usable.shape != draws.scores.shape or (prior is not None and prior.mean.shape != draws.count.shape):
         return False
+    if len(draws.count) == 1:
+        return bool(0 < width <= draws.count.item())
     return width > 0 and bool(np.minimum.reduce(draws.count, initial=width) == width)
 
 

@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from optscale_predictor._support.arrays import Floats
+
 TABLE = Path(__file__).with_name("screening.safetensors")
 
 
@@ -101,18 +103,40 @@ class _Arithmetic:
     exp: Callable[[Any], Any]
     sqrt: Callable[[Any], Any]
     asinh: Callable[[Any], Any]
-    whole: Callable[[Any], Any]
     least: Callable[[Any, Any], Any]
     most: Callable[[Any, Any], Any]
     where: Callable[[Any, Any, Any], Any]
+    split: Callable[[Axis, Any], tuple[Any, Any]]
+
+
+def _split_number(axis: Axis, place: float) -> tuple[int, float]:
+    """The cell that a place lies in, and how far through it; the nearest place where it is off the axis."""
+    if place <= 0:
+        return 0, 0.0
+    if place >= axis.last:
+        return axis.points - 2, 1.0
+    cell = int(place)
+    return cell, place - cell
+
+
+def _split_numbers(axis: Axis, place: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """The same of many places."""
+    place = np.maximum(np.minimum(place, axis.last), 0.0)
+    cell = np.minimum(place, axis.last - 1).astype(np.intp)
+    return cell, place - cell
 
 
 _FLOATS = _Arithmetic(
-    math.log, math.exp, math.sqrt, math.asinh, int, min, max, lambda good, one, other: one if good else other
+    math.log,
+    math.exp,
+    math.sqrt,
+    math.asinh,
+    min,
+    max,
+    lambda good, one, other: one if good else other,
+    _split_number,
 )
-_ARRAYS = _Arithmetic(
-    np.log, np.exp, np.sqrt, np.arcsinh, lambda x: x.astype(np.intp), np.minimum, np.maximum, np.where
-)
+_ARRAYS = _Arithmetic(np.log, np.exp, np.sqrt, np.arcsinh, np.minimum, np.maximum, np.where, _split_numbers)
 _STRIDES = tuple(math.prod(axis.points for axis in (DISTANCE, COUNT, SCORE)[at:]) for at in range(4))
 _CORNERS = tuple(sum(map(math.prod, zip(corner, _STRIDES, strict=True))) for corner in product((0, 1), repeat=4))
 _FURTHER_CORNERS = tuple(corner * FURTHER.points for corner in _CORNERS)
@@ -148,8 +172,8 @@ class Screening:
             (odds >= 0) & (odds <= ODDS.last) & (distance <= DISTANCE.last) & (size >= 0) & (size <= COUNT.last)
         )
         self._before, self._beyond = (away < 0) | (at <= _ALMOST), (away > SCORE.last) | (at >= 1 - _ALMOST)
-        parts = (self._split(*pair) for pair in ((ODDS, odds), (DISTANCE, distance), (COUNT, size), (SCORE, away)))
-        (row, a), (column, b), (layer, c), (cell, d) = parts
+        (row, a), (column, b) = does.split(ODDS, odds), does.split(DISTANCE, distance)
+        (layer, c), (cell, d) = does.split(COUNT, size), does.split(SCORE, away)
         self._base = ((row * DISTANCE.points + column) * COUNT.points + layer) * SCORE.points + cell
         left, right = (
             ((1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b),
@@ -167,7 +191,7 @@ class Screening:
         found = []
         for count in further:
             place = self._does.log(self._does.most(count, 1.0)) / FURTHER.step
-            cell, share = self._split(FURTHER, place)
+            cell, share = self._does.split(FURTHER, place)
             base, table = self._base * FURTHER.points + cell, self._table.misses
             near = sum([weight * table[base + corner] for weight, corner in pairs])
             far = sum([weight * table[base + corner + 1] for weight, corner in pairs])
@@ -184,13 +208,6 @@ class Screening:
         value = sum([weight * self._table.gain[self._base + corner] for weight, corner in parts])
         error = self._error(self._table.gain_error[self._base], self._known, LOG_GAIN)
         return self._bracket(LOG_GAIN.centre + value * LOG_GAIN.unit, error, LOG_GAIN, self._before, self._beyond)
-
-    def _split(self, axis: Axis, place: Any) -> tuple[Any, Any]:
-        """The cell that a place lies in, and how far through it; the nearest place where it is off the axis."""
-        does = self._does
-        place = does.most(does.least(place, axis.last), 0.0)
-        cell = does.whole(does.least(place, axis.last - 1))
-        return cell, place - cell
 
     def _error(self, units: Any, known: Any, scale: Scale) -> Any:
         return self._does.where(known & (units < UNKNOWN), units * scale.unit, math.inf)
