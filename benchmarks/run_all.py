@@ -116,9 +116,9 @@ def state_of_files() -> tuple[str, str]:
     commit = git(ROOT, "rev-parse", "--short", "HEAD") or "unknown"
     measured = ("--", "optscale_predictor", "benchmarks", ":!benchmarks/RESULTS.md")
     changes = (git(ROOT, "diff", "HEAD", *measured) or "") + (git(ROOT, "status", "--porcelain", *measured) or "")
-    return commit + (
-        " with changes" if changes else ""
-    ), f"{commit}-{hashlib.sha256(changes.encode()).hexdigest()[:12]}"
+    # Not the commit: one that changes other files alone, the page among them, leaves what was measured standing.
+    content = (git(ROOT, "ls-files", "--stage", *measured) or commit) + changes
+    return commit + (" with changes" if changes else ""), hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def run_all(chosen: Sequence[Benchmark], plan: Plan, folder: Path, results: Path, again: bool = False) -> list[Outcome]:

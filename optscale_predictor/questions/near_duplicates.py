@@ -29,7 +29,7 @@ _FEW = 64  # texts of a block that are compared with all before them
 _PERMUTATIONS = 300  # hash functions, at most: time and memory grow with them
 _MISS = 1e-6  # probability that two texts exactly as similar as the threshold are never compared
 _SEED = 1
-_REMEMBERED = 4096  # texts whose shingles are kept at hand
+_REMEMBERED = 256  # texts whose shingles are kept at hand, some 20 KB each
 
 
 class NearDuplicates:
