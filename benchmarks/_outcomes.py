@@ -51,6 +51,7 @@ class Outcome:
         ratios: The baseline's cost over ours, by what was compared; above 1, ours costs less.
         why: Why it failed, or what is missing.
         seconds: It took.
+        work: Processor seconds of it and of everything that it started and that has ended: what it takes at least.
         others: Share of the machine's processor time that other programs had meanwhile, in [0, 1].
         load_before: Load average of the last minute when it began.
         load_after: And when it had ended.
@@ -63,6 +64,7 @@ class Outcome:
     ratios: dict[str, float] = field(default_factory=dict)
     why: str = ""
     seconds: float = 0.0
+    work: float = 0.0
     others: float = 0.0
     load_before: float = 0.0
     load_after: float = 0.0
@@ -96,9 +98,10 @@ def measure(one: Benchmark, plan: Plan) -> Outcome:
         ratios = against_other_build(one, plan) if one.of_two_builds else dict(run(one, plan, plan.ours).figures)
     except Failed as failure:
         state, why = "failed", str(failure)
-    seconds, others = time.monotonic() - started, share_of_others(before, busy())
+    seconds, after = time.monotonic() - started, busy()
+    work, others = after.own - before.own, share_of_others(before, after)
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return Outcome(one.title, state, baseline, ratios, why, seconds, others, load, load_average(), at)
+    return Outcome(one.title, state, baseline, ratios, why, seconds, work, others, load, load_average(), at)
 
 
 def against_other_build(one: Benchmark, plan: Plan) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The page ``RESULTS.md``: what the suite measured, on what, and what it could not run."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from _machine import describe
@@ -8,12 +9,17 @@ from _suite import NOT_RUN, PLACES, Benchmark
 
 from optscale_predictor.pages.markdown import table
 
+#: A file with the folders that it lies in, from the root on.
+_PATH = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+([^\s/:'\"]+)")
+_LAST = r"\1"
+
 _HEAD = """# Results
 
 Written by `make bench` (`benchmarks/run_all.py`). A ratio is the baseline's cost over ours: above 1, ours costs less.
 Sizes are small: they show whether something has become slower, not what a change is worth at full size, which
 `docs/experiments/` says. "Others" is the share of the machine's processor time that other programs had while a
-benchmark ran: figures of seconds beside a busy neighbour say little.
+benchmark ran: figures of seconds beside a busy neighbour say little. "Processor s" is what the benchmark itself worked,
+both sides of every ratio and what they started.
 """
 
 
@@ -51,15 +57,20 @@ def _machine(commit: str, places: Mapping[str, str]) -> str:
 
 
 def _ratios(done: Sequence[Outcome]) -> str:
-    rows = []
+    """A line for each benchmark, with the ratio that it names first; below, all of them."""
+    rows, every = [], []
     for one in done:
-        for number, (name, ratio) in enumerate(one.ratios.items()):
-            quiet = [f"{one.seconds:.0f}", f"{one.others:.0%}", f"{one.load_before:.1f} / {one.load_after:.1f}", one.at]
-            first = [one.title, name, one.baseline, f"{ratio:.3g}"]
-            rows.append([*first, *(quiet if number == 0 else [""] * len(quiet))])
-    heads = ["benchmark", "cost", "baseline", "ratio", "seconds", "others", "load before / after", "ended"]
-    return table(heads, rows) + "\n"
+        (first, ratio), *_ = one.ratios.items()
+        span = f"{min(one.ratios.values()):.3g} to {max(one.ratios.values()):.3g}, {len(one.ratios)} ratios"
+        quiet = [f"{one.seconds:.0f}", f"{one.work:.0f}", f"{one.others:.0%}"]
+        quiet += [f"{one.load_before:.1f} / {one.load_after:.1f}", one.at]
+        rows.append([one.title, one.baseline, first, f"{ratio:.3g}", span if len(one.ratios) > 1 else "", *quiet])
+        every += [[one.title, name, f"{value:.3g}"] for name, value in one.ratios.items()]
+    heads = ["benchmark", "baseline", "first cost", "ratio", "all its ratios", "seconds", "processor s", "others"]
+    table_ = table([*heads, "load before / after", "ended"], rows)
+    return f"{table_}\n\n## Every ratio\n\n{table(['benchmark', 'cost', 'ratio'], every)}\n"
 
 
 def _list(found: Mapping[str, str]) -> str:
-    return "\n".join(f"- `{name}`: {why}" for name, why in found.items())
+    """What is said of each, folders of this machine left out."""
+    return "\n".join(f"- `{name}`: {_PATH.sub(_LAST, why)}" for name, why in found.items())

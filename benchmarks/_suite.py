@@ -74,8 +74,9 @@ class Benchmark:
         lacking = [PLACES[place] for place in sorted(named - places.keys())]
         lacking += [f"the package {module}" for module in self.modules if find_spec(module) is None]
         if not lacking:
-            files = [text.format_map(places) for text in self.arguments if text.startswith("{data}/")]
-            lacking = [f"the file {file}" for file in files if not Path(file).exists()]
+            files = [text for text in self.arguments if text.startswith("{data}/")]
+            absent = [file for file in files if not Path(file.format_map(places)).exists()]
+            lacking = [f"the file {file.removeprefix('{data}/')} of --data" for file in absent]
         return lacking
 
 
@@ -99,7 +100,7 @@ BENCHMARKS = (
     Benchmark("start_up", ("--against", "{commit}", "--repeats", "3"), "the build of {commit}, by its own worktree"),
     Benchmark("pool_scale", ("--samples", "6400"), OTHER_BUILD),
     Benchmark("million_samples", ("--baseline", "{build}", "--part", "100"), "the build of {commit}, in turns"),
-    Benchmark("in_flight", ("--in_flight", "50", "500"), OTHER_BUILD, ("aiohttp", "tenacity")),
+    Benchmark("in_flight", ("--in_flight", "50", "500", "--rounds", "1"), OTHER_BUILD, ("aiohttp", "tenacity")),
     Benchmark("training_speed", ("--steps", "6"), "the published code's padding; Hugging Face Trainer"),
     Benchmark(
         "transformers_engines",

@@ -162,7 +162,7 @@ def test_what_cannot_run_is_named_with_what_it_lacks(plan, tmp_path):
     one = Benchmark("one", ("--vllm", "{vllm}"), "the usual way", modules=("no_such_package",))
     assert measure(one, plan).why == "needs an interpreter that has vLLM (--vllm_python); the package no_such_package"
     with_file = Benchmark("one", ("--data", "{data}/rows.jsonl"), "the usual way")
-    assert with_file.missing(places) == [f"the file {tmp_path}/rows.jsonl"]
+    assert with_file.missing(places) == ["the file rows.jsonl of --data"]
     (tmp_path / "rows.jsonl").touch()
     assert with_file.missing(places) == []
     assert measure(Benchmark("one", (), OTHER_BUILD), Plan(plan.scripts, plan.ours, {}, 1, 60.0, plan.logs)).state == (
@@ -189,14 +189,17 @@ def test_outcomes_are_kept_as_they_come_and_failures_are_not(plan, tmp_path, cap
 
 
 def test_the_page_has_every_ratio_and_every_lack(plan):
-    done = Outcome("fast", "done", "the usual way", {"seconds": 2.345, "tokens": 1.0}, "", 12.0, 0.25, 1.0, 2.0, "now")
-    failed = Outcome("broken", "failed", "", why="one\ntwo")
+    done = Outcome(
+        "fast", "done", "the usual way", {"seconds": 2.345, "tokens": 1.0}, "", 12.0, 7.0, 0.25, 1.0, 2.0, "now"
+    )
+    failed = Outcome("broken", "failed", "", why="one, in /home/me/one.py:3\ntwo of 1/2; see '/x/y/a.log'")
     missing = Outcome("absent", "missing", "", why="needs a car")
     chosen = [Benchmark(name, (), "") for name in ("fast", "broken", "absent", "later")]
     page = results_page([done, failed, missing], chosen, "abc", {"commit": "def", "vllm": "/x/python"})
-    assert "| fast | seconds | the usual way | 2.35 | 12 | 25% | 1.0 / 2.0 | now |" in page
-    assert "| fast | tokens | the usual way | 1 |  |  |  |  |" in page
-    assert "- `broken`: one / two" in page
+    row = "| fast | the usual way | seconds | 2.35 | 1 to 2.35, 2 ratios | 12 | 7 | 25% | 1.0 / 2.0 | now |"
+    assert row in page
+    assert "| fast | seconds | 2.35 |\n| fast | tokens | 1 |" in page
+    assert "- `broken`: one, in one.py:3 / two of 1/2; see 'a.log'" in page
     assert "- `absent`: needs a car" in page
     assert "- `later`: not yet run" in page
     assert "/x/python" not in page
