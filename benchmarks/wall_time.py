@@ -74,12 +74,12 @@ def in_process(places: int) -> Build:
     return engine.with_sampling
 
 
-def print_fitted(pool: str, policies: dict[str, Policy], measured: dict[int, dict[str, Run]]) -> None:
+def print_fitted(pool: str, questions: int, policies: dict[str, Policy], measured: dict[int, dict[str, Run]]) -> None:
     """Simulated seconds of every run, on the engine that policies which draw nothing ahead tell.
 
     Best-of-N, ``step=one`` and ``step=double`` at all numbers of places tell its numbers: ``step=auto`` is predicted.
     """
-    recorded = RecordedSamples.from_pool(open_pool(pool))
+    recorded = RecordedSamples.from_pool(open_pool(pool)).between(0, questions)
     seconds = {
         (policies[name], places): one.seconds
         for places, found in measured.items()
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--steps", default="one,double,auto", help="of the policy, separated by commas")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--score_min", type=float, default=0.9)
+    parser.add_argument("--pool", help="samples of the questions to simulate with; drawn where it is not there")
     asked = parser.parse_args()
     policies = policies_of(asked.steps, asked.score_min)
     places_asked = [int(places) for places in asked.concurrency.split(",")]
@@ -112,7 +113,7 @@ def main() -> None:
         raise SystemExit("wall_time: one number of places with --in_process; start it again for another")
     measured: dict[int, dict[str, Run]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        pool = f"{folder}/pool"
+        pool = asked.pool or f"{folder}/pool"
 
         def measure(build: Build, places: int, how: str) -> None:
             title = f"{asked.questions} questions, {places} places, {how}"
@@ -129,7 +130,7 @@ def main() -> None:
                     measure(served(f"{address}/v1", places), places, "vLLM's server")
             else:
                 raise SystemExit("wall_time: name an engine with --url, --vllm or --in_process")
-        print_fitted(pool, policies, measured)
+        print_fitted(pool, asked.questions, policies, measured)
     print_ratios(BASELINE, ratios(measured))
 
 
