@@ -9,9 +9,11 @@ such a pace. The same engine is simulated. POOL is drawn where it is not there (
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
+import urllib.request
 from functools import partial
 from pathlib import Path
 
@@ -43,10 +45,23 @@ def draw_pool(pool: str, questions: int) -> None:
 
 
 def run(policy: Policy, _: int, url: str, questions: list[Question], recorded: RecordedGenerator, places: int) -> Run:
-    """Answers all questions with a policy."""
+    """Answers all questions with a policy, and prints what the engine did meanwhile."""
     sampling = SamplingParams(max_tokens=4096, seed=0)
     generator = GeneratorOptions(None, sampling, base_url=url, concurrency=places).build()
-    return timed(OptScale(generator, RecordedVerifier(recorded), policy=policy), questions)
+    before = counts(url)
+    found = timed(OptScale(generator, RecordedVerifier(recorded), policy=policy), questions)
+    steps, tokens, seconds = (counts(url)[part] - before[part] for part in ("steps", "tokens", "seconds"))
+    print(
+        f"  engine: {steps:.0f} steps, {tokens / steps:.1f} samples at once, idle for {found.seconds - seconds:.1f} s"
+    )
+    return found
+
+
+def counts(url: str) -> dict[str, float]:
+    """What the server's engine has done so far."""
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/counts", timeout=60) as reply:
+        told: dict[str, float] = json.load(reply)
+    return told
 
 
 def main() -> None:
