@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from served_optscale import client_of
 from served_world import serving
+from small_pools import write_scored
 from tool_server import WEATHER, call, calling
 from vendor_server import VendorServer
 
@@ -97,3 +98,22 @@ def test_tool_calls_are_voted_on_and_scored_without_torch(policy, verifier, city
         )
     assert json.loads(reply.choices[0].message.tool_calls[0].function.arguments) == {"city": city}
     assert reply.model_extra["optscale"]["stop_reason"] == reason and upstream.bodies[0]["tools"] == [WEATHER]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay {pool} --policies optscale",
+        "report {pool} --policies optscale --output {out}",
+        "targets {pool} --output {out}/targets.parquet",
+    ],
+    ids=lambda command: command.split()[0],
+)
+def test_recorded_samples_are_read_without_torch(command, tmp_path):
+    """Which takes seconds to import, and 200 MB."""
+    pool = write_scored(tmp_path / "pool", samples=8).folder
+    words = command.format(pool=pool, out=tmp_path / "out").split()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "torch", "--", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("Error")) == (0, 0), done.stderr

@@ -166,14 +166,14 @@ def make_prior(
         InputError: The predictor has learnt from other sources than made the pool, and that is not allowed.
     """
     from optscale_predictor.pools import open_pool
-    from optscale_predictor.predictor import load_predictor
     from optscale_predictor.replays.recorded_samples import RecordedSamples
     from optscale_predictor.targets import constant_prior
 
-    model = load_predictor(predictor)
-    if model is not None:
+    if predictor is not None:  # PyTorch comes with it, which takes seconds and 200 MB
+        from optscale_predictor.predictor import OptScalePredictor
         from optscale_predictor.predictor.provenance import require_pairing, source_of_pool
 
+        model = OptScalePredictor.from_pretrained(predictor)
         learnt = require_pairing(model.config, source_of_pool(pool.manifest), source, allow_source_mismatch)
         return model.predict_questions(pool.questions, learnt)
     if prior_pool is not None:

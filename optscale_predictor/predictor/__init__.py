@@ -6,6 +6,18 @@ class), ``provenance`` (whose scores were learnt), ``training``. Each imports th
 ``targets``, ``backends``, ``pages``, ``questions`` and ``stats``.
 """
 
-from optscale_predictor.predictor.pretrained import OptScalePredictor, load_predictor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optscale_predictor.predictor.pretrained import OptScalePredictor, load_predictor
 
 __all__ = ["OptScalePredictor", "load_predictor"]
+
+
+def __getattr__(name: str) -> object:
+    """The public names when they are first used: PyTorch comes with them, which ``provenance`` alone does not need."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from optscale_predictor.predictor import pretrained
+
+    return getattr(pretrained, name)
