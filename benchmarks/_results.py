@@ -24,13 +24,13 @@ both sides of every ratio and what they started.
 
 
 def results_page(
-    outcomes: Sequence[Outcome], chosen: Sequence[Benchmark], commit: str, places: Mapping[str, str]
+    outcomes: Sequence[Outcome], suite: Sequence[Benchmark], commit: str, places: Mapping[str, str]
 ) -> str:
     """The page, in Markdown.
 
     Args:
         outcomes: Of those that have run, or could not.
-        chosen: Of the call.
+        suite: All that there are.
         commit: Of the measured files.
         places: What was given of interpreters, data and the other build.
     """
@@ -39,7 +39,7 @@ def results_page(
     if failed := [one for one in outcomes if one.state == "failed"]:
         parts.append(f"## Failed\n\n{_list({one.title: ' / '.join(one.why.splitlines()) for one in failed})}\n")
     lacking = {one.title: one.why for one in outcomes if one.state == "missing"}
-    left = [one.title for one in chosen[len(outcomes) :]]
+    left = [one.title for one in suite if one.title not in {outcome.title for outcome in outcomes}]
     lacking |= dict.fromkeys(left, "not yet run")
     if lacking:
         parts.append(f"## Could not run here\n\n{_list(lacking)}\n")

@@ -55,6 +55,12 @@ class Benchmark:
         """Whether it is run with both builds, which print costs."""
         return self.baseline == OTHER_BUILD
 
+    @property
+    def places(self) -> set[str]:
+        """Those of :data:`PLACES` that it needs."""
+        texts = (*self.arguments, self.baseline)
+        return {place for text in texts for _, place, _, _ in Formatter().parse(text) if place}
+
     def filled(self, places: Mapping[str, str]) -> list[str]:
         """Its arguments.
 
@@ -69,9 +75,7 @@ class Benchmark:
         Args:
             places: What is known of :data:`PLACES`, by name.
         """
-        texts = (*self.arguments, self.baseline)
-        named = {place for text in texts for _, place, _, _ in Formatter().parse(text) if place}
-        lacking = [PLACES[place] for place in sorted(named - places.keys())]
+        lacking = [PLACES[place] for place in sorted(self.places - places.keys())]
         lacking += [f"the package {module}" for module in self.modules if find_spec(module) is None]
         if not lacking:
             files = [text for text in self.arguments if text.startswith("{data}/")]

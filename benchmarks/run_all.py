@@ -9,8 +9,9 @@ are divided; the other build is a checkout (``--baseline``), or the newest tag, 
 folder.
 
 Results are kept in ``--folder`` as they come: a second call goes on where the first was ended, and runs again what was
-measured of other files, sizes or interpreters, or failed. ``RESULTS.md`` is written after every benchmark. A benchmark
-that cannot run is listed with what it lacks; exit code 1 says that one has failed.
+measured of other files, sizes or interpreters, or failed. ``RESULTS.md`` is written after every benchmark, with all
+that is kept of the same files: the table can be made in pieces (``--only``). A benchmark that cannot run is listed with
+what it lacks; exit code 1 says that one has failed.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main() -> int:
     with other_build(flags.baseline) as build:
         places = {**given_places(flags), **build}
         plan = Plan(Path(__file__).parent, ROOT, places, flags.repeats, flags.limit, flags.folder)
-        outcomes = run_all(chosen, plan, flags.folder, flags.results, flags.again)
+        outcomes = run_all(chosen, plan, flags.folder, flags.results, flags.again, BENCHMARKS)
     failed = [one.title for one in outcomes if one.state == "failed"]
     print(f"\n{flags.results} has the table" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
@@ -121,7 +122,14 @@ def state_of_files() -> tuple[str, str]:
     return commit + (" with changes" if changes else ""), hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def run_all(chosen: Sequence[Benchmark], plan: Plan, folder: Path, results: Path, again: bool = False) -> list[Outcome]:
+def run_all(
+    chosen: Sequence[Benchmark],
+    plan: Plan,
+    folder: Path,
+    results: Path,
+    again: bool = False,
+    suite: Sequence[Benchmark] = (),
+) -> list[Outcome]:
     """Runs what is not kept yet, and writes the page after each.
 
     Args:
@@ -130,9 +138,12 @@ def run_all(chosen: Sequence[Benchmark], plan: Plan, folder: Path, results: Path
         folder: Where outcomes are kept.
         results: The page.
         again: Whether to run what is kept as well.
+        suite: What the page lists besides, with what is kept of it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     commit, state = state_of_files()
+    listed = [*suite, *(one for one in chosen if one not in suite)]
+    known = {one.title: kept(folder, one, key_of(one, plan.places, state)) for one in suite if one not in chosen}
     outcomes: list[Outcome] = []
     for number, one in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {one.title} ... ", end="", flush=True)
@@ -143,14 +154,17 @@ def run_all(chosen: Sequence[Benchmark], plan: Plan, folder: Path, results: Path
             keep(folder, one, key, outcome)
         print(outcome.line(), flush=True)
         outcomes.append(outcome)
-        results.write_text(results_page(outcomes, chosen, commit, plan.places), encoding="utf-8")
+        known[one.title] = outcome
+        found = [there for other in listed if (there := known.get(other.title))]
+        results.write_text(results_page(found, listed, commit, plan.places), encoding="utf-8")
     return outcomes
 
 
 def key_of(one: Benchmark, places: Mapping[str, str], state: str) -> str:
     """What has to be the same for a kept outcome to stand."""
-    filled = {place: value for place, value in places.items() if place != "build"}  # a temporary folder
-    return json.dumps([state, one.arguments, one.baseline, sorted(filled.items())])
+    named = one.places - {"build"}  # a temporary folder
+    filled = sorted((place, value) for place, value in places.items() if place in named)
+    return json.dumps([state, one.arguments, one.baseline, filled])
 
 
 def kept(folder: Path, one: Benchmark, key: str) -> Outcome | None:

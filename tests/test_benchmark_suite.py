@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import _machine
@@ -186,6 +187,11 @@ def test_outcomes_are_kept_as_they_come_and_failures_are_not(plan, tmp_path, cap
     assert (folder / "good.log").read_text().count("$ ") == runs["good"]
     run_all.run_all([good], plan, folder, page, again=True)
     assert (folder / "good.log").read_text().count("$ ") == runs["good"] + 1
+    # A call for one alone leaves the other's line on the page, whatever else was given.
+    plan = replace(plan, places={**plan.places, "vllm": "/x/python"})
+    run_all.run_all([bad], plan, folder, page, suite=[bad, good, Benchmark("later", (), "")])
+    assert "| good | the usual way |" in page.read_text() and "- `later`: not yet run" in page.read_text()
+    assert (folder / "bad.log").read_text().count("$ ") == runs["bad"] + 1
 
 
 def test_the_page_has_every_ratio_and_every_lack(plan):
