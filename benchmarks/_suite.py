@@ -104,8 +104,16 @@ BENCHMARKS = (
     Benchmark("start_up", ("--against", "{commit}", "--repeats", "3"), "the build of {commit}, by its own worktree"),
     Benchmark("pool_scale", ("--samples", "6400"), OTHER_BUILD),
     Benchmark("million_samples", ("--baseline", "{build}", "--part", "100"), "the build of {commit}, in turns"),
-    Benchmark("in_flight", ("--in_flight", "50", "500", "--rounds", "1"), OTHER_BUILD, ("aiohttp", "tenacity")),
-    Benchmark("training_speed", ("--steps", "6"), "the published code's padding; Hugging Face Trainer"),
+    Benchmark(
+        "in_flight",
+        ("--in_flight", "50", "500", "--rounds", "1"),
+        OTHER_BUILD,
+        ("aiohttp", "tenacity"),
+        most_repeats=2,
+    ),
+    Benchmark(
+        "training_speed", ("--steps", "3", "--batch_size", "4"), "the published code's padding; Hugging Face Trainer"
+    ),
     Benchmark(
         "transformers_engines",
         ("--size", "small", "--questions", "16", "--samples", "8", "--mean-tokens", "60"),
