@@ -31,6 +31,8 @@ from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.replays.engine_fit import fit_engine
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 
+#: The engine and its worker share a process; in two, each waits for the other by spinning, on the client's cores.
+ALONE = ("--distributed-executor-backend", "uni")
 #: Builds a generator that samples with a seed.
 Build = Callable[[SamplingParams], Generator]
 
@@ -65,10 +67,10 @@ def served(url: str, places: int) -> Build:
     return lambda sampling: GeneratorOptions(None, sampling, base_url=url, concurrency=places).build()
 
 
-def in_process(places: int) -> Build:
-    """Generators that share one vLLM in this process."""
+def in_process(places: int, alone: bool) -> Build:
+    """Generators that share one vLLM in this process; alone, without processes of its own."""
     os.environ.update({name: value for name, value in environment().items() if name.startswith(("VLLM", "HF"))})
-    more = {"max_num_seqs": places}
+    more: dict[str, object] = {"max_num_seqs": places, **({"distributed_executor_backend": "uni"} if alone else {})}
     options = VLLMOptions(max_model_len=512, dtype="float32", enforce_eager=True, more=more)
     engine = GeneratorOptions("embedded:generator", SamplingParams(max_tokens=160), engine="vllm", vllm=options).build()
     return engine.with_sampling
@@ -100,6 +102,7 @@ def main() -> None:
     parser.add_argument("--url", help="a running server, for example http://127.0.0.1:8000/v1")
     parser.add_argument("--vllm", help="an interpreter that has vLLM, to start one")
     parser.add_argument("--in_process", action="store_true", help="vLLM in this process, in place of a server")
+    parser.add_argument("--alone", action="store_true", help="vLLM's worker has no process of its own")
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--concurrency", default="64", help="places, separated by commas")
     parser.add_argument("--steps", default="one,double,auto", help="of the policy, separated by commas")
@@ -111,6 +114,8 @@ def main() -> None:
     places_asked = [int(places) for places in asked.concurrency.split(",")]
     if asked.in_process and len(places_asked) > 1:
         raise SystemExit("wall_time: one number of places with --in_process; start it again for another")
+    if asked.alone:
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else the CPU build takes mp for uni, and says nothing
     measured: dict[int, dict[str, Run]] = {}
     with tempfile.TemporaryDirectory() as folder:
         pool = asked.pool or f"{folder}/pool"
@@ -121,11 +126,11 @@ def main() -> None:
 
         for places in places_asked:
             if asked.in_process:
-                measure(in_process(places), places, "vLLM in process")
+                measure(in_process(places, asked.alone), places, "vLLM in process")
             elif asked.url:
                 measure(served(asked.url, places), places, "a server")
             elif asked.vllm:
-                flags = (*CONTEXT, "--max-num-seqs", str(places))
+                flags = (*CONTEXT, "--max-num-seqs", str(places), *(ALONE if asked.alone else ()))
                 with serving(asked.vllm, Path(folder), flags=flags) as address:
                     measure(served(f"{address}/v1", places), places, "vLLM's server")
             else:

@@ -35,6 +35,13 @@ def test_a_model_elsewhere_changes_nothing():
         assert torch.get_num_threads() == 4
 
 
+def test_threads_that_cannot_be_set_are_left(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: pytest.fail("it complains"))
+    with reading_threads(torch.nn.Linear(2, 2), 1):
+        assert torch.get_num_threads() == 4
+    monkeypatch.undo()
+
+
 def test_the_embedded_verifier_is_read_by_one_thread():
     verifier, seen = LikelihoodVerifier("embedded:verifier"), []
     verifier._model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))

@@ -7,6 +7,7 @@ thread reads in tens of milliseconds is therefore read by one.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import isbuiltin
 
 import torch
 
@@ -25,7 +26,9 @@ def reading_threads(model: torch.nn.Module, tokens: int) -> Iterator[None]:
     parameters = list(model.parameters())
     work = 2.0 * tokens * sum(one.numel() for one in parameters)
     threads = max(min(before, round(work / _LEAST_WORK)), 1)
-    if threads == before or any(one.device.type != "cpu" for one in parameters):
+    # vLLM's worker on a CPU, in one process with it, puts a function there that only complains.
+    settable = isbuiltin(torch.set_num_threads)
+    if threads == before or not settable or any(one.device.type != "cpu" for one in parameters):
         yield
         return
     torch.set_num_threads(threads)
