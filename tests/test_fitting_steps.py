@@ -8,8 +8,9 @@ from scipy.special import expit
 
 from optscale_predictor.policies.fitted.answer_features import ScoreEvidence
 from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATURES
+from optscale_predictor.replays.fitting import fit_policy as fitting
 from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
-from optscale_predictor.replays.fitting.fit_confidence import fit_evidence
+from optscale_predictor.replays.fitting.fit_confidence import LabelledStates, fit_confidence, fit_evidence
 from optscale_predictor.replays.fitting.fit_stopping import (
     RULE_SHAPES,
     StoppingData,
@@ -18,6 +19,8 @@ from optscale_predictor.replays.fitting.fit_stopping import (
     fit_prices,
     stopping_points,
 )
+from optscale_predictor.replays.fitting.sample_paths import SamplePaths
+from optscale_predictor.replays.recorded_samples import RecordedSamples
 
 
 @given(seed=st.integers(0, 1000))
@@ -179,3 +182,45 @@ def test_evidence_that_bends_is_a_sum_of_ramps():
     assert found(expit(odds)) == pytest.approx([-2.5, -1.5, 0.5, 4.5, 4.5])
     assert not found.flat and not ScoreEvidence(0.0, 1.0, (0.0,), (1.0,)).flat and ScoreEvidence(0.0, 1.0).flat
     assert np.isnan(found(np.array([np.nan, 0.5]))).tolist() == [True, False]
+
+
+def labelled_paths(correct):
+    rng = np.random.default_rng(1)
+    fold = np.arange(len(correct)) % 3
+    recorded = RecordedSamples(
+        rng.random(correct.shape), rng.integers(4, size=correct.shape), 9.0 + 0 * correct, correct
+    )
+    return SamplePaths.shuffled(recorded, fold, None, 2, rng)
+
+
+def test_no_confidence_has_seen_the_questions_that_it_is_tried_on(monkeypatch):
+    monkeypatch.setattr(fitting, "RIDGES", (1.0,))
+    correct = (np.random.default_rng(0).random((24, 6)) < 0.5).astype(float)
+    flipped = np.where(np.arange(24)[:, None] % 3 == 1, 1 - correct, correct)
+    (_, before), (_, after) = (
+        fitting._held_out_confidence(labelled_paths(one), np.random.default_rng(0), lambda: None)
+        for one in (correct, flipped)
+    )
+    same = {fold: np.array_equal(before[fold].answer_weights, after[fold].answer_weights) for fold in before}
+    assert same == {0: False, 1: True, 2: False}
+
+
+def test_the_confidence_kept_is_that_of_the_penalty_that_lost_least():
+    correct = (np.random.default_rng(0).random((24, 6)) < 0.5).astype(float)
+    paths, told = labelled_paths(correct), []
+    ridge, held_out = fitting._held_out_confidence(paths, np.random.default_rng(0), lambda: told.append(1))
+    assert len(told) == 9
+    lost = {}
+    for one in fitting.RIDGES:
+        models = {
+            fold: fit_confidence(LabelledStates.of(paths, np.flatnonzero(paths.fold != fold), None), one)
+            for fold in range(3)
+        }
+        lost[one] = sum(
+            fitting.log_loss(model, paths, np.flatnonzero(paths.fold == fold)) for fold, model in models.items()
+        )
+        if one == ridge:
+            assert all(
+                np.array_equal(model.answer_weights, held_out[fold].answer_weights) for fold, model in models.items()
+            )
+    assert ridge == min(lost, key=lost.__getitem__) and len(set(lost.values())) == 3

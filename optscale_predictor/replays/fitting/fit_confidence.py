@@ -5,6 +5,7 @@ where the ridge pulls: forty questions move the weights a little, thousands as f
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -94,26 +95,49 @@ class _Pieces:
         return own
 
 
-def fit_confidence(
-    paths: SamplePaths, rows: Int[Ints, " some"], ridge: float, rng: np.random.Generator
-) -> ConfidenceModel:
+@dataclass(frozen=True, eq=False)
+class LabelledStates:
+    """What confidence is fitted to: some paths at every decision point, their answers, and which of these are right.
+
+    Attributes:
+        evidence: What a score alone says of these questions' samples.
+        table: Their answers; a question at another decision point is another question.
+        right: Whether each answer is right, 1 or 0, one for each row of the table.
+        weight: Of each state, so that they count as many looks as their questions are worth.
+    """
+
+    evidence: ScoreEvidence
+    table: AnswerTable
+    right: Float[Floats, " answers"]
+    weight: float
+
+    @classmethod
+    def of(cls, paths: SamplePaths, rows: Int[Ints, " some"], rng: np.random.Generator) -> "LabelledStates":
+        """The states of some paths.
+
+        Args:
+            paths: Labelled paths.
+            rows: Which of them.
+            rng: Chooses among paths where there are more than are needed.
+        """
+        questions = np.unique(paths.question[rows])
+        first = rows[np.unique(paths.question[rows], return_index=True)[1]]
+        evidence = fit_evidence(paths.recorded.scores[first], paths.recorded.correct[first])
+        most = max(_MOST_STATES // len(paths.points), 1)
+        kept = rng.choice(rows, most, replace=False) if len(rows) > most else rows
+        tables = [answer_table(paths.draws(int(point), kept), evidence) for point in paths.points]
+        right = np.concatenate([_labels(paths, kept, table) for table in tables])
+        return cls(evidence, _join(tables), right, _LOOKS * len(questions) / (len(kept) * len(paths.points)))
+
+
+def fit_confidence(states: LabelledStates, ridge: float) -> ConfidenceModel:
     """The confidence model of some paths.
 
     Args:
-        paths: Labelled paths.
-        rows: Which of them to fit.
+        states: What they went through.
         ridge: Weight of the penalty, > 0: how many questions the starting weights are worth.
-        rng: Chooses among paths where there are more than are needed.
     """
-    questions = np.unique(paths.question[rows])
-    first = rows[np.unique(paths.question[rows], return_index=True)[1]]
-    evidence = fit_evidence(paths.recorded.scores[first], paths.recorded.correct[first])
-    most = max(_MOST_STATES // len(paths.points), 1)
-    kept = rng.choice(rows, most, replace=False) if len(rows) > most else rows
-    tables = [answer_table(paths.draws(int(point), kept), evidence) for point in paths.points]
-    right = [_labels(paths, kept, table) for table in tables]
-    weight = _LOOKS * len(questions) / (len(kept) * len(paths.points))
-    return ConfidenceModel(evidence, *_maximise(_join(tables), np.concatenate(right), weight, ridge))
+    return ConfidenceModel(states.evidence, *_maximise(states.table, states.right, states.weight, ridge))
 
 
 def log_loss(model: ConfidenceModel, paths: SamplePaths, rows: Int[Ints, " some"]) -> float:

@@ -16,7 +16,7 @@ from optscale_predictor.policies.fitted.stopping_features import STOPPING_FEATUR
 from optscale_predictor.policies.fitted.stopping_model import FittedStopping, HeldOutCurve, PriceModel
 from optscale_predictor.policies.selection import select
 from optscale_predictor.replays.fitting.accuracy_targets import fit_recalibration, measure_targets
-from optscale_predictor.replays.fitting.fit_confidence import RIDGES, fit_confidence, log_loss
+from optscale_predictor.replays.fitting.fit_confidence import RIDGES, LabelledStates, fit_confidence, log_loss
 from optscale_predictor.replays.fitting.fit_stopping import RULE_SHAPES, StoppingData, fit_prices, require_lightgbm
 from optscale_predictor.replays.fitting.held_out_rules import choose_shapes, held_out_advantages, outcomes_of
 from optscale_predictor.replays.fitting.sample_paths import SamplePaths
@@ -69,12 +69,12 @@ def fit_policy(
     paths = SamplePaths.shuffled(recorded, _folds(group, rng), prior, orders, rng)
     prices = _PRICES / float(recorded.tokens.mean())
     with progress_bar("fit", _fits(paths, len(RULE_SHAPES)), shown=progress, unit="fits") as bar:
-        ridge = _choose_ridge(paths, rng, bar.update)
+        ridge, held_out = _held_out_confidence(paths, rng, bar.update)
         _LOG.info(
             f"{len(group)} labelled questions x {recorded.depth} samples, orders of each: {orders}; ridge {ridge:g}"
         )
-        confidence = fit_confidence(paths, np.arange(len(paths.question)), ridge, rng)
-        data = _held_out_data(paths, ridge, rng, bar.update)
+        confidence = fit_confidence(LabelledStates.of(paths, np.arange(len(paths.question)), rng), ridge)
+        data = _held_out_data(paths, held_out)
         rules = _fit_rules(data, paths, group, prices, bar)
     leader = data.features[:, :, STOPPING_FEATURES.index("leader")]
     recalibration = fit_recalibration(leader, data.right, paths.points, len(group))
@@ -139,7 +139,7 @@ def _fit_rules(data: StoppingData, paths: SamplePaths, group: Ints, prices: Floa
 def _fits(paths: SamplePaths, shapes: int) -> int:
     """How many fits there will be at most: the first shape has nothing to fit."""
     folds = len(np.unique(paths.fold))
-    return (len(RIDGES) + 1) * folds + (shapes - 1) * (folds + 1) * len(_PRICES)
+    return len(RIDGES) * folds + (shapes - 1) * (folds + 1) * len(_PRICES)
 
 
 def _require_enough(recorded: RecordedSamples, group: Ints) -> None:
@@ -161,31 +161,31 @@ def _folds(group: Ints, rng: np.random.Generator) -> Ints:
     return np.asarray(rng.permutation(np.arange(groups) % folds)[group])
 
 
-def _choose_ridge(paths: SamplePaths, rng: np.random.Generator, fitted: Callable[[], object]) -> float:
-    """The penalty with the least log loss on held-out questions."""
-    losses = []
-    for ridge in RIDGES:
-        lost = []
-        for fold in np.unique(paths.fold):
-            model = fit_confidence(paths, np.flatnonzero(paths.fold != fold), ridge, rng)
-            lost.append(log_loss(model, paths, np.flatnonzero(paths.fold == fold)))
+def _held_out_confidence(
+    paths: SamplePaths, rng: np.random.Generator, fitted: Callable[[], object]
+) -> tuple[float, Mapping[int, ConfidenceModel]]:
+    """The penalty with the least log loss on held-out questions; and with it, the model fitted without each fold."""
+    models: dict[tuple[float, int], ConfidenceModel] = {}
+    losses: dict[float, list[float]] = {ridge: [] for ridge in RIDGES}
+    folds = np.unique(paths.fold).tolist()
+    for fold in folds:
+        states = LabelledStates.of(paths, np.flatnonzero(paths.fold != fold), rng)  # once for all penalties
+        for ridge in RIDGES:
+            models[ridge, fold] = fit_confidence(states, ridge)
+            losses[ridge].append(log_loss(models[ridge, fold], paths, np.flatnonzero(paths.fold == fold)))
             fitted()
-        losses.append(np.mean(lost))
-    return RIDGES[int(np.argmin(losses))]
+    best = min(RIDGES, key=lambda ridge: float(np.mean(losses[ridge])))
+    return best, {fold: models[best, fold] for fold in folds}
 
 
-def _held_out_data(
-    paths: SamplePaths, ridge: float, rng: np.random.Generator, fitted: Callable[[], object]
-) -> StoppingData:
-    """What paths went through, each seen by a confidence model that was not fitted to its fold."""
+def _held_out_data(paths: SamplePaths, held_out: Mapping[int, ConfidenceModel]) -> StoppingData:
+    """What paths went through, each seen by the confidence model that was not fitted to its fold."""
     shape = (len(paths.question), len(paths.points))
     features, right = np.empty((*shape, len(STOPPING_FEATURES))), np.empty(shape)
-    for fold in np.unique(paths.fold):
-        model = fit_confidence(paths, np.flatnonzero(paths.fold != fold), ridge, rng)
+    for fold, model in held_out.items():
         rows = np.flatnonzero(paths.fold == fold)
         for index, point in enumerate(paths.points):
             features[rows, index], right[rows, index] = _look(model, paths, int(point), rows)
-        fitted()
     return StoppingData(features, right, paths.tokens(), paths.question)
 
 
