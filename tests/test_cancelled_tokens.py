@@ -2,17 +2,22 @@
 
 import asyncio
 import threading
+from contextlib import ExitStack
+from copy import copy
 
 import pytest
+from answering import WrittenServer, connect, serving
+from stopped_clock import HUNG
 
-from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, Usage, server_session
-from optscale_predictor.backends.generators.server_session import Pace
+from optscale_predictor.backends.generators import Arrived, Request, Sample, SamplingParams, Usage
+from optscale_predictor.backends.generators.server_session import Pace, ServerSession
 from optscale_predictor.backends.generators.stepped_session import SteppedSession
 from optscale_predictor.backends.generators.transcription import Prompt
+from optscale_predictor.backends.generators.unanswered import Unanswered
+from optscale_predictor.backends.transports import UnansweredError
+from optscale_predictor.errors import RequestRefusedError
 from optscale_predictor.inference.admission import Rounds, TokenBudget
 from optscale_predictor.inference.sampling import SampleDrawer
-
-HUNG = 120  # seconds after which a test that waits has failed
 
 
 def reply(*tokens):
@@ -21,15 +26,16 @@ def reply(*tokens):
 
 def test_a_pace_is_that_of_the_latest_replies():
     pace = Pace()
-    assert pace.tokens(10.0, 160) == 0  # nothing is known
+    assert pace.tokens(Unanswered(1, 10.0), 160) == 0  # nothing is known
     pace.note(reply(100), 2.0)
-    assert pace.tokens(1.0, 160) == 50 and pace.tokens(0.0, 160) == 0
-    assert pace.tokens(10.0, 160) == 160  # no more than it may have
+    assert pace.tokens(Unanswered(1, 1.0), 160) == 50 and pace.tokens(Unanswered(), 160) == 0
+    assert pace.tokens(Unanswered(1, 10.0), 160) == 160  # no more than it may have
+    assert pace.tokens(Unanswered(3, 6.0), 160) == 300  # two seconds each
     pace.note(reply(10, 300, 20), 6.0)  # drawn side by side: the longest took the time
-    assert pace.tokens(1.0, 160) == 50
+    assert pace.tokens(Unanswered(1, 1.0), 160) == 50
     for _ in range(500):
         pace.note(reply(10), 1.0)
-    assert pace.tokens(4.0, 160) == 40
+    assert pace.tokens(Unanswered(1, 4.0), 160) == 40
 
 
 class Stepped:
@@ -87,42 +93,109 @@ def test_an_engines_steps_tell_the_tokens_of_what_is_cancelled(steps, counted):
 
 
 class Paced:
-    """Servers whose only reply has come: two tokens a second, by a clock that the test sets."""
+    """Servers whose only reply has come: two tokens a second, and two samples unanswered for as long as the test says.
+
+    They refuse a request for the 100th sample, when they are told to.
+    """
 
     concurrency, sampling, usage, joins = 4, SamplingParams(max_tokens=20), Usage(), False
 
-    def __init__(self):
-        self.asked = asyncio.Event()
+    def __init__(self, seconds):
+        self.seconds, self.unanswered, self.asked = seconds, Unanswered(), asyncio.Semaphore(0)
+        self.refuse = asyncio.Event()
 
     def service(self):
         return None
 
     def with_sampling(self, sampling):
-        return self
+        other = copy(self)
+        other.unanswered = None  # each draw has its own
+        return other
 
     async def samples(self, service, request, arrived):
         arrived[0] = reply(7)[0]
-        self.asked.set()
-        await asyncio.Event().wait()
+        self.asked.release()
+        if request.first_index == 100:
+            await self.refuse.wait()
+            raise RequestRefusedError("no")
+        with self.unanswered.counting(request.num_samples - 1):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                if self.seconds is None:  # it was never sent
+                    raise
+                raise error from UnansweredError(self.seconds)
 
 
-@pytest.mark.parametrize(("seconds", "estimated"), [(0, 0), (3, 6), (1000, 20)])
-def test_what_a_server_has_not_told_is_known_to_be_an_estimate(seconds, estimated, monkeypatch):
-    clock, budget = [0.0], TokenBudget()
-    monkeypatch.setattr(server_session.time, "monotonic", lambda: clock[0])
+@pytest.mark.parametrize(("seconds", "cancelled", "estimated"), [(None, 0, 0), (0, 2, 0), (3, 2, 6), (1000, 2, 20)])
+def test_what_a_server_has_not_told_is_known_to_be_an_estimate(seconds, cancelled, estimated):
+    budget = TokenBudget()
 
     async def run():
-        generator = Paced()
-        session = server_session.ServerSession(generator)
+        generator = Paced(seconds)
+        session = ServerSession(generator)
         session._pace.note(reply(100), 50.0)
         drawer = SampleDrawer(session, budget, Rounds().barrier(), known_batch=True)
         draw = asyncio.create_task(drawer.draw(Request("a", "1+1=", 3), generator.sampling, 0))
-        await generator.asked.wait()
-        clock[0] += seconds
+        await generator.asked.acquire()
         draw.cancel()
         with pytest.raises(asyncio.CancelledError):
             await draw
+        assert not session._drawing and not session._refused
 
     asyncio.run(run())
-    assert (budget.samples, budget.cancelled_samples) == (1, 2)
+    assert (budget.samples, budget.cancelled_samples) == (1, cancelled)
     assert (budget.tokens, budget.estimated_tokens) == (7 + 2 * estimated, 2 * estimated)
+
+
+def test_what_a_server_refuses_for_one_sample_it_has_drawn_for_none():
+    budget = TokenBudget()
+
+    async def run():
+        generator = Paced(5)
+        session = ServerSession(generator)
+        session._pace.note(reply(100), 50.0)
+        drawer = SampleDrawer(session, budget, Rounds().barrier(), known_batch=True)
+        requests = [Request("a", "1+1=", 2, first) for first in (0, 2, 100)]
+        draws = [asyncio.create_task(drawer.draw(one, generator.sampling, 0)) for one in requests]
+        for _ in draws:
+            await generator.asked.acquire()
+        generator.refuse.set()
+        with pytest.raises(RequestRefusedError):
+            await draws[2]
+        for draw in draws[:2]:
+            draw.cancel()
+        await asyncio.wait(draws)
+        assert not session._drawing and not session._refused
+
+    asyncio.run(run())
+    assert (budget.cancelled_samples, budget.estimated_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_samples_of_a_server_that_is_down_are_no_samples(there):
+    budget = TokenBudget()
+    held = []
+    server = WrittenServer(holds=lambda prompt: prompt in held)
+    question = Request("a", "1+1=", 1)
+
+    async def main(generator, end):
+        async with generator.session() as session:
+            drawer = SampleDrawer(session, budget, Rounds().barrier(), known_batch=True)
+            await drawer.draw(question, SamplingParams(max_tokens=16), 0)
+            held.append(question.prompt)
+            if not there:
+                await asyncio.to_thread(end)
+            before = session._service.retries
+            draw = asyncio.create_task(drawer.draw(question, SamplingParams(max_tokens=16), 0))
+            async with asyncio.timeout(HUNG):
+                while not (server.now or session._service.retries > before):
+                    await asyncio.sleep(0.001)
+            draw.cancel()
+            await asyncio.wait([draw])
+            assert session._service.cancelled == there
+
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(server.app()))
+        asyncio.run(main(connect(url, max_retries=1000), stack.close))
+    assert budget.cancelled_samples == there and budget.samples == 1

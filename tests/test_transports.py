@@ -8,7 +8,13 @@ import pytest
 from raw_server import OK, RawServer, bodies, talk
 from stopped_clock import StoppedClock, until
 
-from optscale_predictor.backends.transports import BrokenReplyError, LargeReplyError, NoServerError, kept_connections
+from optscale_predictor.backends.transports import (
+    BrokenReplyError,
+    LargeReplyError,
+    NoServerError,
+    UnansweredError,
+    kept_connections,
+)
 from optscale_predictor.errors import ServiceError
 
 
@@ -142,12 +148,39 @@ def test_a_caller_that_leaves_closes_the_connection(each_transport):
         asked = asyncio.ensure_future(get())
         await until(lambda: server.heads)
         asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as left:
             await asked
+        assert isinstance(left.value.__cause__, UnansweredError) and left.value.__cause__.seconds >= 0
         await until(lambda: server.hung_up)
 
     server = RawServer(None)
     talk(each_transport, server, use)
+
+
+def test_a_caller_that_leaves_before_its_request_was_sent_leaves_nothing_unanswered(each_transport):
+    async def use(_, transport):
+        greeted, silence = asyncio.Event(), asyncio.Event()
+
+        async def say_nothing(reader, writer):
+            await reader.read(1)  # the first byte of a TLS handshake, which it does not take up
+            greeted.set()
+            await silence.wait()
+            writer.close()
+
+        listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        host, port = listening.sockets[0].getsockname()
+        try:
+            asked = asyncio.ensure_future(transport.exchange(f"https://{host}:{port}/", b"{}", {}, 10, 600.0))
+            await greeted.wait()
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError) as left:
+                await asked
+            assert not isinstance(left.value.__cause__, UnansweredError)
+        finally:
+            silence.set()
+            listening.close()
+
+    talk(each_transport, RawServer(OK), use)
 
 
 def test_a_reply_that_takes_too_long_closes_it_too(each_transport):

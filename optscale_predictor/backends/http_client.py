@@ -30,6 +30,7 @@ from optscale_predictor.backends.transports import (
     HttpReply,
     LargeReplyError,
     NoServerError,
+    UnansweredError,
     open_transport,
 )
 from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
@@ -73,7 +74,7 @@ class JsonService:
     Attributes:
         finding_out: The turn of a request that finds out something of the servers which others would pay for as well.
         retries: Requests sent again so far.
-        cancelled: Requests under way when their caller left.
+        cancelled: Requests that a server had, and had not answered, when their caller left.
     """
 
     def __init__(
@@ -203,8 +204,8 @@ class JsonService:
             return await self._transport.exchange(
                 f"{url}{path}", body, self._headers(url, body is not None), most, self._timeout
             )
-        except asyncio.CancelledError:
-            self.cancelled += 1
+        except asyncio.CancelledError as error:
+            self.cancelled += isinstance(error.__cause__, UnansweredError)
             raise
         except TimeoutError:
             raise _TransientError(f"no answer within {self._timeout:g} s") from None

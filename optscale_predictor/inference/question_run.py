@@ -212,7 +212,7 @@ class QuestionRun:
             return await self._workers.drawer.draw(request, asked.sampling, asked.rank, arrived, self._log)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
-                self._cancelled += request.num_samples - len(arrived)
+                self._cancelled += arrived.cancelled
             self._log.generated_tokens += arrived.discarded_tokens
             for part, samples in arrived_parts(request, arrived):
                 self._log.count_drawn(samples)

@@ -185,13 +185,14 @@ class SampleDrawer:
             most = request.num_samples * sampling.max_tokens
             if not await self._budget.reserve(most):
                 return None
+            came.begun = request.num_samples
             try:
                 samples = await self._session.draw_into(came, request, sampling)
             except BaseException as error:
                 self._spend(list(came.values()), came.discarded_tokens)
                 self._budget.estimated_tokens += came.estimated_tokens
                 if isinstance(error, asyncio.CancelledError):
-                    self._budget.cancelled_samples += request.num_samples - len(came)
+                    self._budget.cancelled_samples += came.cancelled
                 raise
             finally:
                 self._budget.release(most)

@@ -119,6 +119,7 @@ class SegmentedDrawer(SampleDrawer):
         finally:
             # Where this is raised through, what was generated is paid for; where it is not, nobody reads it.
             came.discarded_tokens += sum(one.tokens + one.discarded for one in growing.values())
+            came.begun = len(came) + sum(one.first is not None for one in growing.values())
 
     async def _drawn(
         self,

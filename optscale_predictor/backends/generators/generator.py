@@ -100,10 +100,17 @@ class Arrived(dict[int, Sample]):
         discarded_tokens: Tokens of replies that could not be used, of a request that is cut short or fails; of one that
             is answered, its first sample has them.
         estimated_tokens: Those of them that nobody has told: what samples under way are likely to have had.
+        begun: Samples of the request that the engine was given, those that have come included.
     """
 
     discarded_tokens: int = 0
     estimated_tokens: int = 0
+    begun: int = 0
+
+    @property
+    def cancelled(self) -> int:
+        """Samples that the engine was at work on when the request was cancelled."""
+        return max(self.begun - len(self), 0)
 
 
 def copies(drawn: Sample, count: int) -> list[Sample]:
@@ -124,7 +131,7 @@ class Usage:
         prompt_tokens: Tokens of the prompts, one count a request, as the engine reads them.
         discarded_tokens: Tokens of samples that came and could not be used, as far as their replies tell.
         retries: Requests that were sent again; what the lost tries cost, their server knows.
-        cancelled: Requests under way when the caller left.
+        cancelled: Requests that the engine was at work on when the caller left.
         estimated_samples: Samples whose tokens are estimated from their text: their server did not tell the number, or
             told one that cannot be.
         empty_samples: Samples without any text.

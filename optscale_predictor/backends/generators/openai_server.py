@@ -41,6 +41,7 @@ from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.server_session import ServerSession
 from optscale_predictor.backends.generators.transcription import Refusals
+from optscale_predictor.backends.generators.unanswered import Unanswered
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.served_model import served_model
 from optscale_predictor.backends.server_urls import server_urls
@@ -83,7 +84,7 @@ class OpenAIServerGenerator(Generator):
         self._model, owners = served_model(self._urls, model, self._options.seconds)
         self._facts = ServerFacts.of(owners)
         self.joins = self._facts.way == TOKEN_IDS  # vLLM: a request's samples have the seeds that follow its own
-        self._samplers = ServerSamplers(owners, self._options.extra_body)
+        self._samplers, self.unanswered = ServerSamplers(owners, self._options.extra_body), Unanswered()
 
     def session(self) -> DrawSession:
         """Every request is sent as it comes."""
@@ -94,10 +95,7 @@ class OpenAIServerGenerator(Generator):
         return True
 
     def describe(self) -> Mapping[str, object]:
-        """What a pool's manifest records: adapter, model and sampling; JSON types, no secrets.
-
-        URLs are left out: where a model is served changes nothing about its samples.
-        """
+        """What a pool's manifest records; where a model is served changes nothing about its samples."""
         extra = {"extra_body": self._options.extra_body} if self._options.extra_body else {}
         drawn = {**self.sampling.describe(), OTHER_SAMPLERS: self._samplers.describe()}
         return {"adapter": "openai_server", "model": self._model, "chat": self._chat, **extra, **drawn}
@@ -280,9 +278,10 @@ class OpenAIServerGenerator(Generator):
         asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened, request.chat)
         reader = ReplyReader(self.sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
-        return await self._samplers.send(
-            lambda plain: service.ask(path, {**plain, **payload}, lambda reply: reader.read(reply, asked))
-        )
+        with self.unanswered.counting(count):
+            return await self._samplers.send(
+                lambda plain: service.ask(path, {**plain, **payload}, lambda reply: reader.read(reply, asked))
+            )
 
     def _is_chat(self, request: Request) -> bool:
         return self._chat or bool(request.messages)

@@ -1,11 +1,14 @@
 """A session on servers: every request is sent as it comes, and its tokens are counted apart from those of others.
 
 A server does not tell how much it has generated for a request that is given up. That is estimated by the pace at which
-samples have come of late (:class:`Pace`), so that what is drawn ahead and not needed counts among the tokens.
+samples have come of late (:class:`Pace`), so that what is drawn ahead and not needed counts among the tokens. The time
+of a sample begins when its request was sent over a connection, and ends when the try fails: a server that is down, or
+that refuses a question, has generated nothing.
 """
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -13,7 +16,9 @@ from typing import Protocol, Self
 
 from optscale_predictor.backends.generators.generator import Arrived, DrawSession, Request, Sample, Usage
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
+from optscale_predictor.backends.generators.unanswered import Unanswered
 from optscale_predictor.backends.http_client import JsonService
+from optscale_predictor.errors import RequestRefusedError
 
 
 class ServerDrawing(Protocol):
@@ -22,10 +27,12 @@ class ServerDrawing(Protocol):
     Attributes:
         usage: What was spent so far.
         joins: Whether a request for several samples brings those that requests for one each would bring.
+        unanswered: What the servers were at work on when it was cancelled.
     """
 
     usage: Usage
     joins: bool
+    unanswered: Unanswered
 
     @property
     def concurrency(self) -> int:
@@ -63,14 +70,16 @@ class Pace:
         self._tokens = self._KEPT * self._tokens + longest
         self._seconds = self._KEPT * self._seconds + seconds
 
-    def tokens(self, seconds: float, most: int) -> int:
-        """Tokens that a sample is likely to have after some time; 0 where none has come yet, and nothing is known.
+    def tokens(self, given_up: Unanswered, most: int) -> int:
+        """Tokens that samples are likely to have after some time; 0 where none has come yet, and nothing is known.
 
         Args:
-            seconds: Since its request was sent, >= 0.
+            given_up: The samples, and since when they had been asked for.
             most: Tokens of a sample at most.
         """
-        return min(round(seconds * self._tokens / self._seconds), most) if self._seconds > 0 else 0
+        if not self._seconds > 0:
+            return 0
+        return min(round(given_up.seconds * self._tokens / self._seconds), given_up.samples * most)
 
 
 class ServerSession(DrawSession):
@@ -86,6 +95,8 @@ class ServerSession(DrawSession):
         self.at_once, self.places = 2 * generator.concurrency, generator.concurrency
         self.joins = generator.joins
         self._pace = Pace()
+        self._drawing: Counter[str] = Counter()  # requests under way, by question
+        self._refused: set[str] = set()  # those of them that a server has refused
         self._service = generator.service()
 
     async def __aenter__(self) -> Self:
@@ -107,20 +118,32 @@ class ServerSession(DrawSession):
     async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
         """See :class:`DrawSession`."""
         drawing = self._generator.with_sampling(sampling)
-        drawing.usage = Usage()  # this draw's own
-        started = time.monotonic()
+        drawing.usage, drawing.unanswered = Usage(), Unanswered()  # this draw's own
+        started, question = time.monotonic(), request.question_id
+        self._drawing[question] += 1
         try:
             samples = await drawing.samples(self._service, request, arrived)
             self._pace.note(samples, time.monotonic() - started)
         except BaseException as error:
             arrived.discarded_tokens += drawing.usage.discarded_tokens
-            if isinstance(error, asyncio.CancelledError):
-                left = request.num_samples - len(arrived)
-                estimated = left * self._pace.tokens(time.monotonic() - started, sampling.max_tokens)
+            if isinstance(error, RequestRefusedError):
+                self._refused.add(question)
+            arrived.begun = len(arrived)
+            # What is refused for one sample of a question is refused for the others, whose replies are on their way.
+            if isinstance(error, asyncio.CancelledError) and question not in self._refused:
+                arrived.begun += drawing.unanswered.samples
+                estimated = self._pace.tokens(drawing.unanswered, sampling.max_tokens)
                 arrived.discarded_tokens += estimated
                 arrived.estimated_tokens += estimated
             raise
         finally:
             self._generator.usage.add(drawing.usage)
+            self._ended(question)
         discarded = drawing.usage.discarded_tokens
         return [replace(samples[0], discarded_tokens=discarded), *samples[1:]] if discarded else samples
+
+    def _ended(self, question: str) -> None:
+        self._drawing[question] -= 1
+        if not self._drawing[question]:
+            del self._drawing[question]
+            self._refused.discard(question)

@@ -11,9 +11,18 @@ from optscale_predictor.backends.transports._transport import (
     LargeReplyError,
     NoServerError,
     Transport,
+    UnansweredError,
 )
 
-__all__ = ["BrokenReplyError", "HttpReply", "LargeReplyError", "NoServerError", "Transport", "open_transport"]
+__all__ = [
+    "BrokenReplyError",
+    "HttpReply",
+    "LargeReplyError",
+    "NoServerError",
+    "Transport",
+    "UnansweredError",
+    "open_transport",
+]
 
 
 def open_transport() -> Transport:

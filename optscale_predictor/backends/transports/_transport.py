@@ -17,6 +17,21 @@ class LargeReplyError(Exception):
     """The reply has more bytes than it may; the connection is closed, so that no more of it comes."""
 
 
+class UnansweredError(Exception):
+    """The cause of an exchange's ``asyncio.CancelledError``, where its request had been sent: the server works on it.
+
+    Args:
+        seconds: Since it was sent, >= 0.
+
+    Attributes:
+        seconds: The same.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"sent {seconds:g} s ago")
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class HttpReply:
     """What a server answered.
@@ -48,6 +63,8 @@ class Transport(ABC):
         self, url: str, body: bytes | None, headers: dict[str, str], most: int, timeout: float
     ) -> HttpReply:
         """Sends a request and reads its reply; cancelling it closes the connection, so that the server sees it.
+
+        Where the request had been sent by then, an :class:`UnansweredError` is the cause of the ``CancelledError``.
 
         Args:
             url: Where to, with user and password where it has them: they become its ``Authorization``.

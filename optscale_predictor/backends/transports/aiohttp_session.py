@@ -1,6 +1,7 @@
 """Requests by aiohttp's client, which every installation with the extra ``server`` has."""
 
-from typing import Self
+import asyncio
+from typing import Any, Self
 
 from optscale_predictor.backends.transports._transport import (
     BrokenReplyError,
@@ -8,6 +9,7 @@ from optscale_predictor.backends.transports._transport import (
     LargeReplyError,
     NoServerError,
     Transport,
+    UnansweredError,
 )
 
 
@@ -21,7 +23,10 @@ class AiohttpSession(Transport):
 
     async def __aenter__(self) -> Self:
         """Opens the connections' pool."""
+        tracing = self._aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_sent)
         self._session = self._aiohttp.ClientSession(
+            trace_configs=[tracing],
             connector=self._aiohttp.TCPConnector(limit=0),
             cookie_jar=self._aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
@@ -37,10 +42,12 @@ class AiohttpSession(Transport):
     ) -> HttpReply:
         """See :class:`Transport`."""
         limit = self._aiohttp.ClientTimeout(total=timeout)
-        method = "GET" if body is None else "POST"
+        method, sent = "GET" if body is None else "POST", list[float]()
         try:
-            sent = self._session.request(method, url, data=body, headers=headers, timeout=limit, allow_redirects=False)
-            async with sent as response:
+            request = self._session.request(
+                method, url, data=body, headers=headers, timeout=limit, allow_redirects=False, trace_request_ctx=sent
+            )
+            async with request as response:
                 read = bytearray()
                 async for part in response.content.iter_any():
                     read += part
@@ -49,6 +56,10 @@ class AiohttpSession(Transport):
                         raise LargeReplyError
                 told = response.headers.get(self._aiohttp.hdrs.RETRY_AFTER, "")
                 return HttpReply(response.status, bytes(read), told)
+        except asyncio.CancelledError as error:
+            if not sent:
+                raise
+            raise error from UnansweredError(asyncio.get_running_loop().time() - sent[0])
         except self._aiohttp.ClientConnectorError as error:
             raise NoServerError from error
         except (self._aiohttp.InvalidURL, self._aiohttp.NonHttpUrlClientError) as error:
@@ -57,3 +68,8 @@ class AiohttpSession(Transport):
             raise
         except self._aiohttp.ClientError as error:
             raise BrokenReplyError(type(error).__name__) from error
+
+
+async def _note_sent(session: Any, context: Any, headers: Any) -> None:
+    """Notes when a request was sent, in the list that came with it."""
+    context.trace_request_ctx.append(asyncio.get_running_loop().time())

@@ -21,6 +21,7 @@ from optscale_predictor.backends.transports._transport import (
     LargeReplyError,
     NoServerError,
     Transport,
+    UnansweredError,
 )
 from optscale_predictor.backends.transports.request_bytes import (
     Origin,
@@ -69,7 +70,11 @@ class KeptConnections(Transport):
         if connection is None:
             async with asyncio.timeout_at(deadline):
                 connection = await self._connect(target.origin)
-        reply = await connection.exchange(request, most, deadline)
+        sent = asyncio.get_running_loop().time()
+        try:
+            reply = await connection.exchange(request, most, deadline)
+        except asyncio.CancelledError as error:
+            raise error from UnansweredError(asyncio.get_running_loop().time() - sent)
         if connection.reusable:
             self._idle.setdefault(target.origin, deque()).append(connection)
         return reply
