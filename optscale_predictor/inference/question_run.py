@@ -47,15 +47,15 @@ class QuestionRun:
         self._known = KnownScores(request.question, workers.scorer)
         self._stored = workers.store.stored(request.question.id) if workers.store is not None else {}
         self._cancelled = self._taken = self._taken_tokens = 0
+        self._greedy = request.sampling.temperature == 0
+        self._only: ScoredSample | None = None  # the sample that all are copies of, where they are greedy
         self._ahead = self._draws_ahead()
         self._requests: list[tuple[int, int, int]] = []
         self._keeping: list[asyncio.Task[None]] = []
 
     def _draws_ahead(self) -> DrawsAhead | None:
         ahead = self._workers.ahead
-        # Greedy samples are drawn once for all, and then only the first of a request has tokens.
-        together = ahead is not None and ahead.joins and self._request.sampling.temperature > 0
-        return None if ahead is None else DrawsAhead(self._fetch, ahead, together)
+        return None if ahead is None or self._greedy else DrawsAhead(self._fetch, ahead, ahead.joins)
 
     async def run(self) -> Answer:
         """The answer, when every policy has stopped or a limit has ended the question.
@@ -171,8 +171,9 @@ class QuestionRun:
             # A run that was cut short may have left a gap before samples that it has.
             most = self._workers.drawer.side_by_side(self._log)
             count = min(count, most, min(self._stored, default=first + count) - first)
-            new = await self._new(first, count)
+            new = await (self._once_for_all if self._greedy else self._new)(first, count)
         if new is not None:
+            self._only = new[0]
             self._taken += len(new)
             self._taken_tokens += generated_tokens([one.sample for one in new])
         return new
@@ -187,6 +188,16 @@ class QuestionRun:
         if count > 1 and not self._ahead.together:
             return await self._fetch(first, count)
         return await self._ahead.take(first, count, survival, going[0].count)
+
+    async def _once_for_all(self, first: int, count: int) -> list[ScoredSample] | None:
+        """Samples at temperature 0, all one and the same: it is drawn and scored once, and its copies cost nothing."""
+        if self._only is None:
+            return await self._fetch(first, 1)
+        copy = replace(self._only.sample, num_tokens=0, discarded_tokens=0)
+        new = [replace(self._only, sample=copy, verifier_tokens=0)] * count
+        self._log.count_drawn([copy] * count)
+        self._keep(first, new)
+        return new
 
     async def _fetch(self, first: int, count: int) -> list[ScoredSample] | None:
         """Draws samples and has them scored and kept."""
