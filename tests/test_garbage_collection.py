@@ -23,7 +23,28 @@ def test_it_is_raised_until_the_last_one_ends():
     assert gc.get_threshold() == (700, 10, 10)
 
 
-@pytest.mark.parametrize("own", [(0, 10, 10), (200_000, 5, 5)])
+def test_it_grows_with_what_is_under_way():
+    """At any number of requests, what they keep alive (some 120 objects each) begins no pass by itself."""
+    with rare_collections(5000):
+        largest = gc.get_threshold()
+        assert largest[0] >= 2 * 120 * 5000 and largest[1:] == (10, 10)
+        with rare_collections(50):
+            assert gc.get_threshold() == largest
+        assert gc.get_threshold() == largest
+    assert gc.get_threshold() == (700, 10, 10)
+
+
+def test_the_largest_that_is_left_counts():
+    large, small = rare_collections(5000), rare_collections(1000)
+    with small:
+        alone = gc.get_threshold()
+        with large:
+            assert gc.get_threshold() > alone
+        assert gc.get_threshold() == alone
+    assert gc.get_threshold() == (700, 10, 10)
+
+
+@pytest.mark.parametrize("own", [(0, 10, 10), (2_000_000_000, 5, 5)])
 def test_what_a_user_has_set_stays(own):
     gc.set_threshold(*own)
     with rare_collections():

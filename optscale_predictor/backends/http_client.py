@@ -91,7 +91,7 @@ class JsonService:
             self._transport = open_transport()
         except ImportError as error:
             raise MissingExtraError(error.name or "aiohttp", "server") from None
-        self._tenacity, self._collections = tenacity, rare_collections()
+        self._tenacity, self._collections = tenacity, rare_collections(concurrency)
         self._urls = [url.rstrip("/") for url in urls]
         self._timeout, self._max_retries, self._longest_wait = timeout, max_retries, longest_wait
         self._under_way: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self, cast
 
 from optscale_predictor._support.asyncio_bridge import Emit
+from optscale_predictor._support.garbage_collection import rare_collections
 from optscale_predictor._support.worker_pool import run_workers
 from optscale_predictor.backends.generators import ChatFields, DrawSession, SamplingParams, open_session
 from optscale_predictor.errors import InputError, RequestRefusedError, ServiceError
@@ -203,7 +204,8 @@ class Session:
             refused.append(str(error) if name in str(error) else f"question {name!r}: {error}")
 
         # A worker counts as under way also between two questions, so that no round goes without its next one.
-        await run_workers(range(len(questions)), work, at_once, refuse, self.under_way)
+        with rare_collections(min(at_once, len(questions))):
+            await run_workers(range(len(questions)), work, at_once, refuse, self.under_way)
         if refused:
             raise RequestRefusedError(f"{len(refused)} of {len(questions)} questions were refused; {refused[0]}")
 
