@@ -45,6 +45,32 @@ class RawServer:
         return head
 
 
+class DrippingServer(RawServer):
+    """Sends its replies byte by byte, those of all connections in turns, once each has been asked."""
+
+    def __init__(self, replies):
+        super().__init__(*replies)
+        self._asked = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        reply = self.replies[self.connections]
+        self.connections += 1
+        self.heads.append(await self.head(reader))
+        if len(self.heads) == len(self.replies):
+            self._asked.set()
+        await self._asked.wait()
+        for place in range(len(reply)):
+            writer.write(reply[place : place + 1])
+            await writer.drain()
+            await asyncio.sleep(0)
+        try:
+            await reader.read()
+        except (ConnectionError, asyncio.CancelledError):
+            self.hung_up += 1
+        finally:
+            writer.close()
+
+
 def talk(make, server, use):
     """What ``use(get, transport)`` returns; ``get`` asks the server once."""
 

@@ -5,7 +5,7 @@ import gzip
 import zlib
 
 import pytest
-from raw_server import OK, RawServer, bodies, talk
+from raw_server import OK, DrippingServer, RawServer, bodies, talk
 from stopped_clock import StoppedClock, until
 
 from optscale_predictor.backends.transports import (
@@ -70,12 +70,15 @@ class OtherLoop(Delegate):
     async def create_connection(self, make, host, port, ssl=None):
         protocol = make()
 
-        class Passing(asyncio.Protocol):
+        class Passing(asyncio.BufferedProtocol):
             def connection_made(self, transport):
                 protocol.connection_made(Delegate(transport))
 
-            def data_received(self, data):
-                protocol.data_received(data)
+            def get_buffer(self, sizehint):
+                return protocol.get_buffer(sizehint)
+
+            def buffer_updated(self, nbytes):
+                protocol.buffer_updated(nbytes)
 
             def connection_lost(self, error):
                 protocol.connection_lost(error)
@@ -269,7 +272,9 @@ class TestKeptConnections:
             loop.set_exception_handler(lambda _, context: unheard.append(context))
             async with await asyncio.start_server(closes, "127.0.0.1", 0) as listening, asyncio.timeout(300):
                 address = listening.sockets[0].getsockname()
-                _, connection = await loop.create_connection(lambda: _Connection(opened), *address)
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(opened, memoryview(bytearray(9))), *address
+                )
                 await until(lambda: connection.lost)
                 with pytest.raises(BrokenReplyError, match="EOFError"):
                     await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", 10, loop.time() + 600)
@@ -294,6 +299,40 @@ class TestKeptConnections:
 
         server = RawServer(OK)
         talk(make, server, use)
+
+    def test_each_request_has_its_own_time(self, make):
+        """One timer watches over all: who waits for longer is not ended with the others, nor forgotten after them."""
+
+        async def use(get, _):
+            clock = StoppedClock()
+            late, early = (asyncio.ensure_future(get(timeout=seconds)) for seconds in (90.0, 30.0))
+            await until(lambda: len(server.heads) == 2)
+            clock.seconds += 20
+            last = asyncio.ensure_future(get(timeout=30.0))
+            await until(lambda: len(server.heads) == 3)
+            ended = []
+            for wait in (9, 2, 18, 2, 38, 2):  # until the 29th, 31st, 49th, 51st, 89th and 91st second
+                clock.seconds += wait
+                for _ in range(5):
+                    await asyncio.sleep(0)  # the loop's clock stands still
+                ended.append([early.done(), last.done(), late.done()])
+            assert [sum(done) for done in ended] == [0, 1, 1, 2, 2, 3]
+            assert ended[1] == [True, False, False] and ended[3] == [True, True, False]
+            with pytest.raises(TimeoutError):
+                await late
+
+        server = RawServer(None)
+        talk(make, server, use)
+
+    def test_replies_that_come_in_parts_are_not_mixed_up(self, make):
+        """All of an event loop's connections read into one buffer."""
+
+        async def use(get, _):
+            return [reply.body for reply in await asyncio.gather(*(get() for _ in range(5)))]
+
+        bodies = [bytes([97 + one]) * 9 for one in range(5)]
+        server = DrippingServer([head("Content-Length: 9") + body for body in bodies])
+        assert sorted(talk(make, server, use)) == bodies
 
     def test_what_nobody_asked_for_ends_the_connection(self, make):
         server = RawServer(OK + OK, OK)

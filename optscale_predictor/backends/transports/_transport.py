@@ -1,8 +1,7 @@
 """The interface: one request is sent, and its reply comes back whole, or one of four errors says why not."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class NoServerError(Exception):
@@ -32,8 +31,7 @@ class UnansweredError(Exception):
         self.seconds = seconds
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """What a server answered.
 
     Attributes:

@@ -2,8 +2,10 @@
 
 A client's own objects are what a request costs once thousands are under way: each lives until its reply comes, longer
 than the garbage collector's young generations last, and is walked through in each of them. Here a request adds a
-future and a timer to its connection and nothing else. What a JSON service needs is here: kept connections, TLS, gzip, a
-reply's size and time. Redirects are not followed, and cookies and proxies are not known.
+future to its connection and nothing else: one timer watches over all of them, and all replies come in through one
+buffer (asyncio would make one of 256 KiB for each that it reads, which the system hands out and takes back page by
+page). What a JSON service needs is here: kept connections, TLS, gzip, a reply's size and time. Redirects are not
+followed, and cookies and proxies are not known.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ import ssl
 import zlib
 from collections import deque
 from functools import cached_property
+from math import inf
 from typing import Any, cast
 
 import httptools
@@ -23,18 +26,14 @@ from optscale_predictor.backends.transports._transport import (
     Transport,
     UnansweredError,
 )
-from optscale_predictor.backends.transports.request_bytes import (
-    Origin,
-    Target,
-    is_address,
-    request_bytes,
-    request_target,
-)
+from optscale_predictor.backends.transports.request_bytes import Origin, RequestHead, is_address
 
 _IDLE = 15.0  # seconds: whoever keeps track of connections on the way may have forgotten an older one
 _SECOND_ADDRESS = 0.25  # seconds until a host's next address is tried beside the first
 _MOST_HEAD = 2**16  # bytes of a reply's headers
 _FRAMED = 8  # bytes on the wire for each of a body's, in chunks of one byte
+_EARLY = 0.001  # seconds that a timer may be early, by the clock's and the loop's own resolution
+_BUFFER = 2**16  # bytes of replies that are read at once
 _TURNS = 1000  # of the event loop, in which closed connections have said so
 _UNPACKS = {"gzip", "x-gzip", "deflate"}
 
@@ -45,11 +44,16 @@ class KeptConnections(Transport):
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
         self._open: set[_Connection] = set()
-        self._targets: dict[tuple[str, bool], Target] = {}
+        self._heads: dict[tuple[str, bool], RequestHead] = {}
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._next_check = inf
+        self._timer: asyncio.TimerHandle | None = None
 
     async def close(self) -> None:
         """See :class:`Transport`."""
         self._idle = {}
+        if self._timer is not None:
+            self._timer.cancel()
         for connection in list(self._open):
             connection.end()
         for _ in range(_TURNS):  # each leaves when its transport has told it that it is lost
@@ -61,23 +65,43 @@ class KeptConnections(Transport):
         self, url: str, body: bytes | None, headers: dict[str, str], most: int, timeout: float
     ) -> HttpReply:
         """See :class:`Transport`."""
-        target = self._targets.get((url, body is None))
-        if target is None:
-            target = self._targets[url, body is None] = request_target(url, body is None)
-        request = request_bytes(target.head, headers, body)
+        head = self._heads.get((url, body is None))
+        if head is None or head.headers != headers:
+            head = self._heads[url, body is None] = RequestHead.of(url, headers, body is None)
         deadline = asyncio.get_running_loop().time() + timeout
-        connection = self._kept(target.origin)
+        connection = self._kept(head.origin)
         if connection is None:
             async with asyncio.timeout_at(deadline):
-                connection = await self._connect(target.origin)
+                connection = await self._connect(head.origin)
+        if deadline < self._next_check:
+            self._check_at(deadline)
         sent = asyncio.get_running_loop().time()
         try:
-            reply = await connection.exchange(request, most, deadline)
+            reply = await connection.exchange(head.with_body(body), most, deadline)
         except asyncio.CancelledError as error:
             raise error from UnansweredError(asyncio.get_running_loop().time() - sent)
         if connection.reusable:
-            self._idle.setdefault(target.origin, deque()).append(connection)
+            self._idle.setdefault(head.origin, deque()).append(connection)
         return reply
+
+    def _check_at(self, time: float) -> None:
+        """Sees at that time who has waited too long, in place of the time that was set."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_check = time
+        self._timer = asyncio.get_running_loop().call_at(time, self._end_late_ones)
+
+    def _end_late_ones(self) -> None:
+        # The exchange that the timer was set for has most likely ended long ago. Those under way now began later, so
+        # that the next check is about as far away as a request may take: once in that time all are looked at.
+        self._next_check, self._timer = inf, None
+        late = asyncio.get_running_loop().time() + _EARLY
+        waiting = [connection for connection in self._open if connection.is_awaited]
+        for connection in waiting:
+            if connection.deadline <= late:
+                connection.fail(TimeoutError())
+        if left := [connection.deadline for connection in waiting if connection.deadline > late]:
+            self._check_at(min(left))
 
     def _kept(self, origin: Origin) -> "_Connection | None":
         """A connection that waits for its next request; those that have waited too long are closed."""
@@ -100,7 +124,7 @@ class KeptConnections(Transport):
         tls = self._tls if origin.secure else None
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(self._open), origin.host, origin.port, ssl=tls, **delay
+                lambda: _Connection(self._open, self._buffer), origin.host, origin.port, ssl=tls, **delay
             )
         except OSError as error:
             raise NoServerError(str(error)) from error
@@ -113,23 +137,26 @@ class KeptConnections(Transport):
         return context
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection and the exchange on it.
 
     Args:
         opened: Holds it from when it is made to when it is lost.
+        buffer: What its bytes are read into; shared by all connections of an event loop, as what was read is parsed
+            at once.
 
     Attributes:
         since: When it was last used, in the event loop's time.
+        deadline: Of the last exchange, likewise.
         lost: Whether it is no longer there.
         reusable: Whether another request may follow the last reply.
     """
 
-    def __init__(self, opened: "set[_Connection]") -> None:
-        self._opened, self._loop = opened, asyncio.get_running_loop()
+    def __init__(self, opened: "set[_Connection]", buffer: memoryview) -> None:
+        self._opened, self._buffer, self._loop = opened, buffer, asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._reply: asyncio.Future[HttpReply] | None = None
-        self.since, self.lost, self.reusable = 0.0, False, False
+        self.since, self.deadline, self.lost, self.reusable = 0.0, inf, False, False
         self._most, self._came = 0, 0
         self._begin()  # a connection may be lost before anything is asked on it
 
@@ -144,15 +171,14 @@ class _Connection(asyncio.Protocol):
         Args:
             request: All of its bytes.
             most: Of the reply's body.
-            deadline: In the event loop's time.
+            deadline: In the event loop's time; whoever keeps it calls :meth:`fail`.
         """
         if self.lost:  # since it was made: nobody would say so again
             raise BrokenReplyError(EOFError.__name__)
-        self._most, self._came, self.reusable = most, 0, False
+        self.deadline, self._most, self._came, self.reusable = deadline, most, 0, False
         self._begin()
         reply: asyncio.Future[HttpReply] = self._loop.create_future()
         self._reply = reply
-        timer = self._loop.call_at(deadline, self._fail, TimeoutError())
         try:
             self._transport.write(request)
             return await reply
@@ -160,37 +186,40 @@ class _Connection(asyncio.Protocol):
             self.end()  # also where the caller is cancelled: that is how the server learns of it
             raise
         finally:
-            timer.cancel()
             self._reply = None
 
     @property
-    def _is_surplus(self) -> bool:
-        """Whether nobody waits for what comes now."""
-        return self._reply is None or self._reply.done()
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for what comes now."""
+        return self._reply is not None and not self._reply.done()
 
     def end(self) -> None:
         """Closes it at once."""
         self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """See :class:`asyncio.Protocol`."""
-        if self._is_surplus:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See :class:`asyncio.BufferedProtocol`."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See :class:`asyncio.BufferedProtocol`."""
+        if not self.is_awaited:
             self.end()  # nobody asked for this
             return
-        self._came += len(data)
+        self._came += nbytes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # What a callback of the parser raises comes wrapped.
             ours = error.__context__
             if not isinstance(ours, LargeReplyError | BrokenReplyError):
                 ours = BrokenReplyError(type(error).__name__)
-            self._fail(ours)
+            self.fail(ours)
             return
         if not self._in_body and self._came > _MOST_HEAD:
-            self._fail(BrokenReplyError("HeadTooLongError"))
+            self.fail(BrokenReplyError("HeadTooLongError"))
         elif self._came > _MOST_HEAD + _FRAMED * self._most:
-            self._fail(LargeReplyError())
+            self.fail(LargeReplyError())
 
     def connection_lost(self, error: Exception | None) -> None:
         """See :class:`asyncio.Protocol`."""
@@ -198,7 +227,7 @@ class _Connection(asyncio.Protocol):
         self._opened.discard(self)
         if self._in_body and self._until_end and error is None:
             self._complete()
-        self._fail(BrokenReplyError(type(error or EOFError()).__name__))
+        self.fail(BrokenReplyError(type(error or EOFError()).__name__))
 
     def _begin(self) -> None:
         self._in_body, self._until_end, self._size = False, True, 0
@@ -208,7 +237,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """See httptools."""
-        if self._is_surplus:
+        if not self.is_awaited:
             # A second reply in what brought the first: taken for the next request's, it would answer another question.
             self.reusable = False
             self.end()
@@ -245,7 +274,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        if self._is_surplus:
+        if not self.is_awaited:
             return
         if self._parser.get_status_code() < 200:  # 100 Continue and its like: the reply follows
             self._begin()
@@ -255,12 +284,13 @@ class _Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         if self._unpacking is not None and not self._unpacking.eof and self._size:
-            self._fail(BrokenReplyError("ContentEncodingError"))
+            self.fail(BrokenReplyError("ContentEncodingError"))
         elif self._reply is not None and not self._reply.done():
             self.since = self._loop.time()
             self._reply.set_result(HttpReply(self._parser.get_status_code(), b"".join(self._body), self._told))
         self._body = []
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Has the exchange under way, if there is one, raise an error; the connection is closed with it."""
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(error)
