@@ -1,6 +1,7 @@
 """A server that writes its own bytes, and one conversation of an HTTP transport with it."""
 
 import asyncio
+from asyncio import new_event_loop
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -93,7 +94,8 @@ def talk(make, server, use):
         finally:
             listening.close()
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main())
 
 
 def bodies(make, server, number, **asked):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, suppress
 from typing import Any, TypeVar
 
+from optscale_predictor._support.event_loops import new_event_loop
 from optscale_predictor._support.stop_signals import signals_deferred
 from optscale_predictor._support.worker_pool import first_failure
 
@@ -38,7 +39,7 @@ def iterate_emitted(
     """
     results: _Results = queue.SimpleQueue()
     room = asyncio.Semaphore(_AHEAD)
-    loop = asyncio.new_event_loop()
+    loop = new_event_loop()
 
     async def emit(result: T) -> None:
         results.put((result,))  # before it waits: what has come is not lost where the work is cancelled meanwhile

@@ -9,10 +9,12 @@ most :data:`MOST_DIGITS` digits, which any float can hold.
 
 import json
 import re
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from optscale_predictor._support.quick_json import NotQuickError, parse_quickly
 from optscale_predictor._support.text_files import read_bytes
 from optscale_predictor.errors import InputError
 
@@ -36,6 +38,9 @@ def parse_json(text: str | bytes, location: str, half_pairs: bool = False) -> An
         InputError: It is not JSON, nests more than ``DEEPEST`` levels, holds a whole number of more than
             ``MOST_DIGITS`` digits, or half of a surrogate pair.
     """
+    if isinstance(text, bytes):
+        with suppress(NotQuickError):
+            return parse_quickly(text, DEEPEST)
     try:
         content = text.decode("utf-8-sig") if isinstance(text, bytes) else text
         value = _decoded(content, location)

@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 from optscale_predictor._support.brief_lock import BriefLock
 from optscale_predictor._support.garbage_collection import rare_collections
 from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
+from optscale_predictor._support.quick_json import write_quickly
 from optscale_predictor.backends.reply_size import most_reply
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.backends.server_urls import shown
@@ -167,7 +168,7 @@ class JsonService:
             async with self._slots:
                 url = self._idlest()  # chosen anew for every try: the last one's server rests
                 reply = await self._once(url, path, payload)
-            return read_or_retry(read, reply, shown(url))
+            return read_or_retry(read, reply, url)
         except _TransientError as error:
             error.server = shown(url)
             raise
@@ -177,6 +178,8 @@ class JsonService:
 
         A server that refuses at once always has the fewest under way: without its rest it would draw every request.
         """
+        if len(self._urls) == 1:
+            return self._urls[0]
         now = time.monotonic()
         awake = [url for url in self._urls if self._rests_until[url] <= now]
         return min(awake or self._urls, key=lambda one: self._under_way[one])
@@ -185,10 +188,11 @@ class JsonService:
         """One try: the parsed reply."""
         try:
             got = await self._exchange(url, path, payload)
-            self._require_answer(url, got.status, f"{got.status}", got, payload)
+            if got.status >= 300:
+                raise self._failure(url, got.status, f"{got.status}", got, payload)
             reply = _parsed(got.body)
-            within = status_within(reply)
-            self._require_answer(url, within, f"{got.status} with an error", got, payload)
+            if (within := status_within(reply)) >= 300:
+                raise self._failure(url, within, f"{got.status} with an error", got, payload)
             return reply
         except _TransientError as error:
             # As long as the server asks for (Retry-After), so that what it asks of one request holds for all.
@@ -198,7 +202,7 @@ class JsonService:
     async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> HttpReply:
         """One try's reply, whatever its status."""
         most = most_reply(payload)
-        body = None if payload is None else json.dumps(payload).encode()
+        body = None if payload is None else write_quickly(payload) or json.dumps(payload).encode()
         self._under_way[url] += 1
         try:
             return await self._transport.exchange(
@@ -228,19 +232,18 @@ class JsonService:
             headers["Authorization"] = f"Bearer {self._key}"
         return headers
 
-    def _require_answer(
+    def _failure(
         self, url: str, status: int, shown_status: str, reply: HttpReply, payload: Mapping[str, object] | None
-    ) -> None:
-        if status < 300:
-            return
+    ) -> Exception:
+        """What a status >= 300 means for the request."""
         if status < 400:
-            raise ServiceError(f"{shown(url)}: the server redirects to another URL ({status}); give that one")
+            return ServiceError(f"{shown(url)}: the server redirects to another URL ({status}); give that one")
         message = f"the server answered {shown_status}{said(reply.body, self._key)}"
         if status in (401, 403):
-            raise ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
+            return ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
         if status in _RETRIED_STATUSES or status >= 500:
-            raise _TransientError(message, _seconds(reply.retry_after))
-        raise RequestRefusedError(f"{shown(url)}: {message}", refused_field(reply.body, payload or ()))
+            return _TransientError(message, _seconds(reply.retry_after))
+        return RequestRefusedError(f"{shown(url)}: {message}", refused_field(reply.body, payload or ()))
 
     def _wait(self, state: Any) -> float:
         """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so.
@@ -261,7 +264,7 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
     Args:
         read: Reads it.
         reply: As it was parsed from JSON.
-        server: What errors call the server.
+        server: The server's URL, which errors show without a password.
 
     Raises:
         ServiceError: ``read`` says that no other reply is worth asking for; names the server.
@@ -271,7 +274,7 @@ def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
     except UnreadableReplyError as error:
         raise _TransientError(str(error)) from error
     except ServiceError as error:
-        raise ServiceError(f"{server}: {error}") from error
+        raise ServiceError(f"{shown(server)}: {error}") from error
     except InputError:
         raise
     except MISSHAPEN as error:

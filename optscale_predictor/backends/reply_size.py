@@ -13,10 +13,14 @@ def most_reply(payload: Mapping[str, object] | None) -> int:
     Args:
         payload: What is posted; ``n``, ``max_tokens`` and ``logprobs`` are looked at.
     """
-    asked = payload or {}
-    limits = [asked.get(name) for name in ("max_tokens", "max_completion_tokens")]
-    tokens = max([one for one in limits if isinstance(one, int)], default=0)
-    samples = count if isinstance(count := asked.get("n", 1), int) else 1
-    logprobs = asked.get("logprobs")  # 0 of them is the token's own
+    if payload is None:
+        return MOST_REPLY
+    tokens = max(_number(payload.get("max_tokens"), 0), _number(payload.get("max_completion_tokens"), 0))
+    samples = _number(payload.get("n"), 1)
+    logprobs = payload.get("logprobs")  # 0 of them is the token's own
     width = _TOKEN if logprobs is None or logprobs is False else _TOKEN_LOGPROBS
     return MOST_REPLY + min(_MOST_TOKENS_REPLY, samples * tokens * width)
+
+
+def _number(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise

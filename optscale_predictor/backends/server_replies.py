@@ -176,8 +176,8 @@ def estimated_tokens(text: str) -> int:
 
 def _number(holder: Mapping[str, Any], name: str) -> int | None:
     number = holder.get(name)
-    if number is None:
-        return None
+    if number is None or (type(number) is int and 0 <= number <= _MOST_TOKENS):
+        return number
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MOST_TOKENS:

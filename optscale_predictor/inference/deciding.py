@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class AnswerVotes:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs
 class Observation:
     """One question as a policy sees it: its first samples. The sequences may hold more of them than ``count``.
 
@@ -89,8 +90,7 @@ class Observation:
     prior: tuple[float, float, float] | None
 
 
-@dataclass(frozen=True)
-class QuestionStep:
+class QuestionStep(NamedTuple):
     """What a policy says of one question; one row of ``policies.step.Step``.
 
     Attributes:

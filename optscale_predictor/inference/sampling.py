@@ -98,10 +98,13 @@ class SampleLog:
     def count_drawn(self, samples: Sequence[Sample]) -> None:
         """Counts what was generated, before it is known what the verifier makes of it."""
         self.drawn += len(samples)
-        self.generated_tokens += generated_tokens(samples)
-        self.prompt_tokens = max(self.prompt_tokens, *(sample.prompt_tokens for sample in samples))
-        self.rejected += sum(sample.finish_reason == REJECTED for sample in samples)
-        self.saved_tokens += sum(sample.looks.saved_tokens for sample in samples if sample.looks is not None)
+        for sample in samples:
+            self.generated_tokens += sample.num_tokens + sample.discarded_tokens
+            self.prompt_tokens = max(self.prompt_tokens, sample.prompt_tokens)
+            if sample.looks is not None:
+                self.saved_tokens += sample.looks.saved_tokens
+            if sample.finish_reason == REJECTED:
+                self.rejected += 1
 
     def add(self, one: ScoredSample) -> None:
         """Adds the next sample; of one that the verifier refused, its tokens alone."""

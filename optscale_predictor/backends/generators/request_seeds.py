@@ -5,7 +5,6 @@ requests theirs: there a sample has one seed, whichever request it is drawn by.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import blake2b
 
 from optscale_predictor.backends.generators.generator import Request
@@ -23,7 +22,7 @@ def request_seed(base_seed: int, request: Request) -> int:
     Returns:
         That of the question's first sample, and as many more as there are samples before this request.
     """
-    first = _number(f"{base_seed}\0{_known_by(replace(request, first_index=0))}")
+    first = _number(f"{base_seed}\0{_known_by(request, 0)}")
     return (first % (2**31 - _ROOM) + request.first_index) % 2**31
 
 
@@ -34,7 +33,7 @@ def sample_luck(base_seed: int, request: Request) -> float:
         base_seed: Of the pool or run, >= 0.
         request: As :func:`request_seed` takes it.
     """
-    return _number(f"{base_seed}\0{_known_by(request)}") / 2**31
+    return _number(f"{base_seed}\0{_known_by(request, request.first_index)}") / 2**31
 
 
 def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
@@ -44,7 +43,7 @@ def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
         base_seed: Of the pool or run, >= 0.
         requests: All of the call, in their order.
     """
-    parts = [f"{base_seed}", *(f"{_known_by(one)}\0{one.num_samples}" for one in requests)]
+    parts = [f"{base_seed}", *(f"{_known_by(one, one.first_index)}\0{one.num_samples}" for one in requests)]
     return _number("\0\0".join(parts))
 
 
@@ -53,7 +52,7 @@ def _number(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "big") >> 1
 
 
-def _known_by(request: Request) -> str:
+def _known_by(request: Request, first_index: int) -> str:
     # Part after part with the same random numbers would not be drawn from the model's distribution.
     part = f"\0{request.prefix.parts}" if request.prefix is not None and request.prefix.parts else ""
-    return f"{request.question_id}\0{request.first_index}{part}"
+    return f"{request.question_id}\0{first_index}{part}"
