@@ -138,11 +138,12 @@ def told_tokens(usage: Any) -> tuple[int | None, int]:
     Raises:
         UnreadableReplyError: A number is none.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return None, 0
-    completion, prompt, total = (_number(usage, f"{name}_tokens") for name in ("completion", "prompt", "total"))
+    completion, prompt = _number(usage, "completion_tokens"), _number(usage, "prompt_tokens")
+    total = _number(usage, "total_tokens")
     details = usage.get("completion_tokens_details")
-    thinking = _number(details, "reasoning_tokens") if isinstance(details, Mapping) else None
+    thinking = _number(details, "reasoning_tokens") if isinstance(details, dict) else None
     if completion is None and (total is None or prompt is None):
         return None, 0
     said = completion or 0
@@ -154,7 +155,7 @@ def told_tokens(usage: Any) -> tuple[int | None, int]:
 
 def prompt_tokens(usage: Any) -> int:
     """The tokens of the prompt; 0 where the server does not tell them."""
-    return (_number(usage, "prompt_tokens") or 0) if isinstance(usage, Mapping) else 0
+    return (_number(usage, "prompt_tokens") or 0) if isinstance(usage, dict) else 0
 
 
 def least_tokens(text: str) -> int:
@@ -224,7 +225,7 @@ def said(body: bytes, key: str) -> str:
 
 def status_within(reply: Any) -> int:
     """The HTTP status that an error in a reply of status 200 amounts to; 200 where there is none."""
-    if not isinstance(reply, Mapping) or reply.get("choices") or reply.get("data"):
+    if not isinstance(reply, dict) or reply.get("choices") or reply.get("data"):
         return 200
     if not reply.get("error") and reply.get("object") != "error":
         return 200

@@ -86,11 +86,11 @@ class BatchWorker(Generic[Item, Result]):
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _run(self, batch: "list[tuple[Item, asyncio.Future[Result]]]") -> None:
-        parts = [batch]
+        parts, left = [batch], batch
         try:
             while parts:
-                part = [(item, future) for item, future in parts[-1] if not future.done()]
-                parts[-1:] = await self._settled(part) if part else []
+                parts[-1:] = await self._settled(left) if left else []
+                left = [(item, future) for item, future in parts[-1] if not future.done()] if parts else []
         except asyncio.CancelledError:  # the worker was closed
             for _, future in (one for part in parts for one in part):
                 future.cancel()

@@ -116,26 +116,26 @@ class QuestionRun:
         going = self._going()
         if len(going) == 1:  # by far the most frequent case, and a task of its own would cost as much as the decision
             await self._advance(going[0])
-        else:
-            await asyncio.gather(*map(self._advance, going))
+            return going[0].total if going[0].reason == CONTINUE else 0
+        await asyncio.gather(*map(self._advance, going))
         return max((progress.total for progress in self._going()), default=0)
 
     async def _advance(self, progress: PolicyProgress) -> None:
         """Takes steps of a policy until it stops or wants a sample that is not there."""
-        progress.count = progress.total
-        while progress.count <= len(self._log):
+        progress.count, scores, survival = progress.total, self._log.scores, progress.worker.survival
+        while progress.count <= len(scores):
             step = await progress.worker.step(self._observation(progress))
             progress.needed = step.needed
-            if progress.worker.survival is not None:
+            if survival is not None:
                 stopped = step.reason != CONTINUE
-                progress.worker.survival.note(progress.count, progress.count if stopped else step.total)
+                survival.note(progress.count, progress.count if stopped else step.total)
             if self._traced:
                 progress.trace.append((progress.count, step.needed))
             progress.total = step.total
             if step.reason != CONTINUE:
                 self._stop(progress, step.reason)
                 return
-            if progress.total > len(self._log):
+            if progress.total > len(scores):
                 return
             progress.count = progress.total  # another policy has drawn these already, or it waits for the others
 

@@ -143,8 +143,9 @@ class ServerSamplers:
         Raises:
             RequestRefusedError: The request is refused with and without these fields.
         """
-        self._warn_of_filters()
-        sent = self.fields()
+        if not self._warned:
+            self._warn_of_filters()
+        sent: Mapping[str, Any] = self._fields
         while True:
             try:
                 reply = await ask(sent)
@@ -154,7 +155,9 @@ class ServerSamplers:
                     raise
                 sent = fewer
             else:
-                self._settle(sent)
+                self._taken = True
+                if len(sent) < len(self._fields):
+                    self._settle(sent)
                 return reply
 
     def _without(self, sent: Mapping[str, Any], error: RequestRefusedError) -> dict[str, Any] | None:
@@ -171,17 +174,15 @@ class ServerSamplers:
     def _settle(self, sent: Mapping[str, Any]) -> None:
         """A request was answered: what it did not carry stays out from now on, with one warning."""
         refused = [name for name in self._fields if name not in sent]
-        self._taken = True
-        if refused:
-            self._fields = {name: value for name, value in self._fields.items() if name in sent}
-            _LOG.warning(
-                f"the server refuses {', '.join(refused)}, which would switch its own samplers off: if it "
-                "filters by default, samples are not drawn from the model's own distribution"
-            )
+        self._fields = {name: value for name, value in self._fields.items() if name in sent}
+        _LOG.warning(
+            f"the server refuses {', '.join(refused)}, which would switch its own samplers off: if it "
+            "filters by default, samples are not drawn from the model's own distribution"
+        )
 
     def _warn_of_filters(self) -> None:
         """Names, once, the filters that a user has switched on."""
-        on = {} if self._warned else filters_in(self.extra_body)
+        on = filters_in(self.extra_body)
         self._warned = True
         if on:
             named = ", ".join(f"{name} {value}" for name, value in on.items())

@@ -274,7 +274,7 @@ class OpenAIServerGenerator(Generator):
             # One alternative, which nobody reads: llama.cpp lists no log-probabilities where none is asked for.
             payload["top_logprobs" if chat else "logprobs"] = 1
         opened = opened_thinking(request.own_end if chat else request.prompt)
-        payload |= {} if request.chat is None else request.chat.body
+        payload |= request.chat.body if request.chat is not None else {}
         asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened, request.chat)
         reader = ReplyReader(self.sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
@@ -288,12 +288,13 @@ class OpenAIServerGenerator(Generator):
 
     def _payload(self, request: Request, count: int) -> dict[str, object]:
         sampling = self.sampling
-        asked: dict[str, object] = {"prompt": request.prompt + (request.prefix.text if request.prefix else "")}
+        asked: dict[str, object] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
         if self._is_chat(request):
-            asked = {"messages": request.turns()}
+            asked["messages"] = request.turns()
+        else:
+            asked["prompt"] = request.prompt + (request.prefix.text if request.prefix else "")
         if request.continues:
             asked |= {"add_generation_prompt": False, "continue_final_message": True}
         if sampling.stop:
             asked["stop"] = list(sampling.stop)
-        drawn = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-        return {"model": self._model, "n": count, **drawn, **asked}
+        return {"model": self._model, "n": count, **asked}

@@ -66,7 +66,7 @@ class Pace:
             samples: Of one request, drawn side by side; at least one.
             seconds: From sending the request to its reply, >= 0.
         """
-        longest = max(sample.num_tokens for sample in samples)
+        longest = max([sample.num_tokens for sample in samples])
         self._tokens = self._KEPT * self._tokens + longest
         self._seconds = self._KEPT * self._seconds + seconds
 
