@@ -9,7 +9,7 @@ import pytest
 from optscale_predictor.backends.option_flags import flag_names
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks
+from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks, require_device
 from optscale_predictor.evaluation.lm_eval.eval_flags import TASKS, read_flags
 from optscale_predictor.evaluation.lm_eval.harness_process import harness
 from optscale_predictor.evaluation.lm_eval.model_args import EvaluationOptions
@@ -181,9 +181,9 @@ def test_the_help_has_ours_before_lm_evals_own(capsys):
 def test_a_device_holds_or_is_refused(gpu, fits, monkeypatch):
     """--device cuda ran on the CPU where there was no GPU, and --device cpu on the GPU where there was one."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
-    check(read_flags([*ARITHMETIC, "--device", fits]))
+    require_device(read_flags([*ARITHMETIC, "--device", fits]))
     with pytest.raises(InputError, match="torch finds no GPU here" if not gpu else "models run on the GPU"):
-        check(read_flags([*ARITHMETIC, "--device", "cpu" if gpu else "cuda"]))
+        require_device(read_flags([*ARITHMETIC, "--device", "cpu" if gpu else "cuda"]))
 
 
 def test_lm_evals_index_is_read_where_its_tasks_are_asked_for(monkeypatch):

@@ -38,7 +38,32 @@ MISTAKES = {
     # jsonargparse looks the verb's own name up in the package, where it is a function of the library's.
     "replay": ([["replay", "nowhere", "--policies", "bestofn"]], ("pyarrow", "scipy.optimize")),
     "eval": ([["eval", "--tasks", "optscale_arithmetic", "--policies", "bestofn"]], ("lm_eval",)),
+    "arguments of eval": (
+        [
+            ["eval", "--tasks", "optscale_arithmetic", "--model_args", "in_flight=none"],
+            ["eval", "--tasks", "optscale_arithmetic", "--model_args", "predictr=nowhere"],
+            ["eval", "--tasks", "optscale_arithmetic", "--model_args", "pool=nowhere"],
+        ],
+        ("lm_eval", "pyarrow", "scipy.optimize"),
+    ),
 }
+#: Runs a command until its first line, and shows that with all that was imported by then.
+FIRST_LINE = """
+import json, os, sys
+from optscale_predictor.cli.main import main
+
+class FirstLine:
+    def write(self, text):
+        print(json.dumps([sorted(sys.modules), text]), flush=True)
+        os._exit(0)
+    def flush(self):
+        pass
+    def isatty(self):
+        return False
+
+sys.stderr = FirstLine()
+main(sys.argv[1:])
+"""
 
 
 def loaded_by(*commands):
@@ -70,6 +95,18 @@ def test_an_answer_imports_what_it_draws_with_and_says_so_first():
     first, *others = said.splitlines()
     assert first.startswith("loading PyTorch, transformers and embedded:generator")
     assert not [line for line in others if "Loading weights" in line or "Warning" in line]
+
+
+@pytest.mark.parametrize(
+    "asked", [[], ["--device", "cpu"], ["--limit", "6", "--policies", "best_of_n self_consistency"]]
+)
+def test_an_evaluation_says_a_line_before_anything_heavy_is_imported(asked):
+    command = ["eval", "--tasks", "optscale_arithmetic", *asked]
+    ran = subprocess.run([sys.executable, "-c", FIRST_LINE, *command], capture_output=True, text=True, check=True)
+    loaded, said = json.loads(ran.stdout)
+    assert said.startswith("loading PyTorch and lm-eval")
+    allowed = {"lm_eval", "pyarrow", "scipy.optimize"}
+    assert not ({*HEAVY, "optscale_predictor.predictor"} - allowed) & set(loaded)
 
 
 @pytest.mark.parametrize("command", [["train"], ["train", "--help"], ["train", "-h", "-q"]])

@@ -84,7 +84,7 @@ def _require_heard(flags: EvalFlags) -> None:
     """Refuses flags of lm-eval's that our model would not follow."""
     asked = flags.settings
     if asked["device"] is not None:
-        _require_device(str(asked["device"]))
+        _device_kind(str(asked["device"]))
     if asked["max_batch_size"] is not None:
         raise InputError("--max_batch_size is not used by this model: give --batch_size")
     generation = asked["gen_kwargs"]
@@ -99,18 +99,34 @@ def _require_heard(flags: EvalFlags) -> None:
             )
 
 
-def _require_device(device: str) -> None:
-    """Checks that models run where ``--device`` wants them: on the first GPU where there is one, else on the CPU."""
+def require_device(flags: EvalFlags) -> None:
+    """Checks that models run where ``--device`` wants them: on the first GPU where there is one, else on the CPU.
+
+    Imports torch, which takes seconds.
+
+    Args:
+        flags: Of a run that :func:`check` has passed.
+
+    Raises:
+        InputError: They do not.
+    """
+    if not flags.ours or flags.settings["device"] is None:
+        return
     import torch
 
-    kind, _, number = device.partition(":")
-    gpu = torch.cuda.is_available()
-    if kind not in ("cpu", "cuda") or number not in ("", "0"):
-        raise InputError(f"--device {device}: models run on the first GPU, or on the CPU; CUDA_VISIBLE_DEVICES chooses")
+    device = str(flags.settings["device"])
+    kind, gpu = _device_kind(device), torch.cuda.is_available()
     if kind == "cuda" and not gpu:
         raise InputError(f"--device {device}: torch finds no GPU here; leave the flag out to run on the CPU")
     if kind == "cpu" and gpu:
         raise InputError("--device cpu: models run on the GPU where there is one; CUDA_VISIBLE_DEVICES= hides it")
+
+
+def _device_kind(device: str) -> str:
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or number not in ("", "0"):
+        raise InputError(f"--device {device}: models run on the first GPU, or on the CPU; CUDA_VISIBLE_DEVICES chooses")
+    return kind
 
 
 def _require_outputs(flags: EvalFlags) -> None:

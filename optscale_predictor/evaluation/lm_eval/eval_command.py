@@ -19,7 +19,7 @@ from optscale_predictor._support.hub_connection import hub_or_cache
 from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks
+from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks, require_device
 from optscale_predictor.evaluation.lm_eval.eval_flags import read_flags
 from optscale_predictor.evaluation.lm_eval.harness_process import Harness, harness
 
@@ -41,6 +41,8 @@ def evaluate(args: list[str]) -> None:
     if flags.command == "run":
         check(flags)
     say_loading("PyTorch and lm-eval", "torch", "transformers")
+    if flags.command == "run":
+        require_device(flags)
     import optscale_predictor.evaluation.lm_eval.optscale_lm  # noqa: F401 - registers the model
 
     before, results = _written(flags.record), _results(flags.output)

@@ -20,7 +20,6 @@ from optscale_predictor.inference.early_rejection import EarlyRejection
 from optscale_predictor.policies import POLICIES, Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.pools import open_pool
-from optscale_predictor.predictor import load_predictor
 from optscale_predictor.replays.recorded_engines import RecordedGenerator, RecordedVerifier
 from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
@@ -168,6 +167,9 @@ class Arguments:
         Raises:
             InputError: Something named does not exist or is out of range.
         """
+        # It imports torch, and the other arguments are checked before that.
+        from optscale_predictor.predictor import load_predictor
+
         rules, options = self.rules(), self.options
         selection = self.selection()
         learning = None if options.prior is None else LearntPrior.parse(options.prior)
