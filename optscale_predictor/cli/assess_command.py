@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from optscale_predictor._support.extras import pictures_drawn
 from optscale_predictor._support.messages import say_loading
 from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
@@ -57,6 +58,7 @@ def assess(
         )
     if output is not None:
         require_folder(output)
+    pictures = output is not None and pictures_drawn()
     say_loading(f"PyTorch, transformers and {predictor}", "torch", "transformers")
     from optscale_predictor.evaluation.assessment import Settings, markdown, write_assessment
     from optscale_predictor.evaluation.assessment import assess as run
@@ -65,7 +67,7 @@ def assess(
     found = run(predictor, targets, split, pool, source, settings)
     print(markdown(found), end="")
     if output is not None:
-        for path in write_assessment(found, output):
+        for path in write_assessment(found, output, pictures):
             _LOG.info(f"wrote {path}")
 
 

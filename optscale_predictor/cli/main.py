@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from optscale_predictor._support.extras import missing_package
 from optscale_predictor._support.messages import last_line, messages_shown, take_verbosity
 from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor._support.stop_signals import signals_end_run
@@ -27,6 +28,11 @@ def main(args: Sequence[str] | None = None) -> None:
                 _dispatch(with_underscores(given))
         except ValueError as error:
             mistake = mistake_behind(error)  # LightningCLI wraps what a group of options raises
+            if mistake is None:
+                raise
+            _exit_with(mistake)
+        except ModuleNotFoundError as error:
+            mistake = missing_package(error)
             if mistake is None:
                 raise
             _exit_with(mistake)

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.extras import pictures_drawn
 from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
 
@@ -49,7 +49,7 @@ def replay(
         predictor: Predictor checkpoint whose priors the policies get.
         prior_pool: Scored pool of other questions whose mean score distribution is the constant prior, where there is
             no predictor.
-        output: Folder for table.md, table.json and curve.png.
+        output: Folder for table.md, table.json and, with matplotlib, curve.png.
         num_orders: Random orders of the samples to average over, >= 1.
         seed: Seed of the random orders, >= 0.
         source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
@@ -91,8 +91,8 @@ def replay(
         raise InputError(f"num_orders must be >= 1, got {num_orders}")
     engine = None if concurrency is None else EngineModel(concurrency, tokens_a_second, step_share, request_seconds)
     if output is not None:
-        require_extras("matplotlib")
         require_folder(output)
+    pictures = output is not None and pictures_drawn()
     chosen_by = None if selection is None else require_selection(selection)
     opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)
@@ -110,7 +110,7 @@ def replay(
     print("\n\n".join([markdown_table(rows), *cautions]))
     if output is not None:
         title = f"{pool}: accuracy against tokens"
-        write_replay(rows, Path(output), title, metric="tokens", cautions=cautions)
+        write_replay(rows, Path(output), title, metric="tokens", cautions=cautions, pictures=pictures)
 
 
 def choose_prior(

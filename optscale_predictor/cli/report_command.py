@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.extras import pictures_drawn
 from optscale_predictor._support.outputs import require_folder, require_once
 from optscale_predictor.errors import InputError
 
@@ -37,7 +37,8 @@ def report(
 
     Args:
         runs: Folders of run records, or of scored pools.
-        output: Folder for report.html, curve.png, tokens.png (both also .svg), table.md, table.tex and table.json.
+        output: Folder for report.html, table.md, table.tex, table.json and, with matplotlib, curve.png and tokens.png
+            (both also .svg).
         title: Heading of the page; by default it is made from the name of the task.
         reference: Policy that savings are measured against, for example "best_of_n:max_samples=32"; by default the
             Best-of-N with the most samples, or, without a verifier, the self-consistency with the most.
@@ -60,7 +61,6 @@ def report(
     if not runs:
         raise InputError("name a run's folder, or several")
     require_once(runs, "run")
-    require_extras("matplotlib")
     for name in runs:
         _require_run(name)
     from optscale_predictor.policies import parse_policy
@@ -68,6 +68,7 @@ def report(
     if not [parse_policy(text) for text in policies.split()]:
         raise InputError("no policies named")
     require_folder(output)
+    pictures = pictures_drawn()
     from optscale_predictor.evaluation.report import compare, write_report
     from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
     from optscale_predictor.evaluation.report.formatting import (
@@ -95,7 +96,8 @@ def report(
         "seed": seed,
         "prior": prior,
     }
-    written = write_report(comparison, output, named, _command(runs, given), progress=True)
+    command = _command(runs, given)
+    written = write_report(comparison, output, named, command, progress=True, pictures=pictures)
     said = (conclusion_at_equal_accuracy, conclusion_at_equal_tokens, conclusion_against_reference)
     sentences = filter(None, (sentence(comparison) for sentence in said))
     print("\n".join([*sentences, *comparison_cautions(comparison)]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from optscale_predictor._support.extras import require_extras
+from optscale_predictor._support.extras import pictures_drawn
 from optscale_predictor._support.number_checks import require_seed
 from optscale_predictor._support.outputs import require_folder
 from optscale_predictor.errors import InputError
@@ -44,7 +44,7 @@ def tune(
             of several makes of them (`optscale fit-policy --scores A,B`).
         reference: Policy whose accuracy is to be kept; by default Best-of-N with all samples.
         share: Share of the questions that choose, in (0, 1); near-duplicates stay together.
-        output: Folder for table.md, table.json and curve.png.
+        output: Folder for table.md, table.json and, with matplotlib, curve.png.
         num_orders: Random orders of the samples to average over, >= 1.
         seed: Seed of the split and of the random orders, >= 0.
         source: Name of one of the predictor's score sources; by default the one that matches the pool's generator and
@@ -79,8 +79,8 @@ def tune(
     if not 0 < share < 1:
         raise InputError(f"share must lie in (0, 1), got {share:g}")
     if output is not None:
-        require_extras("matplotlib")
         require_folder(output)
+    pictures = output is not None and pictures_drawn()
     chosen_by = None if selection is None else require_selection(selection)
     opened = open_pool(pool, scores)
     drawn_by = source_of_pool(opened.manifest)
@@ -116,4 +116,4 @@ def tune(
     print("\n\n".join(cautions), end="\n\n" if cautions else "")
     if output is not None:
         title = f"{pool}: accuracy against tokens, settings chosen on other questions"
-        write_replay(kept, Path(output), title, metric="tokens", cautions=cautions)
+        write_replay(kept, Path(output), title, metric="tokens", cautions=cautions, pictures=pictures)

@@ -45,30 +45,29 @@ _STYLES = {
 }
 
 
-def write_assessment(assessment: Assessment, folder: str | Path) -> list[Path]:
-    """Writes ``assessment.md``, ``assessment.json`` and, with matplotlib, ``assessment.png``; returns what it wrote.
+def write_assessment(assessment: Assessment, folder: str | Path, pictures: bool = True) -> list[Path]:
+    """Writes ``assessment.md``, ``assessment.json`` and, as a picture, ``assessment.png``; returns what it wrote.
 
     Args:
         assessment: The assessment.
         folder: Made where it does not exist.
+        pictures: Whether to draw the picture, with matplotlib.
 
     Raises:
         InputError: The folder cannot be written.
+        MissingExtraError: There is to be a picture, and matplotlib is not installed.
     """
     folder = Path(folder)
     page, content, picture = (folder / f"assessment.{ending}" for ending in ("md", "json", "png"))
-    written = [page, content]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(markdown(assessment), page)
         write_text(json.dumps(as_json(assessment), indent=2, allow_nan=False) + "\n", content)
-        draw(assessment, picture)
-        written.append(picture)
-    except MissingExtraError:
-        pass
+        if pictures:
+            draw(assessment, picture)
     except OSError as error:
         raise InputError(f"{folder}: cannot write the assessment: {error.strerror or error}") from error
-    return written
+    return [page, content, *([picture] if pictures else [])]
 
 
 def markdown(assessment: Assessment) -> str:

@@ -20,12 +20,17 @@ from optscale_predictor.evaluation.report.run_summary import run_times
 from optscale_predictor.replays.replaying import ReplayRow
 from optscale_predictor.stats.bootstrap import Estimate, Resampled
 
-#: What a report consists of.
+#: What a report consists of; the pictures, ``.png`` and ``.svg``, where they are drawn.
 FILES = ("report.html", "curve.png", "curve.svg", "tokens.png", "tokens.svg", "table.md", "table.tex", "table.json")
 
 
 def write_report(
-    comparison: Comparison, folder: str | Path, title: str, command: str = "", progress: bool = False
+    comparison: Comparison,
+    folder: str | Path,
+    title: str,
+    command: str = "",
+    progress: bool = False,
+    pictures: bool = True,
 ) -> list[Path]:
     """Writes all of a report's files into a folder, which is made where needed; earlier ones are replaced.
 
@@ -35,6 +40,7 @@ def write_report(
         title: Of the page and the pictures.
         command: That makes it again; empty where that is not known.
         progress: Whether to show a progress bar.
+        pictures: Whether to draw ``curve`` and ``tokens`` as files of their own, with matplotlib; the page has its own.
 
     Returns:
         The files, in the order of ``FILES``.
@@ -42,22 +48,23 @@ def write_report(
     Raises:
         InputError: A file cannot be written, or matplotlib is not installed; then nothing is written.
     """
-    new_figure()  # says what is missing before anything is computed or written
-    folder = Path(folder)
-    with progress_bar("report", len(FILES), shown=progress, unit="files") as bar:
+    if pictures:
+        new_figure()  # says what is missing before anything is computed or written
+    folder, names = Path(folder), [name for name in FILES if pictures or not name.endswith((".png", ".svg"))]
+    with progress_bar("report", len(names), shown=progress, unit="files") as bar:
         page = render_page(comparison, title, command=command)
         with explain_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_text(page, folder / "report.html")
         bar.update()
-        for name, metric in (("curve", "samples"), ("tokens", "tokens")):
+        for name, metric in (("curve", "samples"), ("tokens", "tokens")) if pictures else ():
             paths = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
             with explain_write_errors(paths[0]):
                 draw_comparison(comparison, metric, paths, title)
             bar.update(len(paths))
         _write_tables(comparison, folder, title)
         bar.update(3)
-    return [folder / name for name in FILES]
+    return [folder / name for name in names]
 
 
 def _write_tables(comparison: Comparison, folder: Path, title: str) -> None:
@@ -71,9 +78,14 @@ def _write_tables(comparison: Comparison, folder: Path, title: str) -> None:
 
 
 def write_replay(
-    rows: Sequence[ReplayRow], folder: Path, title: str, metric: str = "samples", cautions: Sequence[str] = ()
+    rows: Sequence[ReplayRow],
+    folder: Path,
+    title: str,
+    metric: str = "samples",
+    cautions: Sequence[str] = (),
+    pictures: bool = True,
 ) -> None:
-    """Writes what a replay of many settings found: ``table.md``, ``table.json`` and ``curve.png``.
+    """Writes what a replay of many settings found: ``table.md``, ``table.json`` and, as a picture, ``curve.png``.
 
     Args:
         rows: One a policy and setting.
@@ -81,6 +93,7 @@ def write_replay(
         title: Over the picture.
         metric: What the picture draws accuracy against, ``samples`` or ``tokens``.
         cautions: What to know of the table, below it.
+        pictures: Whether to draw the picture, with matplotlib.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -89,7 +102,8 @@ def write_replay(
     write_text("\n\n".join([markdown_table(rows), *cautions]) + "\n", folder / "table.md")
     content = json.dumps([row.as_dict() for row in rows], indent=2)
     write_text(content + "\n", folder / "table.json")
-    draw_replay(rows, folder / "curve.png", title, metric)
+    if pictures:
+        draw_replay(rows, folder / "curve.png", title, metric)
 
 
 def as_json(comparison: Comparison, title: str, answer: str) -> dict[str, object]:
