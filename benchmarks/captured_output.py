@@ -16,10 +16,12 @@ import select
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_COLUMNS = 100
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: Commands by name; those that come first make what others need. ``{}`` is the folder of all of them.
@@ -59,6 +61,7 @@ def main() -> None:
 def at_terminal(arguments: list[str]) -> tuple[float, float, str]:
     """Runs ``optscale`` at a pseudo-terminal: processor seconds to the first character and in all, and what it said."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, _COLUMNS))
     with subprocess.Popen(_command(arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=_environment()) as ran:
         os.close(theirs)
         found = _watched(ran, ours)
@@ -126,7 +129,7 @@ def _command(arguments: list[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "100", "TERM": "xterm"}
+    offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": str(_COLUMNS), "TERM": "xterm"}
     return {**os.environ, "PYTHONPATH": str(ROOT), **offline}
 
 

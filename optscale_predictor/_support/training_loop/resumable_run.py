@@ -23,6 +23,7 @@ from optscale_predictor._support.progress import bars_move
 from optscale_predictor._support.training_loop.last_checkpoint import LAST, LastCheckpoint, require_state
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
+from optscale_predictor._support.training_loop.training_bar import bar_at_terminal
 from optscale_predictor.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -86,7 +87,12 @@ def fit_resumably(
             max_epochs=epochs,
             gradient_clip_val=1.0,
             logger=False,
-            callbacks=[Throughput(unit, _LINE_SECONDS), LastCheckpoint(str(state), checkpoint_steps), *callbacks],
+            callbacks=[
+                Throughput(unit, _LINE_SECONDS),
+                *bar_at_terminal(),
+                LastCheckpoint(str(state), checkpoint_steps),
+                *callbacks,
+            ],
             enable_model_summary=False,
             enable_progress_bar=bars_move(),
             num_sanity_val_steps=0,

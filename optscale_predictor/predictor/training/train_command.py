@@ -18,7 +18,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
@@ -35,6 +35,7 @@ from optscale_predictor._support.training_loop.last_checkpoint import (
 )
 from optscale_predictor._support.training_loop.quiet_lightning import quiet
 from optscale_predictor._support.training_loop.throughput import Throughput
+from optscale_predictor._support.training_loop.training_bar import bar_at_terminal
 from optscale_predictor.errors import NO_ROOM, InputError, path_mistake
 from optscale_predictor.predictor.model.config import ScoreSource
 from optscale_predictor.predictor.training.data_module import TargetData
@@ -100,6 +101,10 @@ class TrainingCLI(LightningCLI):
             options["logger"] = _loggers(Path(beside))
         if config["trainer"]["default_root_dir"] is None:
             options["default_root_dir"] = beside  # where Lightning writes config.yaml if nothing logs; else it is "."
+        given = self.config_init.get("fit", self.config_init)["trainer"]
+        callbacks = given["callbacks"] or []
+        if given["enable_progress_bar"] is not False and not any(isinstance(one, ProgressBar) for one in callbacks):
+            options["callbacks"] = [*callbacks, *bar_at_terminal()]
         return super().instantiate_trainer(**options)
 
 
@@ -218,7 +223,7 @@ def _plain_trainer(epochs: int, output: Path, resumable: bool) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=epochs,
         logger=CSVLogger(_beside(str(output)), name="csv"),
-        callbacks=[Throughput(), *([LastCheckpoint(_beside(str(output)))] if resumable else [])],
+        callbacks=[Throughput(), *bar_at_terminal(), *([LastCheckpoint(_beside(str(output)))] if resumable else [])],
         enable_checkpointing=resumable,
         enable_model_summary=False,
         enable_progress_bar=bars_move(),
