@@ -10,6 +10,7 @@ from optscale_predictor.backends.option_flags import flag_names
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.lm_eval.eval_checks import check, own_tasks, require_device
+from optscale_predictor.evaluation.lm_eval.eval_command import evaluate
 from optscale_predictor.evaluation.lm_eval.eval_flags import TASKS, read_flags
 from optscale_predictor.evaluation.lm_eval.harness_process import harness
 from optscale_predictor.evaluation.lm_eval.model_args import EvaluationOptions
@@ -216,6 +217,16 @@ def test_where_there_is_no_repository_git_says_nothing(tmp_path, monkeypatch, ca
             subprocess.run(["git", *command], check=True, capture_output=True)
         assert len(str(lm_eval.evaluator.get_git_commit_hash())) >= 7
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("lm_eval_tasks")
+def test_lm_evals_table_can_be_left_out_for_ours(tmp_path, capsys):
+    """It has the width of the longest policy's settings."""
+    asked = [*ARITHMETIC, "--limit", "1", "--output_path", str(tmp_path), "--policies", "best_of_n:max_samples=1"]
+    evaluate(asked, their_table=False)
+    shown = capsys.readouterr().out
+    assert "|Metric" not in shown.replace(" ", "") and "\n| policy " in shown
+    assert max(len(line) for line in shown.splitlines() if line.startswith("|")) <= 100
 
 
 @pytest.mark.usefixtures("lm_eval_tasks")

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 from fitted_policies import folder_of, made_up
-from recorded_runs import sums_pool
+from recorded_runs import OURS, sums_pool
 
 from optscale_predictor.cli.main import main
 from optscale_predictor.cli.worlds.demo_curves import all_curves, fitted_curve, fixed_numbers, score_curves
+from optscale_predictor.cli.worlds.demo_table import terminal_table
 from optscale_predictor.cli.worlds.embedded_world import EMBEDDED_WORLD
 from optscale_predictor.cli.worlds.run_demo import DemoRun, _fit, run_demo
 from optscale_predictor.cli.worlds.smollm2_world import SMOLLM2_WORLD
 from optscale_predictor.errors import InputError
+from optscale_predictor.policies import BestOfN, SelfConsistency, parse_policy
 from optscale_predictor.policies.fitted.model_files import load_fitted
+from optscale_predictor.replays import RecordedSamples, ReplayEntry, replay
 from optscale_predictor.replays.fitting import fit_policy as fitting
 
 SIZES = EMBEDDED_WORLD.sizes
@@ -52,6 +55,22 @@ def test_a_policy_is_fitted_again_only_where_the_pool_has_changed(tmp_path, monk
     os.utime(pool.shards()[0], (later, later))
     _fit(run, pool)
     assert len(made) == 2
+
+
+def test_the_table_fits_into_a_terminal(tmp_path):
+    """lm-eval's was 140 columns wide, and the demo's own 195."""
+    recorded = RecordedSamples.from_pool(sums_pool(tmp_path / "pool", depth=16))
+    named = [("best_of_n", BestOfN(16)), ("self_consistency", SelfConsistency(16)), ("optscale, constant prior", OURS)]
+    rows = replay(
+        [ReplayEntry(parse_policy(str(policy)), label) for label, policy in named], recorded, 2, frontier=True
+    )
+    header, _, *lines = terminal_table(rows).splitlines()
+    assert max(map(len, [header, *lines])) <= 100
+    for row, line in zip(rows, lines, strict=True):
+        name, accuracy, gain, samples, tokens = (cell.strip() for cell in line.strip("|").split("|"))
+        assert name == row.label + (" of 16" if row.label != "optscale, constant prior" else "")
+        assert accuracy.startswith(f"{row.accuracy.mean:.3f} ± ") and gain.endswith(row.gain.verdict)
+        assert (samples, tokens) == (f"{row.samples.mean:.2f}", f"{row.tokens.mean:.0f}")
 
 
 def test_a_missing_lightgbm_is_said_before_anything_is_drawn(tmp_path, monkeypatch):

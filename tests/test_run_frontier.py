@@ -32,12 +32,16 @@ def test_the_table_holds_the_distance_of_every_policy_to_the_curve(comparison):
     for row, result in zip(table.rows, comparison.results, strict=True):
         mine, tokens = result.means["correct"].point, result.means["tokens"].point
         at = np.interp(tokens, np.arange(1, 9) * curve.tokens.mean(), curve.correct.mean(0))
-        assert row[0] == result.label and row[1].startswith(f"{mine:.3f} ± ") and row[4].startswith(f"{tokens:.0f} ± ")
+        assert row[0] == result.label and row[1].startswith(f"{mine:.3f} ± ") and row[4] == f"{tokens:,.0f}"
         if result.label.startswith("best_of_n"):
             assert row[2] == "the curve"
         else:
             assert float(row[2].split()[0].replace("\N{MINUS SIGN}", "-")) == pytest.approx(mine - at, abs=6e-4)
             assert row[2].split()[-1] in ("above", "level", "dominated")
+
+
+def test_the_table_fits_into_a_terminal(comparison):
+    assert max(map(len, frontier_table(moved(comparison, 0.5)).markdown().splitlines())) <= 100
 
 
 def test_the_dominated_are_named_and_the_end_of_the_curve_is_said(comparison):

@@ -20,9 +20,10 @@ from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.worlds.demo_curves import fitted_curve, fixed_numbers
 from optscale_predictor.cli.worlds.demo_questions import DemoQuestions, choose_questions
+from optscale_predictor.cli.worlds.demo_table import terminal_table
 from optscale_predictor.cli.worlds.demo_training import combined_verifier, trained_predictor, trained_verifier
 from optscale_predictor.cli.worlds.world import Sizes, VerifierTraining, World
-from optscale_predictor.evaluation.report import markdown_table, write_replay
+from optscale_predictor.evaluation.report import write_replay
 from optscale_predictor.evaluation.report import write_report as write_page
 from optscale_predictor.policies import BestOfN, parse_policy
 from optscale_predictor.pools import Pool, open_pool
@@ -211,7 +212,7 @@ def _conclusion(rows: list[ReplayRow], chosen: list[ReplayRow], matched: str) ->
     number = parse_policy(matched).max_samples
     lines = [
         f"\nFewest tokens for the accuracy of Best-of-{number}, settings chosen on training questions:\n",
-        markdown_table([reference, *chosen]),
+        terminal_table([reference, *chosen]),
     ]
     worse = [row.label for row in chosen if row.accuracy.mean < reference.accuracy.mean - reference.accuracy.error]
     if worse:
@@ -239,5 +240,6 @@ def _evaluate(run: DemoRun, verifier: str, predictor: Path, policies: Sequence[s
     if world.chat:
         asked += ["--apply_chat_template"]
     compared = ["--policies", f"{' '.join(policies)} {run.reference}", "--output_path", str(output)]
-    evaluate([*asked, "--batch_size", str(world.batch_size), "--model_args", *arguments, *compared])
+    own = [*asked, "--batch_size", str(world.batch_size), "--model_args", *arguments, *compared]
+    evaluate(own, their_table=False)  # wider than a terminal, and it says less than ours
     write_page(compare([read_record(output / RECORDS / world.task)]), run.folder / "report", f"{world.title}, live")

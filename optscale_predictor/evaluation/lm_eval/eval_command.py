@@ -7,11 +7,12 @@ whole costs what the greediest of them does. ``--record FOLDER`` says where the 
 A run that leaves a record ends with a table of its own: how far each policy is from Best-of-k at equal tokens.
 """
 
+import io
 import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 
 from optscale_predictor._support.extras import require_extras
@@ -26,11 +27,12 @@ from optscale_predictor.evaluation.lm_eval.harness_process import Harness, harne
 _PART = re.compile(r"-rank\d+$")  # of the record of one process among several
 
 
-def evaluate(args: list[str]) -> None:
+def evaluate(args: list[str], their_table: bool = True) -> None:
     """Runs lm-eval with ``args``; ``--model optscale`` where they name no model.
 
     Args:
         args: lm-eval's flags, and ``--policies`` and ``--record``.
+        their_table: Whether to print lm-eval's table of metrics, which has the width of the longest policy.
 
     Raises:
         InputError: Bad arguments of ours or of lm-eval's; or its results could not be written.
@@ -48,7 +50,8 @@ def evaluate(args: list[str]) -> None:
     before, results = _written(flags.record), _results(flags.output)
     own = flags.command == "run" and set(flags.tasks) <= set(own_tasks())
     theirs = flags.command == "run" and not (own and flags.ours)
-    with harness(own_tasks_alone=own) as running, _in_one_line(running, theirs), _warnings_kept() as warnings:
+    shown = nullcontext() if their_table else redirect_stdout(io.StringIO())
+    with harness(own_tasks_alone=own) as running, _in_one_line(running, theirs), _warnings_kept() as warnings, shown:
         flags.parsed.func(flags.parsed)
     # Of several processes the first one speaks: lm-eval has gathered what the others found, so they are done too.
     if os.environ.get("RANK", "0") != "0":

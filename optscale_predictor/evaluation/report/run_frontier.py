@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from optscale_predictor.evaluation.report.comparison import Comparison, Result
 from optscale_predictor.evaluation.report.comparison_cautions import comparison_cautions
-from optscale_predictor.evaluation.report.formatting import DIGITS, NAMES, figure
+from optscale_predictor.evaluation.report.formatting import DIGITS, NAMES, figure, number
 from optscale_predictor.evaluation.report.report_files import policy_figures
 from optscale_predictor.evaluation.report.report_tables import Table, dominated_line, gain_cell
 from optscale_predictor.policies import BestOfN, SelfConsistency
@@ -17,13 +17,17 @@ _SUGGESTED = 16  # samples of the fixed number that a run without a curve is tol
 
 
 def frontier_table(comparison: Comparison) -> Table:
-    """Every policy with its accuracy (or score), its distance to the curve at equal tokens, samples and tokens."""
+    """Every policy with its accuracy (or score), its distance to the curve at equal tokens, samples and tokens.
+
+    Without the errors of samples and tokens, which a report has: so it fits into a terminal of 100 columns.
+    """
     quality, curve = comparison.quality, comparison.curve
     against = [] if curve is None else [f"against {curve.label} at equal tokens"]
     rows = []
     for result in comparison.results:
-        means = {name: figure(result.means[name].estimate, DIGITS[name]) for name in (quality, "samples", "tokens")}
-        rows.append([result.label, means[quality], *_gain(comparison, result), means["samples"], means["tokens"]])
+        reached = figure(result.means[quality].estimate, DIGITS[quality])
+        spent = [number(result.means[name].point, DIGITS[name]) for name in ("samples", "tokens")]
+        rows.append([result.label, reached, *_gain(comparison, result), *spent])
     return Table("", ["policy", NAMES[quality], *against, "samples", "tokens"], rows)
 
 
