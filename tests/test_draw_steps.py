@@ -1,11 +1,13 @@
 """A question draw by draw: what is shown is what the policy saw, believed and did."""
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import look
+from browsing import FLAGS, look
 from recorded_runs import record_run, sums_pool
 
 from optscale_predictor.evaluation.report import compare, read_record
@@ -195,3 +197,17 @@ def test_a_browser_steps_through_the_draws_by_keys(folder, tmp_path):
     assert (
         seen["second"].startswith("drawn: 1; score: ") and seen["facts"].startswith("drawn1score") and seen["veil"] > 4
     )
+
+
+@pytest.mark.full
+def test_two_questions_fit_on_a_printed_page(folder, tmp_path):
+    """Each had a page of its own, in letters of the screen's size."""
+    place, printed = tmp_path / "report.html", tmp_path / "report.pdf"
+    page = render_page(compare([read_record(folder)]), "Steps")
+    place.write_text(re.sub("<details(?! open)", "<details open", page))
+    command = [shutil.which("chromium") or "chromium", *FLAGS, f"--user-data-dir={tmp_path / 'profile'}"]
+    subprocess.run([*command, f"--print-to-pdf={printed}", place.as_uri()], check=True, capture_output=True)
+    assert 1 < len(re.findall(rb"/Type /Page\b(?!s)", printed.read_bytes())) <= 20  # of 30 questions and the rest
+    script = "[...document.querySelectorAll('.items thead th')].map((one) => getComputedStyle(one).verticalAlign)"
+    aligned, _, _ = look(place.as_uri(), tmp_path / "profile", 1280, script)
+    assert set(aligned) == {"top"}
