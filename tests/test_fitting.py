@@ -50,7 +50,7 @@ def best_worth(price, chance=0.4, hopeless=0.3):
 @pytest.fixture(scope="module")
 def telling(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted") / "policy"
-    save_fitted(fit_policy(telling_world(300, 1), num_paths=1200), folder)
+    save_fitted(fit_policy(telling_world(300, 1), num_paths=300), folder)
     return folder
 
 
@@ -89,7 +89,7 @@ def noisy_world(questions, seed, depth=DEPTH):
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted") / "policy"
-    save_fitted(fit_policy(noisy_world(500, 1), num_paths=2000), folder)
+    save_fitted(fit_policy(noisy_world(500, 1), num_paths=1000), folder)
     return folder
 
 

@@ -34,10 +34,10 @@ def demo(
             `optscale train-generator` made.
         verifier: Scores the samples, as `score --verifier` takes it, in place of the world's own; none is trained then.
         verifier_questions: Questions whose samples the verifier is trained on, >= 20; smollm2 alone (60).
-        train_questions: Questions whose samples the predictor learns from, >= 20; 400, or 60.
+        train_questions: Questions whose samples the predictor learns from, >= 20; 300, or 60.
         test_questions: Questions that policies are compared on, >= 2; 200, or 50.
         samples: Of each question, >= 2; 32, or 16.
-        epochs: Of the predictor's training, >= 1; 12, or 1.
+        epochs: Of the predictor's training, >= 1; 8, or 1.
         live_questions: Test questions answered live through lm-eval, >= 1; 60, or 10.
         seed: Of the samples and of all trainings, >= 0; the questions are always the same. The world's own is 0.
     """

@@ -16,5 +16,6 @@ EMBEDDED_WORLD = World(
     task="optscale_arithmetic",
     task_set="embedded:test",
     curves=score_curves,
-    sizes=Sizes(train_questions=400, test_questions=200, epochs=12, live_questions=60),
+    sizes=Sizes(train_questions=300, test_questions=200, epochs=8, live_questions=60),
+    batch_size=1024,
 )
