@@ -17,10 +17,12 @@ what it lacks; exit code 1 says that one has failed.
 import argparse
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +43,7 @@ def main() -> int:
     with other_build(flags.baseline) as build:
         places = {**given_places(flags), **build}
         plan = Plan(Path(__file__).parent, ROOT, places, flags.repeats, flags.limit, flags.folder)
-        outcomes = run_all(chosen, plan, flags.folder, flags.results, flags.again, BENCHMARKS)
+        outcomes = run_all(chosen, plan, flags.folder, flags.results, flags.again, BENCHMARKS, flags.within)
     failed = [one.title for one in outcomes if one.state == "failed"]
     print(f"\n{flags.results} has the table" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
@@ -61,6 +63,7 @@ def parse_flags() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="run what is kept as well")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each build, >= 1")
     parser.add_argument("--limit", type=float, default=1800.0, help="seconds that one run may take")
+    parser.add_argument("--within", type=float, default=math.inf, help="seconds after which none is begun any more")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "bench", help="kept results and logs")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "RESULTS.md")
     flags = parser.parse_args()
@@ -129,6 +132,7 @@ def run_all(
     results: Path,
     again: bool = False,
     suite: Sequence[Benchmark] = (),
+    within: float = math.inf,
 ) -> list[Outcome]:
     """Runs what is not kept yet, and writes the page after each.
 
@@ -139,16 +143,20 @@ def run_all(
         results: The page.
         again: Whether to run what is kept as well.
         suite: What the page lists besides, with what is kept of it.
+        within: Seconds after which none is begun any more.
     """
+    started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     commit, state = state_of_files()
     listed = [*suite, *(one for one in chosen if one not in suite)]
     known = {one.title: kept(folder, one, key_of(one, plan.places, state)) for one in suite if one not in chosen}
     outcomes: list[Outcome] = []
     for number, one in enumerate(chosen, 1):
-        print(f"[{number}/{len(chosen)}] {one.title} ... ", end="", flush=True)
         key = key_of(one, plan.places, state)
         outcome = None if again else kept(folder, one, key)
+        if outcome is None and time.monotonic() - started >= within:
+            continue
+        print(f"[{number}/{len(chosen)}] {one.title} ... ", end="", flush=True)
         if outcome is None:
             outcome = measure(one, plan)
             keep(folder, one, key, outcome)

@@ -187,6 +187,9 @@ def test_outcomes_are_kept_as_they_come_and_failures_are_not(plan, tmp_path, cap
     assert (folder / "good.log").read_text().count("$ ") == runs["good"]
     run_all.run_all([good], plan, folder, page, again=True)
     assert (folder / "good.log").read_text().count("$ ") == runs["good"] + 1
+    late = script(plan, RATIOS, "late")
+    assert [one.title for one in run_all.run_all([late, bad], plan, folder, page, within=0.0)] == ["bad"]
+    assert "- `late`: not yet run" in page.read_text()
     # A call for one alone leaves the other's line on the page, whatever else was given.
     plan = replace(plan, places={**plan.places, "vllm": "/x/python"})
     run_all.run_all([bad], plan, folder, page, suite=[bad, good, Benchmark("later", (), "")])
