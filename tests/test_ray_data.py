@@ -230,7 +230,7 @@ def test_an_actor_that_dies_again_and_again_ends_the_run_in_one_line(ray: object
 
 def test_what_cannot_be_used_is_one_line(ray: object, tmp_path: Path) -> None:
     missing = GeneratorOptions("embedded:nothing", SPEC.sampling, engine="transformers")
-    with pytest.raises(InputError, match=r"model 'embedded:nothing': no config\.json") as raised:
+    with pytest.raises(InputError, match=r"model 'embedded:nothing': none of that name is embedded") as raised:
         generate_pool_with_ray(tmp_path / "one", QUESTIONS, missing, 2, SMALL, progress=False)
     assert "\n" not in str(raised.value)
     long = [*QUESTIONS[:1], QUESTIONS[1].__class__("long", "1+" * 300)]
