@@ -152,6 +152,8 @@ BY_KIND: dict[str, list[tuple[str, str, str | None]]] = {
         ("replay {pool} --policies optscale best_of_n", "several policies are one value, in quotes", None),
         (f"{EVAL} --policies optscale best_of_n", "several policies are one value, in quotes", None),
         ("answer 1+2= --policy optscale,best_of_n", "separated by spaces", None),
+        ("answer 1+2= --policy optscale:alpha=0.9,best_of_n:max_samples=2", "separated by spaces", None),
+        ("serve --port 0 --base_url http://127.0.0.1:9/v1", "verifier: name one", None),
         ("answer 1+2= --policy optscale:score_min:0.9", "expected key=value", None),
         ("answer 1+2= --policy optscale:0.9", "expected key=value", None),
         ("answer 1+2= --policy optscale(score_min=0.9)", "settings follow a colon", None),
@@ -168,7 +170,11 @@ BY_KIND: dict[str, list[tuple[str, str, str | None]]] = {
         ("predict {dir} {q} --output priors.txt", "must end in .jsonl or .parquet", None),
         ("{q} answer", "unknown verb", None),
         ("pool export {dir}/out.jsonl {pool}", "not a pool", None),
-        ("answer 1+2= --base_url http://127.0.0.1:9/v1", "cannot connect; is the server up?", None),
+        (
+            "answer 1+2= --verifier embedded:verifier --base_url http://127.0.0.1:9/v1",
+            "cannot connect; is the server up?",
+            None,
+        ),
         ("serve --selection best", "unknown selection 'best'", None),
     ],
 }

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from synthetic_pool import write_pool
 
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts, RunRecord
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunRecord
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import PoolWriter
 from optscale_predictor.replays.recorded_samples import RecordedSamples

@@ -104,6 +104,15 @@ def test_a_comparison_with_right_answers_is_as_before(tmp_path):
     assert not any("rightly" in line for line in comparison_cautions(comparison))
 
 
+@pytest.mark.parametrize(("count", "says"), [(1, "1 question: too few"), (9, "9 questions: too few"), (10, None)])
+def test_intervals_of_few_questions_are_not_to_be_trusted(tmp_path, count, says):
+    """One question gave 1.000 ± 0.000, and "level"."""
+    scores = np.random.default_rng(0).uniform(0.1, 0.9, (count, 8)).round(3).tolist()
+    pool = write_pool(tmp_path / "pool", scores, correct=[[True] * 8] * count, answer=[["2"] * 8] * count)
+    lines = comparison_cautions(compare([read_record(record_run(tmp_path / "record", pool))]))
+    assert [line for line in lines if "too few" in line and says and line.startswith(says)] == lines[: bool(says)]
+
+
 def test_answer_says_that_its_target_is_beyond_the_verifier(tmp_path, capsys):
     """By default no answer of the embedded world reaches 0.95, and ``confident`` read as success."""
     main(["answer", "12+34="])

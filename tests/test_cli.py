@@ -32,7 +32,10 @@ BAD = {
     "missing model": (["answer", "1+2=", "--generator", "{tmp}/no/model"], "no config.json in folder"),
     "missing verifier": (["answer", "1+2=", "--verifier", "./nowhere"], "no config.json in folder"),
     "missing predictor": (["answer", "1+2=", "--predictor", "{tmp}/none"], "no such folder"),
-    "server down": (["answer", "1+2=", "--base_url", "http://127.0.0.1:9/v1"], "cannot connect; is the server up?"),
+    "server down": (
+        ["answer", "1+2=", "--base_url", "http://127.0.0.1:9/v1", "--verifier", "embedded:verifier"],
+        "cannot connect; is the server up?",
+    ),
     "no pool": (["score", "{tmp}"], "not a pool (no manifest.json)"),
     "no python verifier": (["answer", "1+2=", "--verifier", "python:none:f"], "No module named 'none'"),
     "temperature": (

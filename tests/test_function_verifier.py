@@ -276,6 +276,17 @@ def test_the_command_line_says_how_many_were_refused_and_why(verifiers, tmp_path
     assert "1 samples scored, 2 refused, the first because RuntimeError: no server" in said
 
 
+def test_where_every_sample_is_refused_the_command_fails(tmp_path, capsys, monkeypatch):
+    """A scale of its own, say per cent: a script that goes on would find an empty column."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "verifier_in_percent.py").write_text("def score(question, text):\n    return 90.0\n")
+    write_pool(tmp_path / "pool", [[0.5, 0.5, 0.5]])
+    with pytest.raises(SystemExit) as ended:
+        main(["score", "pool", "--verifier", "python:verifier_in_percent:score", "--column", "score_own"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "pool: no sample is scored, 3 refused, the first because its score is 90.0" in said
+
+
 def test_right_and_wrong_against_the_gold_answer():
     texts = ["so\n#### 42", "it is 41", r"\boxed{\frac{84}{2}}", "nothing", r"thus \boxed{42.0}", ""]
     scores = GoldVerifier().score(items_of(texts))

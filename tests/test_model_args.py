@@ -52,7 +52,7 @@ def test_what_is_no_argument_is_a_setting_of_the_policy_beside_those_in_its_text
         ({"temperature": "warm"}, "--temperature must be a number, got 'warm'"),
         ({"chat": 3}, "--chat must be true or false or null, got '3'"),
         ({"max_tokens": 0}, "max_tokens must lie in [1, 2147483647], got 0"),
-        ({"verifier": None}, "--verifier may not be null; its default is 'embedded:verifier'"),
+        ({"verifier": None}, "--verifier may not be null; its default is 'auto'"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(given, says):
@@ -62,11 +62,12 @@ def test_a_wrong_value_is_one_line_that_names_it(given, says):
 
 
 def test_the_fingerprint_tells_what_shapes_answers_and_nothing_of_where_they_come_from():
-    one = Arguments.of({"base_url": "http://x/v1", "concurrency": 4, "server.timeout": 5, "verifier_url": "http://y"})
-    other = Arguments.of({"base_url": "http://z/v1", "record": "r", "in_flight": 3})
+    server = {"base_url": "http://x/v1", "verifier": "my/verifier"}
+    one = Arguments.of({**server, "concurrency": 4, "server.timeout": 5, "verifier_url": "http://y"})
+    other = Arguments.of({**server, "base_url": "http://z/v1", "record": "r", "in_flight": 3})
     assert json.dumps(one.fingerprint(), sort_keys=True) == json.dumps(other.fingerprint(), sort_keys=True)
     for changed in ({"seed": 1}, {"verifier_aggregate": "min"}, {"server.extra_body": {"top_k": 5}}, {"alpha": 0.9}):
-        assert Arguments.of({"base_url": "http://x/v1", **changed}).fingerprint() != one.fingerprint()
+        assert Arguments.of({**server, **changed}).fingerprint() != one.fingerprint()
 
 
 @pytest.mark.parametrize("asks", [{"policy": "fitted"}, {"policy": "best_of_n", "selection": "confidence:"}])
@@ -82,4 +83,4 @@ def test_another_policy_fitted_into_the_same_folder_is_another_run(asks):
 
 def test_an_unknown_selection_is_refused_before_anything_is_loaded():
     with pytest.raises(InputError, match="unknown selection 'best'"):
-        Arguments.of({"selection": "best", "generator": "/no/model"}).scaler()
+        Arguments.of({"selection": "best", "generator": "/no/model", "verifier": "/no/verifier"}).scaler()

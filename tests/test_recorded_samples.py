@@ -208,8 +208,14 @@ def test_pools_of_one_sample_of_unknown_answers_and_of_questions_without_any(tmp
         writer.append("unknown", 0, [sample])
     with pytest.raises(InputError, match="question 'last' has no samples"):
         RecordedSamples.from_pool(Pool(tmp_path / "some"))
+    refused = Sample("x", 5, "stop", 0, columns=(("score", None), ("refusal", "too long"), ("verifier_tokens", 0)))
     with PoolWriter(tmp_path / "some", asked, {"generator": {}}, scores={"score": {"adapter": "made up"}}) as writer:
-        writer.append("last", 0, [sample])
+        writer.append("last", 0, [refused])
+    says = "question 'last' has no sample with a score; 1 were refused, one because too long"
+    with pytest.raises(InputError, match=says):
+        RecordedSamples.from_pool(Pool(tmp_path / "some"))
+    with PoolWriter(tmp_path / "some", asked, {"generator": {}}, scores={"score": {"adapter": "made up"}}) as writer:
+        writer.append("last", 1, [sample])
     found = RecordedSamples.from_pool(Pool(tmp_path / "some"))
     assert np.array_equal(found.correct, [[1.0], [np.nan], [0.0]], equal_nan=True)
 

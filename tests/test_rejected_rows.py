@@ -12,7 +12,8 @@ from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.backends.verifiers.process_verifier import whole_steps
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts, RunRecord
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunRecord
 from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.pools.importing import import_pool
 from optscale_predictor.pools.labelled_pools import read_labelled

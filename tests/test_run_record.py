@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts, RunRecord
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunRecord
 
 FACTS = RunFacts(
     task="gsm8k",
@@ -35,7 +36,7 @@ OUTCOME = PolicyOutcome("q", "best_of_n", "7", True, 0.5, 0.75, 4, 100, "budget"
 )
 def test_what_differs_in_what_ran_is_another_run(other, tmp_path):
     different = replace(FACTS, **other)
-    assert not FACTS.same_run(different) and not different.same_run(FACTS)
+    assert FACTS.difference(different) and different.difference(FACTS)
     with RecordWriter(tmp_path / "run", FACTS) as writer:
         writer.add([OUTCOME])
     before = (tmp_path / "run" / "run.json").read_text()
@@ -44,12 +45,34 @@ def test_what_differs_in_what_ran_is_another_run(other, tmp_path):
     assert (tmp_path / "run" / "run.json").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "says"),
+    [
+        (
+            {"generator": {"model": "a", "max_tokens": 128}},
+            {"generator": {"model": "a", "max_tokens": 64}},
+            "128, not 64",
+        ),
+        ({"generator": {"model": "a"}}, {"generator": {"model": "a", "top_p": 0.5}}, "generator's top_p None, not 0.5"),
+        ({"policies": ["one", "two"]}, {"policies": ["one"]}, "policies one two, not one"),
+        ({"verifier": None}, {"verifier": {"adapter": "judge"}}, "verifier None, not {'adapter': 'judge'}"),
+        ({"task": "x" * 100}, {"task": "y"}, f"task {'x' * 60}..., not y"),
+    ],
+)
+def test_what_another_run_differs_in_is_said(mine, theirs, says, tmp_path):
+    with RecordWriter(tmp_path / "run", replace(FACTS, **mine)) as writer:
+        writer.add([OUTCOME])
+    with pytest.raises(InputError) as raised:
+        RecordWriter(tmp_path / "run", replace(FACTS, **theirs))
+    assert says in str(raised.value) and "\n" not in str(raised.value)
+
+
 def test_the_same_run_at_another_time_goes_on(tmp_path):
     both = [OUTCOME, replace(OUTCOME, policy=FACTS.policies[0])]
     with RecordWriter(tmp_path / "run", FACTS) as writer:
         writer.add(both)
     later = replace(FACTS, started="2026-02-02T00:00:00", generator=dict(reversed(FACTS.generator.items())))
-    assert FACTS.same_run(later)
+    assert FACTS.difference(later) == ""
     with RecordWriter(tmp_path / "run", later) as writer:
         assert writer.finished == {"q"}
         writer.add([replace(one, question_id="other") for one in both])

@@ -52,7 +52,7 @@ def test_generate_draws_without_a_seed(seedless, tmp_path, capsys):
 
 def test_answer_draws_without_a_seed(seedless, capsys):
     flags = ["--base_url", seedless.url, "--chat", "true", "--server.send_seed", "false"]
-    rule = ["--policy", "best_of_n:max_samples=2"]
+    rule = ["--policy", "best_of_n:max_samples=2", "--verifier", "embedded:verifier"]
     main(["answer", "7+5=", *flags, *rule, "--json_lines", "true"])
     captured = capsys.readouterr()
     assert json.loads(captured.out)["samples"] == 2
@@ -63,6 +63,7 @@ def test_answer_draws_without_a_seed(seedless, capsys):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # lm-eval's own
 def test_eval_draws_without_a_seed(seedless, tmp_path, capsys):
     given = f"base_url={seedless.url},chat=True,policy=best_of_n,max_samples=2,server.send_seed=False,concurrency=1"
+    given += ",verifier=embedded:verifier"
     flags = ["--tasks", "optscale_arithmetic", "--limit", "2", "--output_path", str(tmp_path)]
     main(["eval", *flags, "--model_args", given])
     assert not any("seed" in body for body in seedless.bodies)

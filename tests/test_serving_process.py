@@ -34,7 +34,7 @@ BAD = {
     "max_in_flight": (["--max_in_flight", "0"], "max_in_flight must be >= 1, got 0"),
     "timeout": (["--timeout", "0"], "timeout must be > 0"),
     "name": (["--served_model_name", " "], "served_model_name is empty"),
-    "generator": (["--port", "0", "--base_url", "http://127.0.0.1:9/v1"], "cannot connect; is the server up?"),
+    "generator": (["--port", "0", "--base_url", "http://127.0.0.1:9/v1", *PLAIN], "cannot connect; is the server up?"),
     "model": (["--port", "0", "--generator", "./nowhere"], "no config.json in folder"),
     "prompt": (["--prompt_file", "./nowhere"], "cannot read the prompt template"),
 }

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # every verb imports this module for its flags; what builds t
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
 EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier"
-#: The verifier's name where there is none: policies that look at answers alone need no scores.
-NO_VERIFIER = "none"
+#: No verifier, as policies that look at answers alone need no scores; and the one that ``default_verifier`` tells.
+NO_VERIFIER, ANY_VERIFIER = "none", "auto"
 
 _WITHOUT_MODEL = ("math_verify", "calculations", "python", "logprobs")  # kinds of verifiers that load none
 _IN_PROCESS = (*_WITHOUT_MODEL, "likelihood", "trained")  # and those that no server runs
@@ -149,11 +149,12 @@ class VerifierOptions:
     """What scores samples.
 
     Attributes:
-        model: Reward model or process reward model (folder, hub id or `embedded:verifier`), also one of `optscale
-            train-verifier`; your own function as `python:module:function`; a chat model as `judge:MODEL`; `math_verify`
-            for right or wrong against the gold answers; `calculations` for whether those that a sample writes down
-            hold; `logprobs:mean`, `logprobs:lowest_group` or `logprobs:self_certainty` for what the generator itself
-            thought of its tokens; `combined:FOLDER` for several at once (`optscale fit-policy --scores A,B`); `none`.
+        model: Reward model or process reward model (folder, hub id or `embedded:verifier`), or one of `optscale
+            train-verifier`; your function of (question, text[, gold]) that returns a score in [0, 1], importable from
+            here, as `python:module:function`; a chat model as `judge:MODEL`; `math_verify` for right or wrong against
+            the gold answers; `calculations` for whether a sample's hold; `logprobs:mean`, `logprobs:lowest_group` or
+            `logprobs:self_certainty`, from tokens' log-probabilities; `combined:FOLDER` of `optscale fit-policy
+            --scores A,B`; `none`. `auto` is the embedded world's, for its own samples alone.
         url: Server of a judge (any OpenAI-compatible one) or of a reward model (vLLM; the verifier's name is then for
             its tokenizer), for example http://127.0.0.1:8000/v1, or several, separated by spaces; in this process by
             default. Of a combination COLUMN=URL for each part that is served.
@@ -171,7 +172,7 @@ class VerifierOptions:
         InputError: A number is out of its range, or an option is not one that such a verifier has.
     """
 
-    model: str = EMBEDDED_VERIFIER
+    model: str = ANY_VERIFIER
     url: str | None = None
     layout: str = "auto"
     aggregate: str = "mean"
@@ -190,8 +191,7 @@ class VerifierOptions:
             raise InputError(f"verifier is empty; {NO_VERIFIER} stands for no verifier")
         if self.url is not None and not self.model.startswith("combined:"):  # which names its parts before each
             server_urls(self.url, "verifier_url")
-        judge = self.model.startswith("judge:")
-        if judge and self.url is None:
+        if (judge := self.model.startswith("judge:")) and self.url is None:
             raise InputError(f"verifier {self.model!r}: a judge needs the verifier_url of a server")
         if not judge and self.rubric is not None:
             raise InputError(f"verifier {self.model!r}: only a judge (judge:MODEL) takes a verifier_rubric")
@@ -213,10 +213,7 @@ class VerifierOptions:
         return StepSettings(self.layout, self.aggregate, self.separator and self.separator.replace("\\n", "\n"))
 
     def build(self) -> "Verifier":
-        """The verifier, its model loaded here.
-
-        A folder with ``optscale_verifier.json`` is a trained verifier, with ``score_map.json`` a likelihood verifier;
-        any other folder or hub id is what its config says: a reward model of one label, or a process reward model.
+        """The verifier, its model loaded here; a folder is what its files say that it is.
 
         Raises:
             InputError: What is named is not there or cannot be loaded, or the options say that there is no verifier.
@@ -224,6 +221,8 @@ class VerifierOptions:
         """
         if not self.wanted:
             raise InputError(f"verifier: {NO_VERIFIER} scores nothing; name one")
+        if self.model == ANY_VERIFIER:
+            return replace(self, model=EMBEDDED_VERIFIER).build()
         from optscale_predictor.backends.verifiers.verifier_kinds import kind_of
 
         self._require_fitting(kind := kind_of(self.model, self.layout))

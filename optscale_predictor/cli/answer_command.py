@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optscale_predictor._support.outputs import require_file, require_folder
+from optscale_predictor.backends.default_verifier import verifier_for
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 
@@ -95,6 +96,7 @@ def answer(
         require_folder(pool)
     if selection is not None:
         require_selection(selection)
+    verifier = verifier_for(generator, verifier)
     learning = None if prior is None else learnt_prior(prior)
     rejection = None if reject is None else early_rejection(reject)
     from optscale_predictor._support.heavy_imports import uncollected_imports

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from optscale_predictor.backends.default_verifier import verifier_for
 from optscale_predictor.backends.options import NO_VERIFIER, GeneratorOptions, VerifierOptions
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions
@@ -70,6 +71,6 @@ def generate(
     else:
         from optscale_predictor.pools.preparation.ray.ray_preparation import generate_pool_with_ray
 
-        judge = verifier if verifier.wanted else None
+        judge = verifier_for(generator, verifier) if verifier.wanted else None
         made = generate_pool_with_ray(pool, asked, generator, num_samples, ray, judge, column, **settings)
     print(f"{pool}: {sum(made.counts().values())} samples of {len(made.questions)} questions")

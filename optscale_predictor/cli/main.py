@@ -37,10 +37,10 @@ def main(args: Sequence[str] | None = None) -> None:
                 raise
             _exit_with(mistake)
         except KeyboardInterrupt:
-            last_line("interrupted; what was committed is kept, run the same command to go on")
+            last_line(f"interrupted{_what_is_left(given)}")
             raise SystemExit(130) from None
         except MemoryError:
-            _exit_with(InputError("not enough memory; what was committed is kept, run the same command to go on"))
+            _exit_with(InputError(f"not enough memory{_what_is_left(given)}"))
         except BrokenPipeError:
             # Whoever read our output has gone (`optscale ... | head`); there is nobody to tell.
             sys.stderr.close()
@@ -58,9 +58,19 @@ def _exit_with(mistake: InputError) -> NoReturn:
     raise SystemExit(2) from None
 
 
-def _dispatch(arguments: list[str]) -> None:
+def _what_is_left(arguments: Sequence[str]) -> str:
+    """What a command that was ended leaves, to end a line with; empty where that is nothing."""
+    verb = VERBS.get(_split_verb(arguments)[0])
+    return "; what was committed is kept, run the same command to go on" if verb is not None and verb.goes_on else ""
+
+
+def _split_verb(arguments: Sequence[str]) -> tuple[str, list[str]]:
     words = 2 if arguments[:1] == ["pool"] else 1
-    name, rest = " ".join(arguments[:words]).replace("_", "-"), arguments[words:]
+    return " ".join(arguments[:words]).replace("_", "-"), list(arguments[words:])
+
+
+def _dispatch(arguments: list[str]) -> None:
+    name, rest = _split_verb(arguments)
     verb = VERBS.get(name)
     if verb is None:
         _help_or_mistake(arguments)

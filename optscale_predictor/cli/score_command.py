@@ -1,6 +1,8 @@
 """The verb that scores a pool's samples."""
 
+from optscale_predictor.backends.default_verifier import verifier_of_samples
 from optscale_predictor.backends.options import VerifierOptions
+from optscale_predictor.errors import InputError
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions
 
 _VERIFIER = VerifierOptions()
@@ -26,9 +28,11 @@ def score(
     from optscale_predictor.pools.info import pool_info
     from optscale_predictor.pools.preparation import first_refusal, score_pool
 
-    Pool(pool)  # say that the pool is missing, or somebody else's, before a large verifier is loaded
+    # That the pool is missing, or somebody else's, is said before a large verifier is loaded.
+    found = Pool(pool)
     lock_pool(pool).close()
     ScoreColumns(column)
+    verifier = verifier_of_samples(found.generator.get("model"), verifier)
     if ray is None:
         scored = score_pool(pool, verifier.build(), column, retry_refused)
     else:
@@ -37,4 +41,6 @@ def score(
         scored = score_pool_with_ray(pool, verifier, ray, column=column, retry_refused=retry_refused)
     info = pool_info(scored).scores[column]
     refused = f", {info.refused} refused, the first because {first_refusal(scored, column)}" if info.refused else ""
+    if info.refused and not info.scored:
+        raise InputError(f"{pool}: no sample is scored{refused}")
     print(f"{pool}: {info.scored} samples scored{refused}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optscale_predictor._support.messages import messages_dated
+from optscale_predictor.backends.default_verifier import verifier_for
 from optscale_predictor.backends.generators import SamplingParams, ServerOptions
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
 from optscale_predictor.cli.answer_command import given_settings
@@ -109,6 +110,7 @@ def serve(
     require_servable(rule)
     if selection is not None:
         require_selection(selection)
+    verifier = verifier_for(generator, verifier)
     learning = None if prior is None else LearntPrior.parse(prior)
     settings = ServeSettings(
         served_model_name if served_model_name is not None else "its own",

@@ -18,12 +18,14 @@ class Verb:
         function: Where it is, ``module:function`` below this package.
         lists: How many positional arguments stand before its list of any length; None where it has no list.
         passed_on: Whether its flags belong to another program (lm-eval, LightningCLI) and are handed over as they are.
+        goes_on: Whether the same command, after it was ended, goes on where it had got to.
     """
 
     summary: str
     function: str
     lists: int | None = None
     passed_on: bool = False
+    goes_on: bool = False
 
     def load(self) -> Callable[..., None]:
         """The function."""
@@ -61,11 +63,16 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb(
         "Run the whole path on a world; writes a table and a picture. A rerun continues where it stopped.",
         "cli.demo_command:demo",
+        goes_on=True,
     ),
     "generate": Verb(
-        "Sample answers into a pool; a rerun continues where it stopped.", "cli.generate_command:generate"
+        "Sample answers into a pool; a rerun continues where it stopped.",
+        "cli.generate_command:generate",
+        goes_on=True,
     ),
-    "score": Verb("Score a pool's samples that have no score yet; generates nothing.", "cli.score_command:score"),
+    "score": Verb(
+        "Score a pool's samples that have no score yet; generates nothing.", "cli.score_command:score", goes_on=True
+    ),
     "targets": Verb(
         "Derive each question's score statistics and targets from a scored pool, with a dataset card and histograms.",
         "cli.targets_command:targets",
@@ -75,6 +82,7 @@ VERBS: Mapping[str, Verb] = {
         "Train a predictor; LightningCLI: optscale train fit --config FILE (also --help, --print_config).",
         "cli.train_verb:train",
         passed_on=True,
+        goes_on=True,
     ),
     "predict": Verb(
         "Predict the prior of each question's scores: `id`, `mean`, `std` and `strength`, in the order given.",
@@ -97,18 +105,22 @@ VERBS: Mapping[str, Verb] = {
         "Train a verifier on labelled pools by LoRA on a language model; prints its worth on held-out questions.",
         "cli.train_verifier_command:train_verifier",
         lists=0,
+        goes_on=True,
     ),
     "train-generator": Verb(
         "Fine-tune a generator on worked solutions by LoRA; prints how likely it finds held-out ones.",
         "cli.train_generator_command:train_generator",
         lists=0,
+        goes_on=True,
     ),
     "merge-generator": Verb(
         "Write a fine-tuned generator's base with its updates merged: a whole model, for vLLM, llama.cpp and others.",
         "cli.merge_generator_command:merge_generator",
     ),
     "answer": Verb(
-        "Answer one question, or a file of them, and say what it cost and why it stopped.", "cli.answer_command:answer"
+        "Answer one question, or a file of them, and say what it cost and why it stopped.",
+        "cli.answer_command:answer",
+        goes_on=True,
     ),
     "replay": Verb(
         "Replay policies over a recorded pool; prints a Markdown table, and draws a picture with --output.",
@@ -126,6 +138,7 @@ VERBS: Mapping[str, Verb] = {
         "Run lm-eval with the OptScale model and tasks; takes every flag of lm-eval.",
         "evaluation.lm_eval.eval_command:evaluate",
         passed_on=True,
+        goes_on=True,
     ),
     "report": Verb(
         "Report on runs: one HTML page that needs nothing else, pictures, and tables in Markdown, LaTeX and JSON.",

@@ -12,12 +12,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from optscale_predictor._support.atomic_files import explain_write_errors, write_json, write_text
 from optscale_predictor._support.json_reader import parse_object, read_object
 from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.run_facts import RunFacts
 from optscale_predictor.pools import Pool
 from optscale_predictor.stats.estimators import Prior
 
@@ -61,55 +62,6 @@ class PolicyOutcome:
     prior: tuple[float, float, float] | None = None
 
 
-@dataclass(frozen=True)
-class RunFacts:
-    """What ran, and what it cost.
-
-    Attributes:
-        task: What it was asked: a task's name, or the questions' file.
-        policies: In the form ``policies.parse_policy`` reads; the first is the primary one.
-        generator: As its ``describe`` says.
-        verifier: As its ``describe`` says; None where there was none.
-        predictor: The checkpoint; None where there was none.
-        seed: The base seed.
-        started: ISO time.
-        seconds: Wall time of answering, of all sessions of the run together, >= 0.
-        samples: Samples drawn.
-        tokens: Tokens generated for them, those of discarded samples included.
-        version: Of this package.
-        selection: How answers were chosen, as ``policies.selection.choose`` takes it; None: by each policy's own rule.
-        prior: How a prior was learnt from the run's own questions, as ``LearntPrior.parse`` reads it; None: it was not.
-            They were asked in the order in which the record's pool names them.
-        reject: When samples were stopped early, as ``EarlyRejection.parse`` reads it; None: never.
-        rejected: Samples among those drawn that were.
-        saved_tokens: That those would still have had, were they as long as their questions' others on average.
-    """
-
-    task: str
-    policies: list[str]
-    generator: Mapping[str, Any]
-    verifier: Mapping[str, Any] | None
-    predictor: str | None
-    seed: int
-    started: str
-    seconds: float = 0.0
-    samples: int = 0
-    tokens: int = 0
-    version: str = ""
-    selection: str | None = None
-    prior: str | None = None
-    reject: str | None = None
-    rejected: int = 0
-    saved_tokens: int = 0
-
-    def same_run(self, other: "RunFacts") -> bool:
-        """Whether ``other`` is this run, in another session: all but time, cost and version agrees."""
-        names = ("task", "policies", "selection", "generator", "verifier", "predictor", "seed", "prior", "reject")
-        # As JSON, which is what the record of an earlier session has been through.
-        mine, theirs = (json.dumps([getattr(one, name) for name in names], sort_keys=True) for one in (self, other))
-        return mine == theirs
-
-
 def require_own(folder: Path, facts: RunFacts) -> None:
     """Checks that a folder holds no record of another run.
 
@@ -120,8 +72,8 @@ def require_own(folder: Path, facts: RunFacts) -> None:
     Raises:
         InputError: It holds one, or a record that is damaged.
     """
-    if (folder / _RUN).exists() and not RunRecord.open(folder).facts.same_run(facts):
-        raise InputError(f"{folder}: holds the record of another run; name another folder")
+    if (folder / _RUN).exists() and (difference := RunRecord.open(folder).facts.difference(facts)):
+        raise InputError(f"{folder}: holds the record of another run ({difference}); name another folder")
 
 
 class RecordWriter:

@@ -26,6 +26,7 @@ _OURS = (OptScalePolicy, Fitted, CostAware, SharedBudget)
 _SCORES = (OptScale0, OptScaleT, PlugIn, BestOfN, Beacon, Pandora, InstanceAdaptive)
 _VOTES = (SelfConsistency, AscBeta, AscDirichlet, Esc, Dsc)
 _BOUNDS = (Oracle, Clairvoyant)
+_SEPARATORS_HINT = "; policies are separated by spaces, settings by commas behind a colon"
 _SETTINGS_HINT = "; settings follow a colon, without spaces: optscale:score_min=0.9,alpha=0.95"
 POLICIES: dict[str, type[Policy]] = {policy.name: policy for policy in (*_OURS, *_SCORES, *_VOTES, *_BOUNDS)}
 
@@ -72,13 +73,14 @@ def make_policy(name: str, settings: Mapping[str, object]) -> Policy:
     if name not in POLICIES:
         near = _SETTINGS_HINT if set("=( ") & set(name) else did_you_mean(name, POLICIES)
         if "," in name:
-            near = "; policies are separated by spaces, settings by commas behind a colon"
+            near = _SEPARATORS_HINT
         raise InputError(f"unknown policy {name!r}{near}; known: {', '.join(POLICIES)}")
     types: dict[str, Any] = {field.name: field.type for field in fields(POLICIES[name])}  # type: ignore[arg-type]
     converted = {}
     for key, value in settings.items():
         if key not in types:
-            near = did_you_mean(key, types)
+            is_policy = key.partition(":")[0] in POLICIES
+            near = _SEPARATORS_HINT if is_policy else did_you_mean(key, types)
             raise InputError(f"policy {name!r} has no setting {key!r}{near}; it has: {', '.join(types)}")
         converted[key] = _convert(value, types[key], key)
     return POLICIES[name](**converted)

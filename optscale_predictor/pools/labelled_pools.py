@@ -4,8 +4,7 @@ A label is the pool's column ``correct``: whether the sample's answer equals the
 written. Texts are most of a pool, so the samples are chosen by their labels' columns first, and only their texts read.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -100,7 +99,7 @@ def _at_most(numbers: Int[Ints, " rows"], most: int, seed: int) -> Int[Ints, " s
 def _prompt_of(pools: Sequence[Pool]) -> tuple[str, bool | None]:
     """The prompt that the generators read, and whether it was a user's turn; None where no pool says."""
     prompts = {pool.name: pool.manifest["settings"].get("prompt") or "{question}" for pool in pools}
-    chats = {pool.name: _generator(pool).get("chat") for pool in pools}
+    chats = {pool.name: pool.generator.get("chat") for pool in pools}
     for what, found in (("prompt", prompts), ("chat", chats)):
         names = list(found)
         for name in names[1:]:
@@ -112,14 +111,9 @@ def _prompt_of(pools: Sequence[Pool]) -> tuple[str, bool | None]:
     return prompts[pools[0].name], chat if isinstance(chat, bool) else None
 
 
-def _generator(pool: Pool) -> Mapping[str, Any]:
-    found = pool.manifest["settings"].get("generator")
-    return found if isinstance(found, Mapping) else {"model": found}
-
-
 def _facts(pool: Pool, samples: int, questions: int, correct: Sequence[bool]) -> dict[str, object]:
     """What the card says of a pool: nothing of where it lies."""
-    drawn = _generator(pool)
+    drawn = pool.generator
     known = {key: drawn[key] for key in ("model", "temperature", "top_p", "max_tokens") if drawn.get(key) is not None}
     share = round(float(np.mean(correct)), 4) if correct else 0.0
     return {

@@ -4,7 +4,7 @@
 into the hub library's cache and are read-only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -80,6 +80,12 @@ class Pool:
     def scores(self) -> dict[str, Any]:
         """What made each score column, by its name."""
         return dict(self.manifest["scores"])
+
+    @property
+    def generator(self) -> Mapping[str, Any]:
+        """What is known of what drew the samples."""
+        found = self.manifest["settings"].get("generator")
+        return found if isinstance(found, Mapping) else {"model": found}
 
     @property
     def schema(self) -> pa.Schema:

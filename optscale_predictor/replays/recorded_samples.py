@@ -92,7 +92,7 @@ class RecordedSamples:
         counts = np.bincount(pool.question_numbers(rows).to_numpy(), minlength=len(pool.questions))
         depth = int(counts.min())
         if depth == 0:
-            raise InputError(f"{pool.folder}: question {pool.questions[int(counts.argmin())].id!r} has no samples")
+            raise InputError(_nothing_of(pool, int(counts.argmin()), columns))
         if rows["num_tokens"].null_count:
             raise InputError(f"{pool.folder}: {rows['num_tokens'].null_count} samples have no count of tokens")
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -175,6 +175,20 @@ def scored_rows(pool: Pool, columns: Sequence[str], scores: Sequence[str] = ("sc
     for one in named:
         rows = rows.filter(rows[one.name].is_valid())
     return rows
+
+
+def _nothing_of(pool: Pool, question: int, columns: Sequence[str]) -> str:
+    """Why there is nothing to replay of a question: it has no samples, or the verifier refused all that it has."""
+    named = pool.questions[question].id
+    refusals = [ScoreColumns(name).refusal for name in columns]
+    rows = pool.read(["question_id", *refusals])
+    rows = rows.filter(pc.equal(rows["question_id"], named))
+    if not len(rows):
+        return f"{pool.folder}: question {named!r} has no samples"
+    reason = next(text for name in refusals for text in rows[name].to_pylist() if text is not None)
+    return (
+        f"{pool.folder}: question {named!r} has no sample with a score; {len(rows)} were refused, one because {reason}"
+    )
 
 
 def usable_rows(rows: pa.Table) -> Bool[Bools, " rows"]:

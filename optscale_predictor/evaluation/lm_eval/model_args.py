@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from optscale_predictor._support.near_names import did_you_mean
+from optscale_predictor.backends.default_verifier import verifier_for
 from optscale_predictor.backends.generators import Generator
 from optscale_predictor.backends.option_flags import FlagParser, flag_names, take_options
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
@@ -116,7 +117,10 @@ class Arguments:
         settings = {name: value for name, value in given.items() if name not in own}
         limit = generator.sampling.max_tokens if "max_tokens" in own else None
         _require_settings(settings, sorted(flags), values)
-        return cls(generator, verifier, EvaluationOptions(**values), settings, limit)
+        options = EvaluationOptions(**values)
+        if options.pool is None:
+            verifier = verifier_for(generator, verifier)
+        return cls(generator, verifier, options, settings, limit)
 
     def check(self) -> None:
         """Checks all that can be checked while nothing is loaded.

@@ -19,7 +19,8 @@ from optscale_predictor.evaluation.lm_eval.chosen_text import ChosenText, read_t
 from optscale_predictor.evaluation.lm_eval.model_args import Arguments
 from optscale_predictor.evaluation.lm_eval.process_ranks import Ranks
 from optscale_predictor.evaluation.lm_eval.recording import Recording, facts_of
-from optscale_predictor.evaluation.run_record import RunFacts, require_own
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import require_own
 from optscale_predictor.inference import OptScale
 from optscale_predictor.questions.documents import document_gold, document_id, document_labels, document_question
 from optscale_predictor.questions.question import Question

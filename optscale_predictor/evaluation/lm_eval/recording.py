@@ -8,7 +8,8 @@ from pathlib import Path
 
 from optscale_predictor._support.version import __version__
 from optscale_predictor.evaluation.request_schedule import add_requests
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunFacts
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter
 from optscale_predictor.inference import Answer, OptScale
 from optscale_predictor.questions.answers import is_correct
 from optscale_predictor.questions.question import Question

@@ -6,9 +6,12 @@ import numpy as np
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.comparison import Comparison
-from optscale_predictor.evaluation.run_record import RunFacts
+from optscale_predictor.evaluation.run_facts import RunFacts
 from optscale_predictor.policies import Policy, parse_policy
 from optscale_predictor.policies.cautions import cap_cautions, score_cautions, target_cautions
+
+#: Below this many questions a bootstrap of them draws few different samples, and its intervals are too narrow.
+_FEW_QUESTIONS = 10
 
 
 def comparison_cautions(comparison: Comparison) -> list[str]:
@@ -21,6 +24,10 @@ def comparison_cautions(comparison: Comparison) -> list[str]:
     if comparison.nothing_right:
         count = len(comparison.questions)
         lines.append(f"No policy answers any of the {count:,} questions rightly: there is nothing to save.")
+    if (count := len(comparison.questions)) < _FEW_QUESTIONS:
+        lines.append(
+            f"{count:,} question{'' if count == 1 else 's'}: too few for intervals to say how sure figures are."
+        )
     policies = list(_policies(comparison))
     for run in comparison.runs:
         depth = run.depth(comparison.questions) if run.facts is None else None

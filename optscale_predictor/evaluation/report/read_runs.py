@@ -17,7 +17,8 @@ from optscale_predictor._support.json_reader import MISSHAPEN
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor.errors import InputError
 from optscale_predictor.evaluation.report.run_data import Cases, Run, Samples, normal
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts, RunRecord
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome, RunRecord
 from optscale_predictor.pools.rejected_rows import has_rejected
 
 _PART = re.compile(r"(?P<name>.+)-rank\d+")

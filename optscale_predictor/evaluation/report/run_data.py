@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 
 from optscale_predictor._support.arrays import Array, Bools, Floats, Ints
 from optscale_predictor.errors import InputError
-from optscale_predictor.evaluation.run_record import PolicyOutcome, RunFacts
+from optscale_predictor.evaluation.run_facts import RunFacts
+from optscale_predictor.evaluation.run_record import PolicyOutcome
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import Pool
 from optscale_predictor.questions.question import Question

@@ -36,14 +36,14 @@ def frontier_notes(comparison: Comparison) -> list[str]:
 
     Where there is no curve, what to add to the run for one.
     """
-    curve, cautions = comparison.curve, comparison_cautions(comparison)
+    curve, cautions, count = comparison.curve, comparison_cautions(comparison), len(comparison.questions)
     if curve is None:
         return [*cautions, _missing(comparison)]
     known = f"{curve.label} is known up to k = {curve.depth}, the samples that every question has"
     return [
         *_dominated(comparison),
         *cautions,
-        f"{known}; intervals are 95%, paired over {len(comparison.questions):,} questions.",
+        f"{known}; intervals are 95%, paired over {count:,} question{'s'[: count != 1]}.",
     ]
 
 
