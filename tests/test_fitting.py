@@ -182,7 +182,8 @@ def labelled_pool(folder, questions=24, seed=0):
     )
 
 
-def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys):
+def test_the_command_fits_a_policy_that_a_replay_uses(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fitting, "_MOST_ORDERS", 4)  # forty of each question teach no more here, and take longer
     labelled_pool(tmp_path / "a"), labelled_pool(tmp_path / "b", questions=30, seed=1)
     policy = tmp_path / "policy"
     main(["fit-policy", str(tmp_path / "a"), str(tmp_path / "b"), "--output", str(policy)])
