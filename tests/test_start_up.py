@@ -11,7 +11,7 @@ from optscale_predictor.cli.main import main
 
 HEAVY = (
     *("torch", "transformers", "peft", "pytorch_lightning", "datasets", "lm_eval", "pyarrow", "matplotlib"),
-    *("scipy.stats", "scipy.optimize", "sklearn", "pandas", "lightgbm", "ray", "vllm", "aiohttp"),
+    *("scipy.stats", "scipy.optimize", "sklearn", "pandas", "lightgbm", "ray", "vllm", "aiohttp", "orjson"),
 )
 SCRIPT = """
 import contextlib, io, json, sys

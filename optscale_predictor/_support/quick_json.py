@@ -5,6 +5,7 @@ floats of whole numbers beyond 64 bits. So nothing is refused here: whatever it 
 number or nest deeply, is left to the one reader, whose limits and words are promised.
 """
 
+from functools import cache
 from typing import Any
 
 
@@ -12,7 +13,9 @@ class NotQuickError(ValueError):
     """The one reader must say what this is."""
 
 
+@cache
 def _installed() -> Any:
+    """orjson, None where it is missing; not imported before the first request, as it takes its time."""
     try:
         import orjson
     except ImportError:  # of the extra `server`
@@ -20,10 +23,13 @@ def _installed() -> Any:
     return orjson
 
 
-_orjson = _installed()
+@cache
+def _options() -> int:
+    return sum(getattr(_installed(), name) for name in _REFUSED)
+
+
 # Of types that are not JSON's it would make texts, where Python's encoder refuses them.
 _REFUSED = ("OPT_PASSTHROUGH_SUBCLASS", "OPT_PASSTHROUGH_DATACLASS", "OPT_PASSTHROUGH_DATETIME")
-_OPTIONS = sum(getattr(_orjson, name) for name in _REFUSED) if _orjson else 0
 
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
 _LONG = b"0" * 19  # 2**63 has as many digits
@@ -40,10 +46,14 @@ def parse_quickly(text: bytes, deepest: int) -> Any:
         NotQuickError: It may be no JSON, nest more deeply, or hold a whole number beyond 64 bits; or orjson is missing.
     """
     # What lies within strings counts too: a text with that many brackets is read the slow way, whatever it is.
-    if _orjson is None or text.count(b"[") + text.count(b"{") > deepest or _LONG in text.translate(_DIGITS):
+    if (
+        (orjson := _installed()) is None
+        or text.count(b"[") + text.count(b"{") > deepest
+        or _LONG in text.translate(_DIGITS)
+    ):
         raise NotQuickError
     try:
-        return _orjson.loads(text)
+        return orjson.loads(text)
     except ValueError as error:
         raise NotQuickError from error
 
@@ -54,10 +64,10 @@ def write_quickly(value: Any) -> bytes | None:
     Args:
         value: Of JSON types, nested as deeply as they may be read.
     """
-    if _orjson is None:
+    if (orjson := _installed()) is None:
         return None
     try:
-        text: bytes = _orjson.dumps(value, option=_OPTIONS)
+        text: bytes = orjson.dumps(value, option=_options())
     except TypeError:  # half of a surrogate pair, a number beyond 64 bits, what JSON does not know
         return None
     return None if b"null" in text else text  # NaN is written so, too

@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 
 from optscale_predictor._support.brief_lock import BriefLock
 from optscale_predictor._support.garbage_collection import rare_collections
-from optscale_predictor._support.json_reader import MISSHAPEN, parse_json
+from optscale_predictor._support.json_reader import MISSHAPEN, parse_reply
 from optscale_predictor._support.quick_json import write_quickly
 from optscale_predictor.backends.reply_size import most_reply
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
@@ -290,6 +290,6 @@ def _seconds(told: str) -> float:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return parse_json(body, "its reply", half_pairs=True)
+        return parse_reply(body, "its reply")
     except InputError as error:
         raise _TransientError(f"{error}; is this an OpenAI-compatible server?") from None
