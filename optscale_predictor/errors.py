@@ -56,6 +56,10 @@ class RequestRefusedError(ServiceError):
         self.field = field
 
 
+class VerifierFailedError(InputError):
+    """The verifier of a live run fails: a user's function that always raises, or does not return one score a sample."""
+
+
 class EngineError(ServiceError):
     """An engine in this process died and cannot go on; only a new process can answer further requests."""
 

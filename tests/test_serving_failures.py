@@ -90,6 +90,37 @@ def test_a_mistake_of_ours_is_logged_and_told_to_nobody(generator, caplog):
     assert "a secret of the server" in caplog.text and "ZeroDivisionError" in caplog.text
 
 
+def always_raises(question, text):
+    raise KeyError("no such key")
+
+
+def too_few(questions, texts):
+    return [0.5] * (len(texts) - 1)
+
+
+def beyond_one(question, text):
+    return 7.0
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "reason"),
+    [
+        ("always_raises", "verifier_failed", "KeyError: 'no such key'"),
+        ("too_few", "verifier_failed", "returned 0 scores for 1 samples"),
+        ("beyond_one", "samples_refused", "7"),
+    ],
+)
+def test_a_users_verifier_that_fails_is_told_with_its_reason(generator, caplog, function, code, reason):
+    scaler = scaler_of(generator.url, "best_of_n:max_samples=1", verifier=FunctionVerifier(f"{__name__}:{function}"))
+    with served(scaler, conversations=False) as server, server.client() as client:
+        with pytest.raises(openai.InternalServerError) as said:
+            ask(client, "1+1=")
+        server.wait_until_idle()
+        assert metrics_of(server)["optscale_requests_total", "unavailable"] == 1
+    assert (said.value.status_code, said.value.code) == (502, code) and reason in said.value.message
+    assert reason in caplog.text and "Traceback" not in caplog.text
+
+
 def test_a_generator_that_cannot_be_reached():
     generator = WrittenServer()
     with serving(generator.app()) as url:

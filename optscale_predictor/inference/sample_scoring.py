@@ -1,14 +1,16 @@
 """New samples read and scored by the verifier, those of many questions together."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier, score_samples
+from optscale_predictor.errors import InputError, ServiceError, VerifierFailedError
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.questions.answers import extract_answer, has_ended
@@ -20,6 +22,21 @@ _PARALLEL = 4  # batches at a served verifier: a slow one holds up a quarter of 
 def batches_at_once(verifier: Verifier | None) -> int:
     """Batches that a verifier may work on at once, >= 1."""
     return _PARALLEL if verifier is not None and verifier.served else 1
+
+
+@contextmanager
+def blaming_verifier() -> Iterator[None]:
+    """Says of a mistake that a verifier makes, or finds in itself, that it is the verifier's: nobody else gave it.
+
+    Raises:
+        VerifierFailedError: In place of any other ``InputError``, but for one of a server.
+    """
+    try:
+        yield
+    except ServiceError:
+        raise
+    except InputError as error:
+        raise VerifierFailedError(error) from error
 
 
 class SampleScorer:
@@ -50,7 +67,8 @@ class SampleScorer:
 
         Raises:
             RequestRefusedError: The verifier refuses the question for good.
-            ServiceError: The verifier failed.
+            ServiceError: The verifier's server failed.
+            VerifierFailedError: The verifier failed.
         """
         return await self._worker.do((question, samples))
 
@@ -80,7 +98,8 @@ class SampleScorer:
             for question, samples in batch
             for sample in samples
         ]
-        scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
+        with blaming_verifier():
+            scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
         found, start = [], 0
         for _, samples in batch:
             found.append([_scored(sample, scores, index) for index, sample in enumerate(samples, start)])

@@ -10,7 +10,7 @@ from optscale_predictor.backends.generators.sample_parts import STOPPED
 from optscale_predictor.backends.verifiers import Answered, Verifier
 from optscale_predictor.inference.batch_worker import BatchWorker
 from optscale_predictor.inference.early_rejection import RejectionRule
-from optscale_predictor.inference.sample_scoring import SampleScorer, batches_at_once
+from optscale_predictor.inference.sample_scoring import SampleScorer, batches_at_once, blaming_verifier
 from optscale_predictor.inference.sampling import ScoredSample
 from optscale_predictor.questions.answers import REJECTED
 from optscale_predictor.questions.question import Question
@@ -68,7 +68,8 @@ class SegmentedScorer(SampleScorer):
 
     def _score_prefixes(self, batch: Sequence[tuple[Question, Sequence[str]]]) -> list[list[tuple[float, int]]]:
         items = [Answered(question, text, ended=False) for question, texts in batch for text in texts]
-        scores = self._prefix_verifier.score_prefixes(items)
+        with blaming_verifier():
+            scores = self._prefix_verifier.score_prefixes(items)
         pairs = iter(zip(scores.values.tolist(), scores.tokens.tolist(), strict=True))
         return [[next(pairs) for _ in texts] for _, texts in batch]
 

@@ -3,7 +3,13 @@
 import json
 import re
 
-from optscale_predictor.errors import EngineError, RequestRefusedError, ServiceError, UnreachableError
+from optscale_predictor.errors import (
+    EngineError,
+    RequestRefusedError,
+    ServiceError,
+    UnreachableError,
+    VerifierFailedError,
+)
 from optscale_predictor.inference.question_run import SamplesRefusedError
 
 #: Outcomes of a request, as the metrics count them.
@@ -95,6 +101,8 @@ def api_error_of(error: Exception) -> ApiError:
         return ApiError(503, message, code="unreachable", retry_after=5)
     if isinstance(error, EngineError):
         return ApiError(503, message, code="engine_failed", retry_after=30)
+    if isinstance(error, VerifierFailedError):
+        return ApiError(502, message, code="verifier_failed")
     if isinstance(error, ServiceError):
         return ApiError(502, message, code="bad_gateway", retry_after=5)
     return ApiError(500, "the server made a mistake; its log says more", code="internal_error")
