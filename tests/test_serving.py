@@ -5,7 +5,7 @@ import time
 
 import openai
 import pytest
-from answering import serving, tokens_of
+from answering import connect, serving, tokens_of
 from fitted_policies import folder_of
 from served_optscale import ask, metrics_of, plain, scaler_of, served, written_generator
 from served_world import ServedWorld
@@ -125,11 +125,25 @@ def test_samples_that_the_verifier_refuses_are_paid_for(generator):
     refused = lambda prompt, seed, place: "refused" if place % 2 else "0.5 #### 1"  # noqa: E731
     generator.text = refused
     with served(scaler_of(generator.url), conversations=False) as server, server.client() as client:
-        reply = ask(client, "1+1=")
+        reply = ask(client, "1+1=", extra_body={"optscale": {"include_samples": True}})
     drawn = sum(body["n"] for body in generator.bodies)
     assert reply.usage.model_extra["samples"] == drawn > 3
+    assert reply.usage.model_extra["refused_samples"] == drawn - 3
+    told = reply.model_extra["optscale"]["samples"]  # all that was paid for
+    assert [one["score"] for one in told] == [0.5] * 3 + [None] * (drawn - 3)
+    assert [one.get("refused") for one in told] == [None] * 3 + ["it says so"] * (drawn - 3)
+    assert [one["index"] for one in told] == list(range(drawn)) and sum(one["chosen"] for one in told[:3]) == 1
+    assert sum(one["tokens"] for one in told) == reply.usage.completion_tokens
     texts = [refused("", 0, place) for body in generator.bodies for place in range(body["n"])]
     assert reply.usage.completion_tokens == sum(map(tokens_of, texts))
+
+
+def test_without_a_verifier_there_are_no_scores(generator):
+    scaler = OptScale(connect(generator.url), None, policy=parse_policy("self_consistency:max_samples=3"))
+    with served(scaler, conversations=False) as server, server.client() as client:
+        account = ask(client, "1+1=", extra_body={"optscale": {"include_samples": True}}).model_extra["optscale"]
+    assert account["score"] is None and [one["score"] for one in account["samples"]] == [None] * 3
+    assert "refused" not in account["samples"][0]
 
 
 def test_a_stream_says_who_speaks_then_the_text_then_why_it_ends_then_what_it_cost(generator, running):

@@ -129,11 +129,16 @@ def answer(
         if output is not None:
             _answer_into(Path(output), questions, scaler, limits, pool)
             return
-        texts, watch = {one.id: one for one in questions}, TargetWatch()
+        texts, watch, scored = {one.id: one for one in questions}, TargetWatch(), scoring is not None
         with closing(scaler.stream(questions, limits=limits, pool=pool)) as answers:
             for result in answers:
                 watch.add(result)
-                print(_as_json(result) if json_lines else _as_text(texts[result.question_id], result, rule), flush=True)
+                print(
+                    _as_json(result, scored)
+                    if json_lines
+                    else _as_text(texts[result.question_id], result, rule, scored),
+                    flush=True,
+                )
         _warn(watch)
 
 
@@ -181,7 +186,7 @@ def _answer_into(
     with path.open("a", encoding="utf-8") as file, closing(answers), bar:
         for result in answers:
             with explain_write_errors(path):
-                file.write(_as_json(result) + "\n")
+                file.write(_as_json(result, scaler.verifier is not None) + "\n")
                 file.flush()
             samples, tokens = samples + result.generated_samples, tokens + result.generated_tokens
             rejected, saved = rejected + result.rejected_samples, saved + result.saved_tokens
@@ -251,12 +256,12 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _as_json(result: "Answer") -> str:
+def _as_json(result: "Answer", scored: bool) -> str:
     row = {
         "id": result.question_id,
         "answer": result.answer,
         "text": result.text,
-        "score": None if isnan(result.score) else result.score,
+        "score": None if isnan(result.score) or not scored else result.score,
         "confidence": None if isnan(result.confidence) else result.confidence,
         "samples": result.samples,
         "tokens": result.tokens,
@@ -274,7 +279,7 @@ def _as_json(result: "Answer") -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
+def _as_text(question: "Question", result: "Answer", policy: "Policy", scored: bool) -> str:
     needed = {number: estimate for number, estimate in result.trace if not isnan(estimate)}
     lines = [f"question  {question.text}", f"policy    {policy}", "", "sample  score   best    N*"]
     best = 0.0
@@ -282,10 +287,11 @@ def _as_text(question: "Question", result: "Answer", policy: "Policy") -> str:
         best = max(best, value)
         estimate = f"{needed[number]:.0f}" if number in needed else ""
         lines.append(f"{number:6d}  {value:.3f}   {best:.3f}   {estimate}")
-    confidence = "" if isnan(result.confidence) else f", right with probability {result.confidence:.3f}"
+    known = [f"score {result.score:.3f}"] if scored else []
+    known += [] if isnan(result.confidence) else [f"right with probability {result.confidence:.3f}"]
     lines += [
         "",
-        f"answer    {result.answer}   (score {result.score:.3f}{confidence})",
+        f"answer    {result.answer}" + (f"   ({', '.join(known)})" if known else ""),
         f"stopped   {_stop_words(result)} after {result.samples} samples, {result.tokens} tokens",
     ]
     return "\n".join(lines)

@@ -11,13 +11,15 @@ class DrawnSample:
 
     Attributes:
         sample: The sample.
-        score: The verifier's score of it, in [0, 1]; 0 without a verifier.
+        score: The verifier's score of it, in [0, 1]; 0 without a verifier, NaN where it was refused.
         answer: The final answer in it; None where none was found.
+        refusal: Why the verifier refused it; None where it did not.
     """
 
     sample: Sample
     score: float
     answer: str | None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Answer:
             question then had with those under way, and how many were under way for all questions. Empty unless traced.
         requests: Of each request that was sent for the question: its number among all of the session, the index of its
             first sample, and how many it asked for.
+        refused_samples: Samples among those drawn that the verifier refused; no policy has seen them.
         rejected_samples: Samples among those drawn that early rejection stopped; ``scores`` has in place of each what
             it might have scored.
         saved_tokens: That they would still have had, were they as long as the others on average.
@@ -82,6 +85,7 @@ class Answer:
     generated_tokens: int
     prompt_tokens: int = 0
     cancelled_samples: int = 0
+    refused_samples: int = 0
     chosen_index: int | None = None
     reply: ChatReply | None = field(default=None, repr=False)
     drawn: tuple[DrawnSample, ...] = field(default=(), repr=False)

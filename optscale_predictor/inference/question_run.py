@@ -15,7 +15,7 @@ from math import nan
 from optscale_predictor._support.task_completion import completed
 from optscale_predictor.backends.generators import Arrived, Request, Sample, arrived_parts
 from optscale_predictor.errors import RequestRefusedError
-from optscale_predictor.inference.answer import Answer, DrawnSample
+from optscale_predictor.inference.answer import Answer
 from optscale_predictor.inference.deciding import Observation
 from optscale_predictor.inference.drawing_ahead import DrawsAhead
 from optscale_predictor.inference.known_scores import KnownScores
@@ -249,8 +249,7 @@ class QuestionRun:
         chosen = await progress.worker.choose(self._observation(progress)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
-        answers = await asyncio.to_thread(log.votes.read, count) if self._request.keep_samples else []
-        drawn = zip(log.samples, scores, answers, strict=False)
+        drawn = await asyncio.to_thread(log.read, count) if self._request.keep_samples else ()
         best = max((score for score, usable in zip(scores, log.usable, strict=False) if usable), default=-1.0)
         return Answer(
             question_id=self._request.question.id,
@@ -273,9 +272,10 @@ class QuestionRun:
             generated_tokens=log.generated_tokens,
             prompt_tokens=log.prompt_tokens,
             cancelled_samples=self._cancelled,
+            refused_samples=len(log.refused),
             chosen_index=None if chosen is None else chosen.index,
             reply=sample.reply,
-            drawn=tuple(DrawnSample(*one) for one in drawn),
+            drawn=drawn,
             schedule=tuple(self._ahead.schedule) if self._traced and self._ahead is not None else (),
             requests=tuple(self._requests),
             rejected_samples=log.rejected,

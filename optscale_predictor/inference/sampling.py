@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from math import nan
 
 from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
 from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
+from optscale_predictor.inference.answer import DrawnSample
 from optscale_predictor.inference.deciding import AnswerSource, AnswerVotes
 from optscale_predictor.policies.selection import is_usable
 from optscale_predictor.questions.answers import REJECTED, has_ended
@@ -68,6 +70,7 @@ class SampleLog:
         prompt_tokens: Of the prompt, counted once.
         rejected: Samples that early rejection stopped.
         saved_tokens: That they would still have had, as estimated.
+        refused: Samples that the verifier refused, in the order drawn.
     """
 
     def __init__(self, question: Question) -> None:
@@ -77,6 +80,7 @@ class SampleLog:
         self.usable: list[bool] = []
         self.votes = AnswerVotes()
         self.tokens: list[int] = []
+        self.refused: list[ScoredSample] = []
         self.drawn = self.generated_tokens = self.prompt_tokens = 0
         self._refused_tokens = self.rejected = 0
         self.saved_tokens = 0.0
@@ -110,6 +114,7 @@ class SampleLog:
         """Adds the next sample; of one that the verifier refused, its tokens alone."""
         self._refused_tokens += one.sample.num_tokens
         if one.refusal is not None:
+            self.refused.append(one)
             return
         self.samples.append(one.sample)
         self.scores.append(one.score)
@@ -117,6 +122,16 @@ class SampleLog:
         self.votes.answers.append(one.answer_source)
         self.tokens.append(self._refused_tokens)
         self._refused_tokens = 0
+
+    def read(self, count: int) -> tuple[DrawnSample, ...]:
+        """The samples that a policy has seen, with their answers, and behind them those that the verifier refused.
+
+        Args:
+            count: Samples that it has seen, in [0, len(self)].
+        """
+        seen = zip(self.samples, self.scores, self.votes.read(count), strict=False)
+        refused = (DrawnSample(one.sample, nan, one.answer, one.refusal) for one in self.refused)
+        return (*(DrawnSample(*one) for one in seen), *refused)
 
 
 class SampleDrawer:

@@ -132,7 +132,7 @@ class Application:
         if self.draining:
             raise ApiError(503, "the server is about to stop", code="stopping", retry_after=5)
         parsed = parse(await self._read_body(request), request.headers.get(POLICY_HEADER))
-        reply = Reply(parsed, self._settings.name)
+        reply = Reply(parsed, self._settings.name, self._settings.scored)
         if parsed.stream:
             return await self._stream(EventStream(request, reply, self._settings.keep_alive), parsed, arrived)
         with self.handler.admission.slot() as slot:

@@ -170,7 +170,15 @@ def _completion(kind: str, content: Mapping[str, _Schema]) -> _Schema:
 
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "samples", "cancelled_samples", "chosen_tokens")
+_COUNTS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "samples",
+    "cancelled_samples",
+    "refused_samples",
+    "chosen_tokens",
+)
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _ENDING = {"enum": ["stop", "length", "content_filter", "tool_calls"]}
 _CALL = _object({"id": _TEXT, "type": {"const": "function"}, "function": _object({"name": _TEXT, "arguments": _TEXT})})
@@ -189,6 +197,7 @@ _SAMPLE = _object(
     },
     message=_MESSAGE,  # of a chat
     text=_TEXT,  # of a completion
+    refused=_TEXT,  # of one that has no score: why the verifier refused it
 )
 _REPLIES: _Schema = {
     "ChatCompletion": _completion("chat.completion", {"message": _MESSAGE}),

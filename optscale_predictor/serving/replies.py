@@ -36,11 +36,13 @@ class Reply:
     Attributes:
         request: The request.
         model: The served model's name.
+        scored: Whether a verifier has scored the samples.
         created: When it was asked, in Unix time.
     """
 
     request: ParsedRequest
     model: str
+    scored: bool
     created: int = field(default_factory=lambda: int(time.time()))
 
     def body(self, answer: Answer) -> dict[str, Any]:
@@ -87,13 +89,15 @@ class Reply:
 
     def _account(self, answer: Answer) -> dict[str, Any]:
         """How an answer came about, with all samples where they were asked for."""
+        told = account(answer) if self.scored else {**account(answer), "score": None}
         if not self.request.include_samples:
-            return account(answer)
+            return told
         samples = [
             {
                 "index": index,
                 "chosen": index == answer.chosen_index,
-                "score": _number(one.score),
+                "score": _number(one.score) if self.scored else None,
+                **({} if one.refusal is None else {"refused": one.refusal}),
                 "answer": one.answer,
                 **self._said(one.sample.text, one.sample.reply),
                 "finish_reason": finish_reason(one.sample.finish_reason, one.sample.reply),
@@ -101,7 +105,7 @@ class Reply:
             }
             for index, one in enumerate(answer.drawn)
         ]
-        return {**account(answer), "samples": samples}
+        return {**told, "samples": samples}
 
     def _event(
         self,
@@ -197,6 +201,7 @@ def usage(answer: Answer) -> dict[str, int]:
         "total_tokens": answer.prompt_tokens + answer.generated_tokens,
         "samples": answer.generated_samples,
         "cancelled_samples": answer.cancelled_samples,
+        "refused_samples": answer.refused_samples,
         "chosen_tokens": answer.chosen_tokens,
     }
 

@@ -25,6 +25,7 @@ class ServeSettings:
         conversations: Whether the generator takes whole conversations.
         prompts: Whether it takes bare prompts.
         chat_fields: Whether it takes what a chat says beside text: tools, JSON, log-probabilities.
+        scored: Whether a verifier scores the samples; without one the scores in replies are null.
         client_policies: What clients may choose in place of the server's own policy.
         api_key: The key that clients must send; empty: none.
 
@@ -44,6 +45,7 @@ class ServeSettings:
     conversations: bool = True
     prompts: bool = True
     chat_fields: bool = False
+    scored: bool = True
     client_policies: ClientPolicies = field(default_factory=ClientPolicies.parse)
     api_key: str = field(default="", repr=False)
 

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -130,6 +131,7 @@ async def opened(
 
 
 def _application(scaler: OptScale, session: Session, settings: ServeSettings) -> Application:
+    settings = replace(settings, scored=scaler.verifier is not None)
     handler = RequestHandler(session, settings)
     metrics = Metrics(session.budget, handler.admission)
     description = openapi_document(settings, scaler.policies[0].max_samples)
