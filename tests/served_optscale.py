@@ -117,7 +117,7 @@ def served(scaler: OptScale, **settings: Any) -> Iterator[Served]:
     async def run() -> None:
         place = bind("127.0.0.1", 0)
         given = {"name": "written", "timeout": FOR_EVER, **settings}
-        async with opened(scaler, ServeSettings(**given), place) as (application, _):
+        async with opened(scaler, ServeSettings(**given), place) as application:
             found.append(Served(address_of(place), application, loop))
             ready.set()
             await stop.wait()

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from contextlib import ExitStack
 from copy import copy
+from types import SimpleNamespace
 
 import pytest
 from answering import WrittenServer, connect, serving
@@ -105,7 +106,7 @@ class Paced:
         self.refuse = asyncio.Event()
 
     def service(self):
-        return None
+        return SimpleNamespace(reachability=None)
 
     def with_sampling(self, sampling):
         other = copy(self)

@@ -14,12 +14,14 @@ import pytest
 from _vllm import CONTEXT, ENGINE, environment, metric
 from answering import WrittenServer, serving
 from lasting_ports import unused_port
-from served_optscale import async_client_of, client_of, command, scaler_of, served, until
+from served_optscale import async_client_of, client_of, command, metrics_of, plain, scaler_of, served, until
 from stopped_clock import HUNG
 
 from optscale_predictor.backends.model_loading import resolve_model
 from optscale_predictor.cli.main import main
 from optscale_predictor.questions.arithmetic import make_questions
+
+CLOSE = {"Connection": "close"}
 
 #: One sample a question, whatever it is worth: what a generator behind another server should do. Loads no model.
 PLAIN = ("--verifier", "none", "--policy", "self_consistency:max_samples=1", "--chat", "false")
@@ -67,8 +69,9 @@ def generator():
         yield server
 
 
-def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
+def test_a_generator_that_dies_and_comes_back_costs_no_request(generator, caplog):
     """Three real servers in a row; the one in the middle is killed with requests under way, and started again."""
+    caplog.set_level("INFO")
     port = str(unused_port())
     behind = ("--port", port, "--base_url", generator.url, *PLAIN)
     with command(*behind) as (middle, address):
@@ -86,6 +89,16 @@ def test_a_generator_that_dies_and_comes_back_costs_no_request(generator):
                 assert reply.usage.model_extra["samples"] == 2 and reply.usage.completion_tokens >= 2
             front.wait_until_idle()
             assert front.application.handler._session.budget.samples == 2 * len(replies)
+            assert _generator_of(front) == ("up", 1.0)
+    said = [line for line in caplog.messages if line.startswith(f"{address}/v1: ")]
+    assert said == [f"{address}/v1: cannot reach it; retrying", f"{address}/v1: it is back"]
+
+
+def _generator_of(front):
+    with plain() as client:
+        health = client.get(f"{front.url}/health")
+    assert health.status_code == 200  # it serves: requests wait for the generator
+    return health.json()["generator"], metrics_of(front)["optscale_generator_up",]
 
 
 async def _with_a_death(front, middle, behind, generator):
@@ -99,6 +112,7 @@ async def _with_a_death(front, middle, behind, generator):
         with pytest.raises(openai.InternalServerError) as down:
             await late
         assert (down.value.status_code, down.value.code) == (503, "unreachable")
+        assert await asyncio.to_thread(_generator_of, front) == ("down", 0.0)
         assert not any(task.done() and task.exception() for task in tasks)
         generator.released |= {f"held {number}" for number in range(20)}
         with command(*behind):
@@ -127,14 +141,45 @@ async def _stopped_meanwhile(process, address, generator):
         while not generator.now:
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        with pytest.raises(openai.APIConnectionError):
-            async with asyncio.timeout(HUNG):
-                while True:  # until its door is closed
-                    with suppress(openai.InternalServerError):  # 503, on a connection that was there before
-                        await ask(client, "1", extra_headers={"Connection": "close"})
-                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(HUNG), httpx2.AsyncClient() as balancer:
+            # Connections of their own, as a load balancer has: it is told to go elsewhere, and not that all is lost.
+            while (health := await balancer.get(f"{address}/health", headers=CLOSE)).status_code == 200:
+                await asyncio.sleep(0.01)
+        assert (health.status_code, health.json()["status"], health.json()["in_flight"]) == (503, "stopping", 1)
+        with pytest.raises(openai.InternalServerError) as refused:
+            await ask(client, "1", extra_headers=CLOSE)
+        assert (refused.value.status_code, refused.value.code) == (503, "stopping")
         generator.released.add("held")
         return await asked
+
+
+def test_beyond_its_grace_the_best_sample_so_far_is_the_answer(generator):
+    """What was paid for is not thrown away; who has nothing yet is told so."""
+    generator.holds = lambda prompt: "nothing" in prompt or ("held" in prompt and len(generator.finished) >= 2)
+    flags = ("--verifier", "none", "--policy", "asc_beta:max_samples=16,confidence=0.999,step=one", "--chat", "false")
+    with command("--port", "0", "--base_url", generator.url, "--grace", "600", *flags) as (process, address):
+        reply, nothing = asyncio.run(_hurried(process, address, generator))
+        assert process.wait(HUNG) == 0
+        said = process.stderr.read()
+    assert reply.usage.model_extra["samples"] == 2 and reply.usage.model_extra["cancelled_samples"] >= 1
+    assert reply.choices[0].message.content and reply.model_extra["optscale"]["stop_reason"] == "budget"
+    assert (nothing.status_code, nothing.code) == (503, "stopping")
+    assert "told to stop; requests under way: 2" in said and "answered with the samples they have: 2" in said
+
+
+async def _hurried(process, address, generator):
+    async with async_client_of(address) as client:
+        some, none = (asyncio.create_task(ask(client, prompt)) for prompt in ("held", "nothing"))
+        while len(generator.finished) < 2 or generator.now < 2:
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(HUNG), httpx2.AsyncClient() as balancer:
+            while (await balancer.get(f"{address}/health")).status_code == 200:
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(openai.InternalServerError) as told:
+            await none
+        return await some, told.value
 
 
 def test_beyond_its_grace_it_says_so_and_ends(generator):
@@ -180,7 +225,7 @@ def test_the_embedded_world_served_to_many(tmp_path):
         with stranger, pytest.raises(openai.AuthenticationError):
             stranger.models.list()
         health = httpx2.get(f"{address}/health").json()
-        assert health == {"status": "ok", "in_flight": 0, "waiting": 0}
+        assert health == {"status": "ok", "generator": "up", "in_flight": 0, "waiting": 0}
         process.send_signal(signal.SIGTERM)
         assert process.wait(HUNG) == 0
         assert "a-key" not in process.stdout.read() + process.stderr.read()

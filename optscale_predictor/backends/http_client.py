@@ -23,6 +23,7 @@ from optscale_predictor._support.brief_lock import BriefLock
 from optscale_predictor._support.garbage_collection import rare_collections
 from optscale_predictor._support.json_reader import MISSHAPEN, parse_reply
 from optscale_predictor._support.quick_json import write_quickly
+from optscale_predictor.backends.reachability import Reachability
 from optscale_predictor.backends.reply_size import most_reply
 from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
 from optscale_predictor.backends.server_urls import shown
@@ -75,6 +76,7 @@ class JsonService:
     Attributes:
         finding_out: The turn of a request that finds out something of the servers which others would pay for as well.
         retries: Requests sent again so far.
+        reachability: Which of the servers cannot be reached.
         cancelled: Requests that a server had, and had not answered, when their caller left.
     """
 
@@ -99,7 +101,7 @@ class JsonService:
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
         self._slots, self.finding_out = asyncio.Semaphore(concurrency), BriefLock(LONGEST_FINDING_OUT)
-        self.retries = self.cancelled = 0
+        self.retries, self.cancelled, self.reachability = 0, 0, Reachability(len(set(self._urls)))
 
     async def __aenter__(self) -> Self:
         """Opens what its connections need."""
@@ -188,6 +190,8 @@ class JsonService:
         """One try: the parsed reply."""
         try:
             got = await self._exchange(url, path, payload)
+            if self.reachability.down:
+                self.reachability.note_up(shown(url))
             if got.status >= 300:
                 raise self._failure(url, got.status, f"{got.status}", got, payload)
             reply = _parsed(got.body)
@@ -254,8 +258,10 @@ class JsonService:
         backed_off = self._tenacity.wait_random_exponential(multiplier=0.5, max=self._longest_wait)(state)
         return float(max(backed_off, min(state.outcome.exception().retry_after, LONGEST_WAIT)))
 
-    def _count(self, _: Any) -> None:
+    def _count(self, state: Any) -> None:
         self.retries += 1
+        if isinstance(error := state.outcome.exception(), _NoConnectionError):
+            self.reachability.note_down(error.server)
 
 
 def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:

@@ -52,10 +52,20 @@ class QuestionRun:
         self._ahead = self._draws_ahead()
         self._requests: list[tuple[int, int, int]] = []
         self._keeping: list[asyncio.Task[None]] = []
+        self._limit: asyncio.Timeout | None = None
 
     def _draws_ahead(self) -> DrawsAhead | None:
         ahead = self._workers.ahead
         return None if ahead is None or self._greedy else DrawsAhead(self._fetch, ahead, ahead.joins)
+
+    def end(self, now: float) -> None:
+        """Ends it with the samples that it has; one whose time is up already goes on to its answer.
+
+        Args:
+            now: In the event loop's time.
+        """
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(now)
 
     async def run(self) -> Answer:
         """The answer, when every policy has stopped or a limit has ended the question.
@@ -75,6 +85,7 @@ class QuestionRun:
     async def _run(self) -> Answer:
         try:
             async with asyncio.timeout_at(self._request.deadline) as limit:
+                self._limit = limit
                 await self._learn()
                 while total := await self._advance_all():
                     if not await self._draw_to(total):
@@ -83,6 +94,7 @@ class QuestionRun:
             if not limit.expired():  # somebody else's
                 raise
         finally:
+            self._limit = None
             await self._give_up()
             # What was paid for is kept, also where the question ran out of time, or another one fails meanwhile.
             await completed(self._keeping)

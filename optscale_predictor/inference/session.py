@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from itertools import count
 from types import MappingProxyType, TracebackType
 from typing import Self, cast
+from weakref import WeakSet
 
 from optscale_predictor._support.asyncio_bridge import Emit
 from optscale_predictor._support.garbage_collection import rare_collections
@@ -55,6 +56,7 @@ class Session:
 
     Attributes:
         budget: What was drawn so far, and the tokens that may still be.
+        reachability: Which of the generator's servers can be reached; None where it has none.
     """
 
     budget: TokenBudget
@@ -72,6 +74,8 @@ class Session:
         self._components, self._limits, self._store, self._traced = components, limits or Limits(), store, traced
         self._idle_timeout, self._known_batch = idle_timeout, known_batch
         self._ranks, self._open = count(), False
+        self._runs: WeakSet[QuestionRun] = WeakSet()
+        self._ended: float | None = None
         self._answering: set[asyncio.Task[object]] = set()
         self._exits = AsyncExitStack()
         self._decisions_of: dict[Policy, DecisionWorker] = {}
@@ -91,6 +95,7 @@ class Session:
         self._exits.push_async_callback(scorer.close)
         self._exits.push_async_callback(self._priors.close)
         await self._exits.enter_async_context(draws)
+        self.reachability = draws.reachability
         drawer = self._drawer(draws, engine_barrier, scorer)
         # With a limit on all tokens it is tokens that are scarce, and none are spent on what may not be needed; and a
         # sample that may be stopped is compared with those before it.
@@ -232,25 +237,35 @@ class Session:
     ) -> Answer:
         """As :meth:`answer`, where the caller counts the question as under way."""
         components, since = self._components, asyncio.get_running_loop().time()
+        rank = next(self._ranks)  # before anything is awaited: ranks follow the order of asking
         if policies is None:
             policies = components.policies
         else:
             components.require_usable(policies)
-        ends = [self._limits.deadline(self._started, since), None if seconds is None else since + seconds]
+        prior = await self._prior(question)
+        ends = [self._limits.deadline(self._started, since), None if seconds is None else since + seconds, self._ended]
         request = QuestionRequest(
             question=question,
             prompt=components.prompt(question.text) if prompt is None else prompt,
             messages=messages,
             sampling=sampling or components.generator.sampling,
-            rank=next(self._ranks),  # before anything is awaited: ranks follow the order of asking
-            prior=await self._prior(question),
+            rank=rank,
+            prior=prior,
             policies=policies,
             since=since,
             deadline=min((end for end in ends if end is not None), default=None),
             chat=chat,
             keep_samples=keep_samples,
         )
-        return await QuestionRun(request, self._workers, self._traced).run()
+        run = QuestionRun(request, self._workers, self._traced)
+        self._runs.add(run)
+        return await run.run()
+
+    def end_questions(self) -> None:
+        """Ends every question now, those asked later too, with the samples that it has: as where its time is up."""
+        self._ended = asyncio.get_running_loop().time()
+        for run in list(self._runs):
+            run.end(self._ended)
 
     def _decisions(self, policy: Policy) -> DecisionWorker:
         """The policy's worker; least recently used ones are forgotten, and those that use them keep them."""

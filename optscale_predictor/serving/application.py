@@ -230,7 +230,13 @@ class Application:
     async def _health(self, _: web.Request) -> web.Response:
         status = "stopping" if self.draining else "engine failed" if self.handler.failure is not None else "ok"
         admission = self.handler.admission
-        body = {"status": status, "in_flight": admission.in_flight, "waiting": admission.waiting}
+        generator = "up" if self.handler.generator_up else "down"
+        body = {
+            "status": status,
+            "generator": generator,
+            "in_flight": admission.in_flight,
+            "waiting": admission.waiting,
+        }
         return web.json_response(body, status=200 if status == "ok" else 503)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:

@@ -219,7 +219,12 @@ _REPLIES: _Schema = {
     "Model": _object({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT}),
     "Models": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     "Health": _object(
-        {"status": {"enum": ["ok", "stopping", "engine failed"]}, "in_flight": _COUNT, "waiting": _COUNT}
+        {
+            "status": {"enum": ["ok", "stopping", "engine failed"]},
+            "generator": {"enum": ["up", "down"]},
+            "in_flight": _COUNT,
+            "waiting": _COUNT,
+        }
     ),
     "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
     "Error": _object(

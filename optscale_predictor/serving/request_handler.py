@@ -129,12 +129,14 @@ class RequestHandler:
     Attributes:
         admission: Says when a request may begin.
         failure: Why the engine in this process cannot go on; None while it can.
+        ended: Whether every question is answered with the samples that it has.
     """
 
     def __init__(self, session: Session, settings: ServeSettings) -> None:
         self._session, self._urls = session, settings.generator_urls
         self.admission = Admission(settings.max_in_flight, settings.max_waiting)
         self.failure: str | None = None
+        self.ended = False
 
     async def answer(self, request: ParsedRequest, slot: Slot, arrived: float) -> Answer:
         """The answer to a request, of at least one sample.
@@ -158,8 +160,21 @@ class RequestHandler:
         answer = await self._answer(request, deadline)
         self.admission.record(asyncio.get_running_loop().time() - began)
         if answer is None or not answer.samples:
+            if self.ended:
+                raise ApiError(503, "the server stopped before there was a sample", code="stopping", retry_after=5)
             raise await self._no_sample(request)
         return answer
+
+    @property
+    def generator_up(self) -> bool:
+        """Whether samples can be drawn, as the latest requests have found."""
+        reachability = self._session.reachability
+        return self.failure is None and (reachability is None or reachability.any_up)
+
+    def end(self) -> None:
+        """Has every question answered now, as where its time is up, those that wait for their slot too."""
+        self.ended = True
+        self._session.end_questions()
 
     async def _answer(self, request: ParsedRequest, deadline: float) -> Answer | None:
         left = max(deadline - asyncio.get_running_loop().time(), 1e-3)

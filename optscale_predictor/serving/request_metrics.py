@@ -1,6 +1,6 @@
 """Prometheus' counts of a server: requests by what became of them, what was drawn, and how long answers took."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -38,9 +38,10 @@ class Metrics:
     Args:
         budget: What the inference session has drawn.
         admission: How many questions are answered, and wait.
+        generator_up: Whether samples can be drawn.
     """
 
-    def __init__(self, budget: TokenBudget, admission: Admission) -> None:
+    def __init__(self, budget: TokenBudget, admission: Admission, generator_up: Callable[[], bool]) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter("optscale_requests", "Requests by outcome.", ["outcome"], registry=registry)
         self._stops = Counter("optscale_stops", "Answers by the reason to stop.", ["reason"], registry=registry)
@@ -50,6 +51,7 @@ class Metrics:
         for name, about, read in (
             ("optscale_requests_in_flight", "Questions at work.", lambda: admission.in_flight),
             ("optscale_requests_waiting", "Questions that wait.", lambda: admission.waiting),
+            ("optscale_generator_up", "1 while the generator can be reached, else 0.", generator_up),
         ):
             Gauge(name, about, registry=registry).set_function(read)
         registry.register(_SessionCounts(budget))

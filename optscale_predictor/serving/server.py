@@ -1,10 +1,11 @@
 """A server's life: it binds its port, serves until it is told to stop, and finishes what is under way."""
 
 import asyncio
+import logging
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -26,6 +27,9 @@ _BACKLOG = 2048  # connections that may wait to be accepted
 _CONNECTION_TIMEOUT = 75.0  # seconds for which a connection is kept that asks nothing, or not to its headers' end
 _ROUND_TIMEOUT = 0.05  # seconds that an engine working in rounds waits for questions that are being scored
 _SHUTDOWN_TIMEOUT = 2.0  # seconds for replies to get out when all is over
+_ENDING = 2.0  # seconds in which questions that are ended are answered with what there is
+
+log = logging.getLogger("optscale_predictor.serving")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -83,9 +87,7 @@ def serve(scaler: OptScale, settings: ServeSettings, listener: socket.socket, re
 
 
 @asynccontextmanager
-async def opened(
-    scaler: OptScale, settings: ServeSettings, listener: socket.socket
-) -> AsyncIterator[tuple[Application, Callable[[], Awaitable[None]]]]:
+async def opened(scaler: OptScale, settings: ServeSettings, listener: socket.socket) -> AsyncIterator[Application]:
     """Serves while the block runs.
 
     Args:
@@ -94,7 +96,7 @@ async def opened(
         listener: From :func:`bind`.
 
     Yields:
-        The application, and a function that stops taking connections; requests under way go on.
+        The application.
 
     Raises:
         InputError: The listener's address has been taken since it was bound.
@@ -119,21 +121,17 @@ async def opened(
         except OSError as error:  # taken since it was bound
             raise _cannot_serve(address_of(listener), error) from None
 
-        async def stop_accepting() -> None:
-            application.draining = True
-            if site in runner.sites:
-                await site.stop()
-
         try:
-            yield application, stop_accepting
+            yield application
         finally:
-            await stop_accepting()
+            application.draining = True
+            await site.stop()
 
 
 def _application(scaler: OptScale, session: Session, settings: ServeSettings) -> Application:
     settings = replace(settings, scored=scaler.verifier is not None)
     handler = RequestHandler(session, settings)
-    metrics = Metrics(session.budget, handler.admission)
+    metrics = Metrics(session.budget, handler.admission, lambda: handler.generator_up)
     description = openapi_document(settings, scaler.policies[0].max_samples)
     return Application(RequestParser(scaler, settings), handler, metrics, settings, int(time.time()), description)
 
@@ -150,15 +148,27 @@ async def _serve(
     for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             loop.add_signal_handler(number, stop)
-    async with opened(scaler, settings, listener) as (application, stop_accepting):
+    async with opened(scaler, settings, listener) as application:
         ready(address_of(listener))
         await stopping.wait()
-        await stop_accepting()
         await _drain(application, settings.grace, hurrying)
 
 
 async def _drain(application: Application, grace: float, hurrying: asyncio.Event) -> None:
-    """Waits until every request has its reply, ``grace`` seconds are over, or a second signal came."""
-    end = asyncio.get_running_loop().time() + grace
+    """Returns when every request has its reply; after the grace, or a second signal, that is the best sample so far.
+
+    The door stays open meanwhile: who asks is told to go elsewhere, where a closed door would look like a crash.
+    """
+    application.draining = True
+    log.info("told to stop; requests under way: %d, for which there are %g s", application.open, grace)
+    await _until_idle(application, grace, hurrying)
+    if application.open:
+        log.info("the grace is over; requests that are answered with the samples they have: %d", application.open)
+        application.handler.end()
+        await _until_idle(application, _ENDING, asyncio.Event())
+
+
+async def _until_idle(application: Application, seconds: float, hurrying: asyncio.Event) -> None:
+    end = asyncio.get_running_loop().time() + seconds
     while application.open and not hurrying.is_set() and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(0.02)

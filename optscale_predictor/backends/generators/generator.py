@@ -13,6 +13,7 @@ from typing import Any, Self
 from optscale_predictor.backends.generators.chat_fields import ChatFields, ChatReply
 from optscale_predictor.backends.generators.sample_parts import Looks, Prefix
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
+from optscale_predictor.backends.reachability import Reachability
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 
 
@@ -167,10 +168,8 @@ class Usage:
                 "told no number of them, or one too small for the text"
             )
         if self.empty_samples:
-            lines.append(
-                f"{self.empty_samples} samples have no text: the model wrote none, or nothing is left of a "
-                "thought that was cut off (max_tokens)"
-            )
+            why = "the model wrote none, or nothing is left of a thought that was cut off (max_tokens)"
+            lines.append(f"{self.empty_samples} samples have no text: {why}")
         return lines
 
 
@@ -183,12 +182,14 @@ class DrawSession(ABC):
         places: Samples that it draws at once, >= 0; 0 where that is not known. While some of them are free, samples may
             be drawn ahead.
         joins: Whether a request for several samples brings those that requests for one each would bring.
+        reachability: Which of its servers can be reached; None where it has none.
     """
 
     in_rounds: bool = False
     at_once: int = 1 << 20
     places: int = 0
     joins: bool = False
+    reachability: Reachability | None = None
 
     async def __aenter__(self) -> Self:
         """Opens what it needs."""

@@ -98,6 +98,7 @@ class ServerSession(DrawSession):
         self._drawing: Counter[str] = Counter()  # requests under way, by question
         self._refused: set[str] = set()  # those of them that a server has refused
         self._service = generator.service()
+        self.reachability = self._service.reachability
 
     async def __aenter__(self) -> Self:
         """Opens the connections."""
