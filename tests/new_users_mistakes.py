@@ -145,6 +145,7 @@ BY_KIND: dict[str, list[tuple[str, str, str | None]]] = {
         ("answer 1+2= --generator embedded:generater", "none of that name is embedded", "embedded:generator"),
         ("answer 1+2= --verifier embedded:verifer", "none of that name is embedded", "embedded:verifier"),
         ("answer 1+2= --verifier mathverify", "there is none of that name", "math_verify"),
+        ("answer 1+2= --verifier nonee", "there is none of that name", "none"),
         ("score {pool} --column scores", "scores", None),
     ],
     "lists without quotes, and settings": [

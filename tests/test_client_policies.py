@@ -41,6 +41,7 @@ def test_a_policy_behind_the_models_name_or_in_the_header_is_held_to_the_same_li
     for given, param, says in (
         ({"in_model": "esc"}, "model", "does not let clients choose 'esc'"),
         ({"in_header": "best_of_n:max_samples=9"}, "X-OptScale-Policy", "max_samples must be 2..8"),
+        ({"in_model": "best_of"}, "model", "did you mean 'best_of_n'"),
         ({"in_model": ""}, "model", "does not let clients choose ''"),
         ({"in_model": "best_of_n", "in_header": "esc"}, "X-OptScale-Policy", "another policy than model"),
         ({"in_header": "best_of_n:path=/etc"}, "X-OptScale-Policy", "names a file on the server"),

@@ -33,8 +33,12 @@ def test_parts_are_kept_as_given():
     ("given", "policies", "says"),
     [
         ({}, [BEST, NEEDY], "policy 'optscale_t' needs a prior"),
-        ({"verifier": None}, [VOTES, BEST], "policy 'best_of_n' needs a verifier"),
-        ({"verifier": None, "selection": "best_score"}, [VOTES], "policy 'self_consistency' needs a verifier"),
+        ({"verifier": None}, [VOTES, BEST], "'best_of_n' needs a verifier; these need none: self_consistency, "),
+        (
+            {"verifier": None, "selection": "best_score"},
+            [VOTES],
+            "selection 'best_score' needs a verifier; 'majority' needs none",
+        ),
         ({}, [BEST, BEST], "a policy is named twice"),
     ],
 )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from optscale_predictor._support.messages import SPELLINGS
 from optscale_predictor.cli.main import with_underscores
-from optscale_predictor.cli.verb_flags import gather_list, verb_arguments
+from optscale_predictor.cli.verb_flags import gather_list, verb_arguments, verb_parser
 from optscale_predictor.cli.verbs import POOL_VERBS, VERBS
 from optscale_predictor.policies import parse_policy
 
@@ -60,3 +61,39 @@ def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     without, within = ([float(word) for word in re.findall(r"\d+\.|inf", line)] for line in lines)
     assert without[0] > without[1] >= 1 and len(within) == 2 and max(within) <= 64
+
+
+#: Flags of other programs that the guides speak of: lm-eval's, which `optscale eval` passes on, and those of others.
+LM_EVAL = (
+    "apply_chat_template fewshot_as_multiturn gen_kwargs log_samples metadata model_args num_fewshot output_path "
+    "record system_file system_instruction tasks use_cache wandb_args"
+)
+FOREIGN = {*LM_EVAL.split(), "context_shift", "ctx_size", "parallel", "nproc_per_node", "ckpt_path", "version"}
+LIGHTNING = ("data", "model", "trainer", "early_stopping")  # `optscale train`, whose parser LightningCLI makes
+CODE, SHOWN = re.compile(r"`([^`]+)`"), re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*[\w])")
+
+
+def flags_in_prose() -> Iterator[tuple[str, str]]:
+    """The flags that guides name in their sentences, each with its page; not those of scripts."""
+    for page in (page for page in PAGES if page.stem != "CONTRIBUTING"):  # which speaks of scripts
+        prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for code in CODE.findall(prose):
+            for flag in SHOWN.findall("" if re.search(r"\.(py|sh)\b|^make ", code) else code):
+                yield page.name, flag.replace("-", "_")
+
+
+def known_flags() -> set[str]:
+    """Every flag of every verb, and the groups that some have: ``server`` of ``server.send_seed``."""
+    verbs = {**VERBS, **{f"pool {name}": verb for name, verb in POOL_VERBS.items()}}
+    parsers = [verb_parser(verb.load(), name) for name, verb in verbs.items() if not verb.passed_on]
+    flags = {flag.lstrip("-").replace("-", "_") for one in parsers for flag in one._option_string_actions}
+    flags |= {flag.partition(".")[0] for flag in flags} | {flag.lstrip("-") for flag in SPELLINGS}
+    return flags
+
+
+def test_a_flag_in_a_sentence_is_one_that_there_is() -> None:
+    known = known_flags() | FOREIGN
+    unknown = {
+        (page, flag) for page, flag in flags_in_prose() if flag not in known and flag.partition(".")[0] not in LIGHTNING
+    }
+    assert not unknown

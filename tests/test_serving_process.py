@@ -38,6 +38,10 @@ BAD = {
     "name": (["--served_model_name", " "], "served_model_name is empty"),
     "generator": (["--port", "0", "--base_url", "http://127.0.0.1:9/v1", *PLAIN], "cannot connect; is the server up?"),
     "model": (["--port", "0", "--generator", "./nowhere"], "no config.json in folder"),
+    "no verifier": (["--verifier", "none"], "'optscale' needs a verifier; these need none: self_consistency, "),
+    "no scores": (["--verifier", "none", "--policy", "best_of_n:max_samples=4"], "'best_of_n' needs a verifier"),
+    "no prior": (["--policy", "optscale_t"], "'optscale_t' needs a prior"),
+    "no function": (["--verifier", "python:no_such_module:score"], "No module named 'no_such_module'"),
     "prompt": (["--prompt_file", "./nowhere"], "cannot read the prompt template"),
 }
 
@@ -50,8 +54,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(mistake, capsys):
         flags, says = [flag.format(taken=taken) for flag in flags], says.format(taken=taken)
         with pytest.raises(SystemExit) as stopped:
             main(["serve", *flags])
-    said = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    lines = capsys.readouterr().err.splitlines()
+    said = [line for line in lines if "error:" in line]
     assert stopped.value.code == 2 and len(said) == 1 and says in said[0]
+    assert not any("loading" in line for line in lines)
 
 
 def ask(client, text, **options):

@@ -4,13 +4,14 @@ import json
 
 import openai
 import pytest
-from answering import WrittenServer, serving
+from answering import WrittenServer, connect, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from served_optscale import ask, plain, scaler_of, served, written_generator
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.serving import require_servable
 from optscale_predictor.serving.api_errors import ApiError
@@ -125,6 +126,29 @@ def test_a_request_that_is_none_is_an_error_in_the_same_shape(strict, raw_client
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
 
 
+def test_a_base_url_without_its_end_is_recognised(strict, raw_client):
+    for path, hinted in (("/chat/completions", True), ("/models", True), ("/nothing", False), ("/v1/nothing", False)):
+        said = raw_client.post(f"{strict.url}{path}", json={}).json()["error"]["message"]
+        assert ("the base URL ends in /v1" in said) == hinted, said
+
+
+def test_a_policy_that_cannot_run_is_named_where_the_client_named_it():
+    """A vote has no scores, of which best_of_n chooses the best."""
+    generator = WrittenServer()
+    with serving(generator.app()) as url:
+        scaler = OptScale(connect(url), None, policy=parse_policy("self_consistency:max_samples=3"))
+        with served(scaler, conversations=False) as server, server.client() as client:
+            for given, param in (
+                ({"model": "written:best_of_n:max_samples=2"}, "model"),
+                ({"extra_body": {"optscale": {"policy": "best_of_n:max_samples=2"}}}, "optscale.policy"),
+                ({"extra_headers": {"X-OptScale-Policy": "best_of_n:max_samples=2"}}, "X-OptScale-Policy"),
+            ):
+                with pytest.raises(openai.BadRequestError) as refused:
+                    client.chat.completions.create(**{"model": "written", "messages": CHAT["messages"], **given})
+                assert refused.value.param == param and "these need none: self_consistency" in refused.value.message
+    assert generator.bodies == []
+
+
 def test_the_client_raises_its_own_errors(strict):
     with strict.client() as client:
         with pytest.raises(openai.BadRequestError) as refused:
@@ -224,6 +248,10 @@ def test_a_body_full_of_mistakes_makes_one_error_of_each_kind():
         ({"n": True}, "n: one answer is chosen among many samples, so n can only be 1; got true"),
         ({"top_k": 3}, "top_k: this server does not know this field"),
         ({"a\nb": 3}, "a\\nb: this server does not know this field"),
+        (
+            {"optscale": {"max_sample": 3}},
+            "optscale.max_sample: this server does not know this field; did you mean 'max_samples'?",
+        ),
         ({"stop": ["x"] * 17}, 'stop: must have at most 16 items; got ["x", "x", "x", "x", "x", "x", "x", "x",...'),
         ({"optscale": [1]}, "optscale: must be an object; got [1]"),
         ({"optscale": {"policy": "x" * 501}}, "optscale.policy: must have at most 500 characters; got"),

@@ -105,9 +105,11 @@ def answer(
         from optscale_predictor.backends.generators import warning_at_end
         from optscale_predictor.backends.learnt_prompts import prompt_template
         from optscale_predictor.inference import Limits, OptScale
+        from optscale_predictor.inference.policy_needs import require_before_loading
         from optscale_predictor.inference.target_watch import TargetWatch
 
         limits = Limits(limit_tokens, limit_seconds, question_seconds)
+        require_before_loading([rule], selection, verifier, predictor is not None or prior is not None)
         prompt = prompt_template(prompt_file, generator)
         drawing = generator.build()
         scoring = verifier.build() if verifier.wanted else None

@@ -94,6 +94,7 @@ def serve(
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
     from optscale_predictor.backends.generators import warning_at_end
     from optscale_predictor.inference import OptScale
+    from optscale_predictor.inference.policy_needs import require_before_loading
     from optscale_predictor.policies.selection import require_selection
     from optscale_predictor.questions.prompts import PromptTemplate
     from optscale_predictor.serving import (
@@ -125,6 +126,7 @@ def serve(
         api_key=os.environ.get(_KEY, ""),
     )
     prompt = PromptTemplate.from_file(prompt_file)
+    require_before_loading([rule], selection, verifier, predictor is not None or prior is not None)
     with bind(host, port) as bound:  # before anything is loaded: a port that is taken costs no minutes
         drawing = within_requests(generator, timeout).build()
         scoring = verifier.build() if verifier.wanted else None

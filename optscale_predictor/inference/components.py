@@ -9,13 +9,9 @@ from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.backends.verifiers.logprobs import NO_SELF_CERTAINTY
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference.early_rejection import EarlyRejection, require_rejectable
+from optscale_predictor.inference.policy_needs import require_needs
 from optscale_predictor.policies import Policy
-from optscale_predictor.policies.selection import (
-    fitted_behind,
-    needs_scores,
-    require_selection,
-    require_selection_prior,
-)
+from optscale_predictor.policies.selection import fitted_behind, require_selection
 from optscale_predictor.policies.step import require_learning
 from optscale_predictor.questions.prompts import PromptTemplate
 from optscale_predictor.questions.question import Question
@@ -82,13 +78,7 @@ class Components:
         if isinstance(self.prior, LearntPrior):
             self._require_learnable(policies)
         prior = self.predictor is not None or self.prior is not None
-        for policy in policies:
-            if policy.needs_prior and not prior:
-                raise InputError(f"policy {policy.name!r} needs a prior: give a predictor, or a constant prior")
-            if self.verifier is None and needs_scores(self.selection or policy.selection):
-                raise InputError(f"policy {policy.name!r} needs a verifier")
-        if self.selection is not None:
-            require_selection_prior(self.selection, prior)
+        require_needs(policies, self.selection, scored=self.verifier is not None, prior=prior)
 
     def _require_learnable(self, policies: Sequence[Policy]) -> None:
         if self.predictor is not None:

@@ -86,7 +86,9 @@ class Application:
         except web.HTTPException as error:  # aiohttp's own: no such route, no such method, a body too large
             if error.status == 413:
                 return error_response(self._too_large())
-            response = error_response(ApiError(error.status, f"{request.method} {request.path[:100]}: {error.reason}"))
+            hint = _under_v1(request) if error.status == 404 else ""
+            says = f"{request.method} {request.path[:100]}: {error.reason}{hint}"
+            response = error_response(ApiError(error.status, says))
             if "Allow" in error.headers:  # which methods there are: RFC 9110 wants it of a 405
                 response.headers["Allow"] = error.headers["Allow"]
             return response
@@ -241,6 +243,12 @@ class Application:
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.page(), headers={"Content-Type": _METRICS_TYPE})
+
+
+def _under_v1(request: web.Request) -> str:
+    """A hint for a client whose base URL lacks the API's prefix."""
+    there = {resource.canonical for resource in request.app.router.resources()}
+    return f"; it is at /v1{request.path}: the base URL ends in /v1" if f"/v1{request.path}" in there else ""
 
 
 class _StreamEnded(Exception):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
 
 from optscale_predictor._support.json_reader import parse_json
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.backends.generators import ChatFields
 from optscale_predictor.errors import InputError
 from optscale_predictor.serving.api_errors import ApiError, field_error, shown
@@ -252,7 +253,10 @@ def _first_error(error: ValidationError) -> ApiError:
     if kind == "missing":
         return field_error(param, "must be given")
     if kind == "extra_forbidden":
-        return field_error(param, "this server does not know this field")
+        # Of the body's own fields no other is meant: top_k, which is not known, is not top_p.
+        ours = OptscaleOptions.model_fields if param.startswith("optscale.") else ()
+        near = did_you_mean(str(found["loc"][-1])[:_MAX_NAME], ours)
+        return field_error(param, f"this server does not know this field{near}")
     message = str(context["error"]) if kind == "value_error" else _message(kind, context, found["msg"])
     return field_error(param, f"{message}; got {shown(found['input'])}")
 

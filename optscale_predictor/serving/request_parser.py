@@ -23,7 +23,7 @@ from optscale_predictor.serving.request_bodies import (
     Turns,
     parse_body,
 )
-from optscale_predictor.serving.requested_policy import policy_in_model, requested_policy
+from optscale_predictor.serving.requested_policy import policy_field, policy_in_model, requested_policy
 from optscale_predictor.serving.serve_settings import ServeSettings
 
 
@@ -40,6 +40,7 @@ class ParsedRequest:
         beside_text: What that says beside text; None: nothing.
         sampling: How samples are drawn.
         policy: How many.
+        policy_field: Where it is named, or would be.
         timeout: Seconds that it may take from its arrival, > 0.
         stream: Whether the answer is streamed.
         include_usage: Whether the stream ends with its usage.
@@ -54,6 +55,7 @@ class ParsedRequest:
     beside_text: ChatFields | None
     sampling: SamplingParams
     policy: Policy
+    policy_field: str
     timeout: float
     stream: bool
     include_usage: bool
@@ -144,6 +146,7 @@ class RequestParser:
             beside_text=beside_text,
             sampling=self._sampling(body),
             policy=self._policy(body.optscale, policy_in_name, policy_in_header),
+            policy_field=policy_field(body.optscale, policy_in_name, policy_in_header),
             timeout=self._timeout(body.optscale),
             stream=body.stream,
             include_usage=body.stream_options is not None and body.stream_options.include_usage,
@@ -197,7 +200,7 @@ class RequestParser:
         try:
             self._scaler.require_usable([parsed.policy])
         except InputError as error:
-            raise field_error("optscale.policy", str(error)) from None
+            raise field_error(parsed.policy_field, str(error)) from None
 
 
 def _require_last_turn(turns: Turns, body: ConversationBody) -> None:

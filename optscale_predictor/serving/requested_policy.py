@@ -89,6 +89,11 @@ def requested_policy(
     return changed
 
 
+def policy_field(options: OptscaleOptions, in_model: str | None, in_header: str | None) -> str:
+    """The field that names a request's policy; without any the one in which it could be named."""
+    return _named(options.policy, in_model, in_header)[1]
+
+
 def _named(in_body: str | None, in_model: str | None, in_header: str | None) -> tuple[str | None, str]:
     """The policy's text, and the field that names it."""
     given = {_BODY: in_body, "model": in_model, POLICY_HEADER: in_header}

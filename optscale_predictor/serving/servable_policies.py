@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any
 
+from optscale_predictor._support.near_names import did_you_mean
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import POLICIES, Policy
 
@@ -125,7 +126,9 @@ class ClientPolicies:
         """
         if name not in self.allowed:
             known = ", ".join(self.allowed) or "none but its own"
-            raise InputError(f"this server does not let clients choose {name[:40]!r}; it lets them choose: {known}")
+            near = did_you_mean(name, self.allowed)
+            says = f"this server does not let clients choose {name[:40]!r}{near}; it lets them choose: {known}"
+            raise InputError(says)
 
     def cap(self, name: str) -> float:
         """The most samples that the operator allows in a policy; infinite where it is not restricted."""
@@ -165,7 +168,9 @@ class ClientPolicies:
 def _restrictions(name: str, rest: str) -> Mapping[str, AllowedValues]:
     """The restricted settings of one item of a list."""
     if name not in POLICIES:
-        raise InputError(f"client_policies: unknown policy {name!r}; known: {', '.join(POLICIES)}")
+        raise InputError(
+            f"client_policies: unknown policy {name!r}{did_you_mean(name, POLICIES)}; known: {', '.join(POLICIES)}"
+        )
     kind, found = POLICIES[name], dict[str, AllowedValues]()
     _require_live(kind)
     types: dict[str, Any] = {one.name: one.type for one in fields(kind)}  # type: ignore[arg-type]
@@ -173,7 +178,8 @@ def _restrictions(name: str, rest: str) -> Mapping[str, AllowedValues]:
         setting, _, text = part.partition("=")
         where = f"client_policies: {name}:{setting}"
         if setting not in types:
-            raise InputError(f"{where}: there is no such setting; there are: {', '.join(types)}")
+            near = did_you_mean(setting, types)
+            raise InputError(f"{where}: there is no such setting{near}; there are: {', '.join(types)}")
         if setting in FILE_SETTINGS:
             raise InputError(f"{where} names a file on the server, which is the server's affair")
         try:

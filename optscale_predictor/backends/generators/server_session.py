@@ -20,6 +20,9 @@ from optscale_predictor.backends.generators.unanswered import Unanswered
 from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.errors import RequestRefusedError
 
+#: A question's id, which clients of a server may share, and its prompt.
+_Asked = tuple[str, str]
+
 
 class ServerDrawing(Protocol):
     """A generator that draws from servers.
@@ -95,8 +98,8 @@ class ServerSession(DrawSession):
         self.at_once, self.places = 2 * generator.concurrency, generator.concurrency
         self.joins = generator.joins
         self._pace = Pace()
-        self._drawing: Counter[str] = Counter()  # requests under way, by question
-        self._refused: set[str] = set()  # those of them that a server has refused
+        self._drawing: Counter[_Asked] = Counter()  # requests under way, by question
+        self._refused: set[_Asked] = set()  # those of them that a server has refused
         self._service = generator.service()
         self.reachability = self._service.reachability
 
@@ -120,7 +123,7 @@ class ServerSession(DrawSession):
         """See :class:`DrawSession`."""
         drawing = self._generator.with_sampling(sampling)
         drawing.usage, drawing.unanswered = Usage(), Unanswered()  # this draw's own
-        started, question = time.monotonic(), request.question_id
+        started, question = time.monotonic(), (request.question_id, request.prompt)
         self._drawing[question] += 1
         try:
             samples = await drawing.samples(self._service, request, arrived)
@@ -143,7 +146,7 @@ class ServerSession(DrawSession):
         discarded = drawing.usage.discarded_tokens
         return [replace(samples[0], discarded_tokens=discarded), *samples[1:]] if discarded else samples
 
-    def _ended(self, question: str) -> None:
+    def _ended(self, question: _Asked) -> None:
         self._drawing[question] -= 1
         if not self._drawing[question]:
             del self._drawing[question]

@@ -25,7 +25,7 @@ def kind_of(model: str, layout: str) -> str:
     kind, colon, _ = model.partition(":")
     if kind in (("judge", "python", "combined", "logprobs") if colon else _PLAIN):
         return kind
-    near = did_you_mean(model, _PLAIN)
+    near = did_you_mean(model, (*_PLAIN, "none"))
     if near and not {"/", ":"} & set(model) and not Path(model).exists():
         raise InputError(f"verifier {model!r}: there is none of that name{near}")
     if is_trained_verifier(model):

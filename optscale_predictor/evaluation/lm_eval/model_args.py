@@ -18,6 +18,7 @@ from optscale_predictor.backends.verifiers import Verifier
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.inference.early_rejection import EarlyRejection
+from optscale_predictor.inference.policy_needs import require_before_loading
 from optscale_predictor.policies import POLICIES, Policy, parse_policy
 from optscale_predictor.policies.selection import require_selection
 from optscale_predictor.pools import open_pool
@@ -177,6 +178,9 @@ class Arguments:
         rules, options = self.rules(), self.options
         selection = self.selection()
         learning = None if options.prior is None else LearntPrior.parse(options.prior)
+        if options.pool is None:
+            prior = options.predictor is not None or learning is not None
+            require_before_loading(rules, selection, self.verifier, prior)
         generator, verifier = self._engines()
         return OptScale(
             generator,
