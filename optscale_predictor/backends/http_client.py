@@ -194,8 +194,7 @@ class JsonService:
                 self.reachability.note_up(shown(url))
             if got.status >= 300:
                 raise self._failure(url, got.status, f"{got.status}", got, payload)
-            reply = _parsed(got.body)
-            if (within := status_within(reply)) >= 300:
+            if (within := status_within(reply := _parsed(got.body))) >= 300:
                 raise self._failure(url, within, f"{got.status} with an error", got, payload)
             return reply
         except _TransientError as error:
