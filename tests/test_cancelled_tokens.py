@@ -200,3 +200,4 @@ def test_samples_of_a_server_that_is_down_are_no_samples(there):
         url = stack.enter_context(serving(server.app()))
         asyncio.run(main(connect(url, max_retries=1000), stack.close))
     assert budget.cancelled_samples == there and budget.samples == 1
+    assert there or budget.estimated_tokens == 0

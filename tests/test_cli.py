@@ -99,6 +99,15 @@ def test_answer_shows_what_was_drawn_and_why_it_stopped(capsys):
     assert "stopped   " in shown and "samples, " in shown
 
 
+def test_answer_tells_no_scores_where_there_is_no_verifier(capsys):
+    command = ["answer", "12+34=", "--verifier", "none", "--policy", "self_consistency:max_samples=2"]
+    main(command)
+    shown = capsys.readouterr().out
+    assert "score" not in shown and "0.000" not in shown and "after 2 samples" in shown
+    main([*command, "--json_lines", "true"])
+    assert json.loads(capsys.readouterr().out)["score"] is None
+
+
 def test_answer_reads_a_file_and_writes_json_lines(tmp_path, capsys):
     (tmp_path / "q.jsonl").write_text('{"id": "x", "question": "12+34="}\n{"id": "y", "question": "5+6+7="}\n')
     main(["answer", str(tmp_path / "q.jsonl"), "--json_lines", "true", "--policy", "best_of_n:max_samples=3"])

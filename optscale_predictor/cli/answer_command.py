@@ -283,9 +283,10 @@ def _as_json(result: "Answer", scored: bool) -> str:
 
 def _as_text(question: "Question", result: "Answer", policy: "Policy", scored: bool) -> str:
     needed = {number: estimate for number, estimate in result.trace if not isnan(estimate)}
-    lines = [f"question  {question.text}", f"policy    {policy}", "", "sample  score   best    N*"]
+    lines = [f"question  {question.text}", f"policy    {policy}"]
+    lines += ["", "sample  score   best    N*"] if scored else []
     best = 0.0
-    for number, value in enumerate(result.scores, start=1):
+    for number, value in enumerate(result.scores if scored else (), start=1):
         best = max(best, value)
         estimate = f"{needed[number]:.0f}" if number in needed else ""
         lines.append(f"{number:6d}  {value:.3f}   {best:.3f}   {estimate}")
