@@ -121,7 +121,7 @@ def test_a_policy_that_computes_a_table_for_each_value_takes_the_values_that_are
     ("text", "says"),
     [
         ("", "client_policies is empty"),
-        ("best", "client_policies: unknown policy 'best'; known: optscale"),
+        ("best", "client_policies: unknown policy 'best'; did you mean 'best_of_n'?; known: optscale"),
         ("esc esc", "'esc' is named twice"),
         ("shared_budget", "spends one budget on all questions"),
         ("oracle", "can only be replayed"),
