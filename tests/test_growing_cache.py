@@ -1,10 +1,13 @@
 """A cache that grows in place holds what that of transformers does, whatever rows are chosen, and copies what moves."""
 
+from inspect import signature
+
 import pytest
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from optscale_predictor.backends.growing_cache import GrowingLayer, growing
+from optscale_predictor.backends.key_value_cache import cache_argument, cache_of
 from optscale_predictor.backends.model_loading import load_pretrained
 
 HEADS, SIZE = 2, 3
@@ -83,14 +86,15 @@ def test_a_model_reads_on_from_it_as_from_its_own():
     from transformers import AutoModelForCausalLM
 
     model = load_pretrained(AutoModelForCausalLM, "embedded:generator", "cpu").eval()
+    argument = cache_argument(signature(model.forward).parameters)
     rng = torch.Generator().manual_seed(0)
     tokens = torch.randint(2, 18, (3, 6), generator=rng)
     with torch.inference_mode():
-        cache = growing(model(input_ids=tokens, use_cache=True).past_key_values)
+        cache = growing(cache_of(model(input_ids=tokens, use_cache=True)))
         for _ in range(70):
             rows = torch.randint(len(tokens), (int(torch.randint(2, 6, (), generator=rng)),), generator=rng)
             tokens = torch.cat([tokens[rows], torch.randint(2, 18, (len(rows), 1), generator=rng)], -1)
             cache.reorder_cache(rows)
-            logits = model(input_ids=tokens[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1]
+            logits = model(input_ids=tokens[:, -1:], **{argument: cache}, use_cache=True).logits[:, -1]
         assert all(type(layer) is GrowingLayer for layer in cache.layers)
         torch.testing.assert_close(logits, model(input_ids=tokens).logits[:, -1], rtol=1e-4, atol=1e-4)
