@@ -19,7 +19,7 @@ Written by `make bench` (`benchmarks/run_all.py`). A ratio is the baseline's cos
 Sizes are small: they show whether something has become slower, not what a change is worth at full size, which
 `docs/experiments/` says. "Others" is the share of the machine's processor time that other programs had while a
 benchmark ran: figures of seconds beside a busy neighbour say little. "Processor s" is what the benchmark itself worked,
-both sides of every ratio and what they started.
+both sides of every ratio and what they started and waited for.
 """
 
 

@@ -66,6 +66,8 @@ def main() -> None:
             ratios[named] = compare_times(policy, traced, size, flags.rounds, mine, theirs)
     print()
     different = sum(compare_answers(policy, flags.answers, mine, theirs) for policy in SETTINGS)
+    mine.end()
+    theirs.end()
     print(f"{len(SETTINGS)} settings, {flags.answers} questions each: {different} answers differ")
     print_ratios(f"the build in {Path(flags.baseline).name}", ratios)
     sys.exit(different > 0)
@@ -129,6 +131,10 @@ class Build:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Ends it, and waits: what it worked is then counted as this program's."""
+        self._process.communicate()
 
 
 def work() -> None:
