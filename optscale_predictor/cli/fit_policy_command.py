@@ -141,7 +141,7 @@ def _combine(
     from optscale_predictor.pools import ScoredPool
     from optscale_predictor.replays.fitting.combine_scores import combine_scores
     from optscale_predictor.replays.recorded_samples import RecordedSamples
-    from optscale_predictor.stats.reliability import reliability
+    from optscale_predictor.stats.ranking import describe_ranking
 
     for column in columns:
         _common_source(pools, allow_source_mismatch, column)
@@ -153,10 +153,10 @@ def _combine(
     described = tuple(pools[0].scores[column] for column in columns)
     combination = ScoreCombination(columns, described, found.slopes, found.intercept)
     rows = [*zip(columns, np.moveaxis(parts, -1, 0), found.slopes, strict=True), ("together", found.held_out, None)]
-    print("P(a right sample is scored above a wrong one), on held-out questions where it was fitted:\n")
+    print("What each score tells, on held-out questions where it was fitted (AUC: how often right is above wrong):\n")
     for name, scores, slope in rows:
         coefficient = "" if slope is None else f", coefficient {slope:.2f}"
-        print(f"  {name}: {reliability(scores, recorded.correct).auc:.3f}{coefficient}")
+        print(f"  {name}: {describe_ranking(scores, recorded.correct)}{coefficient}")
     print()
     return [ScoredPool(pool.name, combination) for pool in pools], replace(recorded, scores=found.held_out), combination
 

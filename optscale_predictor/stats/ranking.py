@@ -57,6 +57,23 @@ def auc_within(
     return WithinQuestions(float(each.mean()), error, len(each))
 
 
+def describe_ranking(scores: Float[Floats, "questions samples"], correct: Float[Floats, "questions samples"]) -> str:
+    """How well scores tell right from wrong, in words: within a question, which is what choosing takes, and over all.
+
+    Args:
+        scores: In [0, 1]; NaN where there is none.
+        correct: 1, 0, or NaN where it is not known.
+    """
+    question = np.broadcast_to(np.arange(len(scores))[:, None], scores.shape)
+    known = ~np.isnan(scores) & ~np.isnan(correct)
+    within = auc_within(scores[known], correct[known], question[known])
+    if not within.questions:
+        return "AUC within a question not known (none has right and wrong samples)"
+    error = "" if np.isnan(within.error) else f" ± {within.error:.3f}"
+    of = f"{within.questions:,} question{'s'[: within.questions != 1]} with right and wrong samples"
+    return f"AUC within a question {within.auc:.3f}{error} ({of}), over all {auc(scores[known], correct[known]):.3f}"
+
+
 def _each_question(scores: Floats, correct: Floats, question: Ints) -> Floats:
     """The area of each question that has both kinds, by the ranks of the right ones; a loop would cost minutes."""
     order = np.lexsort((scores, question))
