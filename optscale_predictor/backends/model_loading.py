@@ -63,8 +63,9 @@ def resolve_model(name: str) -> str:
         return _gguf_model(Path(name), name)
     if Path(name).is_absolute() or name.startswith(".") or Path(name).exists():
         return _model_folder(Path(name), name)
-    if name.count("/") > 1 or not name:
-        raise InputError(f"model {name!r}: no such folder, and not a hub id")
+    if name.count("/") > 1 or not name or ":" in name:
+        hint = "; a function is python:MODULE:FUNCTION" if ":" in name else ""
+        raise InputError(f"model {name!r}: no such folder, and not a hub id{hint}")
     return name
 
 

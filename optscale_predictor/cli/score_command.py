@@ -41,6 +41,8 @@ def score(
         scored = score_pool_with_ray(pool, verifier, ray, column=column, retry_refused=retry_refused)
     info = pool_info(scored).scores[column]
     refused = f", {info.refused} refused, the first because {first_refusal(scored, column)}" if info.refused else ""
+    if info.refused and not retry_refused:
+        refused += "; --retry_refused true scores these again"
     if info.refused and not info.scored:
         raise InputError(f"{pool}: no sample is scored{refused}")
     print(f"{pool}: {info.scored} samples scored{refused}")

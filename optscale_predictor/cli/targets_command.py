@@ -27,6 +27,7 @@ def targets(
     """
     from optscale_predictor._support.number_checks import require_seed
     from optscale_predictor.pools import Pool
+    from optscale_predictor.stats.distributions.family_choice import UNIFORM_LOG_LIKELIHOOD
     from optscale_predictor.targets import SplitRule, write_dataset
 
     require_seed(seed)
@@ -37,7 +38,8 @@ def targets(
     print(f"{output}: targets of {summary.questions} questions ({sides})")
     if summary.family is not None:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in summary.family.log_likelihood.items())
-        print(f"scores follow {summary.family.name} best, by the log-likelihood of a held-out one: {figures}")
+        known = f"log-likelihood of a held-out one (uniform {UNIFORM_LOG_LIKELIHOOD:.3f})"
+        print(f"scores follow {summary.family.name} best, by the {known}: {figures}")
     if summary.unscored_questions:
         print(f"note: {summary.unscored_questions} questions have no row: the verifier refused all of their samples")
     if written.note:

@@ -1,5 +1,6 @@
 """The verb that trains a verifier on labelled pools."""
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,7 @@ def train_verifier(
 
     from optscale_predictor._support.training_loop.last_checkpoint import InterruptedRun
     from optscale_predictor.backends.verifiers.training.train_verifier import train_verifier as train
-    from optscale_predictor.backends.verifiers.training.verifier_card import measured_rows
+    from optscale_predictor.backends.verifiers.training.verifier_card import measured_rows, verifier_cautions
     from optscale_predictor.backends.verifiers.training.verifier_settings import VerifierSettings
     from optscale_predictor.pages.markdown import table
     from optscale_predictor.pools.labelled_pools import read_labelled
@@ -104,6 +105,8 @@ def train_verifier(
     print("On held-out questions:\n")
     print(table(["number", "value"], measured_rows(outcome.config.metrics), aligned=True))
     _print_others(outcome)
+    for line in verifier_cautions(outcome.config.metrics):
+        logging.getLogger(__name__).warning("%s", line)
     print(f"\n{output}: use it as --verifier {output}")
 
 

@@ -55,6 +55,7 @@ class Components:
         allow_source_mismatch: bool = False,
         reject: EarlyRejection | None = None,
     ) -> None:
+        _require_kinds(verifier, prior)
         self.reject = reject
         self.generator, self.verifier, self.policies = _telling_logprobs(generator, verifier), verifier, tuple(policies)
         self.predictor, self.prior, self.prompt = predictor, prior, prompt or PromptTemplate()
@@ -155,3 +156,12 @@ def require_shareable(policies: Sequence[Policy]) -> None:
     joint = [policy.name for policy in policies if policy.joint]
     if joint and len(policies) > 1:
         raise InputError(f"policy {joint[0]!r} spends one budget on all questions and must run alone")
+
+
+def _require_kinds(verifier: object, prior: object) -> None:
+    """What is easily given in place of a verifier or a prior is refused here, not where it is first used."""
+    if verifier is not None and not isinstance(verifier, Verifier):
+        hint = 'VerifierOptions("python:MODULE:FUNCTION").build() makes one of a function'
+        raise InputError(f"verifier: {type(verifier).__name__} is no Verifier; {hint}")
+    if prior is not None and not isinstance(prior, Prior | LearntPrior):
+        raise InputError(f"prior: {type(prior).__name__} is no Prior; Prior(mean, std, strength) is one")

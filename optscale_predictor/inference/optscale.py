@@ -267,7 +267,9 @@ class OptScale(Components):
 def _require_askable(questions: Sequence[Question], prompts: Prompts | None) -> None:
     """Checks that questions can be told apart, and that each has its prompt."""
     seen: set[str] = set()
-    for question in questions:
+    for number, question in enumerate(questions):
+        if not isinstance(question, Question):
+            raise InputError(f"questions[{number}] is no Question, got {question!r:.60}; Question('a', '1+1=') is one")
         if question.id in seen:
             raise InputError(f"question id {question.id!r} occurs twice")
         seen.add(question.id)

@@ -225,7 +225,9 @@ def write_targets(targets: pa.Table, path: str | Path) -> None:
 def require_parquet(path: Path) -> None:
     """Raises ``InputError`` unless the name ends in ``.parquet``, by which readers know what is in it."""
     if path.suffix != ".parquet":
-        raise InputError(f"{path}: targets are a Parquet file; name one that ends in .parquet")
+        raise InputError(
+            f"{path}: targets are a Parquet file: its name must end in .parquet, as {path / 'targets.parquet'}"
+        )
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:

@@ -207,6 +207,9 @@ def _keep_sides_apart(targets: list[Target]) -> list[Target]:
 def _rows(path: Path) -> Generator[dict[str, Any], None, None]:
     import pyarrow as pa
 
+    if path.is_dir():
+        inside = sorted(path.glob("*.parquet"))
+        raise InputError(f"{path}: is a folder; name the file of targets" + (f": {inside[0]}" if inside else ""))
     try:
         if path.suffix == ".parquet":
             from optscale_predictor._support.parquet_sizes import read_rows

@@ -29,6 +29,9 @@ FAMILIES: dict[str, Fit] = {
     "empirical_tail": fit_empirical_tail,
 }
 
+_WIDTH = 0.01
+#: What a uniform distribution gives an interval of that width: a family below it says less than nothing.
+UNIFORM_LOG_LIKELIHOOD = float(np.log(_WIDTH))
 _LEAST = np.log(1e-9)  # log probability that one held-out score costs at most
 
 
@@ -48,7 +51,7 @@ class FamilyChoice:
 
 
 def choose_family(
-    scores: ArrayLike, families: Mapping[str, Fit] = FAMILIES, folds: int = 2, width: float = 0.01, seed: int = 0
+    scores: ArrayLike, families: Mapping[str, Fit] = FAMILIES, folds: int = 2, width: float = _WIDTH, seed: int = 0
 ) -> FamilyChoice:
     """Chooses the family for a pool's scores [questions, samples] (NaN = not drawn).
 

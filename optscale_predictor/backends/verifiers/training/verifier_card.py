@@ -29,6 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "epoch": "the epoch that was kept",
 }
 _COUNTS = ("questions", "samples", "epoch")
+_FEW_QUESTIONS = 20
 
 
 def measured_rows(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -44,6 +45,23 @@ def measured_rows(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
             error = metrics.get(f"{name}_error")
             rows.append((meaning, value if error is None else f"{value} ± {error:.3f}"))
     return rows
+
+
+def verifier_cautions(metrics: Mapping[str, float]) -> list[str]:
+    """What a verifier's figures say against using it, a line each.
+
+    Args:
+        metrics: A trained verifier's.
+    """
+    lines = []
+    if metrics.get("questions", 0) < _FEW_QUESTIONS:
+        lines.append(f"{metrics.get('questions', 0):.0f} questions were held out: too few to say what it is worth")
+    within = metrics.get("auc_within", float("nan"))
+    if within <= 0.5:
+        lines.append(f"within a question it tells right from wrong no better than a coin (AUC {within:.3f})")
+    if metrics.get("epoch") == 0:
+        lines.append("no epoch was better than the model before training, which is what was kept")
+    return lines
 
 
 def render_verifier_card(config: TrainedVerifierConfig, license: str | None = None) -> str:
