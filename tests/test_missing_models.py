@@ -19,7 +19,7 @@ def test_a_model_that_cannot_be_had_says_what_would_bring_it(tmp_path, capsys):
     }
     for name, said in cases.items():
         with pytest.raises(SystemExit) as ended:
-            main(["answer", "1+2=", "--generator", name])
+            main(["answer", "1+2=", "--generator", name, "--verifier", "embedded:verifier"])
         line = capsys.readouterr().err.strip().splitlines()[-1]
         assert ended.value.code == 2 and line.startswith(f"optscale: error: model {name!r}: ") and said in line
 

@@ -270,7 +270,7 @@ def test_the_command(pool, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "bare").iterdir()] == ["t.parquet"]
     for arguments, says in (
         (["--column", "score_prm"], "no score 'score_prm'"),
-        (["--output", str(tmp_path / "x.csv")], "ends in .parquet"),
+        (["--output", str(tmp_path / "x.csv")], "name must end in .parquet, such as"),
         (["--license", "Not a name"], "license must be"),
     ):
         with pytest.raises(SystemExit) as ended:
