@@ -56,6 +56,7 @@ class Script:
     async def draw(self, request, sampling, rank, arrived, log):
         self.requests.append((request.question_id, request.prompt, request.first_index, request.num_samples, rank))
         assert sampling is SAMPLING and request.messages == (("user", "hi"),)
+        arrived.begun = request.num_samples
         if self.hold is not None:
             arrived.update({place: self.sample(request.first_index + place) for place in self.come_first})
             arrived.discarded_tokens = self.discarded
