@@ -225,9 +225,8 @@ def write_targets(targets: pa.Table, path: str | Path) -> None:
 def require_parquet(path: Path) -> None:
     """Raises ``InputError`` unless the name ends in ``.parquet``, by which readers know what is in it."""
     if path.suffix != ".parquet":
-        raise InputError(
-            f"{path}: targets are a Parquet file: its name must end in .parquet, as {path / 'targets.parquet'}"
-        )
+        inside = path.with_suffix("") / "targets.parquet"
+        raise InputError(f"{path}: targets are a Parquet file, whose name must end in .parquet, such as {inside}")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
