@@ -64,7 +64,7 @@ def test_the_command_fits_a_combination_that_replays_live_runs_and_scoring_share
     main(["fit-policy", str(pool.folder), "--scores", "score,score_second", "--output", str(policy)])
     printed = capsys.readouterr().out
     assert f"fitted:path={policy}, with the verifier {combined}" in printed
-    assert all(f"  {name}: 0." in printed for name in (*COLUMNS, "together"))
+    assert all(f"  {name}: AUC within a question " in printed for name in (*COLUMNS, "together"))
     combination = ScoreCombination.load(policy)
     assert load_fitted(policy).source["verifier"] == f"combined:{combination.version}"
     asked = ["replay", str(pool.folder), "--policies", f"fitted:path={policy},price=1", "--num_orders", "1"]

@@ -222,7 +222,7 @@ def test_where_there_is_no_repository_git_says_nothing(tmp_path, monkeypatch, ca
 @pytest.mark.usefixtures("lm_eval_tasks")
 def test_lm_evals_table_can_be_left_out_for_ours(tmp_path, capsys):
     """It has the width of the longest policy's settings."""
-    asked = [*ARITHMETIC, "--limit", "1", "--output_path", str(tmp_path), "--policies", "best_of_n:max_samples=1"]
+    asked = [*ARITHMETIC, "--limit", "2", "--output_path", str(tmp_path), "--policies", "best_of_n:max_samples=4"]
     evaluate(asked, their_table=False)
     shown = capsys.readouterr().out
     assert "|Metric" not in shown.replace(" ", "") and "\n| policy " in shown

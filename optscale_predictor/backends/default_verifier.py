@@ -1,6 +1,7 @@
 """Which verifier is meant where none is named: the embedded world's, for its own samples and for no others."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from optscale_predictor.backends.options import (
     ANY_VERIFIER,
@@ -25,9 +26,12 @@ def verifier_for(generator: GeneratorOptions, verifier: VerifierOptions) -> Veri
     """
     drawn_by = None if generator.base_url is not None else generator.model or EMBEDDED_GENERATOR
     if verifier.model == ANY_VERIFIER and drawn_by not in (None, EMBEDDED_GENERATOR):
-        from optscale_predictor.backends.model_loading import resolve_model
+        from optscale_predictor.backends.model_loading import EMBEDDED, resolve_model
 
-        resolve_model(drawn_by)  # a name that was mistyped is said first
+        kind, _, rest = drawn_by.partition(":")
+        folder = EMBEDDED / rest if kind == "embedded" else Path(drawn_by)
+        if not (folder / "adapter_config.json").is_file():  # a fine-tuned generator's updates
+            resolve_model(drawn_by)  # a name that was mistyped is said first
     return verifier_of_samples(drawn_by, verifier)
 
 
