@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from optscale_predictor.backends.model_names import EMBEDDED
 from optscale_predictor.backends.options import (
     ANY_VERIFIER,
     EMBEDDED_GENERATOR,
@@ -26,7 +27,7 @@ def verifier_for(generator: GeneratorOptions, verifier: VerifierOptions) -> Veri
     """
     drawn_by = None if generator.base_url is not None else generator.model or EMBEDDED_GENERATOR
     if verifier.model == ANY_VERIFIER and drawn_by not in (None, EMBEDDED_GENERATOR):
-        from optscale_predictor.backends.model_loading import EMBEDDED, resolve_model
+        from optscale_predictor.backends.model_loading import resolve_model
 
         kind, _, rest = drawn_by.partition(":")
         folder = EMBEDDED / rest if kind == "embedded" else Path(drawn_by)
