@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optscale_predictor.backends.model_names import EMBEDDED
 from optscale_predictor.backends.options import (
-    ANY_VERIFIER,
+    DEFAULT_VERIFIER,
     EMBEDDED_GENERATOR,
     EMBEDDED_VERIFIER,
     NO_VERIFIER,
@@ -26,7 +26,7 @@ def verifier_for(generator: GeneratorOptions, verifier: VerifierOptions) -> Veri
         InputError: None is named, and the generator is not the embedded world's, or not there.
     """
     drawn_by = None if generator.base_url is not None else generator.model or EMBEDDED_GENERATOR
-    if verifier.model == ANY_VERIFIER and drawn_by not in (None, EMBEDDED_GENERATOR):
+    if verifier.model == DEFAULT_VERIFIER and drawn_by not in (None, EMBEDDED_GENERATOR):
         from optscale_predictor.backends.model_loading import resolve_model
 
         kind, _, rest = drawn_by.partition(":")
@@ -46,7 +46,7 @@ def verifier_of_samples(drawn_by: str | None, verifier: VerifierOptions) -> Veri
     Raises:
         InputError: None is named, and the model is not the embedded world's.
     """
-    if verifier.model != ANY_VERIFIER:
+    if verifier.model != DEFAULT_VERIFIER:
         return verifier
     if drawn_by == EMBEDDED_GENERATOR:
         return replace(verifier, model=EMBEDDED_VERIFIER)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # every verb imports this module for its flags; what builds t
 
 ENGINES = ("auto", "transformers", "continuous", "vllm", "server")
 EMBEDDED_GENERATOR, EMBEDDED_VERIFIER = "embedded:generator", "embedded:verifier"
-#: No verifier, as policies that look at answers alone need no scores; and the one that ``default_verifier`` tells.
-NO_VERIFIER, ANY_VERIFIER = "none", "auto"
+#: No verifier, as policies that look at answers alone need no scores; and the one that is meant where none is named.
+NO_VERIFIER, DEFAULT_VERIFIER = "none", "auto"
 
 _WITHOUT_MODEL = ("math_verify", "calculations", "python", "logprobs")  # kinds of verifiers that load none
 _IN_PROCESS = (*_WITHOUT_MODEL, "likelihood", "trained")  # and those that no server runs
@@ -172,7 +172,7 @@ class VerifierOptions:
         InputError: A number is out of its range, or an option is not one that such a verifier has.
     """
 
-    model: str = ANY_VERIFIER
+    model: str = DEFAULT_VERIFIER
     url: str | None = None
     layout: str = "auto"
     aggregate: str = "mean"
@@ -221,7 +221,7 @@ class VerifierOptions:
         """
         if not self.wanted:
             raise InputError(f"verifier: {NO_VERIFIER} scores nothing; name one")
-        if self.model == ANY_VERIFIER:
+        if self.model == DEFAULT_VERIFIER:
             return replace(self, model=EMBEDDED_VERIFIER).build()
         from optscale_predictor.backends.verifiers.verifier_kinds import kind_of
 
