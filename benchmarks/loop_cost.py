@@ -18,8 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from _ratios import print_costs
@@ -31,10 +33,18 @@ from optscale_predictor.backends.http_client import JsonService
 from optscale_predictor.backends.verifiers import Answered, Scores, Verifier
 from optscale_predictor.inference import OptScale
 from optscale_predictor.inference.deciding import DecisionWorker
-from optscale_predictor.inference.sample_scoring import SampleScorer
 from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.questions.arithmetic import make_questions
+
+#: Modules that have held the scorer, the newest first: the other build of a comparison may have an older one.
+SCORING = ("optscale_predictor.inference.sample_scoring", "optscale_predictor.inference.sampling")
+
+
+def scorer() -> type:
+    """The class that reads answers and scores samples, wherever this build keeps it."""
+    module = next(name for name in SCORING if find_spec(name) is not None)
+    return cast("type", import_module(module).SampleScorer)
 
 
 class Free(Verifier):
@@ -117,7 +127,7 @@ def measure(url: str, flags: argparse.Namespace, folder: Path) -> None:
     stages = Stages()
     with (
         stages.watching(DecisionWorker, "_take_steps", "deciding"),
-        stages.watching(SampleScorer, "_score", "answers and scores"),
+        stages.watching(scorer(), "_score", "answers and scores"),
         stages.watching(SampleStore, "_append", "keeping"),
     ):
         wall = time.perf_counter()
