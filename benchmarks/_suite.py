@@ -130,7 +130,7 @@ BENCHMARKS = (
     Benchmark("loop_cost", (*VLLM, "--questions", "200", "--in_flight", "200"), OTHER_BUILD, most_repeats=1),
     Benchmark(
         "wall_time",
-        ("--vllm", "{vllm}", "--questions", "100", "--repeats", "2", "--concurrency", "64"),
+        ("--vllm", "{vllm}", "--alone", "--questions", "100", "--repeats", "2", "--concurrency", "64"),
         "best_of_n:max_samples=32, same server",
     ),
     Benchmark(

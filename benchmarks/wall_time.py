@@ -1,6 +1,6 @@
 r"""Wall time of adaptive Best-of-N against Best-of-N: the same engine, the same questions, in one run.
 
-    python benchmarks/wall_time.py --vllm PYTHON --questions 200 --concurrency 16,64,256 --steps one,double,auto
+    python benchmarks/wall_time.py --vllm PYTHON --alone --questions 200 --concurrency 16,64,256 --steps one,double,auto
     PYTHONPATH=$PWD VLLM_PYTHON benchmarks/wall_time.py --in_process --questions 200 --concurrency 64
 
 Samples that are not drawn save time only where the engine stays busy: an adaptive policy asks for few samples at a
@@ -31,7 +31,8 @@ from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.replays.engine_fit import fit_engine
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 
-#: The engine and its worker share a process; in two, each waits for the other by spinning, on the client's cores.
+#: The engine and its worker share a process, as on one GPU; in two, each waits for the other by spinning, on the
+#: client's cores.
 ALONE = ("--distributed-executor-backend", "uni")
 #: Builds a generator that samples with a seed.
 Build = Callable[[SamplingParams], Generator]
