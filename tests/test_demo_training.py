@@ -4,6 +4,7 @@ import json
 import signal
 
 import pytest
+import torch
 from recorded_runs import sums_pool
 from safetensors.torch import load_file
 from training_runs import SignalAt, make_encoder, write_targets
@@ -29,9 +30,10 @@ def test_a_stopped_training_goes_on_to_the_same_predictor_and_a_done_one_is_kept
     trained_predictor(tmp_path / "whole", pool, targets, settings)
     with monkeypatch.context() as patch:
         patch.setattr(train_command, "Throughput", lambda: SignalAt(3, signal.SIGINT))
-        with pytest.raises(InterruptedRun):
+        with pytest.raises(InterruptedRun) as stopped:
             trained_predictor(tmp_path / "parts", pool, targets, settings)
-    assert (tmp_path / "parts_training" / LAST).is_file()
+    state = torch.load(tmp_path / "parts_training" / LAST, weights_only=True)
+    assert state["global_step"] == 4 and "stopped after step 4 of " in str(stopped.value)
     trained_predictor(tmp_path / "parts", pool, targets, settings)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert whole.keys() == parts.keys() and all((whole[name] == parts[name]).all() for name in whole)

@@ -35,10 +35,13 @@ class InterruptedRun(Exception):
 
     Args:
         path: The state.
+        step: The last step that was taken.
+        steps: Of the whole run; infinite where it has no end.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"stopped; the run's state is in {path}")
+    def __init__(self, path: Path, step: int, steps: float) -> None:
+        of = "" if steps == float("inf") else f" of {steps:,.0f}"
+        super().__init__(f"stopped after step {step:,}{of}; the run's state is in {path}")
         self.path = path
 
 
@@ -104,7 +107,7 @@ class LastCheckpoint(ModelCheckpoint):
         if _epoch_is_validated_next(trainer, batch_idx):
             return
         if self._is_asked(trainer):
-            raise InterruptedRun(self._write(trainer, False))
+            raise _interrupted(trainer, self._write(trainer, False))
         # A step of accumulated gradients has several batches; the state is due once.
         if trainer.global_step % self._every == 0 and trainer.global_step != self._written_at[0]:
             self._write(trainer, False)
@@ -120,7 +123,7 @@ class LastCheckpoint(ModelCheckpoint):
         if self._written_at != (trainer.global_step, True):
             self._write(trainer, True)
         if self._is_asked(trainer):
-            raise InterruptedRun(Path(str(self.dirpath)) / LAST)
+            raise _interrupted(trainer, Path(str(self.dirpath)) / LAST)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What Lightning's own would write is written elsewhere."""
@@ -173,6 +176,10 @@ class LastCheckpoint(ModelCheckpoint):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def _interrupted(trainer: pl.Trainer, path: Path) -> InterruptedRun:
+    return InterruptedRun(path, trainer.global_step, trainer.estimated_stepping_batches)
 
 
 def _is_heard(number: signal.Signals) -> bool:
