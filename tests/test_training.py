@@ -168,3 +168,5 @@ def test_time_left_counts_steps_by_steps_and_the_rest_by_epochs():
     # Ten steps of 2 s after a minute's preparation: 10 more steps, and one more epoch with its own minute.
     assert minutes_left((10, 10), 20.0, (1, 1), 60.0) == pytest.approx((20 + 60) / 60)
     assert minutes_left((10, 10), 20.0, (1, 0), 60.0) == pytest.approx(20 / 60)
+    # Thirty batches of validation that nothing is known of yet: each a third of a step, after this epoch and the next.
+    assert minutes_left((10, 10), 20.0, (1, 1), 60.0, 30) == pytest.approx((20 + 60 + 2 * 30 * 2 / 3) / 60)

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 _LOG = logging.getLogger(__name__)
+_FORWARD = 1 / 3  # of a step: reading a batch without the way back, which costs about twice as much
 
 
 class Throughput(Callback):
@@ -97,23 +98,29 @@ class Throughput(Callback):
         to_begin = max((last if last and last > 0 else epoch + 1) - epoch - 1, 0)
         between = time.perf_counter() - self._began - self._stepping
         steps = done, max(int(total) - trainer.global_step, 0)
-        return minutes_left(steps, self._stepping, (begun, to_begin), between)
+        batches = sum(trainer.num_val_batches) if begun == 1 and trainer.enable_validation else 0
+        return minutes_left(steps, self._stepping, (begun, to_begin), between, batches)
 
     def _reset(self) -> None:
         self._tokens = self._rows = self._padded_tokens = 0
         self._seconds = 0.0
 
 
-def minutes_left(steps: tuple[int, int], stepping: float, epochs: tuple[int, float], between: float) -> float:
-    """Minutes until the last step, at the pace so far; what epochs begin and end with is counted by the epoch.
+def minutes_left(
+    steps: tuple[int, int], stepping: float, epochs: tuple[int, float], between: float, unseen: float = 0.0
+) -> float:
+    """Minutes until the last epoch's end, at the pace so far; what epochs begin and end with is counted by the epoch.
 
     Args:
         steps: Done, >= 1, and to do.
         stepping: Seconds that those done took.
         epochs: Begun, >= 1, and to begin.
         between: Seconds that passed outside of steps: solving a head, validation.
+        unseen: Batches that validation reads after each epoch, before it has done so for the first time, >= 0.
     """
-    return (stepping / steps[0] * steps[1] + between / epochs[0] * epochs[1]) / 60
+    step = stepping / steps[0]
+    validating = unseen * step * _FORWARD
+    return (step * steps[1] + (between / epochs[0] + validating) * epochs[1] + validating) / 60
 
 
 def _line(trainer: pl.Trainer, values: dict[str, float], left: float | None, unit: str) -> str:
