@@ -36,7 +36,8 @@ from optscale_predictor.stats.estimators import Prior
 from optscale_predictor.targets import constant_prior
 
 _LOG = logging.getLogger(__name__)
-ORDERS = 2  # in which recorded samples are replayed: what a result may err by is nearly all due to its questions
+#: In which recorded samples are replayed: what a result may err by is nearly all due to its questions.
+ORDERS = {"train": 1, "test": 2}
 PATHS = 600  # that the fitted policy is fitted to: less than a sixth of what fit-policy takes, for the sake of a minute
 LIVE = ("optscale, predictor", "fitted")  # curves whose chosen settings are run live
 
@@ -198,7 +199,7 @@ def _compare(
         entries = [
             ReplayEntry(policy, curve.label, priors[split][curve.prior]) for curve in shown for policy in curve.policies
         ]
-        rows[split] = replay(entries, recorded[split], ORDERS, frontier=split == "test")
+        rows[split] = replay(entries, recorded[split], ORDERS[split], frontier=split == "test")
     choices = tune_settings(rows["train"], rows["test"], str(run.reference))
     chosen = {choice.reported.label: choice.reported for choice in choices}
     # So it matches the Best-of-N that they chose.
