@@ -95,7 +95,7 @@ def test_of_a_question_that_is_decided_by_its_scores_the_returned_answer_alone_i
 
     async def main():
         with ThreadPoolExecutor(1) as threads:
-            worker = DecisionWorker(BestOfN(3), None, False, RoundBarrier(Rounds()), threads)
+            worker = DecisionWorker(BestOfN(3), None, RoundBarrier(Rounds()), threads)
             await worker.step(seen)
             return await worker.choose(seen)
 
@@ -118,7 +118,7 @@ def test_a_policy_with_a_common_budget_sees_all_questions_in_the_order_of_asking
     async def main():
         rounds = Rounds()
         with ThreadPoolExecutor(1, "given") as threads:
-            worker = DecisionWorker(Looks(), None, True, rounds.barrier(), threads)
+            worker = DecisionWorker(Looks(), None, rounds.barrier(), threads)
 
             async def one(rank, turns):
                 with rounds.under_way():

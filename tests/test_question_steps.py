@@ -14,8 +14,9 @@ from optscale_predictor.inference.deciding import DecisionWorker
 from optscale_predictor.inference.question_request import QuestionRequest, Workers
 from optscale_predictor.inference.question_run import QuestionRun, SamplesRefusedError
 from optscale_predictor.inference.sampling import ScoredSample
-from optscale_predictor.policies import BestOfN, parse_policy
+from optscale_predictor.policies import BestOfN, Draws, optscale_policy, parse_policy
 from optscale_predictor.questions.question import Question
+from optscale_predictor.stats.estimators import Prior
 
 QUESTION = Question("q", "1+1=", "2")
 SAMPLING = SamplingParams(max_tokens=50)
@@ -92,7 +93,7 @@ def run(script, *policies, traced=True, keep=False, deadline=None, prior=None, s
             workers = {}
 
             def decisions(policy):
-                made = DecisionWorker(policy, selection, traced, RoundBarrier(Rounds()), threads)
+                made = DecisionWorker(policy, selection, RoundBarrier(Rounds()), threads)
                 return workers.setdefault(str(policy), made)
 
             parts = Workers(script, script, decisions, script if keep or script.stored_samples else None)
@@ -107,6 +108,23 @@ def run(script, *policies, traced=True, keep=False, deadline=None, prior=None, s
 
 def some(number, tokens=10):
     return [(0.1 + 0.05 * index, tokens + index, str(index % 3)) for index in range(number)]
+
+
+@pytest.mark.parametrize("prior", [None, (0.3, 0.1, 4.0)])
+def test_the_samples_needed_are_estimated_at_the_end_once_and_are_those_of_each_moment(prior, monkeypatch):
+    script, policy, asked = Script(some(9)), parse_policy("optscale:score_min=0.49,floor=0,max_samples=9"), []
+    estimate = optscale_policy.fewest_samples
+    monkeypatch.setattr(optscale_policy, "fewest_samples", lambda *given: asked.append(1) or estimate(*given))
+    answer = run(script, policy, prior=prior)
+    assert len(asked) == 1 and answer.samples == 9 and [count for count, _ in answer.trace] == list(range(10))
+    for count, needed in answer.trace[:-1]:  # the last sample reached the target: nothing is needed any more
+        scores, tokens = np.full((1, max(count, 1)), np.nan), np.full((1, max(count, 1)), np.nan)
+        scores[0, :count], tokens[0, :count] = [one[0] for one in script.samples[:count]], 10.0
+        own = None if prior is None else Prior(*(np.array([part]) for part in prior))
+        draws = Draws(scores, np.zeros(scores.shape, int), tokens, np.array([count]), own, traced=True)
+        assert needed == pytest.approx(policy.decide(draws).needed[0], rel=1e-6)
+    assert np.isnan(answer.needed) and np.isnan(answer.trace[-1][1])
+    assert len(asked) == 10 and run(script, policy, prior=prior, traced=False).trace == () and len(asked) == 10
 
 
 def test_an_answer_says_what_became_of_the_question():
@@ -291,7 +309,7 @@ def test_samples_that_are_being_written_are_kept_where_another_question_fails_me
 
         script = Slow(some(3), hold_score=dies)
         with ThreadPoolExecutor(1) as threads:
-            worker = DecisionWorker(BestOfN(3), None, False, RoundBarrier(Rounds()), threads)
+            worker = DecisionWorker(BestOfN(3), None, RoundBarrier(Rounds()), threads)
             parts = Workers(script, script, lambda _: worker, script)
             request = QuestionRequest(
                 QUESTION, "prompt", (("user", "hi"),), SAMPLING, 5, None, (BestOfN(3),), 0.0, None

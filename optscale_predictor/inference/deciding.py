@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from optscale_predictor.policies.width import Survival
 from optscale_predictor.questions.answers import AnswerGroups
 from optscale_predictor.stats.estimators import Prior
 
+_MOMENTS = 1024  # of questions, whose estimates are made together at most
 #: The final answer in a sample, None where there is none; or what finds it, when somebody looks.
 AnswerSource = str | None | Callable[[], str | None]
 
@@ -125,7 +127,6 @@ class DecisionWorker:
     Args:
         policy: The policy.
         selection: How a sample is chosen; the policy's own rule where it is None.
-        traced: Whether somebody reads the estimates of the samples needed.
         barrier: Where questions wait until all of them ask, for a policy with a common budget.
         threads: What it works on; shared by the workers of all policies.
         learner: What it learns of the questions that it has finished; None: nothing.
@@ -138,14 +139,13 @@ class DecisionWorker:
         self,
         policy: Policy,
         selection: str | None,
-        traced: bool,
         barrier: RoundBarrier,
         threads: ThreadPoolExecutor,
         learner: PriorLearner | None = None,
     ) -> None:
         self.learner = learner
         self.survival = Survival(policy.max_samples) if policy.widens else None
-        self._policy, self._selection, self._traced = policy, selection or policy.selection, traced
+        self._policy, self._selection = policy, selection or policy.selection
         self._barrier = barrier if policy.joint else None
         # In the order of asking, not of arrival: sums over the batch are then the same in every run.
         self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
@@ -153,6 +153,9 @@ class DecisionWorker:
             rank=lambda seen: seen.rank,
             threads=threads,
             repeatable=not policy.joint,  # one with a common budget decides on all questions or on none
+        )
+        self._estimates: BatchWorker[Sequence[Observation], list[float]] = BatchWorker(
+            self._estimate, threads=threads, repeatable=True
         )
         self._choices: BatchWorker[Observation, ChosenSample] = BatchWorker(
             self._choose, threads=threads, repeatable=True
@@ -172,15 +175,30 @@ class DecisionWorker:
         """The sample that is returned, of at least one."""
         return await self._choices.do(seen)
 
+    async def estimates(self, seen: Sequence[Observation]) -> list[float]:
+        """The samples needed, as the policy estimated them or would have, at several moments of one question.
+
+        Made when they are read, all at once: each alone costs more than its decision.
+        """
+        return await self._estimates.do(seen)
+
     async def close(self) -> None:
         """Cancels what waits, and lets go of the threads."""
+        await self._estimates.close()
         await self._choices.close()
         await self._steps.close()
 
     def _take_steps(self, batch: Sequence[Observation]) -> list[QuestionStep]:
-        step = take_step(self._policy, draws_of(batch, self._traced))
+        step = take_step(self._policy, draws_of(batch, traced=False))
         rows = zip(step.total.tolist(), step.reason.tolist(), step.needed.tolist(), strict=True)
         return [QuestionStep(*row) for row in rows]
+
+    def _estimate(self, batch: Sequence[Sequence[Observation]]) -> list[list[float]]:
+        moments = [moment for question in batch for moment in question]
+        parts = (moments[first : first + _MOMENTS] for first in range(0, len(moments), _MOMENTS))
+        steps = (take_step(self._policy, draws_of(part, traced=True)) for part in parts)
+        found = iter([needed for step in steps for needed in step.needed.tolist()])
+        return [list(islice(found, len(question))) for question in batch]
 
     def _choose(self, batch: Sequence[Observation]) -> list[ChosenSample]:
         choice = choose(self._selection, draws_of(batch, traced=False))

@@ -1,9 +1,9 @@
 """How far one policy has got with a question; several may share its samples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from optscale_predictor.inference.deciding import DecisionWorker
+from optscale_predictor.inference.deciding import DecisionWorker, Observation
 from optscale_predictor.inference.prior_learner import PriorTurn
 from optscale_predictor.policies import CONTINUE, Policy
 
@@ -35,6 +35,18 @@ class PolicyProgress:
     needed: float = float("nan")
     trace: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+
+    async def fill_trace(self, seen: Callable[[int], Observation]) -> None:
+        """Has the estimates made that its decisions did without.
+
+        Args:
+            seen: What it saw when it had drawn so many samples.
+        """
+        if self.policy.estimates_on_request and self.trace:
+            counts = [count for count, _ in self.trace]
+            estimates = await self.worker.estimates([seen(count) for count in counts])
+            self.trace = list(zip(counts, estimates, strict=True))
+            self.needed = estimates[-1]
 
     def finish(self, scores: Sequence[float]) -> None:
         """Lets the policy learn from what it drew; only the first call counts."""

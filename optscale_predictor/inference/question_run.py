@@ -136,7 +136,7 @@ class QuestionRun:
         """Takes steps of a policy until it stops or wants a sample that is not there."""
         progress.count, scores, survival = progress.total, self._log.scores, progress.worker.survival
         while progress.count <= len(scores):
-            step = await progress.worker.step(self._observation(progress))
+            step = await progress.worker.step(self._observation(progress, progress.count))
             progress.needed = step.needed
             if survival is not None:
                 stopped = step.reason != CONTINUE
@@ -151,11 +151,9 @@ class QuestionRun:
                 return
             progress.count = progress.total  # another policy has drawn these already, or it waits for the others
 
-    def _observation(self, progress: PolicyProgress) -> Observation:
+    def _observation(self, progress: PolicyProgress, count: int) -> Observation:
         log = self._log
-        return Observation(
-            self._request.rank, log.scores, log.votes, log.tokens, log.usable, progress.count, progress.prior
-        )
+        return Observation(self._request.rank, log.scores, log.votes, log.tokens, log.usable, count, progress.prior)
 
     async def _draw_to(self, total: int) -> bool:
         """Draws until the question has ``total`` scored samples; False where a limit does not allow it."""
@@ -258,7 +256,8 @@ class QuestionRun:
     async def _answer(self, progress: PolicyProgress) -> Answer:
         count, policy, log = progress.count, progress.policy, self._log
         scores = log.scores[:count]
-        chosen = await progress.worker.choose(self._observation(progress)) if count else None
+        await progress.fill_trace(lambda drawn: self._observation(progress, drawn))
+        chosen = await progress.worker.choose(self._observation(progress, count)) if count else None
         sample = Sample("", 0, "", 0) if chosen is None else log.samples[chosen.index]
         target = getattr(policy, "score_min", None)
         drawn = await asyncio.to_thread(log.read, count) if self._request.keep_samples else ()

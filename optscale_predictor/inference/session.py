@@ -272,7 +272,7 @@ class Session:
         found = self._decisions_of.pop(policy, None)
         if found is None:
             selection = self._components.selection
-            found = DecisionWorker(policy, selection, self._traced, self._joint_barrier, self._threads, self._learner())
+            found = DecisionWorker(policy, selection, self._joint_barrier, self._threads, self._learner())
         self._decisions_of[policy] = found
         if len(self._decisions_of) > _MOST_POLICIES:
             del self._decisions_of[next(iter(self._decisions_of))]

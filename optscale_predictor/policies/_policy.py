@@ -180,6 +180,11 @@ class Policy(ABC):
     max_samples: int
 
     @property
+    def estimates_on_request(self) -> bool:
+        """Whether it decides without estimating the samples needed, which it does only of draws that are ``traced``."""
+        return False
+
+    @property
     def widens(self) -> bool:
         """Whether free places of an engine draw its samples ahead (``step=auto``, ``policies.width``)."""
         return getattr(self, "step", "") == "auto"

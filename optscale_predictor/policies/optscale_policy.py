@@ -76,9 +76,14 @@ class OptScalePolicy(Policy):
             raise InputError(f"min_gain must lie in [0, 1], got {self.min_gain}")
         require_step(self.step, ("auto", "one", "double", "jump"))
 
+    @property
+    def estimates_on_request(self) -> bool:
+        """N* costs ten times what a decision does, which only ``step=jump`` takes from it."""
+        return self.step != "jump"
+
     def decide(self, draws: Draws) -> Decision:
         """Looks for the target first, and at the posterior only where it is not reached."""
-        if len(draws.count) == 1 and not draws.traced and self.step != "jump":
+        if len(draws.count) == 1 and not draws.traced and self.estimates_on_request:
             return self._decide_alone(draws)
         reached = draws.best_score() >= self.score_min
         spent = draws.count >= self.max_samples
@@ -87,7 +92,7 @@ class OptScalePolicy(Policy):
         reason[reached] = StopReason.REACHED.value
         needed = np.full(draws.count.shape, np.nan)
         out_of_reach = np.zeros(reached.shape, np.bool_)
-        counted = draws.traced or self.step == "jump"
+        counted = draws.traced or not self.estimates_on_request
         open_ = np.flatnonzero(~(reached | spent) & ((draws.count > 0) | counted))
         if open_.size:
             found = draws if open_.size == reason.size else draws.take(open_)
