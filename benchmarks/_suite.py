@@ -93,7 +93,7 @@ BENCHMARKS = (
         ("--baseline", "{build}", "--answers", "300", "--rounds", "10"),
         "the build of {commit}, in turns",
     ),
-    Benchmark("fit_scale", ("--questions", "20000"), OTHER_BUILD),
+    Benchmark("fit_scale", ("--questions", "200000"), OTHER_BUILD),
     Benchmark("score_pools", ("--data", "{data}/math_score_stats/train.jsonl.gz"), "the published code's algorithm"),
     Benchmark("split_votes", ("--questions", "{data}/questions/math500.jsonl.gz"), "votes by spelling"),
     Benchmark(
