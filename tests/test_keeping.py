@@ -1,20 +1,20 @@
 """Every sample of a run is kept, and a run that was cut off goes on where it was."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from answering import WrittenScores, WrittenServer, connect, of_policies, questions_of, said, serving, written
+from forked import fork_of
 from stopped_clock import HUNG, wait_until
 
 from optscale_predictor.errors import InputError, ServiceError
 from optscale_predictor.inference import Limits, OptScale
 from optscale_predictor.policies import BestOfN, parse_policy
-from optscale_predictor.pools import Pool
+from optscale_predictor.pools import Pool, PoolWriter
 from optscale_predictor.questions.prompts import PromptTemplate
 
 # One step after the other: which samples are drawn ahead is a matter of timing, and pools are compared row by row here.
@@ -117,8 +117,6 @@ def test_a_pool_made_otherwise_is_refused_before_anything_is_drawn(tmp_path, oth
 
 
 def test_a_hole_in_a_pool_is_drawn(tmp_path):
-    from optscale_predictor.pools import PoolWriter
-
     server = WrittenServer()
     with serving(server.app()) as url:
         scaler = scaler_of(url)
@@ -180,8 +178,6 @@ def test_two_runs_may_not_write_at_once(tmp_path):
 
 
 def test_a_disk_that_is_full_is_an_error_and_nothing_hangs(tmp_path, monkeypatch):
-    from optscale_predictor.pools import PoolWriter
-
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -191,59 +187,34 @@ def test_a_disk_that_is_full_is_an_error_and_nothing_hangs(tmp_path, monkeypatch
             scaler_of(url).answer(questions_of(20), pool=tmp_path / "pool")
 
 
-RUN = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from test_keeping import scaler_of
-from answering import questions_of
-from optscale_predictor.pools import PoolWriter
-PoolWriter.__init__.__defaults__ = (16, None)  # shards small enough that some are there at every moment
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    scaler_of(sys.argv[2], concurrency=4).answer(questions_of(40), pool=sys.argv[3])
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-
-
-class Run:
-    """The run in a process of its own, which may be cut off."""
-
-    def __init__(self, url, folder):
-        here = str(Path(__file__).parent)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", RUN, here, url, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        assert self.process.stdout.readline() == "ready\n"
-
-    def go(self):
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+def run_of(told, folder):
+    """The run in a fork, which begins when it is told the server's address, and may be cut off."""
+    PoolWriter.__init__.__defaults__ = (16, None)  # shards small enough that some are there at every moment
+    url = told.recv()
+    try:
+        scaler_of(url, concurrency=4).answer(questions_of(40), pool=folder)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_cut_off_goes_on_and_gives_the_same_answers(tmp_path, signal_):
-    server = WrittenServer(text=some_refused)
+    server, ended = WrittenServer(text=some_refused), threading.Event()
+    begin, told = multiprocessing.Pipe()
+    first = fork_of(run_of, told, tmp_path / "pool")  # there is no other thread yet
     with serving(server.app()) as url:
-        first = Run(url, tmp_path / "pool")
         whole = scaler_of(url, concurrency=16).answer(questions_of(40), pool=tmp_path / "whole")
         server.bodies.clear()
         # It is in the middle of its work when the signal comes, and cannot end before.
-        server.holds = lambda prompt: len(server.bodies) >= 80 and first.process.poll() is None
-        first.go()
+        server.holds = lambda prompt: len(server.bodies) >= 80 and not ended.is_set()
+        begin.send(url)
         wait_until(lambda: len(server.bodies) >= 60)
         if signal_ == signal.SIGKILL:  # which loses all that is not committed: some must be
             wait_until(lambda: any((tmp_path / "pool").glob("**/*.parquet")))
-        first.process.send_signal(signal_)
-        first.process.communicate(timeout=HUNG)
-        assert first.process.returncode == (-9 if signal_ == signal.SIGKILL else 130)
+        os.kill(first.pid, signal_)
+        first.join(HUNG)
+        ended.set()
+        assert first.exitcode == (-9 if signal_ == signal.SIGKILL else 130)
         kept = Pool(tmp_path / "pool").read(["score"]).num_rows if (tmp_path / "pool" / "manifest.json").exists() else 0
         before = server.asked().total()
         assert 0 < kept <= before
