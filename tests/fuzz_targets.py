@@ -18,10 +18,10 @@ from optscale_predictor._support.json_reader import parse_json
 from optscale_predictor._support.yaml_reader import parse_yaml, read_yaml
 from optscale_predictor.backends.adapters.adapter import read_adapter_config
 from optscale_predictor.backends.adapters.generator_config import GeneratorConfig
+from optscale_predictor.backends.failed_tries import read_or_retry
 from optscale_predictor.backends.generators import SamplingParams, Usage
 from optscale_predictor.backends.generators.reply_reader import USAGE, ReplyReader, SentRequest, ServerFacts
 from optscale_predictor.backends.gguf_header import read_gguf_fields
-from optscale_predictor.backends.http_client import read_or_retry
 from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.server_replies import refused_field, said, status_within
 from optscale_predictor.backends.verifiers.combined import COMBINED_FILE, ScoreCombination
@@ -119,7 +119,7 @@ def _reply(chat, content, folder):
     except InputError:
         raise
     except Exception as error:
-        if type(error).__name__ == "_TransientError":  # what is worth asking again, in the client's own word
+        if type(error).__name__ == "TransientError":  # what is worth asking again, in the client's own word
             raise InputError("worth asking again") from None
         raise
 

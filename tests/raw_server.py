@@ -72,16 +72,16 @@ class DrippingServer(RawServer):
             writer.close()
 
 
-def talk(make, server, use):
-    """What ``use(get, transport)`` returns; ``get`` asks the server once."""
+def talk(make, server, use, tls=None):
+    """What ``use(get, transport)`` returns; ``get`` asks the server once, by TLS where that has a context of it."""
 
     async def main():
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
         port = listening.sockets[0].getsockname()[1]
         transport = make()
 
         def get(path="/x", body=None, headers=None, most=1000, user="", timeout=600.0):
-            url = f"http://{user}127.0.0.1:{port}{path}"
+            url = f"{'https' if tls else 'http'}://{user}127.0.0.1:{port}{path}"
             return transport.exchange(url, body, headers or {}, most, timeout)
 
         try:

@@ -1,12 +1,33 @@
 """Admission: slots go to the most urgent and none is lost; rounds are complete and never stand still."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optscale_predictor.inference.admission import PrioritySemaphore, Rounds
+from optscale_predictor._support.priority_semaphore import PrioritySemaphore
+from optscale_predictor.inference.admission import Rounds
+
+
+@asynccontextmanager
+async def held(slots, rank):
+    if not slots.take_free():
+        await slots.take((rank,))
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+@asynccontextmanager
+async def in_round(barrier, rank):
+    await barrier.enter(rank)
+    try:
+        yield
+    finally:
+        barrier.leave()
 
 
 def test_the_most_urgent_gets_the_next_slot():
@@ -14,11 +35,11 @@ def test_the_most_urgent_gets_the_next_slot():
         slots, order = PrioritySemaphore(1), []
 
         async def work(rank):
-            async with slots.acquire((rank,)):
+            async with held(slots, rank):
                 order.append(rank)
                 await asyncio.sleep(0)
 
-        async with slots.acquire((0,)):
+        async with held(slots, 0):
             tasks = [asyncio.create_task(work(rank)) for rank in (5, 3, 9, 1)]
             await asyncio.sleep(0)
         await asyncio.gather(*tasks)
@@ -35,10 +56,10 @@ def test_who_leaves_takes_no_slot_along(given_first):
         slots, entered = PrioritySemaphore(1), []
 
         async def work(rank):
-            async with slots.acquire((rank,)):
+            async with held(slots, rank):
                 entered.append(rank)
 
-        async with slots.acquire((0,)):
+        async with held(slots, 0):
             leaves, stays = (asyncio.create_task(work(rank)) for rank in (1, 2))
             await asyncio.sleep(0)
             if not given_first:
@@ -57,9 +78,9 @@ def test_a_failure_gives_the_slot_back():
     async def run():
         slots = PrioritySemaphore(1)
         with pytest.raises(ZeroDivisionError):
-            async with slots.acquire((0,)):
+            async with held(slots, 0):
                 raise ZeroDivisionError
-        async with asyncio.timeout(60), slots.acquire((0,)):
+        async with asyncio.timeout(60), held(slots, 0):
             return True
 
     assert asyncio.run(run())
@@ -77,7 +98,7 @@ def test_never_more_than_there_are_and_none_is_lost(number, work):
 
         async def one(rank, turns):
             nonlocal inside, most
-            async with slots.acquire((rank,)):
+            async with held(slots, rank):
                 inside += 1
                 most = max(most, inside)
                 try:
@@ -185,7 +206,7 @@ def test_a_barrier_that_stands_idle_opens_by_itself():
         async def one(rank, of):
             with rounds.under_way():
                 for _ in range(3):
-                    async with of.round(rank):
+                    async with in_round(of, rank):
                         passed.append(rank)
 
         with rounds.under_way():
@@ -228,7 +249,7 @@ def test_no_barrier_opens_by_itself_while_a_round_is_under_way():
 
         async def one(rank):
             with rounds.under_way():
-                async with barrier.round(rank):
+                async with in_round(barrier, rank):
                     passed.append(rank)
                     await ends.wait()
 
@@ -258,7 +279,7 @@ def test_a_question_that_leaves_a_barrier_is_not_counted_as_waiting_there():
 
         async def waits(rank):
             with rounds.under_way():
-                async with barrier.round(rank):
+                async with in_round(barrier, rank):
                     opened.append(rank)
 
         async def leaves_and_works(done):

@@ -21,10 +21,10 @@ def test_what_comes_while_it_works_is_the_next_batch():
 
     async def run():
         worker = BatchWorker(work)
-        first = asyncio.create_task(worker.do(0))
+        first = worker.do(0)
         while not batches:
             await asyncio.sleep(0.001)
-        rest = [asyncio.create_task(worker.do(item)) for item in range(1, 6)]
+        rest = [worker.do(item) for item in range(1, 6)]
         await asyncio.sleep(0)
         go.set()
         found = await asyncio.gather(first, *rest)
@@ -48,7 +48,7 @@ def test_those_who_come_one_by_one_while_it_works_share_the_next_batch():
         worker = BatchWorker(work)
         asked = []
         for item in range(4):
-            asked.append(asyncio.create_task(worker.do(item)))
+            asked.append(worker.do(item))
             while not batches:
                 await asyncio.sleep(0.001)
             for _ in range(5):
@@ -131,7 +131,7 @@ def test_a_closed_worker_lets_nobody_wait():
 
     async def run():
         worker = BatchWorker(work, batch_size=1)
-        tasks = [asyncio.create_task(worker.do(item)) for item in range(3)]
+        tasks = [worker.do(item) for item in range(3)]
         assert await asyncio.to_thread(begun.wait, 60)
         await worker.close()
         go.set()
@@ -190,7 +190,7 @@ def test_closing_waits_for_the_batch_under_way_only_where_it_is_told_to(wait):
 
     async def run():
         worker = BatchWorker(work)
-        asking = asyncio.create_task(worker.do(1))
+        asking = worker.do(1)
         assert await asyncio.to_thread(begun.wait, 60)
         if wait:
             threading.Timer(0.05, go.set).start()

@@ -119,13 +119,13 @@ class Paced:
         if request.first_index == 100:
             await self.refuse.wait()
             raise RequestRefusedError("no")
-        with self.unanswered.counting(request.num_samples - 1):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError as error:
-                if self.seconds is None:  # it was never sent
-                    raise
-                raise error from UnansweredError(self.seconds)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            if self.seconds is not None:  # else it was never sent
+                error.__cause__ = UnansweredError(self.seconds)
+            self.unanswered.note(request.num_samples - 1, error)
+            raise
 
 
 @pytest.mark.parametrize(("seconds", "cancelled", "estimated"), [(None, 0, 0), (0, 2, 0), (3, 2, 6), (1000, 2, 20)])

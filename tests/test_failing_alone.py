@@ -192,7 +192,7 @@ def test_closing_a_worker_in_the_middle_of_a_repetition_leaves_nobody_waiting():
     async def run():
         threads = ThreadPoolExecutor(1)
         worker = BatchWorker(work, threads=threads, repeatable=True)
-        asked = [asyncio.create_task(worker.do(item)) for item in range(4)]
+        asked = [worker.do(item) for item in range(4)]
         await asyncio.to_thread(begun.wait, 60)
         await worker.close()
         go.set()

@@ -42,7 +42,7 @@ def test_a_connection_may_be_lost_before_anything_is_asked(make):
             )
             await until(lambda: connection.lost)
             with pytest.raises(BrokenReplyError, match="EOFError"):
-                await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", 10, loop.time() + 600)
+                await connection.send(b"GET / HTTP/1.1\r\n\r\n", 10, loop.time() + 600)
         return unheard, opened
 
     assert asyncio.run(main()) == ([], set())

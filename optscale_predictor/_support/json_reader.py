@@ -9,7 +9,6 @@ most :data:`MOST_DIGITS` digits, which any float can hold.
 
 import json
 import re
-from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,10 @@ def parse_reply(text: bytes, location: str) -> Any:
     Raises:
         InputError: As of :func:`parse_json`.
     """
-    with suppress(NotQuickError):
+    try:
         return parse_quickly(text, DEEPEST)
+    except NotQuickError:
+        pass  # outside of the handler, so that errors do not tell of it
     return parse_json(text, location, half_pairs=True)
 
 

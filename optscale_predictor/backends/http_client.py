@@ -10,56 +10,37 @@ show neither it nor a password in a URL.
 """
 
 import asyncio
-import json
 import os
-import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from optscale_predictor._support.brief_lock import BriefLock
 from optscale_predictor._support.garbage_collection import rare_collections
-from optscale_predictor._support.json_reader import MISSHAPEN, parse_reply
-from optscale_predictor._support.quick_json import write_quickly
-from optscale_predictor.backends.reachability import Reachability
-from optscale_predictor.backends.reply_size import most_reply
-from optscale_predictor.backends.server_replies import UnreadableReplyError, refused_field, said, status_within
-from optscale_predictor.backends.server_urls import shown
-from optscale_predictor.backends.transports import (
-    BrokenReplyError,
-    HttpReply,
-    LargeReplyError,
-    NoServerError,
-    UnansweredError,
-    open_transport,
+from optscale_predictor._support.priority_semaphore import PrioritySemaphore
+from optscale_predictor.backends.failed_tries import (
+    NoConnectionError,
+    TransientError,
+    meaning_of,
+    meaning_of_status,
+    parsed_or_retry,
+    read_or_retry,
 )
-from optscale_predictor.errors import InputError, MissingExtraError, RequestRefusedError, ServiceError, UnreachableError
+from optscale_predictor.backends.posted_json import PostedJson
+from optscale_predictor.backends.reachability import Reachability
+from optscale_predictor.backends.reply_size import MOST_REPLY
+from optscale_predictor.backends.server_replies import status_within
+from optscale_predictor.backends.server_urls import shown
+from optscale_predictor.backends.transports import HttpReply, UnansweredError, open_transport
+from optscale_predictor.errors import MissingExtraError, ServiceError, UnreachableError
 
 T = TypeVar("T")
 
-_RETRIED_STATUSES = (408, 409, 425, 429)  # and every 5xx
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_FINDING_OUT = 2.0  # seconds: with a server slower than that, waiting for one reply costs more than it saves
 _REST = 1.0  # seconds for which a server that failed is asked only if all did
-
-
-class _TransientError(Exception):
-    """What may go away by itself.
-
-    Attributes:
-        retry_after: The server's own word on when, in seconds.
-        server: Which one, as errors show it.
-    """
-
-    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
-        super().__init__(reason)
-        self.retry_after, self.server = retry_after, ""
-
-
-class _NoConnectionError(_TransientError):
-    """The server could not be reached."""
 
 
 class JsonService:
@@ -100,7 +81,7 @@ class JsonService:
         self._under_way: Counter[str] = Counter()
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
-        self._slots, self.finding_out = asyncio.Semaphore(concurrency), BriefLock(LONGEST_FINDING_OUT)
+        self._slots, self.finding_out = PrioritySemaphore(concurrency), BriefLock(LONGEST_FINDING_OUT)
         self.retries, self.cancelled, self.reachability = 0, 0, Reachability(len(set(self._urls)))
 
     async def __aenter__(self) -> Self:
@@ -116,7 +97,7 @@ class JsonService:
         self._collections.__exit__(None, None, None)
         await self._transport.close()
 
-    async def ask(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
+    async def ask(self, path: str, payload: Mapping[str, object] | PostedJson | None, read: Callable[[Any], T]) -> T:
         """Asks for something and returns what ``read`` makes of the reply.
 
         Args:
@@ -129,24 +110,25 @@ class JsonService:
             UnreachableError: Every try failed, at last because nothing answers there.
             ServiceError: The server refuses the key, or every try failed otherwise.
         """
+        posted = payload if payload is None or isinstance(payload, PostedJson) else PostedJson.of(payload)
         try:
             try:
-                return await self._try(path, payload, read)
-            except _TransientError as error:
-                return await self._again(error, path, payload, read)
-        except _TransientError as error:
+                return await self._try(path, posted, read)
+            except TransientError as error:
+                return await self._again(error, path, posted, read)
+        except TransientError as error:
             times = f" ({self._max_retries + 1} tries)" if self._max_retries else ""
-            kind = UnreachableError if isinstance(error, _NoConnectionError) else ServiceError
+            kind = UnreachableError if isinstance(error, NoConnectionError) else ServiceError
             raise kind(f"{error.server}: {error}{times}") from error
 
     async def _again(
-        self, failure: _TransientError, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]
+        self, failure: TransientError, path: str, posted: PostedJson | None, read: Callable[[Any], T]
     ) -> T:
         """What a further try returns. The first is not made here: most requests have no other."""
         tries = self._tenacity.AsyncRetrying(
             stop=self._tenacity.stop_after_attempt(self._max_retries + 1),
             wait=self._wait,
-            retry=self._tenacity.retry_if_exception_type(_TransientError),
+            retry=self._tenacity.retry_if_exception_type(TransientError),
             before_sleep=self._count,
             reraise=True,
         )
@@ -154,24 +136,44 @@ class JsonService:
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise failure
-                return await self._try(path, payload, read)
+                return await self._try(path, posted, read)
         raise failure
 
-    async def _try(self, path: str, payload: Mapping[str, object] | None, read: Callable[[Any], T]) -> T:
-        """One try.
+    async def _try(self, path: str, posted: PostedJson | None, read: Callable[[Any], T]) -> T:
+        """One try, in one coroutine: each within another is kept alive until the reply comes.
 
         Raises:
-            _TransientError: Another may succeed.
+            TransientError: Another may succeed.
         """
         url = self._urls[0]
+        body, most, fields = (None, MOST_REPLY, ()) if posted is None else posted
         try:
             # A slot is held for one try, not for the wait before the next: a server that is down would else keep
             # requests from those that answer.
-            async with self._slots:
+            if not self._slots.take_free():
+                await self._slots.take()
+            try:
                 url = self._idlest()  # chosen anew for every try: the last one's server rests
-                reply = await self._once(url, path, payload)
+                headers = self._headers(url, body is not None)
+                self._under_way[url] += 1
+                try:
+                    got = await self._transport.exchange(f"{url}{path}", body, headers, most, self._timeout)
+                except asyncio.CancelledError as error:
+                    self.cancelled += isinstance(error.__cause__, UnansweredError)
+                    raise
+                except Exception as error:
+                    raise meaning_of(error, url, self._timeout, most) from None
+                finally:
+                    self._under_way[url] -= 1
+                reply = self._reply(url, got, fields)
+            except TransientError as error:
+                # As long as the server asks for (Retry-After), so that what it asks of one request holds for all.
+                self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
+                raise
+            finally:
+                self._slots.release()
             return read_or_retry(read, reply, url)
-        except _TransientError as error:
+        except TransientError as error:
             error.server = shown(url)
             raise
 
@@ -186,47 +188,15 @@ class JsonService:
         awake = [url for url in self._urls if self._rests_until[url] <= now]
         return min(awake or self._urls, key=lambda one: self._under_way[one])
 
-    async def _once(self, url: str, path: str, payload: Mapping[str, object] | None) -> Any:
-        """One try: the parsed reply."""
-        try:
-            got = await self._exchange(url, path, payload)
-            if self.reachability.down:
-                self.reachability.note_up(shown(url))
-            if got.status >= 300:
-                raise self._failure(url, got.status, f"{got.status}", got, payload)
-            if (within := status_within(reply := _parsed(got.body))) >= 300:
-                raise self._failure(url, within, f"{got.status} with an error", got, payload)
-            return reply
-        except _TransientError as error:
-            # As long as the server asks for (Retry-After), so that what it asks of one request holds for all.
-            self._rests_until[url] = time.monotonic() + max(_REST, error.retry_after)
-            raise
-
-    async def _exchange(self, url: str, path: str, payload: Mapping[str, object] | None) -> HttpReply:
-        """One try's reply, whatever its status."""
-        most = most_reply(payload)
-        body = None if payload is None else write_quickly(payload) or json.dumps(payload).encode()
-        self._under_way[url] += 1
-        try:
-            return await self._transport.exchange(
-                f"{url}{path}", body, self._headers(url, body is not None), most, self._timeout
-            )
-        except asyncio.CancelledError as error:
-            self.cancelled += isinstance(error.__cause__, UnansweredError)
-            raise
-        except TimeoutError:
-            raise _TransientError(f"no answer within {self._timeout:g} s") from None
-        except NoServerError:
-            raise _NoConnectionError("cannot connect; is the server up?") from None
-        except BrokenReplyError as error:
-            raise _TransientError(f"the connection broke ({error})") from None
-        except LargeReplyError:  # another try would be as large
-            says = f"its reply has more than {most:,} bytes; is this the right server?"
-            raise RequestRefusedError(f"{shown(url)}: {says}") from None
-        except ValueError as error:
-            raise ServiceError(f"{shown(url)}: {error}") from None
-        finally:
-            self._under_way[url] -= 1
+    def _reply(self, url: str, got: HttpReply, fields: Collection[str]) -> Any:
+        """What a server answered, parsed."""
+        if self.reachability.down:
+            self.reachability.note_up(shown(url))
+        if got.status >= 300:
+            raise meaning_of_status(url, got.status, f"{got.status}", got, self._key, fields)
+        if (within := status_within(reply := parsed_or_retry(got.body))) >= 300:
+            raise meaning_of_status(url, within, f"{got.status} with an error", got, self._key, fields)
+        return reply
 
     def _headers(self, url: str, posted: bool) -> dict[str, str]:
         """What a request carries: the key, unless the URL brings a user's name and password of its own."""
@@ -234,19 +204,6 @@ class JsonService:
         if self._key and shown(url) == url:
             headers["Authorization"] = f"Bearer {self._key}"
         return headers
-
-    def _failure(
-        self, url: str, status: int, shown_status: str, reply: HttpReply, payload: Mapping[str, object] | None
-    ) -> Exception:
-        """What a status >= 300 means for the request."""
-        if status < 400:
-            return ServiceError(f"{shown(url)}: the server redirects to another URL ({status}); give that one")
-        message = f"the server answered {shown_status}{said(reply.body, self._key)}"
-        if status in (401, 403):
-            return ServiceError(f"{shown(url)}: the server refuses the key ({status}); check OPTSCALE_API_KEY")
-        if status in _RETRIED_STATUSES or status >= 500:
-            return _TransientError(message, _seconds(reply.retry_after))
-        return RequestRefusedError(f"{shown(url)}: {message}", refused_field(reply.body, payload or ()))
 
     def _wait(self, state: Any) -> float:
         """Seconds before the next try: half a second doubled each time, jittered; longer where the server says so.
@@ -259,42 +216,5 @@ class JsonService:
 
     def _count(self, state: Any) -> None:
         self.retries += 1
-        if isinstance(error := state.outcome.exception(), _NoConnectionError):
+        if isinstance(error := state.outcome.exception(), NoConnectionError):
             self.reachability.note_down(error.server)
-
-
-def read_or_retry(read: Callable[[Any], T], reply: Any, server: str) -> T:
-    """What ``read`` makes of a reply; one that it cannot read is transient, whatever it stumbles on.
-
-    Args:
-        read: Reads it.
-        reply: As it was parsed from JSON.
-        server: The server's URL, which errors show without a password.
-
-    Raises:
-        ServiceError: ``read`` says that no other reply is worth asking for; names the server.
-    """
-    try:
-        return read(reply)
-    except UnreadableReplyError as error:
-        raise _TransientError(str(error)) from error
-    except ServiceError as error:
-        raise ServiceError(f"{shown(server)}: {error}") from error
-    except InputError:
-        raise
-    except MISSHAPEN as error:
-        raise _TransientError(
-            f"its reply cannot be read ({type(error).__name__}); is this an OpenAI-compatible server?"
-        ) from error
-
-
-def _seconds(told: str) -> float:
-    """What a ``Retry-After`` asks for; 0 where it says a date, or what is no number."""
-    return float(told) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", told) else 0.0
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return parse_reply(body, "its reply")
-    except InputError as error:
-        raise _TransientError(f"{error}; is this an OpenAI-compatible server?") from None

@@ -7,12 +7,9 @@ All of it lives on one event loop and needs no lock: nothing changes hands excep
 """
 
 import asyncio
-import heapq
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
-from types import TracebackType
 
 from optscale_predictor._support.number_checks import require_number
 from optscale_predictor.errors import InputError
@@ -81,6 +78,11 @@ class TokenBudget:
         self._waiting: list[asyncio.Future[None]] = []
         self.samples = self.tokens = self.estimated_tokens = self.cancelled_samples = 0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether tokens must be set aside at all."""
+        return self._max_tokens is not None
+
     async def reserve(self, tokens: int) -> bool:
         """Sets tokens aside, waiting for samples under way where they may leave enough; False where they cannot."""
         if self._max_tokens is None:
@@ -104,68 +106,6 @@ class TokenBudget:
         for released in waiting:
             if not released.done():
                 released.set_result(None)
-
-
-class PrioritySemaphore:
-    """A semaphore whose next slot goes to the most urgent of those who wait, not to the first.
-
-    Args:
-        slots: How many may hold one at a time, >= 1.
-    """
-
-    def __init__(self, slots: int) -> None:
-        self._free = slots
-        self._waiting: list[tuple[tuple[int, ...], int, asyncio.Future[None]]] = []
-        self._arrivals = count()  # orders equal priorities, and keeps heapq from comparing futures
-
-    def acquire(self, priority: tuple[int, ...]) -> "_Slot":
-        """Holds a slot while the block runs; of those who wait, the lowest priority gets the next one."""
-        return _Slot(self, priority)
-
-    async def take(self, priority: tuple[int, ...]) -> None:
-        """Takes a slot, for whoever gives it back (:meth:`release`)."""
-        if self._free:
-            self._free -= 1
-        else:
-            await self._wait(priority)
-
-    async def _wait(self, priority: tuple[int, ...]) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, next(self._arrivals), future))
-        try:
-            await future
-        except asyncio.CancelledError:
-            # It may have been given a slot in the very turn in which it was cancelled; the slot would be lost.
-            if future.done() and not future.cancelled():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Gives a slot back."""
-        # A slot is handed over rather than freed, so that a new request cannot overtake those that wait.
-        while self._waiting:
-            _, _, future = heapq.heappop(self._waiting)
-            if not future.done():
-                future.set_result(None)
-                return
-        self._free += 1
-
-
-class _Slot:
-    """A slot of a semaphore; an asynchronous context manager, at a third of the cost of one made of a generator."""
-
-    __slots__ = ("_priority", "_semaphore")
-
-    def __init__(self, semaphore: PrioritySemaphore, priority: tuple[int, ...]) -> None:
-        self._semaphore, self._priority = semaphore, priority
-
-    async def __aenter__(self) -> None:
-        await self._semaphore.take(self._priority)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._semaphore.release()
 
 
 class Rounds:
@@ -249,16 +189,15 @@ class RoundBarrier:
         self._inside = 0
         self._timed = False
 
-    @asynccontextmanager
-    async def round(self, rank: int) -> AsyncIterator[None]:
-        """Runs the block in the next round."""
+    async def enter(self, rank: int) -> None:
+        """Waits for the next round, for whoever leaves it (:meth:`leave`)."""
         await self.wait(rank)
         self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._watch()
+
+    def leave(self) -> None:
+        """Has nothing to do in this round any more."""
+        self._inside -= 1
+        self._watch()
 
     async def wait(self, rank: int) -> None:
         """Returns when the next round goes; those of lower rank first, so that a round is the same in every run."""

@@ -43,11 +43,10 @@ class BatchWorker(Generic[Item, Result]):
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def do(self, item: Item) -> Result:
-        """The result of one item.
+    def do(self, item: Item) -> "asyncio.Future[Result]":
+        """The result of one item, to be awaited: what ``work`` raised for it, or for a batch that is not repeatable.
 
-        Raises:
-            Exception: What ``work`` raised for the item; where it is not repeatable, for the batch.
+        No coroutine, as thousands wait here: each would be resumed, and kept alive, for nothing but to wait.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
@@ -55,7 +54,7 @@ class BatchWorker(Generic[Item, Result]):
         if len(self._tasks) < self._parallel:
             # A task first runs when everything that is ready now has run: items of one turn make one batch.
             self._tasks.add(loop.create_task(self._serve()))
-        return await future
+        return future
 
     async def close(self, wait: bool = False) -> None:
         """Cancels what waits and lets go of the threads.

@@ -5,7 +5,7 @@ questions of a batch, which have drawn different numbers of samples, are laid ou
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -161,19 +161,17 @@ class DecisionWorker:
             self._choose, threads=threads, repeatable=True
         )
 
-    async def step(self, seen: Observation) -> QuestionStep:
-        """What the policy says of a question.
+    def step(self, seen: Observation) -> Awaitable[QuestionStep]:
+        """What the policy says of a question; an ``InputError`` where the policy needs a prior, and there is none."""
+        return self._steps.do(seen) if self._barrier is None else self._step_together(seen, self._barrier)
 
-        Raises:
-            InputError: The policy needs a prior, and there is none.
-        """
-        if self._barrier is not None:
-            await self._barrier.wait(seen.rank)
+    async def _step_together(self, seen: Observation, barrier: RoundBarrier) -> QuestionStep:
+        await barrier.wait(seen.rank)
         return await self._steps.do(seen)
 
-    async def choose(self, seen: Observation) -> ChosenSample:
+    def choose(self, seen: Observation) -> Awaitable[ChosenSample]:
         """The sample that is returned, of at least one."""
-        return await self._choices.do(seen)
+        return self._choices.do(seen)
 
     async def estimates(self, seen: Sequence[Observation]) -> list[float]:
         """The samples needed, as the policy estimated them or would have, at several moments of one question.

@@ -32,8 +32,14 @@ class KnownScores:
             RequestRefusedError: The verifier refuses the question for good.
             ServiceError: The verifier failed.
         """
-        if len(samples) == 1:
-            return [await self._one(samples[0])]
+        if len(samples) == 1:  # by far the most frequent case
+            text = _text(samples[0])
+            if self._scorer.reads_text and (found := self._known.get(text)) is not None:
+                return [replace(found, sample=samples[0], verifier_tokens=0)]
+            scored = await self._scorer.score(self._question, samples)
+            if scored[0].refusal is None:
+                self._known[text] = scored[0]
+            return scored
         known = [self._known.get(_text(sample)) if self._scorer.reads_text else None for sample in samples]
         unknown = [sample for sample, found in zip(samples, known, strict=True) if found is None]
         new = iter(await self._scorer.score(self._question, unknown) if unknown else ())
@@ -43,15 +49,6 @@ class KnownScores:
         ]
         self._known.update((_text(one.sample), one) for one in scored if one.refusal is None)
         return scored
-
-    async def _one(self, sample: Sample) -> ScoredSample:
-        text = _text(sample)
-        if self._scorer.reads_text and (found := self._known.get(text)) is not None:
-            return replace(found, sample=sample, verifier_tokens=0)
-        (new,) = await self._scorer.score(self._question, [sample])
-        if new.refusal is None:
-            self._known[text] = new
-        return new
 
 
 def _text(sample: Sample) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ faster.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from math import nan
@@ -49,14 +49,11 @@ class QuestionRun:
         self._cancelled = self._taken = self._taken_tokens = 0
         self._greedy = request.sampling.temperature == 0
         self._only: ScoredSample | None = None  # the sample that all are copies of, where they are greedy
-        self._ahead = self._draws_ahead()
+        ahead = workers.ahead
+        self._ahead = None if ahead is None or self._greedy else DrawsAhead(self._fetch, ahead, ahead.joins)
         self._requests: list[tuple[int, int, int]] = []
         self._keeping: list[asyncio.Task[None]] = []
         self._limit: asyncio.Timeout | None = None
-
-    def _draws_ahead(self) -> DrawsAhead | None:
-        ahead = self._workers.ahead
-        return None if ahead is None or self._greedy else DrawsAhead(self._fetch, ahead, ahead.joins)
 
     def end(self, now: float) -> None:
         """Ends it with the samples that it has; one whose time is up already goes on to its answer.
@@ -100,6 +97,8 @@ class QuestionRun:
             await completed(self._keeping)
         for progress in self._going():
             self._stop(progress, StopReason.BUDGET.value)
+        if len(self._progress) == 1:  # as with decisions: by far the most frequent case
+            return await self._answer(self._progress[0])
         first, *others = await asyncio.gather(*map(self._answer, self._progress))
         return replace(first, others=tuple(others))
 
@@ -181,23 +180,25 @@ class QuestionRun:
             # A run that was cut short may have left a gap before samples that it has.
             most = self._workers.drawer.side_by_side(self._log)
             count = min(count, most, min(self._stored, default=first + count) - first)
-            new = await (self._once_for_all if self._greedy else self._new)(first, count)
+            new = await self._new(first, count)
         if new is not None:
             self._only = new[0]
             self._taken += len(new)
             self._taken_tokens += generated_tokens([one.sample for one in new])
         return new
 
-    async def _new(self, first: int, count: int) -> list[ScoredSample] | None:
+    def _new(self, first: int, count: int) -> Awaitable[list[ScoredSample] | None]:
         """New samples; where one policy alone goes on, and draws ahead, they may have come already."""
+        if self._greedy:
+            return self._once_for_all(first, count)
+        if self._ahead is None or self._stored:
+            return self._fetch(first, count)
         going = self._going()
         survival = going[0].worker.survival if len(going) == 1 else None
-        if self._ahead is None or survival is None or self._stored:
-            return await self._fetch(first, count)
         # Samples must not depend on when they are drawn: either each is a request of its own, or any may share one.
-        if count > 1 and not self._ahead.together:
-            return await self._fetch(first, count)
-        return await self._ahead.take(first, count, survival, going[0].count)
+        if survival is None or (count > 1 and not self._ahead.together):
+            return self._fetch(first, count)
+        return self._ahead.take(first, count, survival, going[0].count)
 
     async def _once_for_all(self, first: int, count: int) -> list[ScoredSample] | None:
         """Samples at temperature 0, all one and the same: it is drawn and scored once, and its copies cost nothing."""
@@ -211,9 +212,15 @@ class QuestionRun:
 
     async def _fetch(self, first: int, count: int) -> list[ScoredSample] | None:
         """Draws samples and has them scored and kept."""
-        asked = self._request
+        asked, drawer, arrived = self._request, self._workers.drawer, Arrived()
         request = Request(asked.question.id, asked.prompt, count, first, asked.messages, asked.chat)
-        if (samples := await self._draw(request)) is None:
+        self._requests.append((drawer.requests, first, count))
+        try:
+            samples = await drawer.draw(request, asked.sampling, asked.rank, arrived, self._log)
+        except BaseException as error:
+            self._keep_arrived(request, arrived, error)
+            raise
+        if samples is None:
             return None
         self._log.count_drawn(samples)
         try:
@@ -226,19 +233,14 @@ class QuestionRun:
         self._keep(first, scored)
         return scored
 
-    async def _draw(self, request: Request) -> list[Sample] | None:
-        arrived, asked = Arrived(), self._request
-        self._requests.append((self._workers.drawer.requests, request.first_index, request.num_samples))
-        try:
-            return await self._workers.drawer.draw(request, asked.sampling, asked.rank, arrived, self._log)
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError):
-                self._cancelled += arrived.cancelled
-            self._log.generated_tokens += arrived.discarded_tokens
-            for part, samples in arrived_parts(request, arrived):
-                self._log.count_drawn(samples)
-                self._keep(part.first_index, self._workers.scorer.unscored(samples))
-            raise
+    def _keep_arrived(self, request: Request, arrived: Arrived, error: BaseException) -> None:
+        """Keeps what had come of a request that was cut short, or failed."""
+        if isinstance(error, asyncio.CancelledError):
+            self._cancelled += arrived.cancelled
+        self._log.generated_tokens += arrived.discarded_tokens
+        for part, samples in arrived_parts(request, arrived):
+            self._log.count_drawn(samples)
+            self._keep(part.first_index, self._workers.scorer.unscored(samples))
 
     async def _give_up(self) -> None:
         """Ends what was drawn ahead and is not needed."""

@@ -1,7 +1,7 @@
 """New samples read and scored by the verifier, those of many questions together."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -58,19 +58,17 @@ class SampleScorer:
         self._worker: BatchWorker[tuple[Question, Sequence[Sample]], list[ScoredSample]]
         self._worker = BatchWorker(self._score, parallel, threads=threads, repeatable=True)
 
-    async def score(self, question: Question, samples: Sequence[Sample]) -> list[ScoredSample]:
-        """The samples of one question, scored, in their order.
+    def score(self, question: Question, samples: Sequence[Sample]) -> Awaitable[list[ScoredSample]]:
+        """The samples of one question, scored, in their order; to be awaited.
+
+        Awaiting them raises a ``RequestRefusedError`` where the verifier refuses the question for good, a
+        ``ServiceError`` where its server failed, and a ``VerifierFailedError`` where it failed itself.
 
         Args:
             question: Whose they are.
             samples: New samples of it, at least one.
-
-        Raises:
-            RequestRefusedError: The verifier refuses the question for good.
-            ServiceError: The verifier's server failed.
-            VerifierFailedError: The verifier failed.
         """
-        return await self._worker.do((question, samples))
+        return self._worker.do((question, samples))
 
     def unscored(self, samples: Sequence[Sample]) -> list[ScoredSample]:
         """Samples that nobody has time to score: without a verifier they score 0 as ever, else they have no score.
@@ -100,19 +98,15 @@ class SampleScorer:
         ]
         with blaming_verifier():
             scores = Scores.of(np.zeros(len(items))) if self._verifier is None else score_samples(self._verifier, items)
-        found, start = [], 0
-        for _, samples in batch:
-            found.append([_scored(sample, scores, index) for index, sample in enumerate(samples, start)])
-            start += len(samples)
-        return found
+        said = enumerate(zip(scores.values.tolist(), scores.tokens.tolist(), strict=True))
+        return [[_scored(sample, *next(said), scores.refusals) for sample in samples] for _, samples in batch]
 
 
-def _scored(sample: Sample, scores: Scores, index: int) -> ScoredSample:
+def _scored(sample: Sample, index: int, said: tuple[float, int], refusals: Mapping[int, str]) -> ScoredSample:
     # Whether a sample that was cut off may be returned depends on its answer.
     answer = partial(_answer, sample, True) if has_ended(sample.finish_reason) else _answer(sample, False)
-    return ScoredSample(
-        sample, answer, float(scores.values[index]), scores.refusals.get(index), int(scores.tokens[index])
-    )
+    score, tokens = said
+    return ScoredSample(sample, answer, score, refusals.get(index), tokens)
 
 
 def _answer(sample: Sample, ended: bool) -> str | None:

@@ -5,12 +5,12 @@ The workers here are shared by all questions of a session, so that engine and ve
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from math import nan
 
+from optscale_predictor._support.priority_semaphore import PrioritySemaphore
 from optscale_predictor.backends.generators import Arrived, DrawSession, Request, Sample, SamplingParams
-from optscale_predictor.inference.admission import PrioritySemaphore, RoundBarrier, TokenBudget
+from optscale_predictor.inference.admission import RoundBarrier, TokenBudget
 from optscale_predictor.inference.answer import DrawnSample
 from optscale_predictor.inference.deciding import AnswerSource, AnswerVotes
 from optscale_predictor.policies.selection import is_usable
@@ -20,7 +20,7 @@ from optscale_predictor.questions.question import Question
 _ANY_NUMBER = 1 << 30  # of samples
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: that triples what making one costs
 class ScoredSample:
     """A sample with what was found in it.
 
@@ -46,7 +46,7 @@ class ScoredSample:
 
 def generated_tokens(samples: Sequence[Sample]) -> int:
     """Tokens that were generated for samples, with those of replies that came before them and could not be used."""
-    return sum(sample.num_tokens + sample.discarded_tokens for sample in samples)
+    return sum([sample.num_tokens + sample.discarded_tokens for sample in samples])
 
 
 class SampleLog:
@@ -187,36 +187,36 @@ class SampleDrawer:
             log: The question's samples so far, for drawers that compare new ones with them.
         """
         came = Arrived() if arrived is None else arrived
-        self.under_way += request.num_samples
+        count, budget = request.num_samples, self._budget
+        self.under_way += count
         self.requests += 1
         try:
-            return await self._admitted(request, sampling, rank, came)
-        finally:
-            self.under_way -= request.num_samples
-            self.on_free()
-
-    async def _admitted(
-        self, request: Request, sampling: SamplingParams, rank: int, came: Arrived
-    ) -> list[Sample] | None:
-        # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
-        async with self._admission(rank, request.first_index):
-            most = request.num_samples * sampling.max_tokens
-            if not await self._budget.reserve(most):
-                return None
-            came.begun = request.num_samples
+            # First a slot, then the tokens: who waits for the engine must not hold tokens that others could draw with.
+            if not self._admitted_now():
+                await self._admit(rank, request.first_index)
             try:
-                samples = await self._session.draw_into(came, request, sampling)
-            except BaseException as error:
-                self._spend(list(came.values()), came.discarded_tokens)
-                self._budget.estimated_tokens += came.estimated_tokens
-                if isinstance(error, asyncio.CancelledError):
-                    self._budget.cancelled_samples += came.cancelled
-                raise
+                most = count * sampling.max_tokens
+                if budget.is_limited and not await budget.reserve(most):
+                    return None
+                came.begun = count
+                try:
+                    samples = await self._session.draw_into(came, request, sampling)
+                except BaseException as error:
+                    self._spend(list(came.values()), came.discarded_tokens)
+                    budget.estimated_tokens += came.estimated_tokens
+                    if isinstance(error, asyncio.CancelledError):
+                        budget.cancelled_samples += came.cancelled
+                    raise
+                finally:
+                    budget.release(most)
+                # In the same turn as the release: the requests that it wakes find these tokens counted.
+                self._spend(samples)
+                return samples
             finally:
-                self._budget.release(most)
-            # In the same turn as the release: the requests that it wakes find these tokens counted.
-            self._spend(samples)
-            return samples
+                self._leave()
+        finally:
+            self.under_way -= count
+            self.on_free()
 
     def side_by_side(self, log: SampleLog) -> int:
         """Samples of a question that may be drawn at once, >= 1: any number, where none is compared with others.
@@ -230,10 +230,22 @@ class SampleDrawer:
         self._budget.samples += len(samples)
         self._budget.tokens += discarded_tokens + generated_tokens(samples)
 
-    def _admission(self, rank: int, drawn: int) -> AbstractAsyncContextManager[None]:
+    def _admitted_now(self) -> bool:
+        """Whether there was a free slot; it is taken. By far the most frequent case costs no coroutine."""
+        return not self._session.in_rounds and self._slots.take_free()
+
+    async def _admit(self, rank: int, drawn: int) -> None:
+        """Waits until the engine has room, for whoever says when it has again (:meth:`_leave`)."""
         if self._session.in_rounds:
-            return self._barrier.round(rank)
-        return self._slots.acquire(self._priority(rank, drawn))
+            await self._barrier.enter(rank)
+        else:
+            await self._slots.take(self._priority(rank, drawn))
+
+    def _leave(self) -> None:
+        if self._session.in_rounds:
+            self._barrier.leave()
+        else:
+            self._slots.release()
 
     def _priority(self, rank: int, drawn: int) -> tuple[int, ...]:
         """Who goes first, lowest first.

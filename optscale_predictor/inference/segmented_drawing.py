@@ -198,7 +198,8 @@ class SegmentedDrawer(SampleDrawer):
                 self._budget.estimated_tokens += into.estimated_tokens
                 raise
 
-        async with self._admission(rank, min(one.first_index for one in requests.values())):
+        await self._admit(rank, min(one.first_index for one in requests.values()))
+        try:
             most = len(requests) * sampling.max_tokens
             if not await self._budget.reserve(most):
                 return None
@@ -210,6 +211,8 @@ class SegmentedDrawer(SampleDrawer):
             finally:
                 self._budget.release(most)
                 self._budget.tokens += generated_tokens(list(done.values())) + lost
+        finally:
+            self._leave()
         return {place: done[place] for place in requests}
 
     def _reason(self, one: _Growing, part: Sample, sampling: SamplingParams, step: int, asked: int) -> str | None:

@@ -11,14 +11,13 @@ warning. The engines that run in this process have no other samplers than those 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from optscale_predictor.errors import RequestRefusedError
 
 _LOG = logging.getLogger(__name__)
-Reply = TypeVar("Reply")
 
 #: A key in a generator's description, and its values beside a mapping of those that are on.
 OTHER_SAMPLERS, OFF, UNKNOWN = "other_samplers", "off", "unknown"
@@ -134,31 +133,36 @@ class ServerSamplers:
             return on or OFF
         return {**on, "others": UNKNOWN} if on else UNKNOWN
 
-    async def send(self, ask: Callable[[Mapping[str, Any]], Awaitable[Reply]]) -> Reply:
-        """Sends a request with what switches the other samplers off, as far as the server takes it.
-
-        Args:
-            ask: Sends the request with further fields.
-
-        Raises:
-            RequestRefusedError: The request is refused with and without these fields.
-        """
+    def first(self) -> Mapping[str, Any]:
+        """What a request carries to switch the other samplers off, as far as the server is known to take it."""
         if not self._warned:
             self._warn_of_filters()
-        sent: Mapping[str, Any] = self._fields
-        while True:
-            try:
-                reply = await ask(sent)
-            except RequestRefusedError as error:
-                fewer = self._without(sent, error)
-                if fewer is None:
-                    raise
-                sent = fewer
-            else:
-                self._taken = True
-                if len(sent) < len(self._fields):
-                    self._settle(sent)
-                return reply
+        return self._fields
+
+    def fewer(self, sent: Mapping[str, Any], error: RequestRefusedError) -> Mapping[str, Any]:
+        """What to send in place of fields that a server may have refused.
+
+        Args:
+            sent: What the request carried.
+            error: What the server said.
+
+        Raises:
+            RequestRefusedError: The same, where it was not these fields.
+        """
+        fewer = self._without(sent, error)
+        if fewer is None:
+            raise error
+        return fewer
+
+    def note_taken(self, sent: Mapping[str, Any]) -> None:
+        """A request was answered.
+
+        Args:
+            sent: What it carried.
+        """
+        self._taken = True
+        if len(sent) < len(self._fields):
+            self._settle(sent)
 
     def _without(self, sent: Mapping[str, Any], error: RequestRefusedError) -> dict[str, Any] | None:
         """What to send in place of fields that a server may have refused; None where it was not these.

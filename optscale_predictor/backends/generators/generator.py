@@ -17,7 +17,7 @@ from optscale_predictor.backends.reachability import Reachability
 from optscale_predictor.backends.token_logprobs import LogprobSummary
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that triples what making one costs
 class Request:
     """Ask for ``num_samples`` further samples of one question.
 
@@ -57,7 +57,7 @@ class Request:
         return bool(self.messages) and self.messages[-1][0] == "assistant"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)  # as a request
 class Sample:
     """One generated answer.
 
@@ -121,7 +121,7 @@ def copies(drawn: Sample, count: int) -> list[Sample]:
         drawn: The sample.
         count: How many it stands for, >= 1.
     """
-    return [drawn, *[replace(drawn, num_tokens=0)] * (count - 1)]
+    return [drawn, *[replace(drawn, num_tokens=0)] * (count - 1)] if count > 1 else [drawn]
 
 
 @dataclass
@@ -157,7 +157,7 @@ class Usage:
 
     def note(self, samples: "Iterable[Sample]") -> None:
         """Counts those of new samples that have no text."""
-        self.empty_samples += sum(not sample.written.strip() for sample in samples)
+        self.empty_samples += sum([not sample.written.strip() for sample in samples])
 
     def warnings(self) -> list[str]:
         """What a user should know of these samples, a line each; nothing where all is well."""

@@ -8,6 +8,7 @@ short, what has come of it is handed out. A ``usage`` that cannot be is not beli
 server lists, and where it lists none they are an estimate, counted as such (``Usage.estimated_samples``).
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from optscale_predictor.backends.generators.reply_reader import (
     SentRequest,
     ServerFacts,
 )
+from optscale_predictor.backends.generators.request_payloads import RequestPayloads
 from optscale_predictor.backends.generators.request_seeds import request_seed
 from optscale_predictor.backends.generators.sampling_params import SamplingParams
 from optscale_predictor.backends.generators.server_session import ServerSession
@@ -84,6 +86,7 @@ class OpenAIServerGenerator(Generator):
         self._model, owners = served_model(self._urls, model, self._options.seconds)
         self._facts = ServerFacts.of(owners)
         self.joins = self._facts.way == TOKEN_IDS  # vLLM: a request's samples have the seeds that follow its own
+        self._payloads = RequestPayloads(self._model, chat, self._options)
         self._samplers, self.unanswered = ServerSamplers(owners, self._options.extra_body), Unanswered()
 
     def session(self) -> DrawSession:
@@ -160,15 +163,10 @@ class OpenAIServerGenerator(Generator):
             RequestRefusedError: The servers refuse it for good.
             ServiceError: Every try failed.
         """
-        if self.sampling.temperature == 0:  # all are one and the same, and some servers refuse to draw it again
-            seed = request_seed(self.sampling.seed, request)
-            return copies(await self._one(service, request, seed), request.num_samples)
-        return await self._draw(service, request, arrived)
-
-    async def _draw(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
         seed = request_seed(self.sampling.seed, request)
-        if request.num_samples == 1:
-            return [await self._one(service, request, seed)]
+        # At temperature 0 all are one and the same, and some servers refuse to draw it again.
+        if request.num_samples == 1 or self.sampling.temperature == 0:
+            return copies(await self._one(service, request, seed), request.num_samples)
         if not self._facts.settled:
             async with service.finding_out.turn():
                 if not self._facts.settled:  # else another request has found it out meanwhile
@@ -248,7 +246,7 @@ class OpenAIServerGenerator(Generator):
         try:
             return await self._post(service, request, count, seed, way, limit)
         except RequestRefusedError as error:
-            if error.field == MAX_TOKENS == limit and self._is_chat(request):
+            if error.field == MAX_TOKENS == limit and self._payloads.is_chat(request):
                 samples = await self._post(service, request, count, seed, way, MAX_COMPLETION_TOKENS)
                 self._facts.limit = MAX_COMPLETION_TOKENS
                 return samples
@@ -262,39 +260,21 @@ class OpenAIServerGenerator(Generator):
     async def _post(
         self, service: JsonService, request: Request, count: int, seed: int, way: str, limit: str
     ) -> list[Sample] | None:
-        chat = self._is_chat(request)
-        payload = {**self._options.extra_body, **self._payload(request, count), limit: self.sampling.max_tokens}
-        if self._options.send_seed:
-            payload["seed"] = seed
-        if way == TOKEN_IDS:
-            payload["return_token_ids"] = True
-        if way == LOGPROBS or self.sampling.logprobs:
-            payload["logprobs"] = True if chat else 0
-        if self.sampling.logprobs:
-            # One alternative, which nobody reads: llama.cpp lists no log-probabilities where none is asked for.
-            payload["top_logprobs" if chat else "logprobs"] = 1
+        sampling, chat = self.sampling, self._payloads.is_chat(request)
         opened = opened_thinking(request.own_end if chat else request.prompt)
-        payload |= request.chat.body if request.chat is not None else {}
         asked = SentRequest(count, seed if self._options.send_seed else None, way, chat, opened, request.chat)
-        reader = ReplyReader(self.sampling, self.usage, self._facts)
+        reader = ReplyReader(sampling, self.usage, self._facts)
         path = "/chat/completions" if chat else "/completions"
-        with self.unanswered.counting(count):
-            return await self._samplers.send(
-                lambda plain: service.ask(path, {**plain, **payload}, lambda reply: reader.read(reply, asked))
-            )
-
-    def _is_chat(self, request: Request) -> bool:
-        return self._chat or bool(request.messages)
-
-    def _payload(self, request: Request, count: int) -> dict[str, object]:
-        sampling = self.sampling
-        asked: dict[str, object] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-        if self._is_chat(request):
-            asked["messages"] = request.turns()
-        else:
-            asked["prompt"] = request.prompt + (request.prefix.text if request.prefix else "")
-        if request.continues:
-            asked |= {"add_generation_prompt": False, "continue_final_message": True}
-        if sampling.stop:
-            asked["stop"] = list(sampling.stop)
-        return {"model": self._model, "n": count, **asked}
+        plain = self._samplers.first()
+        while True:
+            payload = self._payloads.posted(request, sampling, count, seed, way, limit, plain)
+            try:
+                samples = await service.ask(path, payload, lambda reply: reader.read(reply, asked))
+            except RequestRefusedError as error:
+                plain = self._samplers.fewer(plain, error)
+            except asyncio.CancelledError as error:
+                self.unanswered.note(count, error)
+                raise
+            else:
+                self._samplers.note_taken(plain)
+                return samples

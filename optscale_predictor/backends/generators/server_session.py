@@ -8,7 +8,6 @@ that refuses a question, has generated nothing.
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -98,7 +97,7 @@ class ServerSession(DrawSession):
         self.at_once, self.places = 2 * generator.concurrency, generator.concurrency
         self.joins = generator.joins
         self._pace = Pace()
-        self._drawing: Counter[_Asked] = Counter()  # requests under way, by question
+        self._drawing: dict[_Asked, int] = {}  # requests under way, by question
         self._refused: set[_Asked] = set()  # those of them that a server has refused
         self._service = generator.service()
         self.reachability = self._service.reachability
@@ -124,7 +123,7 @@ class ServerSession(DrawSession):
         drawing = self._generator.with_sampling(sampling)
         drawing.usage, drawing.unanswered = Usage(), Unanswered()  # this draw's own
         started, question = time.monotonic(), (request.question_id, request.prompt)
-        self._drawing[question] += 1
+        self._drawing[question] = self._drawing.get(question, 0) + 1
         try:
             samples = await drawing.samples(self._service, request, arrived)
             self._pace.note(samples, time.monotonic() - started)

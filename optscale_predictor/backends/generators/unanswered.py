@@ -4,8 +4,6 @@ A request that waits for its turn, for a connection or to be sent again costs no
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from optscale_predictor.backends.transports import UnansweredError
@@ -23,17 +21,13 @@ class Unanswered:
     samples: int = 0
     seconds: float = 0.0
 
-    @contextmanager
-    def counting(self, count: int) -> Iterator[None]:
-        """Counts the samples of a request that the block sends, where it is cancelled after it was sent.
+    def note(self, count: int, error: asyncio.CancelledError) -> None:
+        """Counts the samples of a request that was cancelled, if it had been sent.
 
         Args:
-            count: How many the request asks for, >= 1.
+            count: How many it asks for, >= 1.
+            error: What it was cancelled with.
         """
-        try:
-            yield
-        except asyncio.CancelledError as error:
-            if isinstance(error.__cause__, UnansweredError):
-                self.samples += count
-                self.seconds += count * error.__cause__.seconds
-            raise
+        if isinstance(error.__cause__, UnansweredError):
+            self.samples += count
+            self.seconds += count * error.__cause__.seconds

@@ -68,21 +68,28 @@ class KeptConnections(Transport):
         head = self._heads.get((url, body is None))
         if head is None or head.headers != headers:
             head = self._heads[url, body is None] = RequestHead.of(url, headers, body is None)
-        deadline = asyncio.get_running_loop().time() + timeout
-        connection = self._kept(head.origin)
+        loop = asyncio.get_running_loop()
+        sent = loop.time()
+        deadline = sent + timeout
+        connection = self._kept(head.origin, sent)
         if connection is None:
             async with asyncio.timeout_at(deadline):
                 connection = await self._connect(head.origin)
+            sent = loop.time()
         if deadline < self._next_check:
             self._check_at(deadline)
-        sent = asyncio.get_running_loop().time()
+        reply = connection.send(head.with_body(body), most, deadline)
         try:
-            reply = await connection.exchange(head.with_body(body), most, deadline)
-        except asyncio.CancelledError as error:
-            raise error from UnansweredError(asyncio.get_running_loop().time() - sent)
+            # Nothing is awaited in between: each coroutine within another is resumed, and kept alive, by itself.
+            found = await reply
+        except BaseException as error:
+            connection.end()  # also where the caller is cancelled: that is how the server learns of it
+            if isinstance(error, asyncio.CancelledError):
+                raise error from UnansweredError(loop.time() - sent)
+            raise
         if connection.reusable:
             self._idle.setdefault(head.origin, deque()).append(connection)
-        return reply
+        return found
 
     def _check_at(self, time: float) -> None:
         """Sees at that time who has waited too long, in place of the time that was set."""
@@ -103,12 +110,12 @@ class KeptConnections(Transport):
         if left := [connection.deadline for connection in waiting if connection.deadline > late]:
             self._check_at(min(left))
 
-    def _kept(self, origin: Origin) -> "_Connection | None":
+    def _kept(self, origin: Origin, now: float) -> "_Connection | None":
         """A connection that waits for its next request; those that have waited too long are closed."""
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest = asyncio.get_running_loop().time() - _IDLE
+        oldest = now - _IDLE
         while idle and (idle[0].lost or idle[0].since < oldest):
             idle.popleft().end()
         while idle:
@@ -165,8 +172,10 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods alone
         self._opened.add(self)
 
-    async def exchange(self, request: bytes, most: int, deadline: float) -> HttpReply:
-        """Sends a request and returns the reply; see :meth:`Transport.exchange`.
+    def send(self, request: bytes, most: int, deadline: float) -> "asyncio.Future[HttpReply]":
+        """Sends a request; its reply, of which :meth:`Transport.exchange` says what is raised.
+
+        Whoever waits for it closes the connection where it does not come.
 
         Args:
             request: All of its bytes.
@@ -177,16 +186,9 @@ class _Connection(asyncio.BufferedProtocol):
             raise BrokenReplyError(EOFError.__name__)
         self.deadline, self._most, self._came, self.reusable = deadline, most, 0, False
         self._begin()
-        reply: asyncio.Future[HttpReply] = self._loop.create_future()
-        self._reply = reply
-        try:
-            self._transport.write(request)
-            return await reply
-        except BaseException:
-            self.end()  # also where the caller is cancelled: that is how the server learns of it
-            raise
-        finally:
-            self._reply = None
+        self._reply = reply = self._loop.create_future()
+        self._transport.write(request)
+        return reply
 
     @property
     def is_awaited(self) -> bool:
@@ -288,9 +290,11 @@ class _Connection(asyncio.BufferedProtocol):
         elif self._reply is not None and not self._reply.done():
             self.since = self._loop.time()
             self._reply.set_result(HttpReply(self._parser.get_status_code(), b"".join(self._body), self._told))
+            self._reply = None  # nor is the body kept until the next one comes
         self._body = []
 
     def fail(self, error: BaseException) -> None:
         """Has the exchange under way, if there is one, raise an error; the connection is closed with it."""
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(error)
+            self._reply = None

@@ -20,7 +20,7 @@ from optscale_predictor.questions.answers import strip_thinking
 from optscale_predictor.questions.question import Question
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that triples what making one costs
 class Answered:
     """A question together with one sample: what a verifier reads.
 

@@ -54,8 +54,8 @@ def unfinished_thinking(thinking: str) -> str:
 
 def opened_thinking(prompt: str) -> str:
     """The ``<think>`` at a prompt's end with the white space after it; empty where the prompt does not end so."""
-    found = re.search(rf"{OPEN}\s*\Z", prompt)
-    return found.group() if found else ""
+    end = len(prompt.rstrip())
+    return prompt[end - len(OPEN) :] if prompt.endswith(OPEN, 0, end) else ""
 
 
 def reopen_thinking(opened: str, text: str) -> str:
