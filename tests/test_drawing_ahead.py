@@ -1,6 +1,7 @@
 """Samples drawn ahead in live runs (``step=auto``): the answers of ``step=one``, every token counted, nothing left."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,7 @@ from optscale_predictor.backends.generators import DrawSession, Generator, Sampl
 from optscale_predictor.backends.verifiers import Scores, Verifier
 from optscale_predictor.errors import EngineError
 from optscale_predictor.inference import Limits, OptScale
+from optscale_predictor.inference.sample_store import SampleStore
 from optscale_predictor.policies import parse_policy
 from optscale_predictor.pools import open_pool
 from optscale_predictor.questions.question import Question
@@ -182,6 +184,67 @@ def test_a_question_that_is_cancelled_keeps_what_had_come(tmp_path):
     (answer,) = list(OptScale(again, Reads(), policy=parse_policy(AUTO)).answer(questions(1), pool=tmp_path / "pool"))
     assert again.asked[0] == ("q0", 2) and ("q0", 3) not in again.asked
     assert answer.scores == (0.1, 0.1, 0.2, 0.1, 0.95)
+
+
+class Left(Engine):
+    """Its caller leaves in the very moment in which it is given the second sample."""
+
+    joins = True
+
+    async def draw_into(self, arrived, request, sampling):
+        if request.first_index == 1:
+            self.caller.cancel()
+        return await super().draw_into(arrived, request, sampling)
+
+    async def sample(self, question, index):
+        if index:
+            await asyncio.wait_for(asyncio.Event().wait(), HUNG)
+        return 0.1, 10
+
+
+def test_nothing_is_under_way_for_a_caller_that_left_when_its_draw_had_just_begun():
+    async def run(engine):
+        async with OptScale(engine, Reads(), policy=parse_policy(AUTO)).session() as session:
+            engine.caller = asyncio.create_task(session.answer(questions(1)[0]))
+            await asyncio.wait([engine.caller])
+            return engine.caller.cancelled(), engine.now, session.budget.tokens
+
+    engine = Left()
+    assert asyncio.run(run(engine)) == (True, 0, 10 + 3 * len(engine.given_up))
+    assert ("q0", 1) in engine.given_up
+
+
+class Leaving(Fourth):
+    """What it is told to give up takes a while, and comes all the same."""
+
+    async def draw_into(self, arrived, request, sampling):
+        try:
+            return await super().draw_into(arrived, request, sampling)
+        except asyncio.CancelledError:
+            self.has_begun("leaving").set()
+            await asyncio.sleep(0.01)
+            arrived[0] = Sample("0.3 #### 1", 7, "stop", 0)
+            raise
+
+
+def test_a_question_that_is_cancelled_while_it_gives_up_is_kept_by_a_slow_store(tmp_path, monkeypatch):
+    append = SampleStore._append
+
+    def append_slowly(store, batch):
+        time.sleep(0.1)  # so that what follows waits behind it
+        return append(store, batch)
+
+    async def cancelled(engine):
+        scaler = OptScale(engine, Reads(), policy=parse_policy(AUTO))
+        task = asyncio.create_task(scaler.aanswer(questions(1), pool=tmp_path / "pool"))
+        await asyncio.wait_for(engine.has_begun("leaving").wait(), HUNG)
+        task.cancel()
+        await asyncio.wait([task])
+
+    monkeypatch.setattr(SampleStore, "_append", append_slowly)
+    asyncio.run(cancelled(Leaving()))
+    kept = {index for shard in open_pool(tmp_path / "pool").shards() for index in _indices(shard)}
+    assert kept >= {0, 1, 2, 3, 4}
 
 
 class Breaks(Fourth):

@@ -150,12 +150,11 @@ class DrawsAhead:
                 task, place = self._tasks[one]
                 if (new := await task) is None:
                     return found or None
+                del self._tasks[one]  # not before: what nobody has waited for is left for `give_up`
                 found.append(new[place])
             self._scheduler.note_needed(found)
             return found
         finally:
-            for one in range(index, index + count):
-                self._tasks.pop(one, None)
             self._scheduler.remove(self)  # until it is known whether the question goes on
 
     def widen(self, under_way: int) -> None:

@@ -92,9 +92,11 @@ class QuestionRun:
                 raise
         finally:
             self._limit = None
-            await self._give_up()
-            # What was paid for is kept, also where the question ran out of time, or another one fails meanwhile.
-            await completed(self._keeping)
+            try:
+                await self._give_up()
+            finally:
+                # What was paid for is kept, also where the question ran out of time, or another one fails meanwhile.
+                await completed(self._keeping)
         for progress in self._going():
             self._stop(progress, StopReason.BUDGET.value)
         if len(self._progress) == 1:  # as with decisions: by far the most frequent case
