@@ -170,6 +170,37 @@ def test_what_was_drawn_of_a_sample_is_counted_where_the_server_fails():
     asyncio.run(main())
 
 
+class Stuck(Writer):
+    """Never comes to an end of one part of its second sample."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part, self.stuck = part, asyncio.Event()
+
+    async def draw(self, request, sampling):
+        if request.first_index == 1 and request.prefix.parts == self.part:
+            self.stuck.set()
+            await asyncio.wait_for(asyncio.Event().wait(), 60)
+        return await super().draw(request, sampling)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_sample_that_is_cut_short_in_any_of_its_parts_counts_once_and_as_cancelled(part):
+    async def main():
+        writer = Stuck(part)
+        scaler = OptScale(writer, Digits(), policy=BestOfN(4), reject=EarlyRejection(16, 1e-6))
+        async with scaler.session() as session:
+            asking = asyncio.create_task(session.answer(SOME[0]))
+            await asyncio.wait_for(writer.stuck.wait(), 60)
+            session.end_questions()
+            return await asking, session.budget
+
+    answer, budget = asyncio.run(main())
+    assert (answer.samples, answer.generated_samples, answer.cancelled_samples) == (1, 1, 1)
+    assert (budget.samples, budget.cancelled_samples) == (1, 1)
+    assert answer.generated_tokens == budget.tokens == LENGTH + 16 * part
+
+
 def test_a_sample_whose_model_has_no_room_left_ends_there():
     writer = Writer(fails_at=2, error=RequestRefusedError("too long"))
     (answer,), _ = run(EarlyRejection(16, 1e-6), "best_of_n:max_samples=1", writer, SOME[:1])

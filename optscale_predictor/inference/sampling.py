@@ -202,15 +202,15 @@ class SampleDrawer:
                 try:
                     samples = await self._session.draw_into(came, request, sampling)
                 except BaseException as error:
-                    self._spend(list(came.values()), came.discarded_tokens)
+                    self._spend(request, list(came.values()), came.discarded_tokens)
                     budget.estimated_tokens += came.estimated_tokens
-                    if isinstance(error, asyncio.CancelledError):
+                    if isinstance(error, asyncio.CancelledError) and request.prefix is None:
                         budget.cancelled_samples += came.cancelled
                     raise
                 finally:
                     budget.release(most)
                 # In the same turn as the release: the requests that it wakes find these tokens counted.
-                self._spend(samples)
+                self._spend(request, samples)
                 return samples
             finally:
                 self._leave()
@@ -226,8 +226,9 @@ class SampleDrawer:
         """
         return _ANY_NUMBER
 
-    def _spend(self, samples: Sequence[Sample], discarded_tokens: int = 0) -> None:
-        self._budget.samples += len(samples)
+    def _spend(self, request: Request, samples: Sequence[Sample], discarded_tokens: int = 0) -> None:
+        if request.prefix is None:  # else these are parts of samples, which whoever puts them together counts
+            self._budget.samples += len(samples)
         self._budget.tokens += discarded_tokens + generated_tokens(samples)
 
     def _admitted_now(self) -> bool:

@@ -8,6 +8,7 @@ A sample that is stopped is no sample of the model. Its tokens are paid for; a p
 it might have had (``Verdict.stand_in``), and may not return it; a pool keeps it as ``rejected``, without a score.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -116,10 +117,15 @@ class SegmentedDrawer(SampleDrawer):
         growing = {place: _Growing() for place in range(request.num_samples)}
         try:
             return await self._drawn(request, sampling, rank, came, log, growing)
-        finally:
-            # Where this is raised through, what was generated is paid for; where it is not, nobody reads it.
+        except BaseException as error:
+            # What was generated is paid for.
             came.discarded_tokens += sum(one.tokens + one.discarded for one in growing.values())
-            came.begun = len(came) + sum(one.first is not None for one in growing.values())
+            came.begun = max(came.begun, len(came) + sum(one.first is not None for one in growing.values()))
+            if isinstance(error, asyncio.CancelledError):
+                self._budget.cancelled_samples += came.cancelled
+            raise
+        finally:
+            self._budget.samples += len(came)
 
     async def _drawn(
         self,
@@ -165,6 +171,7 @@ class SegmentedDrawer(SampleDrawer):
             except BaseException:
                 came.discarded_tokens += first.discarded_tokens + generated_tokens(list(first.values()))
                 came.estimated_tokens += first.estimated_tokens
+                came.begun = first.begun
                 raise
             return None if drawn is None else dict(enumerate(drawn))
         parts = {
