@@ -147,6 +147,20 @@ def test_samples_that_will_not_beat_the_best_are_stopped_paid_for_and_not_return
     assert all(one.finish_reason != "rejected" for one in again)
 
 
+def test_a_run_that_goes_on_takes_no_sample_that_was_stopped_for_one_that_the_verifier_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.whole", lambda _, index: str(0 if index else 7) * (LENGTH - 7) + "\n#### 3")
+    policy = "optscale:score_min=0.99,floor=0,max_samples=20,step=one"
+    first, _ = run(EarlyRejection(16, 0.5), policy, pool=tmp_path / "pool")
+    stopped = [one.rejected_samples for one in first]
+    assert max(stopped) > 8  # one after the other: as many refusals end a question
+    again, _ = run(EarlyRejection(16, 0.5), policy, pool=tmp_path / "pool")
+    for before, after in zip(first, again, strict=True):
+        assert (before.samples, after.samples, before.refused_samples, after.refused_samples) == (20, 20, 0, 0)
+        assert after.score == 0.7 and after.rejected_samples >= before.rejected_samples
+    cut, _ = run(EarlyRejection(16, 1e-6), limits=Limits(max_tokens=400))
+    assert sum(one.rejected_samples for one in cut) > 0 == sum(one.refused_samples for one in cut)
+
+
 def test_a_limit_on_tokens_holds_and_what_it_cuts_is_no_sample(tmp_path):
     cut, _ = run(EarlyRejection(16, 1e-6), limits=Limits(max_tokens=400), pool=tmp_path / "pool")
     spent = sum(one.generated_tokens for one in cut)

@@ -162,7 +162,7 @@ class QuestionRun:
         while (missing := total - len(self._log)) > 0:
             if (new := await self._next(missing)) is None:
                 return False
-            refusals = [one.refusal for one in new if one.refusal is not None]
+            refusals = [one.refusal for one in new if one.refused]
             refused_draws = refused_draws + 1 if len(refusals) == len(new) else 0
             if refused_draws == _REFUSED_DRAWS:
                 name = self._request.question.id
@@ -287,7 +287,7 @@ class QuestionRun:
             generated_tokens=log.generated_tokens,
             prompt_tokens=log.prompt_tokens,
             cancelled_samples=self._cancelled,
-            refused_samples=len(log.refused),
+            refused_samples=sum(one.refused for one in log.refused),
             chosen_index=None if chosen is None else chosen.index,
             reply=sample.reply,
             drawn=drawn,

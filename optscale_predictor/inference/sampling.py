@@ -43,6 +43,11 @@ class ScoredSample:
         """The final answer in the sample; None where none was found."""
         return self.answer_source() if callable(self.answer_source) else self.answer_source
 
+    @property
+    def refused(self) -> bool:
+        """Whether the verifier refused it; one that early rejection cut has no score for another reason."""
+        return self.refusal is not None and self.sample.finish_reason != REJECTED
+
 
 def generated_tokens(samples: Sequence[Sample]) -> int:
     """Tokens that were generated for samples, with those of replies that came before them and could not be used."""
@@ -70,7 +75,7 @@ class SampleLog:
         prompt_tokens: Of the prompt, counted once.
         rejected: Samples that early rejection stopped.
         saved_tokens: That they would still have had, as estimated.
-        refused: Samples that the verifier refused, in the order drawn.
+        refused: Samples that the verifier refused, or early rejection cut, in the order drawn.
     """
 
     def __init__(self, question: Question) -> None:
