@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.request_schedule import add_requests, read_requests
 from optscale_predictor.evaluation.run_facts import RunFacts
 from optscale_predictor.evaluation.run_record import PolicyOutcome, RecordWriter, RunRecord
 
@@ -77,3 +78,13 @@ def test_the_same_run_at_another_time_goes_on(tmp_path):
         assert writer.finished == {"q"}
         writer.add([replace(one, question_id="other") for one in both])
     assert {one.question_id for one in RunRecord.open(tmp_path / "run").outcomes()} == {"q", "other"}
+
+
+def test_a_run_that_goes_on_adds_to_a_schedule_that_a_kill_cut_short(tmp_path):
+    with RecordWriter(tmp_path, FACTS):
+        add_requests(tmp_path, "a", [(0, 0, 1)])
+    with (tmp_path / "requests.jsonl").open("a") as file:
+        file.write('{"question_id": "b", "requ')
+    with RecordWriter(tmp_path, FACTS):
+        add_requests(tmp_path, "b", [(0, 0, 2)])
+    assert read_requests(tmp_path) == {"a": [(0, 0, 1)], "b": [(0, 0, 2)]}

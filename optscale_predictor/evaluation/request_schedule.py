@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from optscale_predictor._support.atomic_files import explain_write_errors
+from optscale_predictor._support.atomic_files import explain_write_errors, write_text
 from optscale_predictor._support.json_reader import parse_object
 from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
@@ -35,6 +35,21 @@ def add_requests(folder: Path, question_id: str, requests: Sequence[SentRequest]
     line = json.dumps({"question_id": question_id, "requests": requests}, ensure_ascii=False) + "\n"
     with explain_write_errors(folder / _FILE), (folder / _FILE).open("a", encoding="utf-8") as file:
         file.write(line)
+
+
+def drop_cut_line(folder: Path) -> None:
+    """Takes off a last line that a kill cut short: what a run that goes on adds would become part of it.
+
+    Args:
+        folder: The run's record; one without a schedule stays as it is.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    path = folder / _FILE
+    lines = list(read_lines(path)) if path.is_file() else []
+    if lines and not lines[-1].endswith("\n"):
+        write_text("".join(lines[:-1]), path)
 
 
 def read_requests(folder: str | Path) -> dict[str, list[SentRequest]]:

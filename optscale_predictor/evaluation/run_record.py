@@ -18,6 +18,7 @@ from optscale_predictor._support.atomic_files import explain_write_errors, write
 from optscale_predictor._support.json_reader import parse_object, read_object
 from optscale_predictor._support.text_files import read_lines
 from optscale_predictor.errors import InputError
+from optscale_predictor.evaluation.request_schedule import drop_cut_line
 from optscale_predictor.evaluation.run_facts import RunFacts
 from optscale_predictor.pools import Pool
 from optscale_predictor.stats.estimators import Prior
@@ -166,6 +167,7 @@ class RecordWriter:
             json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in whole if one.question_id in self.finished
         )
         write_text(kept, self.folder / _OUTCOMES)
+        drop_cut_line(self.folder)
 
     def _write_facts(self) -> None:
         write_json({"format": FORMAT, **asdict(self.facts)}, self.folder / _RUN)
