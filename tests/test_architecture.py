@@ -87,11 +87,19 @@ def test_no_two_files_have_one_name() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_file_is_short_and_says_what_it_is(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MOST_LINES
-    assert ast.get_docstring(ast.parse(text))
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Every file, read."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+def test_every_file_is_short() -> None:
+    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in FILES}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_every_file_says_what_it_is(trees: dict[Path, ast.Module]) -> None:
+    assert [str(path.relative_to(ROOT)) for path, tree in trees.items() if not ast.get_docstring(tree)] == []
 
 
 READERS = {
@@ -99,22 +107,24 @@ READERS = {
     **{f"gzip.{name}": "text_files" for name in ("open", "decompress", "GzipFile")},
     **{f"yaml.{name}": "yaml_reader" for name in ("load", "safe_load", "load_all", "safe_load_all", "full_load")},
 }
+LAST_NAMES = {name.rpartition(".")[2] for name in READERS}
 #: One writes gzip; one is the other end of a pipe, and reads what its parent wrote; one reads a request, whose errors
 #: are the interface's own.
 NOT_FILES = {("gzip.open", "exporting"), ("json.loads", "symbolic"), ("json.loads", "request_bodies")}
 
 
-def calls(path: Path) -> list[tuple[str, str]]:
-    """The functions that a file calls, each with its first argument."""
-    found = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    return [(ast.unparse(call.func), ast.unparse(call.args[0]) if call.args else "") for call in found]
+def reads(tree: ast.Module) -> list[tuple[str, str]]:
+    """The readers among the functions that a file calls, each with its first argument."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    called = [(ast.unparse(call.func), call.args) for call in found if call.func.attr in LAST_NAMES]
+    return [(name, ast.unparse(arguments[0]) if arguments else "") for name, arguments in called]
 
 
-def test_json_yaml_and_gzip_are_read_by_one_reader_each() -> None:
+def test_json_yaml_and_gzip_are_read_by_one_reader_each(trees: dict[Path, ast.Module]) -> None:
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
-        for path in FILES
-        for name, argument in calls(path)
+        for path, tree in trees.items()
+        for name, argument in reads(tree)
         if READERS.get(name, path.stem) != path.stem
         and (name, path.stem) not in NOT_FILES
         and not argument.startswith("json.dumps(")

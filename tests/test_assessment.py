@@ -161,9 +161,8 @@ def test_baselines_see_nothing_of_the_held_out_moments(sides, baselines):
         assert np.array_equal(one.held_out, other.held_out) and np.array_equal(one.out_of_fold, other.out_of_fold)
 
 
-def test_an_out_of_fold_prediction_does_not_know_its_own_question(sides):
+def test_an_out_of_fold_prediction_does_not_know_its_own_question(sides, baselines):
     train, held_out = sides
-    before = fit_baselines(train, held_out, None)
     moved = train.statistics.mean.copy()
     moved[0] = 0.9 if moved[0] < 0.5 else 0.1
     changed = dataclasses.replace(train, statistics=statistics(moved, 0.15))
@@ -172,7 +171,7 @@ def test_an_out_of_fold_prediction_does_not_know_its_own_question(sides):
         if one.name in (MEAN, LABELS):  # the ridges' strength is chosen on all
             assert one.out_of_fold[0, 0] == pytest.approx(other.out_of_fold[0, 0], abs=1e-12)
             assert not np.allclose(one.held_out, other.held_out)
-    assert [one.name for one in before][:2] == [MEAN, LABELS]
+    assert [one.name for one in baselines][:2] == [MEAN, LABELS]
 
 
 def test_near_duplicates_share_a_fold():

@@ -59,6 +59,7 @@ def test_a_pool_of_other_verifiers_is_not_combined(tmp_path):
 
 
 def test_the_command_fits_a_combination_that_replays_live_runs_and_scoring_share(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fitting, "_MOST_ORDERS", 4)  # forty of each question teach no more here, and take longer
     pool, policy = scored_pool(tmp_path / "pool", questions=20, samples=4), tmp_path / "policy"
     combined = f"combined:{policy}"
     main(["fit-policy", str(pool.folder), "--scores", "score,score_second", "--output", str(policy)])

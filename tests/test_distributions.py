@@ -15,7 +15,7 @@ POINTS = (1e-9, 0.1, 0.5, 0.95, 0.999)
 
 
 def reference_tails(density, low, point):
-    """log P(score <= point) and log P(score > point) by quadrature of an unnormalised density at 50 digits."""
+    """log P(score <= point) and log P(score > point) by quadrature of an unnormalised density."""
     below = mpmath.quad(density, mpmath.linspace(low, point, 9))
     above = mpmath.quad(density, mpmath.linspace(point, 1, 9))
     return below / (below + above), above / (below + above)
@@ -58,7 +58,7 @@ def test_log_tails_agree_with_mpmath(mu, sigma):
 @pytest.mark.parametrize(("a", "b"), [(-3.0, 5.0), (-40.0, 41.0), (10.0, 30.0), (0.0, 0.0), (12.0, 0.0), (-7.0, 1e-9)])
 def test_u_shaped_and_exponential_members_agree_with_mpmath(a, b):
     family = TruncatedNormal.from_natural(a, b)
-    with mpmath.workdps(50):
+    with mpmath.workdps(30):
         for point in POINTS:
             below, above = reference_tails(lambda x: mpmath.exp(a * x + b * x * x), mpmath.mpf(0), mpmath.mpf(point))
             assert float(family.logcdf(point)) == pytest.approx(float(log_of(below, above)), rel=1e-10)
@@ -76,7 +76,7 @@ def test_quantile_inverts_cdf(mu, log_sigma, p):
 @given(mu=st.floats(-0.5, 1.5), log_sigma=st.floats(-1.5, 1))
 def test_moments_and_density_agree_with_quadrature(mu, log_sigma):
     family = TruncatedNormal(mu, 10**log_sigma)
-    grid = np.linspace(0, 1, 200_001)
+    grid = np.linspace(0, 1, 20_001)  # the trapezoids err by 1e-6 at most
     density = np.exp(family.log_prob(grid))
     assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-5)
     assert np.trapezoid(density * grid, grid) == pytest.approx(float(family.mean()), abs=1e-5)
@@ -84,8 +84,8 @@ def test_moments_and_density_agree_with_quadrature(mu, log_sigma):
 
 def test_samples_have_the_family_moments():
     family = TruncatedNormal([0.9, 0.2, 0.5], [0.1, 0.4, 2.0])
-    scores = family.sample(20_000, np.random.default_rng(0))
-    assert scores.shape == (3, 20_000)
+    scores = family.sample(10_000, np.random.default_rng(0))
+    assert scores.shape == (3, 10_000)
     assert scores.mean(-1) == pytest.approx(family.mean(), abs=0.01)
     assert scores.std(-1) == pytest.approx(family.std(), abs=0.01)
 

@@ -15,6 +15,8 @@ from optscale_predictor.backends.generators.huggingface import HuggingFaceGenera
 from optscale_predictor.backends.model_loading import EMBEDDED
 from optscale_predictor.backends.verifiers import Answered
 from optscale_predictor.backends.verifiers.likelihood import LikelihoodVerifier
+from optscale_predictor.embedded import build as build_module
+from optscale_predictor.embedded import train_generator as train_generator_module
 from optscale_predictor.embedded.build import build
 from optscale_predictor.embedded.train_generator import CHARACTERS, IGNORED, make_batch, make_tokenizer, train_generator
 from optscale_predictor.errors import InputError
@@ -88,7 +90,8 @@ def test_the_loss_is_taken_on_the_solution_alone() -> None:
         assert learnt == solution(question) + tokenizer.eos_token
 
 
-def test_training_depends_on_its_seed_alone() -> None:
+def test_training_depends_on_its_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_generator_module, "BATCH", 8)
     first, again, other = (train_generator(2, seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
@@ -155,7 +158,9 @@ def test_the_verifier_beats_chance_and_errs(drawn: tuple[list[Question], list[li
     assert best > correct.mean()
 
 
-def test_the_recipe_makes_models_that_load(tmp_path: Path) -> None:
+def test_the_recipe_makes_models_that_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_generator_module, "BATCH", 8)
+    monkeypatch.setattr(build_module, "SAMPLES", 4)
     build(tmp_path, seed=0, generator_steps=3, reader_steps=3, verifier_questions=2)
     requests = [Request("q", "1+2=", 2)]
     generator = HuggingFaceGenerator(str(tmp_path / "generator"), SamplingParams(max_tokens=8), device="cpu")

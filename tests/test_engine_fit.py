@@ -7,6 +7,7 @@ from test_simulated_time import AUTO, BEST, ONE, recorded
 
 from optscale_predictor.errors import InputError
 from optscale_predictor.policies import parse_policy
+from optscale_predictor.replays import engine_fit
 from optscale_predictor.replays.engine_fit import EngineTimes, fit_engine
 from optscale_predictor.replays.simulated_time import simulate_policy
 
@@ -21,24 +22,25 @@ DOUBLE = parse_policy("optscale:score_min=0.9,step=double")
         EngineTimes(0.004, 0.0001, 0.006, 0.002),
     ],
 )
-def test_runs_tell_all_of_it(times):
-    samples = recorded(60)
-    runs = [(policy, places) for policy in (BEST, ONE, DOUBLE) for places in (8, 32)]
+def test_runs_tell_all_of_it(times, monkeypatch):
+    monkeypatch.setattr(engine_fit, "DELAYS", (0.0, 0.01, 0.06))  # each costs three simulations of every run
+    samples = recorded(30)
+    runs = [(policy, places) for policy in (BEST, ONE, DOUBLE) for places in (4, 16)]
     measured = {run: simulate_policy(run[0], samples, times.at(run[1])).seconds for run in runs}
     found = fit_engine(samples, measured)
     assert astuple(found) == pytest.approx(astuple(times), abs=1e-6)
-    for places in (16, 64):
+    for places in (8, 32):
         seconds = [simulate_policy(AUTO, samples, engine.at(places)).seconds for engine in (found, times)]
         assert seconds[0] == pytest.approx(seconds[1], rel=0.02)
 
 
 def test_runs_tell_how_late_samples_are_decided_on():
-    samples, times = recorded(60), EngineTimes(0.004, 0.0001, 0.006, 0.002, 0.06)
-    runs = [(policy, places) for policy in (BEST, ONE, DOUBLE) for places in (8, 32)]
+    samples, times = recorded(30), EngineTimes(0.004, 0.0001, 0.006, 0.002, 0.06)
+    runs = [(policy, places) for policy in (BEST, ONE, DOUBLE) for places in (4, 16)]
     measured = {run: simulate_policy(run[0], samples, times.at(run[1])).seconds for run in runs}
     found = fit_engine(samples, measured)  # what a sample costs is hardly told from what its tokens cost
     assert found.delay == times.delay
-    for policy, places, off in (*((*run, 0.01) for run in runs), (AUTO, 16, 0.05), (AUTO, 64, 0.05)):
+    for policy, places, off in (*((*run, 0.01) for run in runs), (AUTO, 8, 0.05), (AUTO, 32, 0.05)):
         seconds = [simulate_policy(policy, samples, engine.at(places)).seconds for engine in (found, times)]
         assert seconds[0] == pytest.approx(seconds[1], rel=off)
 

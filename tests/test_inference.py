@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ SETTINGS = {
     "optscale": ["score_min=0.8", "score_min=0.6,step=double", "score_min=0.7,step=jump,estimate=plugin"],
     "shared_budget": ["tokens=600", "tokens=1500,share=0.3"],
     "optscale_0": ["score_min=0.7", "score_min=0.7,form=jump,peek=3"],
-    "optscale_t": ["score_min=0.7", "score_min=0.7,form=jump,peek=3"],
+    "optscale_t": ["score_min=0.7,max_samples=12", "score_min=0.7,form=jump,peek=3"],
     "oracle": ["score_min=0.7"],
     "best_of_n": ["max_samples=32", "max_samples=1"],
     "fitted": [f"path=FOLDER,{setting}" for setting in ("price=0.01", "price=0.3", "tokens=60", "accuracy=0.7")],
@@ -34,6 +35,12 @@ LIVE = [f"{name}:{setting}" for name in POLICIES if name != "clairvoyant" for se
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
     return graded_pool(tmp_path_factory.mktemp("graded") / "pool", untidy=True)
+
+
+@cache
+def replayed(pool, policy):
+    """What a replay of the whole pool says."""
+    return run_policy(policy, RecordedSamples.from_pool(pool), PRIOR)
 
 
 def require_same(answers, outcomes, questions):
@@ -56,7 +63,7 @@ def test_a_live_run_decides_as_its_replay(pool, text, in_flight):
     policy = parse_policy(with_folder(text))
     scaler = OptScale(*recorded(pool.folder), policy=policy, prior=PRIOR, in_flight=in_flight)
     answers = list(scaler.stream(pool.questions))
-    require_same(answers, run_policy(policy, RecordedSamples.from_pool(pool), PRIOR), pool.questions)
+    require_same(answers, replayed(pool, policy), pool.questions)
 
 
 @pytest.mark.parametrize("selection", [*SELECTIONS, "confidence:FOLDER"])
@@ -103,11 +110,10 @@ def test_policies_that_share_samples_decide_as_if_alone(pool):
     policies, generator_and_verifier = [parse_policy(text) for text in texts], recorded(pool.folder)
     answers = OptScale(*generator_and_verifier, policy=policies, prior=PRIOR).answer(pool.questions)
     assert [one.question_id for one in answers] == [question.id for question in pool.questions]
-    samples = RecordedSamples.from_pool(pool)
     for place, policy in enumerate(policies):
         own = [of_policies(answer)[place] for answer in answers]
         assert {one.policy for one in own} == {str(policy)}
-        require_same(own, run_policy(policy, samples, PRIOR), pool.questions)
+        require_same(own, replayed(pool, policy), pool.questions)
     asked = generator_and_verifier[0].asked()  # each once
     assert asked == {question.id: 32 for question in pool.questions}
 

@@ -7,6 +7,7 @@ argument is a setting of the primary policy (``score_min``, ``alpha``, ``max_sam
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from optscale_predictor._support.near_names import did_you_mean
@@ -107,13 +108,9 @@ class Arguments:
             InputError: A value is not of its type or out of its range.
         """
         given = _without_small_batch(given)
-        parser = FlagParser(prog="--model_args")
-        parser.add_class_arguments(EvaluationOptions, as_group=False)
-        parser.add_options(_GENERATOR)
-        parser.add_options(_VERIFIER)
         flags = {*flag_names(_GENERATOR), *flag_names(_VERIFIER), *(one.name for one in fields(EvaluationOptions))}
         own = {name: value for name, value in given.items() if name.partition(".")[0] in flags}
-        values = parser.read(own)
+        values = _parser().read(own)
         generator, verifier = take_options(_GENERATOR, values), take_options(_VERIFIER, values)
         settings = {name: value for name, value in given.items() if name not in own}
         limit = generator.sampling.max_tokens if "max_tokens" in own else None
@@ -221,6 +218,16 @@ class Arguments:
             recorded = RecordedGenerator(self.options.pool, self.options.scores)
             return recorded, RecordedVerifier(recorded)
         return self.generator.build(), self.verifier.build() if self.verifier.wanted else None
+
+
+@cache
+def _parser() -> FlagParser:
+    """Of all that has a name of its own: made once, for a run reads its arguments twice, and it takes as long."""
+    parser = FlagParser(prog="--model_args")
+    parser.add_class_arguments(EvaluationOptions, as_group=False)
+    parser.add_options(_GENERATOR)
+    parser.add_options(_VERIFIER)
+    return parser
 
 
 def _require_settings(settings: Mapping[str, Any], flags: Sequence[str], values: Mapping[str, Any]) -> None:
