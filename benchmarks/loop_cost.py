@@ -104,12 +104,12 @@ async def answered(scaler: OptScale, questions: Sequence[Any], pool: Path, stage
 
 async def http_alone(generator: OpenAIServerGenerator, questions: Sequence[Any], samples: int, at_once: int) -> float:
     """Processor seconds a sample of the HTTP client alone: as many requests, one after the other in each slot."""
-    waiting = iter(range(samples))
+    waiting, draw = iter(range(samples)), generator.drawing(generator.sampling)
 
     async def work(service: JsonService) -> None:
         for number in waiting:
             question = questions[number % len(questions)]
-            await generator.samples(service, Request(question.id, question.text, 1, number), Arrived())
+            await draw.samples(service, Request(question.id, question.text, 1, number), Arrived())
 
     started = time.thread_time()
     async with generator.service() as service, asyncio.TaskGroup() as group:

@@ -108,9 +108,9 @@ class Paced:
     def service(self):
         return SimpleNamespace(reachability=None)
 
-    def with_sampling(self, sampling):
+    def drawing(self, sampling):
         other = copy(self)
-        other.unanswered = None  # each draw has its own
+        other.usage, other.unanswered = Usage(), Unanswered()  # each draw has its own
         return other
 
     async def samples(self, service, request, arrived):

@@ -78,7 +78,7 @@ class AheadScheduler:
 
     def check(self) -> None:
         """Sees whether free places are worth using, when everything that is ready to run has run."""
-        if self._drawer.free > 0:
+        if (self._asking or not self._width.is_empty) and self._drawer.free > 0:
             self._schedule()
 
     def _schedule(self) -> None:

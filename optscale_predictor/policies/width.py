@@ -144,6 +144,11 @@ class DrawWidth(Generic[Question]):
             if not self._alike[position]:
                 del self._alike[position]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no question has a sample under way."""
+        return not self._of
+
     def note_needed(self, samples: int, tokens: float) -> None:
         """Counts samples that a policy has come to see."""
         self._samples += samples

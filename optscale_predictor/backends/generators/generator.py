@@ -6,6 +6,7 @@ adapter a provider lives beside this file; its heavy imports happen when it is b
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -147,8 +148,8 @@ class Usage:
 
     def add(self, other: "Usage") -> None:
         """Adds what was counted elsewhere."""
-        for name, count in vars(other).items():
-            if count:
+        for name in self.__dataclass_fields__:  # not `vars`, which makes a dict of its own for each
+            if count := getattr(other, name):
                 setattr(self, name, getattr(self, name) + count)
 
     def since(self, before: "Usage") -> "Usage":
@@ -248,8 +249,7 @@ class Generator(ABC):
 
     def with_sampling(self, sampling: SamplingParams) -> Self:
         """The same engine, drawing otherwise; nothing is loaded anew."""
-        other = object.__new__(type(self))  # as `copy` makes it, without asking how: every draw of a session has one
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.sampling = sampling
         return other
 

@@ -11,6 +11,7 @@ from optscale_predictor.backends.posted_json import PostedJson, PostedTemplate
 
 _MOST_KINDS = 256  # of requests that are remembered: clients may bring sampling of their own
 _Kind = tuple[SamplingParams, int, str, str, bool, bool]
+_Known = tuple[Mapping[str, Any], PostedTemplate]  # and the fields of samplers that it was made with
 
 
 class RequestPayloads:
@@ -24,7 +25,8 @@ class RequestPayloads:
 
     def __init__(self, model: str, chat: bool, options: ServerOptions) -> None:
         self._model, self._chat, self._options = model, chat, options
-        self._templates: dict[_Kind, tuple[Mapping[str, Any], PostedTemplate]] = {}
+        self._templates: dict[_Kind, _Known] = {}
+        self._last: tuple[_Kind | None, _Known | None] = None, None
 
     def is_chat(self, request: Request) -> bool:
         """Whether a request is for the chat endpoint."""
@@ -57,7 +59,10 @@ class RequestPayloads:
         seeded = {"seed": seed} if self._options.send_seed else {}
         varying: dict[str, object] = {**text, **seeded}
         kind = (sampling, count, way, limit, chat, request.continues)
-        known = self._templates.get(kind) if request.chat is None else None
+        known = None
+        if request.chat is None:
+            # Asking the same objects whether they are equal is cheap, where their hash is computed each time.
+            known = self._last[1] if kind == self._last[0] else self._templates.get(kind)
         if known is None or known[0] is not plain:
             asked = {"model": self._model, "n": count, "temperature": sampling.temperature, "top_p": sampling.top_p}
             payload = {**plain, **self._options.extra_body, **asked, **text}
@@ -70,6 +75,7 @@ class RequestPayloads:
             if len(self._templates) >= _MOST_KINDS:
                 self._templates.clear()
             known = self._templates[kind] = plain, PostedTemplate(payload, varying)
+            self._last = kind, known
         return known[1].filled(varying)
 
 

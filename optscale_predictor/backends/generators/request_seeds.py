@@ -5,10 +5,12 @@ requests theirs: there a sample has one seed, whichever request it is drawn by.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from optscale_predictor.backends.generators.generator import Request
 
+_KEPT = 1 << 13  # questions under way
 _ROOM = 1 << 16  # samples of a question before its seeds begin again at 0
 
 
@@ -22,8 +24,8 @@ def request_seed(base_seed: int, request: Request) -> int:
     Returns:
         That of the question's first sample, and as many more as there are samples before this request.
     """
-    first = _number(f"{base_seed}\0{_known_by(request, 0)}")
-    return (first % (2**31 - _ROOM) + request.first_index) % 2**31
+    first = _first_seed(base_seed, request.question_id, _parts(request))
+    return (first + request.first_index) % 2**31
 
 
 def sample_luck(base_seed: int, request: Request) -> float:
@@ -33,7 +35,8 @@ def sample_luck(base_seed: int, request: Request) -> float:
         base_seed: Of the pool or run, >= 0.
         request: As :func:`request_seed` takes it.
     """
-    return _number(f"{base_seed}\0{_known_by(request, request.first_index)}") / 2**31
+    known_by = _known_by(request.question_id, request.first_index, _parts(request))
+    return _number(f"{base_seed}\0{known_by}") / 2**31
 
 
 def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
@@ -43,8 +46,8 @@ def session_seed(base_seed: int, requests: Sequence[Request]) -> int:
         base_seed: Of the pool or run, >= 0.
         requests: All of the call, in their order.
     """
-    parts = [f"{base_seed}", *(f"{_known_by(one, one.first_index)}\0{one.num_samples}" for one in requests)]
-    return _number("\0\0".join(parts))
+    known_by = [(_known_by(one.question_id, one.first_index, _parts(one)), one.num_samples) for one in requests]
+    return _number("\0\0".join([f"{base_seed}", *(f"{known}\0{count}" for known, count in known_by)]))
 
 
 def _number(key: str) -> int:
@@ -52,7 +55,16 @@ def _number(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "big") >> 1
 
 
-def _known_by(request: Request, first_index: int) -> str:
+def _known_by(question_id: str, first_index: int, parts: int) -> str:
     # Part after part with the same random numbers would not be drawn from the model's distribution.
-    part = f"\0{request.prefix.parts}" if request.prefix is not None and request.prefix.parts else ""
-    return f"{request.question_id}\0{first_index}{part}"
+    return f"{question_id}\0{first_index}\0{parts}" if parts else f"{question_id}\0{first_index}"
+
+
+def _parts(request: Request) -> int:
+    return 0 if request.prefix is None else request.prefix.parts
+
+
+@lru_cache(_KEPT)
+def _first_seed(base_seed: int, question_id: str, parts: int) -> int:
+    """That of a question's first sample; kept, as its other samples are asked for soon."""
+    return _number(f"{base_seed}\0{_known_by(question_id, 0, parts)}") % (2**31 - _ROOM)

@@ -23,34 +23,39 @@ from optscale_predictor.errors import RequestRefusedError
 _Asked = tuple[str, str]
 
 
+class DrawsSamples(Protocol):
+    """What draws from servers, and counts what it costs: see :class:`server_draw.ServerDraw`."""
+
+    usage: Usage
+    unanswered: Unanswered
+
+    async def samples(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
+        """One request's samples; those that come one by one are put into ``arrived`` as they do."""
+
+
 class ServerDrawing(Protocol):
     """A generator that draws from servers.
 
     Attributes:
         usage: What was spent so far.
         joins: Whether a request for several samples brings those that requests for one each would bring.
-        unanswered: What the servers were at work on when it was cancelled.
     """
 
     usage: Usage
     joins: bool
-    unanswered: Unanswered
 
     @property
     def concurrency(self) -> int:
         """Requests under way at once."""
 
-    def with_sampling(self, sampling: SamplingParams) -> Self:
-        """The same servers, drawing otherwise."""
+    def drawing(self, sampling: SamplingParams) -> DrawsSamples:
+        """What draws from its servers in a way of its own."""
 
     def service(self) -> JsonService:
         """The way to the servers, for one event loop."""
 
     def take_over(self, service: JsonService) -> None:
         """Adds what a service counted to what was spent."""
-
-    async def samples(self, service: JsonService, request: Request, arrived: Arrived) -> list[Sample]:
-        """One request's samples; those that come one by one are put into ``arrived`` as they do."""
 
 
 class Pace:
@@ -120,8 +125,7 @@ class ServerSession(DrawSession):
 
     async def draw_into(self, arrived: Arrived, request: Request, sampling: SamplingParams) -> list[Sample]:
         """See :class:`DrawSession`."""
-        drawing = self._generator.with_sampling(sampling)
-        drawing.usage, drawing.unanswered = Usage(), Unanswered()  # this draw's own
+        drawing = self._generator.drawing(sampling)  # this draw's own
         started, question = time.monotonic(), (request.question_id, request.prompt)
         self._drawing[question] = self._drawing.get(question, 0) + 1
         try:
