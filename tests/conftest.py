@@ -92,8 +92,16 @@ def pytest_configure(config):
         tqdm.set_lock(threading.RLock())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def usual_levels():
+    """Levels that each test would set and reset otherwise: with all that is imported that takes milliseconds."""
+    with messages.messages_shown(messages.Verbosity.NORMAL):
+        logging.captureWarnings(False)  # pytest shows warnings in its own way around each test
+        yield
+
+
 @pytest.fixture(autouse=True)
-def shown_messages():
+def shown_messages(usual_levels):
     """What library code logs goes where the command line shows it.
 
     But not what is being imported: that depends on which tests ran before.

@@ -87,14 +87,14 @@ def messages_shown(verbosity: Verbosity) -> Iterator[None]:
     capturing = logging._warnings_showwarning is not None  # type: ignore[attr-defined]
     try:
         ours.handlers = [own]
-        ours.setLevel(int(verbosity))
+        _set_level(ours, int(verbosity))
         for handler in outer:
             root.removeHandler(handler)
         root.addHandler(theirs)
         if verbose:
-            root.setLevel(logging.INFO)
+            _set_level(root, logging.INFO)
         for logger in loggers[1:]:
-            logger.setLevel(logging.INFO if verbose else logging.ERROR)
+            _set_level(logger, logging.INFO if verbose else logging.ERROR)
         # Workers inherit them, and these libraries read them when they are imported.
         os.environ.update(dict.fromkeys(_LEVEL_VARIABLES, "info" if verbose else "error"))
         if quiet:
@@ -107,15 +107,21 @@ def messages_shown(verbosity: Verbosity) -> Iterator[None]:
         root.removeHandler(theirs)
         for handler in outer:
             root.addHandler(handler)
-        root.setLevel(root_level)
+        _set_level(root, root_level)
         ours.handlers = handlers
         for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+            _set_level(logger, level)
         for name, value in variables.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _set_level(logger: logging.Logger, level: int) -> None:
+    """Sets it where it is another: to set one has every logger of the program forget what it had found out."""
+    if logger.level != level:
+        logger.setLevel(level)
 
 
 @contextmanager
