@@ -8,6 +8,7 @@ the same work to its end. One JSON line a death says what was there in between a
 when nothing dies. Forking keeps it quick: everything is loaded once.
 """
 
+import gc
 import json
 import math
 import os
@@ -159,6 +160,7 @@ def main(folder: Path) -> None:
     PoolWriter.__init__.__kwdefaults__["commit_seconds"] = 1e6
     for warm_up in (generate, score, state):  # what is loaded late is loaded before the forks
         warm_up(folder / "warm")
+    gc.collect(), gc.freeze(), gc.disable()  # or each fork copies the pages that its collector writes to
     generated = folder / "generated"
     for work in (generate, score):
         for at in (None, *range(10_000)):

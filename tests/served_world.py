@@ -16,8 +16,6 @@ from lasting_ports import any_port
 from stopped_clock import HUNG
 
 from optscale_predictor.backends.generators import Request, SamplingParams
-from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
-from optscale_predictor.embedded.train_generator import make_tokenizer
 
 
 @dataclass
@@ -40,6 +38,10 @@ class ServedWorld:
     tokens: int = 0
 
     def __post_init__(self) -> None:
+        # Torch takes seconds to import, and most of what is served here has no model.
+        from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
+        from optscale_predictor.embedded.train_generator import make_tokenizer
+
         self._engine = HuggingFaceGenerator("embedded:generator", SamplingParams(max_tokens=160), device="cpu")
         self._tokenizer = make_tokenizer()
 

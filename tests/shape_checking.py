@@ -4,10 +4,14 @@ from typing import Self, get_args, get_origin
 
 import numpy as np
 from beartype import BeartypeConf, beartype
+from hypothesis import HealthCheck, settings
 from jaxtyping import AbstractArray
 from numpy.typing import ArrayLike
 
 _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for mypy
+
+# Shapes are wrong at the first call or at none: a few examples of a property call what fifty do.
+settings.register_profile("shapes", deadline=None, max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 
 
 def checked(function):

@@ -23,7 +23,8 @@ from optscale_predictor.errors import InputError, RequestRefusedError, ServiceEr
 from optscale_predictor.pools.preparation import generate_pool
 from optscale_predictor.questions.arithmetic import make_questions
 
-REQUESTS = [Request(str(index), prompt, 6) for index, prompt in enumerate(["91+8+64+13+77=", "23+4+58=", "7+5="])]
+EACH = 4  # samples of a request
+REQUESTS = [Request(str(index), prompt, EACH) for index, prompt in enumerate(["91+8+64+13+77=", "23+4+58=", "7+5="])]
 
 
 @pytest.fixture
@@ -76,8 +77,9 @@ def test_a_closed_port_is_one_line():
         OpenAIServerGenerator("http://127.0.0.1:9/v1", None, SamplingParams())
 
 
-def drawn(url, requests, **options):
-    generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160), **options)
+def drawn(url, requests, max_tokens=40, **options):
+    """The shortest of the sums end by themselves within the limit, the longest do not."""
+    generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=max_tokens), **options)
     return generator, {request: samples for request, samples in generator.generate(requests)}
 
 
@@ -94,9 +96,9 @@ def require_exact_counts(samples):
     [
         ({"tells": "token_ids"}, 3),
         ({"owner": "other", "tells": "logprobs"}, 3),
-        ({"owner": "other", "tells": "nothing"}, 1 + 18),
-        ({"owner": "other", "refuses_logprobs": True}, 1 + 18),
-        ({"owner": "other", "knows_n": False}, 1 + 18),
+        ({"owner": "other", "tells": "nothing"}, 1 + 3 * EACH),
+        ({"owner": "other", "refuses_logprobs": True}, 1 + 3 * EACH),
+        ({"owner": "other", "knows_n": False}, 1 + 3 * EACH),
     ],
 )
 def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
@@ -105,8 +107,9 @@ def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
         generator, found = drawn(url, REQUESTS, chat=chat, concurrency=1)
     assert set(found) == set(REQUESTS)
     for samples in found.values():
-        assert len(samples) == 6
+        assert len(samples) == EACH
         require_exact_counts(samples)
+    assert {sample.finish_reason for samples in found.values() for sample in samples} == {"stop", "length"}
     # One finds out what the server tells; and where all samples of a reply are equal, one more shows that they may be.
     assert asked <= len(world.bodies) <= asked + 1 + len(REQUESTS)
     spent = sum(sample.num_tokens for samples in found.values() for sample in samples)
@@ -116,13 +119,13 @@ def test_tokens_are_counted_whatever_the_server_tells(server, asked, chat):
 def test_a_greedy_sample_is_drawn_once_and_stands_for_all():
     world = ServedWorld()
     with serving(world.app()) as url:
-        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(0.0, max_tokens=160))
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(0.0, max_tokens=40))
         found = dict(generator.generate(REQUESTS))
     assert len(world.bodies) == len(REQUESTS)
     for samples in found.values():
-        assert len(samples) == 6 and len({sample.text for sample in samples}) == 1
+        assert len(samples) == EACH and len({sample.text for sample in samples}) == 1
         require_exact_counts(samples[:1])
-        assert [sample.num_tokens for sample in samples[1:]] == [0] * 5
+        assert [sample.num_tokens for sample in samples[1:]] == [0] * (EACH - 1)
     spent = sum(sample.num_tokens for samples in found.values() for sample in samples)
     assert spent == world.tokens
 
@@ -132,19 +135,19 @@ def test_as_many_requests_at_once_as_asked_for_and_no_more():
     server.holds = lambda prompt: server.most < 4
     with serving(server.app()) as url:
         drawn(url, REQUESTS, concurrency=4)
-    assert server.most == 4 and len(server.bodies) == 18
+    assert server.most == 4 and len(server.bodies) == 3 * EACH
 
 
 def test_several_servers_share_the_work_and_a_dead_one_costs_nothing_but_time():
     worlds = [ServedWorld(), ServedWorld()]
-    requests = [Request(str(index), "7+5=", 2) for index in range(24)]
+    requests = [Request(str(index), "7+5=", 2) for index in range(16)]
     with serving(worlds[0].app()) as one, serving(worlds[1].app()) as two:
-        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
+        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=8), concurrency=4)
         assert {request for request, _ in generator.generate(requests)} == set(requests)
         # Of the first four, two go to each; then whoever is faster gets more.
         assert min(len(world.bodies) for world in worlds) >= 2
         assert sum(len(world.bodies) for world in worlds) == len(requests)
-        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=160), concurrency=4)
+        generator = OpenAIServerGenerator(f"{one}/v1 {two}/v1", None, SamplingParams(max_tokens=8), concurrency=4)
     with serving(worlds[0].app()) as one:
         generator._urls = [f"{one}/v1", "http://127.0.0.1:9/v1"]  # the other one died
         assert {request for request, _ in generator.generate(requests)} == set(requests)
@@ -157,7 +160,7 @@ def test_faults_on_the_way_lose_nothing_and_double_nothing():
     with serving(world.app()) as url:
         proxy = FaultyProxy(url, share=0.3, delay=0.05)
         with serving(proxy.app()) as through:
-            generator, found = drawn(through, requests, concurrency=16)
+            generator, found = drawn(through, requests, 8, concurrency=16)
     assert set(found) == set(requests)
     assert sum(map(len, found.values())) == 240
     for samples in found.values():
@@ -171,7 +174,7 @@ def test_what_the_server_refuses_for_good_does_not_stop_the_others():
     requests = [*REQUESTS, Request("long", "1+" * 400, 1)]
     found = []
     with serving(world.app()) as url:
-        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160))
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=40))
         with pytest.raises(RequestRefusedError, match=r"1 of 4 requests were refused; question 'long'.*400.*context"):
             for request, _ in generator.generate(requests):
                 found.append(request)
@@ -181,7 +184,7 @@ def test_what_the_server_refuses_for_good_does_not_stop_the_others():
 def test_leaving_cancels_what_is_under_way():
     world = ServedWorld()
     with serving(world.app()) as url:
-        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=160), concurrency=8)
+        generator = OpenAIServerGenerator(url + "/v1", None, SamplingParams(max_tokens=8), concurrency=8)
         results = generator.generate([Request(str(index), "7+5=", 2) for index in range(100)])
         next(results)
         results.close()
@@ -241,7 +244,7 @@ def test_real_server_samples_are_complete_counted_and_repeatable(vllm):
     again = {request.question_id: samples for request, samples in generator.generate(REQUESTS)}
     assert first == again and first.keys() == {"0", "1", "2"}
     for samples in first.values():
-        assert len(samples) == 6
+        assert len(samples) == EACH
         for sample in samples:
             assert sample.num_tokens == len(tokenizer(sample.text)["input_ids"]) + (sample.finish_reason == "stop")
     assert len({sample.text for sample in first["0"]}) > 1  # five summands: hardly one sample is as another

@@ -1,14 +1,15 @@
 """``optscale predict``: files, standard input as it comes, both forms of output, and what is refused."""
 
 import json
-import subprocess
-import sys
+import os
+import threading
 
 import pyarrow.parquet as pq
 import pytest
 from small_pools import shown
 from small_predictors import make_predictor, priors, refusal_of
 
+from optscale_predictor.cli.main import main
 from optscale_predictor.predictor.model.config import ScoreSource
 
 ASKED = [f"{number}+{number % 9}=" for number in range(75)]
@@ -62,8 +63,6 @@ def test_every_form_of_output_says_the_same(checkpoint, questions, expected, tmp
 
 def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, capsys):
     command = [str(part) for part in ("predict", checkpoint, questions, "--source", "one", "--batch_size")]
-    from optscale_predictor.cli.main import main
-
     main([*command, "2"])
     long = capsys.readouterr()
     main([*command, "64"])
@@ -72,19 +71,28 @@ def test_long_inputs_show_progress_on_standard_error(checkpoint, questions, caps
     assert long.out.count("\n") == short.out.count("\n") == 75
 
 
-def test_standard_input_is_answered_as_it_comes(checkpoint):
+def test_standard_input_is_answered_as_it_comes(checkpoint, monkeypatch):
     """The second batch is asked only when the answers to the first have been read."""
-    script = "from optscale_predictor.cli.main import main; main()"
-    command = [sys.executable, "-c", script, "predict", str(checkpoint), "-", "--batch_size", "2", "--source", "one"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        found = []
-        for batch in (ASKED[:2], ASKED[2:4], ASKED[4:5]):
-            process.stdin.write("".join(json.dumps({"question": one}) + "\n" for one in batch))
-            process.stdin.flush()
-            if len(batch) < 2:
-                process.stdin.close()
-            found += [json.loads(process.stdout.readline()) for _ in batch]
-        assert process.wait() == 0 and process.stdout.read() == ""
+    (asked, ask), (answers, answer) = os.pipe(), os.pipe()
+    found = []
+
+    def talk():
+        with open(ask, "w") as writing, open(answers) as reading:
+            for batch in (ASKED[:2], ASKED[2:4], ASKED[4:5]):
+                writing.write("".join(json.dumps({"question": one}) + "\n" for one in batch))
+                writing.flush()
+                if len(batch) < 2:
+                    writing.close()
+                found.extend(json.loads(reading.readline()) for _ in batch)
+            found.extend(reading)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    # Buffered as pipes are: what is not flushed is never read.
+    with open(asked) as reading, open(answer, "w") as writing:
+        monkeypatch.setattr("sys.stdin", reading), monkeypatch.setattr("sys.stdout", writing)
+        main(["predict", str(checkpoint), "-", "--batch_size", "2", "--source", "one"])
+    talker.join()
     assert [row["id"] for row in found] == list("01234")
     wanted = priors(make_predictor(sources=[ScoreSource("one"), ScoreSource("two")]), ASKED[:5])[0].tolist()
     assert [row["mean"] for row in found] == pytest.approx(wanted, rel=1e-5)

@@ -28,10 +28,11 @@ ASSESSMENT = {
     "notes": [],
 }
 
-#: Runs steps one after the other; ``push``, ``pull`` are library calls, others commands. Prints what each said.
+#: Runs steps one after the other; ``push``, ``pull`` are library calls, ``token`` another one's, ``end`` that of the
+#: process that serves the hub, others commands. Prints what each said.
 SCRIPT = """
-import io, json, os, sys
-from contextlib import redirect_stderr, redirect_stdout
+import io, json, os, socket, sys, time
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from optscale_predictor import OptScalePredictor
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
@@ -43,6 +44,11 @@ for step in json.loads(sys.argv[1]):
         try:
             if step[0] == "token":
                 os.environ["HF_TOKEN"] = step[1]
+            elif step[0] == "end":
+                os.kill(step[1], 15)
+                with suppress(OSError):
+                    while socket.create_connection(("127.0.0.1", step[2])).close() is None:
+                        time.sleep(0.01)
             elif step[0] == "push":
                 print(OptScalePredictor.from_pretrained(step[1]).push_to_hub(step[2], **step[3]))
             elif step[0] == "pull":
@@ -217,11 +223,11 @@ def test_what_cannot_be_published_is_one_line(saved, tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """The hub's folder and address."""
+    """The hub's folder, its address, and the id of its process."""
     folder = tmp_path_factory.mktemp("hub")
     command = [sys.executable, str(Path(__file__).with_name("small_hub.py")), str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield folder, process.stdout.readline().strip()
+        yield folder, process.stdout.readline().strip(), process.pid
         process.terminate()
 
 
@@ -261,6 +267,9 @@ def visited(hub, saved, tmp_path_factory):
         "push what is not here": ["publish", "name/none", "--hub", "name/new"],
         "log out": ["token", "hf_wrong"],
         "push as nobody": ["publish", folder, "--hub", "name/new"],
+        "end": ["end", hub[2], int(hub[1].rpartition(":")[2])],
+        "pull from nowhere": ["pull", "name/none", {}],
+        "push to nowhere": ["publish", folder, "--hub", "name/new"],
     }
     return folder, run(steps, hub[1], work / "home")
 
@@ -302,8 +311,10 @@ def test_each_refusal_of_the_hub_is_one_line_without_the_token(hub, visited):
     assert not (hub[0] / "name/public/2").exists() and not (hub[0] / "name/new").exists()
 
 
-def test_a_hub_out_of_reach_is_one_line(saved, tmp_path):
-    steps = {"pull": ["pull", "name/none", {}], "push": ["publish", saved, "--hub", "name/new"]}
-    for name, (code, _, error) in run(steps, "http://127.0.0.1:9", tmp_path).items():
+def test_a_hub_out_of_reach_is_one_line(visited):
+    assert visited[1]["end"][0] == 0
+    for name in ("pull from nowhere", "push to nowhere"):
+        code, _, error = visited[1][name]
         lines = [line for line in error.splitlines() if "Loading weights" not in line]
         assert code == 2 and len(lines) == 1 and "'name/n" in lines[0], (name, error)
+        assert "40" not in lines[0].partition("'name/n")[2]  # nobody was there to say so

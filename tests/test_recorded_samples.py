@@ -231,13 +231,14 @@ def test_the_first_samples_of_every_question():
 def test_policies_replayed_together_are_those_replayed_alone():
     """Whatever priors they have, and whether or not they share a budget; over one order and over several."""
     rng = np.random.default_rng(3)
-    scores = rng.beta(2, 2, (12, 16))
-    samples = RecordedSamples(scores, np.zeros((12, 16), int), np.full((12, 16), 10.0), (scores > 0.5).astype(float))
-    low, high, each = Prior(0.2, 0.1, 5.0), Prior(0.8, 0.1, 5.0), Prior(np.linspace(0.1, 0.9, 12), 0.2, 4.0)
+    shape = (6, 12)
+    scores = rng.beta(2, 2, shape)
+    samples = RecordedSamples(scores, np.zeros(shape, int), np.full(shape, 10.0), (scores > 0.5).astype(float))
+    low, high, each = Prior(0.2, 0.1, 5.0), Prior(0.8, 0.1, 5.0), Prior(np.linspace(0.1, 0.9, 6), 0.2, 4.0)
     texts = [("shared_budget:tokens=20", low), ("shared_budget:tokens=20", each)]
-    texts += [("optscale:score_min=0.85", prior) for prior in (low, high, each, None)]
+    texts += [("optscale:score_min=0.9", prior) for prior in (low, high, each, None)]
     entries = [ReplayEntry(parse_policy(text), f"{place}", prior) for place, (text, prior) in enumerate(texts)]
-    for orders in (1, 3):
+    for orders in (1, 2):
         together = replay(entries, samples, num_orders=orders, seed=1)
         alone = [replay([entry], samples, num_orders=orders, seed=1)[0] for entry in entries]
         assert [row.as_dict() for row in together] == [row.as_dict() for row in alone]

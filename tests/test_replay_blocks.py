@@ -26,25 +26,34 @@ def entries_of(texts, prior):
     return [ReplayEntry(parse_policy(text), text, prior) for text in texts]
 
 
-@pytest.mark.parametrize("prefixes", [1, 8 * 3, 8 * 6 * 2])
-def test_every_way_to_cut_gives_the_figures_of_each_question_alone(monkeypatch, prefixes):
-    """The reference replays one question of one order at a time, its samples shuffled as the whole order is."""
+@pytest.fixture(scope="module")
+def alone():
+    """A recording, its prior, and by order and question the figures of that question of that order alone.
+
+    Its samples are shuffled as those of the whole order are.
+    """
     recorded, rng = pool(questions=6, depth=8), np.random.default_rng(5)
     prior = Prior(rng.uniform(0.3, 0.7, 6), 0.2, 3.0)
-    blocks_of(monkeypatch, prefixes)
-    found = measure_orders(entries_of(TEXTS, prior), recorded, 2, seed=7)
-    blocks_of(monkeypatch, 2**17)
+    found = {}
     for number, generator in enumerate(np.random.default_rng(7).spawn(2)):
         order = np.argsort(generator.random((6, 8)), -1)
         for question in (0, 4):
             row = question, order[question]
-            alone = RecordedSamples(
+            one = RecordedSamples(
                 *(part[row][None] for part in (recorded.scores, recorded.answers, recorded.tokens, recorded.correct))
             )
             own = entries_of(TEXTS, prior.take([question]))
-            assert found[:, :, number, question] == pytest.approx(
-                measure_orders(own, alone, 0)[:, :, 0, 0], abs=1e-6, nan_ok=True
-            )
+            found[number, question] = measure_orders(own, one, 0)[:, :, 0, 0]
+    return recorded, prior, found
+
+
+@pytest.mark.parametrize("prefixes", [1, 8 * 3, 8 * 6 * 2])
+def test_every_way_to_cut_gives_the_figures_of_each_question_alone(monkeypatch, prefixes, alone):
+    recorded, prior, wanted = alone
+    blocks_of(monkeypatch, prefixes)
+    found = measure_orders(entries_of(TEXTS, prior), recorded, 2, seed=7)
+    for (number, question), figures in wanted.items():
+        assert found[:, :, number, question] == pytest.approx(figures, abs=1e-6, nan_ok=True)
 
 
 def test_orders_in_blocks_are_the_orders_at_once(monkeypatch):

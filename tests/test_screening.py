@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn_samples import drawn
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit, ndtri
 
@@ -124,6 +124,7 @@ def test_a_score_that_is_none_is_refused():
         pooled_moments([0.3, 1.5], (1.0, 0.5, 0.1))
 
 
+@settings(max_examples=25)
 @given(
     rows=st.lists(
         st.lists(st.sampled_from([0.0, 1e-9, 0.2, 0.5, 0.9, 1 - 1e-9, 1.0]), min_size=1, max_size=40), min_size=2

@@ -254,7 +254,7 @@ def test_who_cannot_go_on_is_refused_before_anything_is_drawn():
 def test_an_engine_in_process_goes_on_from_tokens_as_if_it_had_never_stopped(engine):
     sampling = SamplingParams(max_tokens=60, temperature=0)
     generator = GeneratorOptions("embedded:generator", sampling, engine=engine).build()
-    for question in make_questions(4, 3, "test"):
+    for question in make_questions(2, 3, "test"):
         request = Request(question.id, question.text, 1)
         ((_, (plain,)),) = generator.generate([replace(request, prefix=Prefix("", (), 0))])
         ((_, (bare,)),) = generator.generate([request])
@@ -274,7 +274,7 @@ def test_the_embedded_world_stops_samples_and_answers_as_well(tmp_path):
     generator = GeneratorOptions("embedded:generator", SamplingParams(max_tokens=160)).build()
     verifier = VerifierOptions("embedded:verifier").build()
     scaler = OptScale(generator, verifier, policy=BestOfN(8), reject=EarlyRejection(16, 0.3))
-    answers = scaler.answer(make_questions(10, 0, "test"), pool=tmp_path / "pool")
+    answers = scaler.answer(make_questions(5, 0, "test"), pool=tmp_path / "pool")
     assert sum(one.rejected_samples for one in answers) > 0 < sum(one.saved_tokens for one in answers)
     kept = {(row["question_id"], row["text"]): row for row in Pool(tmp_path / "pool").read().to_pylist()}
     for one in answers:

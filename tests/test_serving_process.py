@@ -204,9 +204,9 @@ def test_beyond_its_grace_it_says_so_and_ends(generator):
 
 def test_the_embedded_world_served_to_many(tmp_path):
     """An engine in the server's process; more clients than places."""
-    flags = ("--port", "0", "--max_tokens", "24", "--max_samples", "4", "--max_in_flight", "64")
+    flags = ("--port", "0", "--max_tokens", "24", "--max_samples", "4", "--max_in_flight", "16")
     with command(*flags, OPTSCALE_SERVE_API_KEY="a-key") as (process, address):
-        questions = [question.text for question in make_questions(100, 0, "test")]
+        questions = [question.text for question in make_questions(30, 0, "test")]
 
         async def all_of_them():
             async with async_client_of(address, api_key="a-key") as client:

@@ -51,7 +51,7 @@ def test_what_comes_after_a_sample_can_be_told_by_hand():
     assert (two.seconds, two.steps, two.idle) == (65, 60, 5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 20), st.floats(0, 40), st.integers(0, 2**31))
 def test_a_delay_changes_no_sample(questions, places, delay, seed):
     samples = recorded(questions, seed)
@@ -69,7 +69,7 @@ def test_questions_with_most_samples_go_first_once_each_has_one():
     assert simulate([[1, 2, 3, 4], [1, 2], [1, 2]], np.full((3, 4), 10.0), EngineModel(2)).seconds == 40
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(1, 24), st.integers(1, 40), st.integers(0, 2**31))
 def test_what_drawing_ahead_keeps(questions, places, seed):
     samples = recorded(questions, seed)

@@ -13,14 +13,35 @@ HEAVY = (
     *("torch", "transformers", "peft", "pytorch_lightning", "datasets", "lm_eval", "pyarrow", "matplotlib"),
     *("scipy.stats", "scipy.optimize", "sklearn", "pandas", "lightgbm", "ray", "vllm", "aiohttp", "orjson"),
 )
+#: Runs commands one after the other, then groups of them each in a fork; shows what is imported after each, and what
+#: was shown and said. What a command has imported stays for those after it; forks see nothing of one another.
 SCRIPT = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 from optscale_predictor.cli.main import main
-for command in json.loads(sys.argv[1]):
-    shown, said = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
-        main(command)
-    print(json.dumps([sorted(sys.modules), shown.getvalue(), said.getvalue()]))
+
+def run(commands, stop_early=False):
+    for command in commands:
+        shown, said = io.StringIO(), FirstLine() if stop_early else io.StringIO()
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+            main(command)
+        tell(shown.getvalue(), said.getvalue())
+
+def tell(shown, said):
+    print(json.dumps([sorted(sys.modules), shown, said]), flush=True)
+
+class FirstLine(io.StringIO):
+    def write(self, text):
+        sys.stdout = sys.__stdout__
+        tell("", text)
+        os._exit(0)
+
+first, groups, until_first_line = json.loads(sys.argv[1])
+run(first)
+for commands in groups + until_first_line:
+    if os.fork() == 0:
+        run(commands, commands in until_first_line)
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
 QUICK = [[], ["--help"], ["--version"], ["train", "--help"], ["train", "fti"], ["anwser"]]
 #: Mistakes, and what else may be imported by then; what a command has imported stays for those after it.
@@ -47,66 +68,61 @@ MISTAKES = {
         ("lm_eval", "pyarrow", "scipy.optimize"),
     ),
 }
-#: Runs a command until its first line, and shows that with all that was imported by then.
-FIRST_LINE = """
-import json, os, sys
-from optscale_predictor.cli.main import main
-
-class FirstLine:
-    def write(self, text):
-        print(json.dumps([sorted(sys.modules), text]), flush=True)
-        os._exit(0)
-    def flush(self):
-        pass
-    def isatty(self):
-        return False
-
-sys.stderr = FirstLine()
-main(sys.argv[1:])
-"""
+ANSWER = ["answer", "12+34=", "--score_min", "0.5"]
+EVALUATIONS = {
+    "plain": [],
+    "device": ["--device", "cpu"],
+    "policies": ["--limit", "6", "--policies", "best_of_n self_consistency"],
+}
 
 
-def loaded_by(*commands):
-    """What a fresh interpreter has imported after each command; what that showed, and what it said of mistakes."""
-    ran = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(commands)], capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def loaded():
+    """By group, what an interpreter has imported after each command; what that showed, and what it said of mistakes."""
+    none, *groups = ([*MISTAKES[name][0]] for name in MISTAKES)
+    until_first_line = [[["eval", "--tasks", "optscale_arithmetic", *asked]] for asked in EVALUATIONS.values()]
+    # What has to import nothing comes first, and is there for the forks after it.
+    given = [[*QUICK, *none], [*groups, [ANSWER]], until_first_line]
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(given)], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
-    return [(set(loaded), shown, said) for loaded, shown, said in map(json.loads, ran.stdout.splitlines())]
+    rows = [(set(loaded), shown, said) for loaded, shown, said in map(json.loads, ran.stdout.splitlines())]
+    sizes = {"quick": len(QUICK), **{name: len(MISTAKES[name][0]) for name in MISTAKES}, "answer": 1}
+    sizes |= dict.fromkeys(EVALUATIONS, 1)
+    assert len(rows) == sum(sizes.values())
+    left = iter(rows)
+    return {name: [next(left) for _ in range(size)] for name, size in sizes.items()}
 
 
-def test_help_and_wrong_verbs_import_nothing_but_the_standard_library():
-    for command, (loaded, _, _) in zip(QUICK, loaded_by(*QUICK), strict=True):
-        assert not loaded & {*HEAVY, "numpy", "scipy", "jsonargparse", "yaml", "tqdm"}, command
+def test_help_and_wrong_verbs_import_nothing_but_the_standard_library(loaded):
+    for command, (modules, _, _) in zip(QUICK, loaded["quick"], strict=True):
+        assert not modules & {*HEAVY, "numpy", "scipy", "jsonargparse", "yaml", "tqdm"}, command
 
 
 @pytest.mark.parametrize("commands", MISTAKES)
-def test_a_mistake_is_found_before_anything_heavy_is_imported(commands):
+def test_a_mistake_is_found_before_anything_heavy_is_imported(commands, loaded):
     given, allowed = MISTAKES[commands]
-    for command, (loaded, _, said) in zip(given, loaded_by(*given), strict=True):
-        assert loaded & set(HEAVY) <= {*allowed}, command
+    for command, (modules, _, said) in zip(given, loaded[commands], strict=True):
+        assert modules & set(HEAVY) <= {*allowed}, command
         assert "--help" in command or said.startswith("optscale: error: "), command
 
 
-def test_an_answer_imports_what_it_draws_with_and_says_so_first():
-    ((loaded, shown, said),) = loaded_by(["answer", "12+34=", "--score_min", "0.5"])
-    assert "torch" in loaded and "stopped   " in shown
-    assert not loaded & {"lm_eval", "pytorch_lightning", "datasets", "matplotlib", "scipy.stats", "sklearn", "pandas"}
+def test_an_answer_imports_what_it_draws_with_and_says_so_first(loaded):
+    ((modules, shown, said),) = loaded["answer"]
+    assert "torch" in modules and "stopped   " in shown
+    assert not modules & {"lm_eval", "pytorch_lightning", "datasets", "matplotlib", "scipy.stats", "sklearn", "pandas"}
     # What only a pool, a predictor or a learnt prior needs.
-    assert not loaded & {"pyarrow", "scipy.interpolate", "optscale_predictor.predictor", "optscale_predictor.pools"}
+    assert not modules & {"pyarrow", "scipy.interpolate", "optscale_predictor.predictor", "optscale_predictor.pools"}
     first, *others = said.splitlines()
     assert first.startswith("loading PyTorch, transformers and embedded:generator")
     assert not [line for line in others if "Loading weights" in line or "Warning" in line]
 
 
-@pytest.mark.parametrize(
-    "asked", [[], ["--device", "cpu"], ["--limit", "6", "--policies", "best_of_n self_consistency"]]
-)
-def test_an_evaluation_says_a_line_before_anything_heavy_is_imported(asked):
-    command = ["eval", "--tasks", "optscale_arithmetic", *asked]
-    ran = subprocess.run([sys.executable, "-c", FIRST_LINE, *command], capture_output=True, text=True, check=True)
-    loaded, said = json.loads(ran.stdout)
+@pytest.mark.parametrize("asked", EVALUATIONS)
+def test_an_evaluation_says_a_line_before_anything_heavy_is_imported(asked, loaded):
+    ((modules, _, said),) = loaded[asked]
     assert said.startswith("loading PyTorch and lm-eval")
     allowed = {"lm_eval", "pyarrow", "scipy.optimize"}
-    assert not ({*HEAVY, "optscale_predictor.predictor"} - allowed) & set(loaded)
+    assert not ({*HEAVY, "optscale_predictor.predictor"} - allowed) & modules
 
 
 @pytest.mark.parametrize("command", [["train"], ["train", "--help"], ["train", "-h", "-q"]])

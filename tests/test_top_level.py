@@ -37,35 +37,44 @@ def test_no_name_is_a_folders_too() -> None:
     assert not submodules & {*optscale_predictor.__all__}
 
 
-def test_replay_is_the_function_whatever_was_imported_before() -> None:
-    code = "import optscale_predictor.replays.run_policy, optscale_predictor; print(optscale_predictor.replay.__name__)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "replay"
-
-
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'best_of_everything'"):
         optscale_predictor.best_of_everything  # noqa: B018
 
 
-def loaded_by(code: str, *modules: str) -> list[str]:
-    """Which of the modules a fresh interpreter has loaded when it ran the code."""
-    code = f"{code}; import sys; print(*(name for name in {modules} if name in sys.modules))"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+#: What one fresh interpreter does, in this order: what it has imported stays, so that what imports least comes first.
+STEPS = {
+    "the package": "import optscale_predictor",
+    "a name": "optscale_predictor.Prior",
+    "replay": "import optscale_predictor.replays.run_policy; assert optscale_predictor.replay.__name__ == 'replay'",
+    "reports": "import optscale_predictor.evaluation.report, optscale_predictor.replays.tuning",
+    "answers": "from optscale_predictor import Calibration, TruncatedNormal, extract_answer, num_samples, parse_policy",
+}
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ("numpy", "scipy", "pyarrow", "torch", "transformers", "lm_eval")
-    assert loaded_by("import optscale_predictor", *heavy) == []
-    assert "numpy" in loaded_by("import optscale_predictor; optscale_predictor.Prior", *heavy)  # by name alone
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """What is imported after each step."""
+    code = "\n".join(f"{step}; print(*sys.modules)" for step in ("import sys", *STEPS.values()))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    _, *lines = ran.stdout.splitlines()
+    return {name: set(line.split()) for name, line in zip(STEPS, lines, strict=True)}
 
 
-def test_reports_need_no_distributions_of_scipys() -> None:
+def test_importing_the_package_loads_nothing_heavy(loaded: dict[str, set[str]]) -> None:
+    assert not loaded["the package"] & {"numpy", "scipy", "pyarrow", "torch", "transformers", "lm_eval"}
+    assert "numpy" in loaded["a name"]  # by name alone
+
+
+def test_replay_is_the_function_whatever_was_imported_before(loaded: dict[str, set[str]]) -> None:
+    """The step itself looks; a module of its package was imported first."""
+    assert "optscale_predictor.replays.run_policy" in loaded["replay"] - loaded["a name"]
+
+
+def test_reports_need_no_distributions_of_scipys(loaded: dict[str, set[str]]) -> None:
     """Half of what every verb that compares policies imports was for the ranks of an area under a curve."""
-    heavy = ("scipy.stats", "torch", "matplotlib", "sklearn", "lm_eval")
-    assert loaded_by("import optscale_predictor.evaluation.report, optscale_predictor.replays.tuning", *heavy) == []
+    assert not loaded["reports"] & {"scipy.stats", "torch", "matplotlib", "sklearn", "lm_eval"}
 
 
-def test_answers_and_statistics_need_no_torch() -> None:
-    code = "from optscale_predictor import Calibration, TruncatedNormal, extract_answer, num_samples, parse_policy"
-    assert loaded_by(code, "torch", "transformers", "lm_eval") == []
+def test_answers_and_statistics_need_no_torch(loaded: dict[str, set[str]]) -> None:
+    assert not loaded["answers"] & {"torch", "transformers", "lm_eval"}

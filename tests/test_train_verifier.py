@@ -28,7 +28,7 @@ from optscale_predictor.questions.question import Question
 from optscale_predictor.stats.ranking import auc_within
 
 BASE = "embedded:generator"
-SETTINGS = VerifierSettings(epochs=2, learning_rate=5e-4, validation_share=0.5, batch_tokens=4096)
+SETTINGS = VerifierSettings(epochs=2, learning_rate=5e-4, samples=4, validation_share=0.5, batch_tokens=2048)
 QUICK = VerifierSettings(epochs=1, samples=2, validation_share=0.3, rank=2)
 TWICE = replace(QUICK, epochs=2, batch_tokens=512)
 
@@ -150,7 +150,7 @@ def test_a_stopped_run_ends_as_a_whole_one(step, whole_run, tmp_path):
 
 
 def test_an_encoder_and_half_precision_are_bases_too(tmp_path):
-    samples = made_up_samples()
+    samples = made_up_samples(10)
     for name, base, settings in (
         ("encoder", make_encoder(tmp_path / "bert"), QUICK),
         ("half", BASE, replace(QUICK, bfloat16=True)),
@@ -186,9 +186,8 @@ def test_what_is_too_long_is_counted_and_later_refused(tmp_path, capsys):
     assert list(scores.refusals) == [1] or list(scores.refusals) == [0, 1]
 
 
-def test_the_commands_train_and_score(pool, tmp_path, capsys):
-    copy, folder = tmp_path / "pool", tmp_path / "verifier"
-    shutil.copytree(pool, copy)
+def test_the_commands_train_and_score(tmp_path, capsys):
+    copy, folder = draw_pool(tmp_path / "pool", 20, 4), tmp_path / "verifier"
     flags = ["--output", str(folder), "--epochs", "1", "--samples", "2", "--rank", "2", "--device", "cpu"]
     said = shown(capsys, "train-verifier", str(copy), *flags)
     assert "AUC within a question" in said and f"--verifier {folder}" in said
