@@ -1,16 +1,19 @@
 """A hub that cannot be reached is asked once, and not again for every file; what is said is one line."""
 
-import json
+import importlib
+import multiprocessing
 import os
-import subprocess
-import sys
-from pathlib import Path
 from socket import create_server
 from threading import Thread
 
+import datasets.config
 import huggingface_hub.constants as constants
+import huggingface_hub.hf_api
 import pytest
+from forked import fork_of
+from new_users_mistakes import said_of
 from recorded_runs import write_pool
+from stopped_clock import HUNG
 
 from optscale_predictor._support import hub_connection
 from optscale_predictor._support.hub_connection import hub_or_cache
@@ -42,16 +45,17 @@ COMMANDS = [
     ),
 ]
 
-#: Runs each command in one process, with a hub asked anew for each, which ends every connection.
-RUN = """
-import json, sys
-from new_users_mistakes import said_of
-from optscale_predictor._support import hub_connection
-for command in json.loads(sys.argv[1]):
-    hub_connection._asked.clear()
-    code, out, error = said_of(command)
-    print(json.dumps([code, out, error]), flush=True)
-"""
+
+def say_each(commands, settings, parent):
+    """In a fork with a hub of its own, whose address its libraries read once: runs each command it is sent."""
+    os.environ.update(settings)
+    for module in (constants, datasets.config):
+        importlib.reload(module)
+    huggingface_hub.hf_api.api.endpoint = constants.ENDPOINT
+    for command in commands:
+        hub_connection._asked.clear()
+        parent.send(said_of(command))
+        parent.recv()  # it has counted the connections
 
 
 class DeadHub:
@@ -86,17 +90,19 @@ def test_every_verb_asks_a_hub_out_of_reach_once_and_says_in_one_line_what_bring
     pool = write_pool(tmp_path / "pool", [[0.9, 0.2]] * 3, answer=[["1", "2"]] * 3, correct=[[True, False]] * 3)
     place = {"tmp": str(tmp_path), "pool": str(pool.folder)}
     commands = [[part.format(**place) for part in command.split()] for command, _, _ in COMMANDS]
-    given = {**os.environ, "HF_ENDPOINT": dead_hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    given["PYTHONPATH"] = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
-    run = [sys.executable, "-c", RUN, json.dumps(commands)]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=given) as ran:
-        for (command, what, brings), line in zip(COMMANDS, ran.stdout, strict=False):
-            code, _, error = json.loads(line)
-            said = [one for one in error.splitlines() if one.strip() and not one.startswith("loading ")]
-            assert code == 2 and len(said) == 1 and what in said[0] and brings.format() in said[0], (command, error)
-            assert dead_hub.connections == 1, (command, dead_hub.connections)
-            dead_hub.connections = 0
-        assert ran.stdout.read() == "" and ran.wait() == 0, ran.stderr.read()
+    given = {"HF_ENDPOINT": dead_hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+    here, there = multiprocessing.Pipe()
+    fork = fork_of(say_each, commands, given, there)
+    there.close()  # so that the fork's end is seen
+    for command, what, brings in COMMANDS:
+        code, _, error = here.recv()
+        said = [one for one in error.splitlines() if one.strip() and not one.startswith("loading ")]
+        assert code == 2 and len(said) == 1 and what in said[0] and brings.format() in said[0], (command, error)
+        assert dead_hub.connections == 1, (command, dead_hub.connections)
+        dead_hub.connections = 0
+        here.send("next")
+    fork.join(HUNG)
+    assert fork.exitcode == 0
 
 
 @pytest.fixture
@@ -109,8 +115,6 @@ def asked(monkeypatch):
 
 
 def test_where_no_hub_is_in_reach_its_libraries_keep_to_their_cache_and_only_for_so_long(asked, dead_hub):
-    import datasets.config
-
     asked.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     asked.setattr(constants, "ENDPOINT", dead_hub.address)
     with pytest.raises(KeyError), hub_or_cache() as reached:
