@@ -1,7 +1,6 @@
 """Pools on a hub: the real client, by HTTP, against a small hub (``small_hub.py``); each command a new process."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,27 +14,42 @@ from optscale_predictor.pools import Pool
 from optscale_predictor.pools.merging import merge_pools
 from optscale_predictor.pools.publishing import push_pool
 
-#: Runs commands one after the other and prints what each said; ``read NAME`` prints a pool's place and rows.
+#: For every line of standard input, an environment and commands, forks: the fork runs the commands one after the other
+#: and prints what each said. ``read NAME`` prints a pool's place and rows, ``load NAME`` a data set's rows. The hub's
+#: client, which reads its environment as it is imported, is imported by forks alone.
 SCRIPT = """
-import io, json, sys
+import io, json, os, sys
 from contextlib import redirect_stderr, redirect_stdout
+import pandas, pyarrow.parquet, tqdm
+from optscale_predictor.cli import pool_command
 from optscale_predictor.cli.main import main
 from optscale_predictor.pools import Pool
 
-said = []
-for command in json.loads(sys.argv[1]):
-    out, error, code = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(error):
-        try:
-            if command[0] == "read":
-                pool = Pool(command[1])
-                print(json.dumps([str(pool.folder), pool.read().to_pylist()]))
-            else:
-                main(command)
-        except SystemExit as stopped:
-            code = stopped.code
-    said.append([code, out.getvalue(), error.getvalue()])
-print(json.dumps(said))
+def run(commands):
+    for command in commands:
+        out, error, code = io.StringIO(), io.StringIO(), 0
+        with redirect_stdout(out), redirect_stderr(error):
+            try:
+                if command[0] == "read":
+                    pool = Pool(command[1])
+                    print(json.dumps([str(pool.folder), pool.read().to_pylist()]))
+                elif command[0] == "load":
+                    import datasets
+                    print(json.dumps(list(datasets.load_dataset(command[1], split="train"))))
+                else:
+                    main(command)
+            except SystemExit as stopped:
+                code = stopped.code
+        yield [code, out.getvalue(), error.getvalue()]
+
+assert "huggingface_hub" not in sys.modules
+for line in sys.stdin:
+    environment, commands = json.loads(line)
+    if os.fork() == 0:
+        os.environ.update(environment)
+        print(json.dumps(list(run(commands))), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
 
 
@@ -49,19 +63,27 @@ def hub(tmp_path_factory):
         process.terminate()
 
 
+@pytest.fixture(scope="module")
+def forking():
+    """The process that forks."""
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
 @pytest.fixture
-def run(hub, tmp_path):
+def run(hub, forking, tmp_path):
     """Runs commands in a process that knows the hub's address; what each said: exit code, output, errors."""
 
     def go(*commands, token=TOKEN, **environment):
         given = {"HF_ENDPOINT": hub[1], "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": token, "HF_HUB_OFFLINE": "0"}
         given |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
-        asked = json.dumps([[str(part) for part in command] for command in commands])
-        call = [sys.executable, "-c", SCRIPT, asked]
-        ran = subprocess.run(call, capture_output=True, text=True, env={**os.environ, **given, **environment})
-        assert ran.returncode == 0, ran.stderr
-        assert token not in ran.stdout + ran.stderr
-        return json.loads(ran.stdout.splitlines()[-1])
+        asked = [[str(part) for part in command] for command in commands]
+        print(json.dumps([given | environment, asked]), file=forking.stdin, flush=True)
+        said = forking.stdout.readline()
+        assert said and token not in said
+        return json.loads(said)
 
     return go
 
@@ -119,10 +141,8 @@ def test_what_is_to_be_private_does_not_go_where_all_can_read(hub, run, tmp_path
 def test_load_dataset_finds_the_samples_by_the_card(hub, run, tmp_path):
     pool = write_pool(tmp_path / "pool", questions_of(3))
     run(["pool", "push", pool.folder, "name/samples"])
-    load = "import datasets, json; print(json.dumps(list(datasets.load_dataset('name/samples', split='train'))))"
-    given = {"HF_ENDPOINT": hub[1], "HF_HOME": str(tmp_path / "other"), "HF_HUB_OFFLINE": "0"}
-    ran = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, env={**os.environ, **given})
-    rows = json.loads(ran.stdout.splitlines()[-1])
+    (loaded,) = run(["load", "name/samples"], HF_HOME=str(tmp_path / "other"))
+    rows = json.loads(loaded[1])
     assert {(row["question_id"], row["sample_index"]): row for row in rows} == rows_of(pool.folder)
 
 
