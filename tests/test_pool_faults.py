@@ -137,7 +137,7 @@ def wait_for(name):
 class Generator(CountingGenerator):
     def generate(self, requests):
         for number, drawn in enumerate(super().generate(requests)):
-            if number == 30:
+            if number == 15:
                 wait_for("rows")
             yield drawn
 
@@ -145,11 +145,11 @@ class Verifier(LengthVerifier):
     calls = 0
     def score(self, items):
         self.calls += 1
-        if self.calls == 30:
+        if self.calls == 15:
             wait_for("scored")
         return super().score(items)
 
-questions = [Question(f"q{n}", f"{n}+1=", str(n + 1)) for n in range(60)]
+questions = [Question(f"q{n}", f"{n}+1=", str(n + 1)) for n in range(30)]
 generate_pool(sys.argv[2], questions, Generator(), 4, shard_samples=4, progress=False)
 score_pool(sys.argv[2], Verifier(), progress=False)
 """
@@ -161,7 +161,7 @@ def look_at_growing(folder):
         rows = rows_of(folder / "pool").values()
         scored = sum(row["score"] is not None for row in rows)
         for name, seen in (("rows", len(rows)), ("scored", scored)):
-            if 0 < seen < 240:
+            if 0 < seen < 120:
                 (folder / name).touch()
 
 
@@ -174,7 +174,7 @@ def test_readers_see_a_sound_pool_while_it_grows_and_is_scored(tmp_path):
                 look_at_growing(tmp_path)
         finally:
             process.kill()  # where a look failed, it would wait for the next one
-    assert process.returncode == 0 and len(rows_of(tmp_path / "pool")) == 240
+    assert process.returncode == 0 and len(rows_of(tmp_path / "pool")) == 120
     assert (tmp_path / "rows").exists() and (tmp_path / "scored").exists()
 
 

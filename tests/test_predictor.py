@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_backbones import KINDS, save_backbone
 
@@ -78,6 +78,7 @@ def test_every_layer_counts(base):
 EMBEDDED = untrained("embedded:generator")
 
 
+@settings(max_examples=25)
 @given(question=st.text(max_size=80))
 def test_any_text_gets_a_valid_prior(question):
     prior = EMBEDDED.predict([question])

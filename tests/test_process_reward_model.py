@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ class Case:
     layout: str
     by_hand: Recipe
 
+    @cached_property
+    def steps(self) -> list[list[float]]:
+        """Of each item, its steps' scores by hand."""
+        asked = zip(ITEMS, STEPS, strict=True)
+        return [self.by_hand(self.folder, item.question.text, steps) for item, steps in asked]
+
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
@@ -61,8 +68,7 @@ def verifier_of(case: Case, aggregate: str = "mean", batch_size: int = 256) -> P
 
 def test_each_step_scores_as_by_hand(case: Case) -> None:
     verifier = verifier_of(case)
-    for item, steps in zip(ITEMS, STEPS, strict=True):
-        by_hand = case.by_hand(case.folder, item.question.text, steps)
+    for item, steps, by_hand in zip(ITEMS, STEPS, case.steps, strict=True):
         assert len(by_hand) == len(steps)
         np.testing.assert_allclose(verifier.step_scores(item), by_hand, atol=2e-6)
     assert np.ptp(verifier.step_scores(ITEMS[3])) > 0.05  # steps that differ score differently
@@ -74,10 +80,7 @@ def test_each_step_scores_as_by_hand(case: Case) -> None:
 )
 def test_all_aggregates(case: Case, aggregate: str, by_hand: Callable[[list[float]], float]) -> None:
     scores = verifier_of(case, aggregate).score(ITEMS)
-    expected = [
-        by_hand(case.by_hand(case.folder, item.question.text, steps)) for item, steps in zip(ITEMS, STEPS, strict=True)
-    ]
-    np.testing.assert_allclose(scores.values, expected, atol=2e-6)
+    np.testing.assert_allclose(scores.values, list(map(by_hand, case.steps)), atol=2e-6)
 
 
 def test_a_score_does_not_depend_on_its_batch(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,9 +29,9 @@ def test_latex_says_what_it_was_given():
     )
 
 
-def test_the_command(folders, tmp_path, capsys):
-    out = tmp_path / "out"
-    main(["report", *map(str, folders[:3]), "--output", str(out), "--title", "Sums & <more> for $5_$x"])
+def test_the_command_whose_same_runs_make_the_same_files(folders, tmp_path, capsys):
+    out, given = tmp_path / "out", ["--title", "Sums & <more> for $5_$x"]
+    main(["report", *map(str, folders[:3]), "--output", str(out), *given])
     printed = capsys.readouterr().out
     assert " Best-of-k " in printed.splitlines()[1]  # at equal tokens
     assert ") less accurate than best_of_n (max_samples=8): " in printed.splitlines()[2]
@@ -46,13 +46,9 @@ def test_the_command(folders, tmp_path, capsys):
     mean = np.mean([one["samples"] for one in ours])
     assert f"{mean:.2f}" in (out / "table.md").read_text() and f"{mean:.2f} $\\pm$" in text
     assert (out / "curve.png").read_bytes().startswith(b"\x89PNG") and "<svg" in (out / "curve.svg").read_text()
-
-
-def test_the_same_runs_make_the_same_files(folders, tmp_path):
-    for name in ("a", "b"):
-        main(["report", str(folders[0]), "--output", str(tmp_path / name)])
+    main(["report", *map(str, folders[:3]), "--output", str(tmp_path / "again"), *given])
     for name in FILES:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_the_command_over_a_pool(pools, tmp_path, capsys):

@@ -62,8 +62,10 @@ def test_it_stops_early_and_keeps_the_best_epoch(shallow):
 
 def test_no_epoch_is_chosen_for_its_strengths_sake():
     """The loss teaches no strength, so a run that starts surer has the same moments: its epochs are worth the same."""
-    main(flags("plain"))
-    main([*flags("surer"), "--trainer.callbacks+=training_runs.Surer", "--trainer.callbacks.by=2.5"])
+    write_targets(Path("targets.jsonl"), 48)
+    shared = {"model__learning_rate": 4e-3}
+    main(flags("plain", **shared))
+    main([*flags("surer", **shared), "--trainer.callbacks+=training_runs.Surer", "--trainer.callbacks.by=2.5"])
     plain, surer = (logged(Path(f"{name}_training"), "log_evidence") for name in ("plain", "surer"))
     assert len(plain) == 3 and max(plain.values()) > min(plain.values()) + 0.1
     assert surer == pytest.approx(plain, abs=0.02)
@@ -90,6 +92,7 @@ def test_settings_train(settings):
 
 
 def test_the_cache_changes_nothing_where_frozen_layers_have_no_dropout():
+    write_targets(Path("targets.jsonl"), 48)
     shared = {"trainer__max_epochs": 2, "model__lora.top_layers": 1}
     main(flags("plain", **shared))
     main(flags("cached", **shared, model__cache_frozen="memory"))

@@ -118,9 +118,9 @@ def test_more_epochs_can_be_added_to_a_finished_run():
     ("changes", "says"),
     [({"model__lora.rank": 4}, "is of other settings"), ({"data__path": "other.jsonl"}, "on other targets")],
 )
-def test_it_does_not_go_on_from_another_runs_state(changes, says, capsys, tmp_path):
+def test_it_does_not_go_on_from_another_runs_state(changes, says, capsys, tmp_path, whole):
     write_targets(tmp_path / "other.jsonl", seed=1)
-    main(flags("out", trainer__max_epochs=1))
+    shutil.copytree(whole / "linear_training", "out_training")
     with pytest.raises(SystemExit):
         main([*flags("out", **changes), "--ckpt_path", "last"])
     assert says in capsys.readouterr().err
@@ -141,8 +141,7 @@ def test_a_hostile_state_runs_no_code(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_the_states_file_holds_no_base_model():
-    main(flags("out", trainer__max_epochs=1))
-    state = torch.load("out_training/last.ckpt", weights_only=True)
+def test_the_states_file_holds_no_base_model(whole):
+    state = torch.load(whole / "linear_training" / "last.ckpt", weights_only=True)
     names = [name for name in state["state_dict"] if name.startswith("predictor.backbone.")]
     assert names and all("lora_" in name for name in names)
