@@ -61,6 +61,28 @@ def test_any_rows_and_tokens_are_those_of_transformers(seed):
         assert ours.get_seq_length() == theirs.get_seq_length()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: layer.batch_select_indices(torch.tensor([2, 2, 0])),  # as MiniMax' cache has rows chosen
+        lambda layer: layer.batch_repeat_interleave(2),
+        lambda layer: layer.crop(-1),
+    ],
+    ids=["select", "repeat", "crop"],
+)
+def test_whoever_changes_rows_or_tokens_otherwise_finds_them_so(change):
+    theirs, ours, rng = both()
+    for _ in range(3):
+        for after in (lambda layer: None, lambda layer: layer.reorder_cache(torch.tensor([1, 0, 0]))):
+            for layer in (theirs, ours):
+                change(layer)
+                after(layer)
+            new = states(len(theirs.keys), 1, rng)
+            for layer in (theirs, ours):
+                layer.update(*new)
+            assert same(theirs, ours)
+
+
 def test_rows_that_stay_are_not_copied():
     _, ours, rng = both(rows=4)
     ours.update(*states(4, 1, rng))  # which makes room

@@ -32,6 +32,7 @@ class GrowingLayer(DynamicLayer):
     keys: torch.Tensor
     values: torch.Tensor
     _rooms: tuple[torch.Tensor, torch.Tensor]
+    _shown: torch.Tensor  # the keys, as they were shown last
 
     @classmethod
     def of(cls, layer: DynamicLayer) -> DynamicLayer:
@@ -44,13 +45,14 @@ class GrowingLayer(DynamicLayer):
             return layer
         grown = cls()
         vars(grown).update(vars(layer))
-        grown._rooms = (grown.keys, grown.values)
+        grown._adopt()
         return grown
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Adds keys and values, [rows, heads, new tokens, size]; returns all there are."""
+        self._adopt_others()
         rows, held = len(self.keys), self.keys.shape[-2]
         tokens = held + key_states.shape[-2]
         if tokens > self._rooms[0].shape[-2]:
@@ -65,6 +67,7 @@ class GrowingLayer(DynamicLayer):
         Args:
             beam_idx: The former place of each row, [new rows].
         """
+        self._adopt_others()
         rows, tokens = len(beam_idx), self.keys.shape[-2]
         if rows > len(self._rooms[0]):
             self._make_room(rows + int(rows * _SHARE), self._rooms[0].shape[-2])
@@ -75,15 +78,24 @@ class GrowingLayer(DynamicLayer):
                 room[moved, :, :tokens] = room[chosen[moved], :, :tokens]  # the right side is a copy
         self._show(rows, tokens)
 
+    def _adopt_others(self) -> None:
+        """Goes on from what others have put in place of the keys: transformers crops, repeats and selects rows so."""
+        if self.keys is not self._shown:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        self._rooms, self._shown = (self.keys, self.values), self.keys
+
     def _make_room(self, rows: int, tokens: int) -> None:
         held = self.keys.shape
         for kind, old in (("keys", self.keys), ("values", self.values)):
             room = old.new_empty(rows, held[1], tokens, old.shape[-1])
             room[: held[0], :, : held[2]] = old
             setattr(self, kind, room)
-        self._rooms = (self.keys, self.values)
+        self._adopt()
         self._show(held[0], held[2])
 
     def _show(self, rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
         self.keys, self.values = (room[:rows, :, :tokens] for room in self._rooms)
+        self._shown = self.keys
         return self.keys, self.values
