@@ -24,7 +24,7 @@ class _SessionCounts(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every count, as it is now."""
         cancelled = "Samples that were under way when their request was cancelled."
-        estimated = "Those of the tokens that no server has told: of samples cancelled under way, by its pace."
+        estimated = "Those of the tokens that no engine has told: of samples cancelled under way, by its pace."
         generated = "Tokens generated for them, and for replies that came and could not be used."
         yield CounterMetricFamily("optscale_samples", "Samples drawn.", self.budget.samples)
         yield CounterMetricFamily("optscale_tokens", generated, self.budget.tokens)

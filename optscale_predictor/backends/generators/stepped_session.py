@@ -116,8 +116,9 @@ class SteppedSession(DrawSession):
         """As :meth:`draw`; where it is cancelled, ``arrived`` has the tokens that were generated until then.
 
         Args:
-            arrived: Gets a token of each sample for every step of the engine since the request was admitted, more than
-                were generated only where the engine had no room for it at once.
+            arrived: Gets a token of each sample for every step of the engine since the request was admitted, as an
+                estimate: more than were generated where the engine had no room for it at once, or where some of its
+                samples had ended.
             request: What to draw.
             sampling: How to draw it, in place of the generator's own.
         """
@@ -135,6 +136,7 @@ class SteppedSession(DrawSession):
             if submission.since is not None:
                 steps = min(self._steps - submission.since, sampling.max_tokens)
                 arrived.discarded_tokens += request.num_samples * steps
+                arrived.estimated_tokens += request.num_samples * steps
             raise
 
     def _run(self) -> None:
