@@ -157,9 +157,10 @@ def test_a_fitted_policy_draws_ahead_and_answers_as_without(share, cost):
     assert len(set(wide.asked)) == len(wide.asked) and wide.now == 0
 
 
-def test_where_samples_depend_on_their_request_a_fitted_policy_draws_its_own_alone(cost):
+def test_where_samples_depend_on_their_request_a_fitted_policy_draws_its_own_alone(cost, tmp_path):
     cost(0.0)
     engine = Joining(joins=False)
-    found = answered(engine, f"fitted:path={folder_of()},price=0.01", 20)
+    found = answered(engine, f"fitted:path={folder_of()},price=0.01", 40, pool=tmp_path / "pool")
+    assert len(engine.asked) == len(set(engine.asked)) == sum(answer.samples for answer in found)
     several = [answer for answer in found if answer.samples > 4]  # 4 to 6 to 8 to 16
     assert several and max(engine.sizes) > 1

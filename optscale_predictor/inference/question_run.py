@@ -198,7 +198,7 @@ class QuestionRun:
         going = self._going()
         survival = going[0].worker.survival if len(going) == 1 else None
         # Samples must not depend on when they are drawn: either each is a request of its own, or any may share one.
-        if survival is None or (count > 1 and not self._ahead.together):
+        if survival is None or not (self._ahead.together or (count == 1 and going[0].policy.single_steps)):
             return self._fetch(first, count)
         return self._ahead.take(first, count, survival, going[0].count)
 

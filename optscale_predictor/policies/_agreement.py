@@ -56,6 +56,7 @@ class ConsistencyRule(Policy):
     """
 
     selection: ClassVar[str] = "majority"
+    single_steps: ClassVar[bool] = True
 
     confidence: float = 0.95
     max_samples: int = 32

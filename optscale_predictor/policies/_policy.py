@@ -149,8 +149,7 @@ class Decision:
     Attributes:
         total: Samples that the question should have in total before it is asked about again; may exceed the cap.
         reason: A :class:`StopReason`'s value, or ``CONTINUE``. A stopped question's total is ignored.
-        needed: The policy's present estimate of the samples needed (N*), >= 1; NaN where it makes none, or where
-            nobody reads it.
+        needed: Its present estimate of the samples needed (N*), >= 1; NaN where it makes none, or nobody reads it.
     """
 
     total: Int[Ints, " questions"]
@@ -167,8 +166,8 @@ class Policy(ABC):
         needs_prior: Whether it cannot decide without a prior.
         joint: Whether questions compete for a common budget. Such a policy always sees the whole batch, and a question
             whose total is what it has waits.
-        tabulated: Settings for each value of which a table is computed that takes its time: a server's clients must
-            not make it compute one after the other.
+        tabulated: Settings whose values each take a table that is slow to compute: not for a server's clients to vary.
+        single_steps: Whether ``step=auto`` asks for one sample at a time, which any engine may draw ahead.
         max_samples: Cap on a question's samples.
     """
 
@@ -177,6 +176,7 @@ class Policy(ABC):
     needs_prior: ClassVar[bool] = False
     joint: ClassVar[bool] = False
     tabulated: ClassVar[tuple[str, ...]] = ()
+    single_steps: ClassVar[bool] = False
     max_samples: int
 
     @property

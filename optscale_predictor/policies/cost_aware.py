@@ -44,6 +44,7 @@ class CostAware(Policy):
     """
 
     name: ClassVar[str] = "cost_aware"
+    single_steps: ClassVar[bool] = True
 
     sample_price: float = 0.01
     price: float = 0.0

@@ -56,6 +56,7 @@ class OptScalePolicy(Policy):
     """
 
     name: ClassVar[str] = "optscale"
+    single_steps: ClassVar[bool] = True
 
     score_min: float = 0.95
     alpha: float = 0.95
