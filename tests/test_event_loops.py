@@ -1,6 +1,7 @@
 """The same on uvloop: exchanges with servers that write their own bytes, and the loop that this package runs itself."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 import raw_server
@@ -12,6 +13,7 @@ from optscale_predictor._support import event_loops
 from optscale_predictor._support.asyncio_bridge import run_async
 from optscale_predictor.backends.transports import BrokenReplyError, LargeReplyError, NoServerError
 from optscale_predictor.backends.transports.kept_connections import KeptConnections
+from optscale_predictor.serving import server
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -74,6 +76,18 @@ def test_this_package_runs_its_own_work_on_it():
         return type(asyncio.get_running_loop())
 
     assert run_async(kind) is uvloop.Loop
+
+
+def test_what_is_served_runs_on_it_too(monkeypatch):
+    found = []
+
+    async def note(*_):
+        found.append(type(asyncio.get_running_loop()))
+
+    monkeypatch.setattr(server, "_serve", note)
+    monkeypatch.setattr(server, "require_servable", lambda policy: None)
+    server.serve(SimpleNamespace(policies=[None]), None, None, None)
+    assert found == [uvloop.Loop]
 
 
 def test_without_it_asyncio_s_own_will_do(monkeypatch):

@@ -103,6 +103,16 @@ def test_replies_that_come_in_parts_are_not_mixed_up(make):
     assert sorted(talk(make, server, use)) == bodies
 
 
+def test_a_connection_that_waits_holds_no_reply(make):
+    """A reply may have a gigabyte, and the next request may never come."""
+
+    async def use(get, transport):
+        await asyncio.gather(*(get() for _ in range(3)))
+        return [connection._reply for idle in transport._idle.values() for connection in idle]
+
+    assert talk(make, RawServer(OK), use) == [None] * 3
+
+
 def test_what_nobody_asked_for_ends_the_connection(make):
     server = RawServer(OK + OK, OK)
     assert bodies(make, server, 2) == [b"ok"] * 2

@@ -81,6 +81,7 @@ class JsonService:
         self._under_way: Counter[str] = Counter()
         self._rests_until: defaultdict[str, float] = defaultdict(float)
         self._key = os.environ.get("OPTSCALE_API_KEY") or os.environ.get("OPENAI_API_KEY") or ""
+        self._posting = {url: self._headers(url, posted=True) for url in self._urls}
         self._slots, self.finding_out = PrioritySemaphore(concurrency), BriefLock(LONGEST_FINDING_OUT)
         self.retries, self.cancelled, self.reachability = 0, 0, Reachability(len(set(self._urls)))
 
@@ -154,7 +155,7 @@ class JsonService:
                 await self._slots.take()
             try:
                 url = self._idlest()  # chosen anew for every try: the last one's server rests
-                headers = self._headers(url, body is not None)
+                headers = self._headers(url, posted=False) if body is None else self._posting[url]
                 self._under_way[url] += 1
                 try:
                     got = await self._transport.exchange(f"{url}{path}", body, headers, most, self._timeout)

@@ -132,6 +132,7 @@ class DecisionWorker:
         learner: What it learns of the questions that it has finished; None: nothing.
 
     Attributes:
+        policy_text: The policy, in the form that ``policies.parse_policy`` reads.
         survival: How many of its questions went on after how many samples; None where it does not draw ahead.
     """
 
@@ -147,6 +148,7 @@ class DecisionWorker:
         self.survival = Survival(policy.max_samples) if policy.widens else None
         self._policy, self._selection = policy, selection or policy.selection
         self._barrier = barrier if policy.joint else None
+        self.policy_text = str(policy)  # as long to write as a decision takes
         # In the order of asking, not of arrival: sums over the batch are then the same in every run.
         self._steps: BatchWorker[Observation, QuestionStep] = BatchWorker(
             self._take_steps,

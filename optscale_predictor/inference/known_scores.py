@@ -1,7 +1,6 @@
 """What the verifier has said of one question's samples: a text that is drawn again need not be read again."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from optscale_predictor.backends.generators import Sample
 from optscale_predictor.inference.sample_scoring import SampleScorer
@@ -35,7 +34,7 @@ class KnownScores:
         if len(samples) == 1:  # by far the most frequent case
             text = _text(samples[0])
             if self._scorer.reads_text and (found := self._known.get(text)) is not None:
-                return [replace(found, sample=samples[0], verifier_tokens=0)]
+                return [found.drawn_again(samples[0])]
             scored = await self._scorer.score(self._question, samples)
             if scored[0].refusal is None:
                 self._known[text] = scored[0]
@@ -44,7 +43,7 @@ class KnownScores:
         unknown = [sample for sample, found in zip(samples, known, strict=True) if found is None]
         new = iter(await self._scorer.score(self._question, unknown) if unknown else ())
         scored = [
-            next(new) if found is None else replace(found, sample=sample, verifier_tokens=0)
+            next(new) if found is None else found.drawn_again(sample)
             for sample, found in zip(samples, known, strict=True)
         ]
         self._known.update((_text(one.sample), one) for one in scored if one.refusal is None)

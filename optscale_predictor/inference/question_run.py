@@ -186,7 +186,8 @@ class QuestionRun:
         if new is not None:
             self._only = new[0]
             self._taken += len(new)
-            self._taken_tokens += generated_tokens([one.sample for one in new])
+            if self._ahead is not None:
+                self._taken_tokens += generated_tokens([one.sample for one in new])
         return new
 
     def _new(self, first: int, count: int) -> Awaitable[list[ScoredSample] | None]:
@@ -207,7 +208,7 @@ class QuestionRun:
         if self._only is None:
             return await self._fetch(first, 1)
         copy = replace(self._only.sample, num_tokens=0, discarded_tokens=0)
-        new = [replace(self._only, sample=copy, verifier_tokens=0)] * count
+        new = [self._only.drawn_again(copy)] * count
         self._log.count_drawn([copy] * count)
         self._keep(first, new)
         return new
@@ -277,7 +278,7 @@ class QuestionRun:
             stop_reason=progress.reason,
             scores=tuple(scores),
             trace=tuple(progress.trace),
-            policy=str(policy),
+            policy=progress.worker.policy_text,
             hit=None if target is None else best >= target,
             needed=progress.needed,
             seconds=progress.seconds,

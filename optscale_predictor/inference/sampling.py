@@ -38,6 +38,10 @@ class ScoredSample:
     refusal: str | None = None
     verifier_tokens: int = 0
 
+    def drawn_again(self, sample: Sample) -> "ScoredSample":
+        """Another sample of the same text, of which the verifier reads nothing."""
+        return ScoredSample(sample, self.answer_source, self.score, self.refusal)
+
     @property
     def answer(self) -> str | None:
         """The final answer in the sample; None where none was found."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from optscale_predictor._support.event_loops import new_event_loop
 from optscale_predictor._support.stop_signals import STOP_SIGNALS
 from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale, Session
@@ -83,7 +84,8 @@ def serve(scaler: OptScale, settings: ServeSettings, listener: socket.socket, re
         InputError: The policy cannot serve questions that come one by one, or does not go with the predictor.
     """
     require_servable(scaler.policies[0])
-    asyncio.run(_serve(scaler, settings, listener, ready))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(scaler, settings, listener, ready))
 
 
 @asynccontextmanager
