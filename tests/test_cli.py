@@ -65,6 +65,10 @@ BAD = {
 }
 
 
+#: For samples whose text nobody looks at.
+SHORT = ("--max_tokens", "4")
+
+
 @pytest.fixture
 def files(tmp_path):
     (tmp_path / "empty.jsonl").write_text("")
@@ -207,7 +211,7 @@ def test_a_prior_is_learnt_from_a_pool_or_given_but_not_both(verb, tmp_path, cap
 
 
 def test_pool_shows_what_it_holds(tmp_path, capsys):
-    main(["generate", str(tmp_path / "pool"), "--questions", "embedded:train:3", "--num_samples", "2"])
+    main(["generate", str(tmp_path / "pool"), "--questions", "embedded:train:3", "--num_samples", "2", *SHORT])
     main(["pool", "info", str(tmp_path / "pool")])
     shown = capsys.readouterr().out
     assert "questions  3" in shown and "samples    6 (2 to 2 a question)" in shown and "score      0 scored" in shown
@@ -217,7 +221,7 @@ def test_lists_of_any_length_stand_before_or_after_flags(tmp_path, capsys):
     """jsonargparse takes a positional list as one JSON list; here it may be written as shells expand it."""
     names = [str(tmp_path / name) for name in ("a", "b", "c [1]")]
     for name in names:
-        main(["generate", name, "--questions", "embedded:train:2", "--num_samples", "2"])
+        main(["generate", name, "--questions", "embedded:train:2", "--num_samples", "2", *SHORT])
     output = str(tmp_path / "out")
     main(["pool", "merge", names[0], "--shard_samples=2", names[1], "--output", output, names[2]])
     assert f"{output}: 4 samples of 2 questions from 3 pools" in capsys.readouterr().out

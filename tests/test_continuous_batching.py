@@ -17,7 +17,7 @@ from optscale_predictor.questions.arithmetic import make_questions
 
 PROMPTS = ["7+5=", "23+4+58=", "91+8+64+13+77=", "12+34+56+78+90+11+22+33+44=", "7"]
 REQUESTS = [Request(str(index), prompt, 1 + index) for index, prompt in enumerate(PROMPTS)]
-GREEDY, HOT = SamplingParams(temperature=0.0), SamplingParams(temperature=1.5)
+GREEDY, HOT = SamplingParams(temperature=0.0), SamplingParams(temperature=1.5, max_tokens=48)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,10 @@ def test_greedy_samples_are_those_of_the_loop(engine: ContinuousBatchingGenerato
 def test_the_same_call_gives_the_same_samples_and_another_does_not(engine: ContinuousBatchingGenerator) -> None:
     first = draw(engine, HOT, REQUESTS)
     assert first == draw(engine, HOT, REQUESTS)
-    other_seed, later = SamplingParams(temperature=1.5, seed=1), [Request("3", PROMPTS[3], 4, first_index=4)]
+    other_seed, later = (
+        SamplingParams(temperature=1.5, max_tokens=48, seed=1),
+        [Request("3", PROMPTS[3], 4, first_index=4)],
+    )
     assert first["3"] != draw(engine, other_seed, REQUESTS)["3"]
     assert {one.text for one in first["3"]} != {one.text for one in draw(engine, HOT, later)["3"]}
 
