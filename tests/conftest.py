@@ -55,17 +55,14 @@ if threading.current_thread() is threading.main_thread():
 SLOWEST = (
     "test_training.py",
     "test_shapes.py",
+    "test_fitting.py",
     "test_lm_eval_model.py",
     "test_training_resumption.py",
     "test_train_verifier.py",
     "test_worlds.py",
-    "test_keeping.py",
-    "test_answer_streams.py",
-    "test_limits.py",
     "test_answer_properties.py",
-    "test_answer_comparing.py",
-    "test_embedded.py",
-    "test_learnt_prior_runs.py",
+    "test_assessment.py",
+    "test_inference.py",
 )
 
 
