@@ -210,8 +210,8 @@ def test_many_verdicts_are_those_of_one_at_a_time(pairs):
     assert are_correct(pairs) == [is_correct(answer, gold) for answer, gold in pairs]
 
 
-LONG, LONGEST = 10**4, 250_000
-#: Processor seconds for all of it, fifteen times what it takes: work that grows with the square of the length takes
+LONG, LONGEST = 5_000, 250_000
+#: Processor seconds for all of it, thirty times what it takes: work that grows with the square of the length takes
 #: more at LONGEST, and work that grows with its cube at LONG.
 GUARD = 120
 WORK = r"""

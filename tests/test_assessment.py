@@ -16,6 +16,7 @@ from synthetic_pool import write_pool
 from optscale_predictor import OptScalePredictor, Prior
 from optscale_predictor.errors import InputError, MissingExtraError
 from optscale_predictor.evaluation.assessment import Settings, as_json, assess, assess_prior, fit_baselines, two_sides
+from optscale_predictor.evaluation.assessment import baselines as baselines_module
 from optscale_predictor.evaluation.assessment.accuracy import (
     difference,
     estimate,
@@ -56,6 +57,14 @@ def made_up(count=80, seed=0, held_out=20):
         )
         for number, (chosen, one) in enumerate(zip(words, ease, strict=True))
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_strengths():
+    """Every third strength of a ridge: each is a fit of scikit-learn's for every fold."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines_module, "RIDGES", baselines_module.RIDGES[::3])
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -30,8 +31,9 @@ _SAID = """\
 _LISTS = {"pools": "FOLDER ...", "runs": "FOLDER ...", "questions": "FILE ...", "files": "FILE ..."}
 
 
+@cache
 def verb_parser(verb: Callable[..., None], name: str) -> FlagParser:
-    """The parser of a verb; its help is the verb's docstring.
+    """The parser of a verb; its help is the verb's docstring. Made once: it takes as long as to read with it.
 
     Args:
         verb: A typed function with Google-style docstring.
