@@ -51,6 +51,14 @@ def test_what_comes_after_a_sample_can_be_told_by_hand():
     assert (two.seconds, two.steps, two.idle) == (65, 60, 5)
 
 
+def test_what_is_asked_for_beyond_draws_ahead_is_a_request():
+    tokens = np.array([[29.0, 12, 20, 28, 19, 25], [20, 21, 12, 26, 4, 17], [21, 25, 16, 11, 9, 13]])
+    run = simulate([[1, 2], [1, 2, 6], [1, 2, 6]], tokens, EngineModel(4, request=0.01), 6)
+    # Two third samples are drawn ahead, each alone; what two questions ask for after it are three in one request.
+    assert (run.samples, run.requests) == (14, 14 - 2 * 2)
+    assert run.seconds == pytest.approx(run.steps + 0.01 * run.requests)
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 20), st.floats(0, 40), st.integers(0, 2**31))
 def test_a_delay_changes_no_sample(questions, places, delay, seed):

@@ -45,6 +45,7 @@ class _Course:
         decisions: How often it was asked since the first.
         wanted: Samples that were asked for, those of a request that waits for a place included.
         begun: Samples of them that were begun.
+        sent: The index of the first sample of its latest request that was no draw ahead alone.
         arrived: The indices of those that are done and whose request has come.
         under_way: Of those that are not done, what they are called among all samples, and at which depth they began.
         together: By the index of each sample that was drawn ahead, the samples of its request that are not done.
@@ -57,6 +58,7 @@ class _Course:
     decisions: int = 0
     wanted: int = 0
     begun: int = 0
+    sent: int = 0
     arrived: set[int] = field(default_factory=set)
     under_way: dict[int, tuple[int, float]] = field(default_factory=dict)
     together: dict[int, set[int]] = field(default_factory=dict)
@@ -137,7 +139,7 @@ class _Simulation:
 
     def _ask(self, course: _Course) -> None:
         """Has a question wait for the samples that its policy asks for."""
-        course.wanted = course.total
+        course.wanted, course.sent = course.total, course.begun
         self._queued += course.wanted - course.begun
         self._place(course)
         self._asking[course] = course.wanted - course.begun
@@ -149,7 +151,7 @@ class _Simulation:
             self._extend()
         while self._busy < self._engine.places and self._waiting:
             course = self._waiting[0][-1]
-            self._begin(course, first=course.begun == course.seen)
+            self._begin(course, first=course.begun == course.sent)
             if course.begun == course.wanted:
                 heapq.heappop(self._waiting)
         if self._width.worth_alone(self._busy / self._engine.places):
