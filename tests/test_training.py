@@ -74,13 +74,16 @@ def test_no_epoch_is_chosen_for_its_strengths_sake():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"trainer__precision": "bf16-mixed"},
-        {"model__loss": "marginal_likelihood"},
-        {"model__schedule": "linear", "trainer__gradient_clip_val": 1.0},
+        {"trainer__precision": "bf16-mixed", "model__schedule": "linear", "trainer__gradient_clip_val": 1.0},
         {"model__loss": "likelihood", "model__pooling": "attention", "model__layers": "all"},
         {"model__lora.top_layers": 1, "model__cache_frozen": "memory", "model__layers": "all"},
         {"model__lora.top_layers": 2, "model__cache_frozen": "disk", "model__cache_precision": "bfloat16"},
-        {"data__tokens_per_batch": 256, "model__head_learning_rate": 0.01, "model__monitor": "r2_mean"},
+        {
+            "model__loss": "marginal_likelihood",
+            "data__tokens_per_batch": 256,
+            "model__head_learning_rate": 0.01,
+            "model__monitor": "r2_mean",
+        },
     ],
 )
 def test_settings_train(settings):
