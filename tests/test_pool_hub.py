@@ -1,56 +1,60 @@
-"""Pools on a hub: the real client, by HTTP, against a small hub (``small_hub.py``); each command a new process."""
+"""Pools on a hub: the real client, by HTTP, against a small hub (``small_hub.py``), in forks."""
 
+import importlib
+import io
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import datasets.config
+import huggingface_hub.constants
+import huggingface_hub.hf_api
 import pytest
+from forked import fork_of
 from small_hub import TOKEN
 from small_pools import bytes_of, questions_of, rows_of, write_pool, write_scored
+from stopped_clock import HUNG
 
+from optscale_predictor._support import hub_connection
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
 from optscale_predictor.pools.merging import merge_pools
 from optscale_predictor.pools.publishing import push_pool
 
-#: For every line of standard input, an environment and commands, forks: the fork runs the commands one after the other
-#: and prints what each said. ``read NAME`` prints a pool's place and rows, ``load NAME`` a data set's rows. The hub's
-#: client, which reads its environment as it is imported, is imported by forks alone.
-SCRIPT = """
-import io, json, os, sys
-from contextlib import redirect_stderr, redirect_stdout
-import pandas, pyarrow.parquet, tqdm
-from optscale_predictor.cli import pool_command
-from optscale_predictor.cli.main import main
-from optscale_predictor.pools import Pool
 
-def run(commands):
+def take(commands, settings, sending):
+    """In a fork, with a hub whose address its libraries read once: runs the commands and sends what each said.
+
+    ``read NAME`` prints a pool's place and rows, ``load NAME`` a data set's rows.
+    """
+    os.environ.update(settings)
+    for module in (huggingface_hub.constants, datasets.config):
+        importlib.reload(module)
+    huggingface_hub.hf_api.api.endpoint = huggingface_hub.constants.ENDPOINT
+    hub_connection._asked.clear()
     for command in commands:
         out, error, code = io.StringIO(), io.StringIO(), 0
         with redirect_stdout(out), redirect_stderr(error):
             try:
-                if command[0] == "read":
-                    pool = Pool(command[1])
-                    print(json.dumps([str(pool.folder), pool.read().to_pylist()]))
-                elif command[0] == "load":
-                    import datasets
-                    print(json.dumps(list(datasets.load_dataset(command[1], split="train"))))
-                else:
-                    main(command)
+                _take(*command)
             except SystemExit as stopped:
                 code = stopped.code
-        yield [code, out.getvalue(), error.getvalue()]
+        sending.send([code, out.getvalue(), error.getvalue()])
 
-assert "huggingface_hub" not in sys.modules
-for line in sys.stdin:
-    environment, commands = json.loads(line)
-    if os.fork() == 0:
-        os.environ.update(environment)
-        print(json.dumps(list(run(commands))), flush=True)
-        os._exit(0)
-    assert os.wait()[1] == 0
-"""
+
+def _take(kind, *given):
+    if kind == "read":
+        pool = Pool(given[0])
+        print(json.dumps([str(pool.folder), pool.read().to_pylist()]))
+    elif kind == "load":
+        print(json.dumps(list(datasets.load_dataset(given[0], split="train"))))
+    else:
+        main([kind, *given])
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +67,21 @@ def hub(tmp_path_factory):
         process.terminate()
 
 
-@pytest.fixture(scope="module")
-def forking():
-    """The process that forks."""
-    command = [sys.executable, "-c", SCRIPT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.stdin.close()
-
-
 @pytest.fixture
-def run(hub, forking, tmp_path):
+def run(hub, tmp_path):
     """Runs commands in a process that knows the hub's address; what each said: exit code, output, errors."""
 
     def go(*commands, token=TOKEN, **environment):
         given = {"HF_ENDPOINT": hub[1], "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": token, "HF_HUB_OFFLINE": "0"}
-        given |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
+        given |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        receiving, sending = multiprocessing.Pipe(duplex=False)
         asked = [[str(part) for part in command] for command in commands]
-        print(json.dumps([given | environment, asked]), file=forking.stdin, flush=True)
-        said = forking.stdout.readline()
-        assert said and token not in said
-        return json.loads(said)
+        fork = fork_of(take, asked, given | environment, sending)
+        sending.close()  # so that the fork's end is seen
+        said = [receiving.recv() for _ in commands]
+        fork.join(HUNG)
+        assert fork.exitcode == 0 and token not in repr(said)
+        return said
 
     return go
 

@@ -1,22 +1,35 @@
 """Publishing: merged copies that need no base, the hub and back by the real client, and what is refused."""
 
+import importlib
+import io
 import json
+import multiprocessing
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
+import huggingface_hub.constants
+import huggingface_hub.hf_api
 import pytest
 import torch
+from forked import fork_of
 from safetensors.torch import load_file, save_file
 from small_hub import TOKEN
 from small_pools import shown
 from small_predictors import DECODER, make_gaussian_process, make_predictor, priors, refusal_of, write_encoder
+from stopped_clock import HUNG
 from transformers import AutoModel, AutoTokenizer
 
 from optscale_predictor import OptScalePredictor
+from optscale_predictor._support import hub_connection
 from optscale_predictor.backends.adapters.lora import LoraSettings
+from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.predictor.checkpoint.merging_weights import merge
 
@@ -28,41 +41,44 @@ ASSESSMENT = {
     "notes": [],
 }
 
-#: Runs steps one after the other; ``push``, ``pull`` are library calls, ``token`` another one's, ``end`` that of the
-#: process that serves the hub, others commands. Prints what each said.
-SCRIPT = """
-import io, json, os, socket, sys, time
-from contextlib import redirect_stderr, redirect_stdout, suppress
-from optscale_predictor import OptScalePredictor
-from optscale_predictor.cli.main import main
-from optscale_predictor.errors import InputError
 
-said = []
-for step in json.loads(sys.argv[1]):
-    out, error, code = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(error):
-        try:
-            if step[0] == "token":
-                os.environ["HF_TOKEN"] = step[1]
-            elif step[0] == "end":
-                os.kill(step[1], 15)
-                with suppress(OSError):
-                    while socket.create_connection(("127.0.0.1", step[2])).close() is None:
-                        time.sleep(0.01)
-            elif step[0] == "push":
-                print(OptScalePredictor.from_pretrained(step[1]).push_to_hub(step[2], **step[3]))
-            elif step[0] == "pull":
-                prior = OptScalePredictor.from_pretrained(step[1], **step[2]).predict(["1+2=", "12+34+56+78="])
-                print(json.dumps([prior.mean.tolist(), prior.std.tolist()]))
-            else:
-                main(step)
-        except SystemExit as stopped:
-            code = stopped.code
-        except InputError as stopped:
-            code, _ = 2, print(stopped, file=sys.stderr)
-    said.append([code, out.getvalue(), error.getvalue()])
-print(json.dumps(said))
-"""
+def take(steps, settings, sending):
+    """In a fork, with a hub whose address its libraries read once: takes each step and sends what it said.
+
+    ``push``, ``pull`` are library calls, ``token`` another one's, ``end`` that of the process that serves the hub,
+    others commands.
+    """
+    os.environ.update(settings)
+    importlib.reload(huggingface_hub.constants)
+    huggingface_hub.hf_api.api.endpoint = huggingface_hub.constants.ENDPOINT
+    hub_connection._asked.clear()
+    for step in steps:
+        out, error, code = io.StringIO(), io.StringIO(), 0
+        with redirect_stdout(out), redirect_stderr(error):
+            try:
+                _take(*step)
+            except SystemExit as stopped:
+                code = stopped.code
+            except InputError as stopped:
+                code, _ = 2, print(stopped, file=sys.stderr)
+        sending.send([code, out.getvalue(), error.getvalue()])
+
+
+def _take(kind, *given):
+    if kind == "token":
+        os.environ["HF_TOKEN"] = given[0]
+    elif kind == "end":
+        os.kill(given[0], signal.SIGTERM)
+        with suppress(OSError):
+            while socket.create_connection(("127.0.0.1", given[1])).close() is None:
+                time.sleep(0.01)
+    elif kind == "push":
+        print(OptScalePredictor.from_pretrained(str(given[0])).push_to_hub(given[1], **given[2]))
+    elif kind == "pull":
+        prior = OptScalePredictor.from_pretrained(given[0], **given[1]).predict(["1+2=", "12+34+56+78="])
+        print(json.dumps([prior.mean.tolist(), prior.std.tolist()]))
+    else:
+        main([str(part) for part in (kind, *given)])
 
 
 @pytest.fixture(scope="module")
@@ -232,14 +248,16 @@ def hub(tmp_path_factory):
 
 
 def run(steps, endpoint, home):
-    """Runs steps in a process that knows the hub's address; what each said: exit code, output, errors."""
+    """Takes steps in a process that knows the hub's address; what each said: exit code, output, errors."""
     given = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0"}
-    given |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
-    call = [sys.executable, "-c", SCRIPT, json.dumps(list(steps.values()), default=str)]
-    ran = subprocess.run(call, capture_output=True, text=True, env={**os.environ, **given})
-    assert ran.returncode == 0, ran.stderr
-    assert TOKEN not in ran.stdout + ran.stderr and "hf_wrong" not in ran.stdout + ran.stderr
-    return dict(zip(steps, json.loads(ran.stdout.splitlines()[-1]), strict=True))
+    given |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    fork = fork_of(take, list(steps.values()), given, sending)
+    sending.close()  # so that the fork's end is seen
+    said = {name: receiving.recv() for name in steps}
+    fork.join(HUNG)
+    assert fork.exitcode == 0 and not any(token in repr(said) for token in (TOKEN, "hf_wrong"))
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +294,7 @@ def visited(hub, saved, tmp_path_factory):
 
 def test_a_predictor_goes_to_the_hub_and_comes_back(hub, visited, saved):
     folder, said = visited
+    assert any((folder.parent / "home").rglob("*.safetensors"))  # what came lies where it was to
     assert [said[name][0] for name in list(said)[:8]] == [0] * 8
     assert said["push"][1].splitlines()[-1] == f"{folder}: {hub[1]}/name/predictor"
     asked = json.loads((hub[0] / "name/predictor/asked.json").read_text())
