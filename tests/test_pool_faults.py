@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -12,7 +13,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from forked import fork_of
+from growing_pool import ALL, grow
 from small_pools import bytes_of, questions_of, refused, rows_of, settings_of, shown, write_pool, write_scored
+from stopped_clock import HUNG
 
 from optscale_predictor._support.atomic_files import append_line, write_text
 from optscale_predictor.errors import InputError
@@ -107,52 +111,27 @@ def test_other_settings_are_named(pool, tmp_path, capsys):
     assert bytes_of(tmp_path / "imported") == before
 
 
+def hold(folder, pipe):
+    with PoolWriter(folder, questions_of(2), settings_of()):
+        pipe.send("held")
+        pipe.recv()
+
+
 def test_a_second_process_is_told_who_writes(tmp_path, capsys):
-    holder = "from optscale_predictor.pools import PoolWriter; import sys; sys.path.insert(0, sys.argv[1])\n"
-    holder += "from small_pools import *\nwith PoolWriter(sys.argv[2], questions_of(2), settings_of()) as writer:\n"
-    holder += "    print('held', flush=True); input()"
-    command = [sys.executable, "-c", holder, str(Path(__file__).parent), str(tmp_path / "pool")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
-        name = f"{process.pid} on {socket.gethostname()}"
-        said = refused(capsys, "pool", "import", tmp_path / "pool", samples_file(tmp_path / "a.jsonl"))
-        assert said.endswith(f"another process (id {name}) is writing to this pool")
-        assert f"(id {name})" in refused(capsys, "score", tmp_path / "pool")
-        Pool(tmp_path / "pool")  # readers are let in
-        process.communicate("\n")
+    here, there = multiprocessing.Pipe()
+    process = fork_of(hold, tmp_path / "pool", there)
+    there.close()  # so that the fork's end is seen
+    assert here.recv() == "held"
+    name = f"{process.pid} on {socket.gethostname()}"
+    said = refused(capsys, "pool", "import", tmp_path / "pool", samples_file(tmp_path / "a.jsonl"))
+    assert said.endswith(f"another process (id {name}) is writing to this pool")
+    assert f"(id {name})" in refused(capsys, "score", tmp_path / "pool")
+    Pool(tmp_path / "pool")  # readers are let in
+    here.send("enough")
+    process.join(HUNG)
+    assert process.exitcode == 0
     with PoolWriter(tmp_path / "pool", questions_of(2), settings_of()):
         pass
-
-
-#: Commits shard after shard, then replaces each; waits in the middle of either until it was looked at there.
-GROWING = """
-import os, sys, time
-sys.path.insert(0, sys.argv[1])
-from crashing_work import *
-
-def wait_for(name):
-    while not os.path.exists(os.path.join(sys.argv[3], name)):
-        time.sleep(0.01)
-
-class Generator(CountingGenerator):
-    def generate(self, requests):
-        for number, drawn in enumerate(super().generate(requests)):
-            if number == 15:
-                wait_for("rows")
-            yield drawn
-
-class Verifier(LengthVerifier):
-    calls = 0
-    def score(self, items):
-        self.calls += 1
-        if self.calls == 15:
-            wait_for("scored")
-        return super().score(items)
-
-questions = [Question(f"q{n}", f"{n}+1=", str(n + 1)) for n in range(30)]
-generate_pool(sys.argv[2], questions, Generator(), 4, shard_samples=4, progress=False)
-score_pool(sys.argv[2], Verifier(), progress=False)
-"""
 
 
 def look_at_growing(folder):
@@ -161,20 +140,19 @@ def look_at_growing(folder):
         rows = rows_of(folder / "pool").values()
         scored = sum(row["score"] is not None for row in rows)
         for name, seen in (("rows", len(rows)), ("scored", scored)):
-            if 0 < seen < 120:
+            if 0 < seen < ALL:
                 (folder / name).touch()
 
 
 def test_readers_see_a_sound_pool_while_it_grows_and_is_scored(tmp_path):
     """Another process writes; readers look without a pause."""
-    command = [sys.executable, "-c", GROWING, str(Path(__file__).parent), str(tmp_path / "pool"), str(tmp_path)]
-    with subprocess.Popen(command) as process:
-        try:
-            while process.poll() is None:
-                look_at_growing(tmp_path)
-        finally:
-            process.kill()  # where a look failed, it would wait for the next one
-    assert process.returncode == 0 and len(rows_of(tmp_path / "pool")) == 120
+    process = fork_of(grow, tmp_path)
+    try:
+        while process.is_alive():
+            look_at_growing(tmp_path)
+    finally:
+        process.kill()  # where a look failed, it would wait for the next one
+    assert process.exitcode == 0 and len(rows_of(tmp_path / "pool")) == ALL
     assert (tmp_path / "rows").exists() and (tmp_path / "scored").exists()
 
 
