@@ -46,6 +46,7 @@ class Stepped:
 
     def __init__(self):
         self.may_step, self.aborted = threading.Semaphore(0), threading.Event()
+        self.submitted = []
 
     def with_sampling(self, sampling):
         return self
@@ -54,6 +55,7 @@ class Stepped:
         return Prompt(request, [1])
 
     def submit(self, prompt):
+        self.submitted.append(prompt.request.question_id)
         return prompt.request.question_id
 
     def step(self):
@@ -91,6 +93,35 @@ def test_an_engines_steps_tell_the_tokens_of_what_is_cancelled(steps, counted):
 
     asyncio.run(run())
     assert arrived.discarded_tokens == arrived.estimated_tokens == 2 * counted
+
+
+def test_a_request_that_is_given_up_before_its_turn_never_comes_to_the_engine():
+    engine, arrived = Stepped(), Arrived()
+
+    async def run():
+        async with SteppedSession(engine) as session:
+
+            def draw(name):
+                return asyncio.create_task(session.draw_into(arrived, Request(name, "1+1=", 1), SamplingParams()))
+
+            drawing = [draw("a")]
+            async with asyncio.timeout(HUNG):
+                while not engine.submitted:
+                    await asyncio.sleep(0.001)
+            drawing += [draw("b"), draw("c")]  # while the engine is at its first step
+            await asyncio.sleep(0)
+            drawing[1].cancel()
+            engine.may_step.release(2)
+            async with asyncio.timeout(HUNG):
+                while session._steps < 2:
+                    await asyncio.sleep(0.001)
+            for one in drawing:
+                one.cancel()
+            await asyncio.wait(drawing)
+            engine.may_step.release(9)
+
+    asyncio.run(run())
+    assert engine.submitted == ["a", "c"]
 
 
 class Paced:

@@ -167,6 +167,8 @@ class SteppedSession(DrawSession):
                 submission = self._inbox.get(block=not running)
                 if submission is None:
                     return False
+                if submission.future.cancelled():  # before the engine was told of it
+                    continue
                 try:
                     running[submission.engine.submit(submission.prompt)] = submission
                     submission.since = self._steps
