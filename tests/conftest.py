@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 from functools import cache
 
@@ -87,6 +88,16 @@ def pytest_configure(config):
     """Mutants run in forks, and tqdm's lock is one for all forks: one that is killed while holding it stops all."""
     if config.getoption("hypothesis_profile", None) == "mutants":
         tqdm.set_lock(threading.RLock())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_imports():
+    """What a file's tests have imported stays as well."""
+    before = len(sys.modules)
+    yield
+    if len(sys.modules) > before + 100:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
