@@ -27,7 +27,7 @@ def test_a_connection_that_is_closed_instead_of_an_answer_is_an_error(make):
 
 def test_a_connection_may_be_lost_before_anything_is_asked(make):
     """A server closes it at once, or the caller has left: nothing waits, and nothing fails unheard."""
-    from optscale_predictor.backends.transports.kept_connections import _Connection
+    from optscale_predictor.backends.transports.http_connection import HttpConnection
 
     async def closes(reader, writer):
         writer.close()
@@ -38,11 +38,11 @@ def test_a_connection_may_be_lost_before_anything_is_asked(make):
         async with await asyncio.start_server(closes, "127.0.0.1", 0) as listening, asyncio.timeout(300):
             address = listening.sockets[0].getsockname()
             _, connection = await loop.create_connection(
-                lambda: _Connection(opened, memoryview(bytearray(9))), *address
+                lambda: HttpConnection(opened, memoryview(bytearray(9))), *address
             )
             await until(lambda: connection.lost)
             with pytest.raises(BrokenReplyError, match="EOFError"):
-                await connection.send(b"GET / HTTP/1.1\r\n\r\n", 10, loop.time() + 600)
+                await connection.begin(10, loop.time() + 600)
         return unheard, opened
 
     assert asyncio.run(main()) == ([], set())
@@ -101,6 +101,24 @@ def test_replies_that_come_in_parts_are_not_mixed_up(make):
     bodies = [bytes([97 + one]) * 9 for one in range(5)]
     server = DrippingServer([head("Content-Length: 9") + body for body in bodies])
     assert sorted(talk(make, server, use)) == bodies
+
+
+def test_who_leaves_in_the_turn_of_asking_has_sent_nothing(make):
+    """Requests go out at the end of the event loop's turn."""
+
+    async def use(get, _):
+        await get()
+        asked = [asyncio.ensure_future(get()) for _ in range(2)]
+        await asyncio.sleep(0)  # the first has asked, on the connection that was kept, and it is sent a turn later
+        asked[0].cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await asked[0]
+        assert raised.value.__cause__ is None
+        assert (await asked[1]).body == b"ok"
+
+    server = RawServer(OK)
+    talk(make, server, use)
+    assert len(server.heads) == 2
 
 
 def test_a_connection_that_waits_holds_no_reply(make):
