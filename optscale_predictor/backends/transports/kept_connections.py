@@ -84,8 +84,8 @@ class KeptConnections(Transport):
         return found
 
     def _send_queue(self) -> None:
-        # Those of one turn of the event loop, one after the other: each costs a fifth less than between the work for
-        # two questions, as the system's part of it is at hand, and the server is woken once for all.
+        # Those of one turn of the event loop, one after the other: a sample costs a tenth less than with each between
+        # what is done for two questions; most likely as the server is woken once for many, not anew for each.
         queue, self._queue = self._queue, []
         for connection, request in queue:
             connection.send(request)
