@@ -1,5 +1,7 @@
 """Where results go, what must be installed, and what is named twice: said before any work, by every verb."""
 
+from importlib import import_module
+
 import pytest
 from recorded_runs import sums_pool
 
@@ -9,6 +11,8 @@ from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError, MissingExtraError
 
 FILE = "{tmp}/file"
+#: Modules that would keep for good what stands in for work, were they imported meanwhile.
+READERS = ("evaluation.report", "evaluation.assessment", "targets", "predictor")
 
 
 @pytest.fixture
@@ -65,6 +69,8 @@ def test_a_place_that_is_named_twice_is_found_however_it_is_spelled(tmp_path, mo
 )
 def test_an_output_that_cannot_be_written_costs_no_work(command, tmp_path, file, capsys, monkeypatch):
     """A replay of minutes, or a model's loading, came first."""
+    for reader in READERS:
+        import_module(f"optscale_predictor.{reader}")
     for work in (
         "optscale_predictor.replays.recorded_samples.scored_rows",
         "optscale_predictor.targets.pool_scores.read_pool_scores",
