@@ -17,7 +17,7 @@ from optscale_predictor.predictor.training.train_command import CONFIGS, Trainin
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_targets(tmp_path / "targets.jsonl")
+    write_targets(tmp_path / "targets.jsonl", 24)  # nothing is to be learnt here
     return tmp_path
 
 
