@@ -167,11 +167,8 @@ class WrittenServer:
         if (status := self.reply(prompt)) != 200:
             return web.json_response({"error": {"message": "no"}}, status=status)
         texts = [self.text(prompt, body["seed"], place) for place in range(body["n"])]
-        choices = [
-            {"index": place, "text": text, "finish_reason": "stop", "token_ids": [0] * tokens_of(text)}
-            for place, text in enumerate(texts)
-        ]
-        usage = {"prompt_tokens": len(prompt), "completion_tokens": sum(map(tokens_of, texts))}
+        choices = [{"index": place, **choice_of(text, body["max_tokens"])} for place, text in enumerate(texts)]
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": sum(len(one["token_ids"]) for one in choices)}
         return web.json_response({"choices": choices, "usage": usage})
 
     def asked(self) -> Counter:
@@ -186,6 +183,13 @@ def written(prompt, seed, place):
     """A sample's text: its score, and an answer."""
     digest = hashlib.blake2b(f"{prompt}|{seed}|{place}".encode(), digest_size=8).digest()
     return f"{digest[0] / 256:.3f} {'so ' * (digest[1] % 8)}#### {digest[2] % 3}"
+
+
+def choice_of(text, max_tokens):
+    """A sample as a server tells it, cut off where it has more tokens than were asked for."""
+    if tokens_of(text) <= max_tokens:
+        return {"text": text, "finish_reason": "stop", "token_ids": [0] * tokens_of(text)}
+    return {"text": " ".join(text.split()[:max_tokens]), "finish_reason": "length", "token_ids": [0] * max_tokens}
 
 
 def tokens_of(text):

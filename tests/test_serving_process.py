@@ -290,6 +290,7 @@ def test_a_real_vllm_that_dies_and_comes_back(tmp_path):
         first = servers.enter_context(vllm_at(port, tmp_path))
         until(lambda: answers(f"{behind}/health"), 300)
         flags = ("--port", "0", "--base_url", f"{behind}/v1", "--policy", "best_of_n:max_samples=16")
+        flags += ("--verifier", "embedded:verifier")
         _, address = servers.enter_context(command(*flags, "--max_tokens", "160", "--temperature", "2"))
 
         def die_and_come_back():

@@ -133,8 +133,9 @@ def _getting(schema: str, about: str, *statuses: str) -> _Schema:
 
 def _asking(body: str, reply: str, about: str, settings: ServeSettings) -> _Schema:
     operation = _getting(reply, about, *(status for status in _REASONS if status != "401"))
-    # A stream's events are ``data: {JSON}``, the last one ``data: [DONE]``.
-    operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": _TEXT}
+    # Of what: readers of OpenAPI 3.1 disagree on whether a schema is of the stream or of each event.
+    events = {"description": "Events `data: {JSON}`, the last one `data: [DONE]`."}
+    operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": events}
     policy = {"type": "string", "pattern": policy_pattern(settings.client_policies), "maxLength": MAX_POLICY}
     header = {"name": POLICY_HEADER, "in": "header", "required": False, "schema": policy}
     return {"parameters": [header], "requestBody": {"required": True, "content": _json(_ref(body))}, **operation}
