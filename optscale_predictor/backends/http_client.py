@@ -30,7 +30,7 @@ from optscale_predictor.backends.failed_tries import (
 )
 from optscale_predictor.backends.posted_json import PostedJson
 from optscale_predictor.backends.reachability import Reachability
-from optscale_predictor.backends.reply_size import MOST_REPLY
+from optscale_predictor.backends.reply_size import most_reply
 from optscale_predictor.backends.server_replies import status_within
 from optscale_predictor.backends.server_urls import shown
 from optscale_predictor.backends.transports import HttpReply, UnansweredError, open_transport
@@ -147,7 +147,7 @@ class JsonService:
             TransientError: Another may succeed.
         """
         url = self._urls[0]
-        body, most, fields = (None, MOST_REPLY, ()) if posted is None else posted
+        body, most, fields = (None, most_reply(None), ()) if posted is None else posted
         try:
             # A slot is held for one try, not for the wait before the next: a server that is down would else keep
             # requests from those that answer.
