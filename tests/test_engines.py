@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optscale_predictor.backends.generators import SamplingParams, ServerOptions, VLLMOptions
+from optscale_predictor.backends.generators import Request, SamplingParams, ServerOptions, VLLMOptions
 from optscale_predictor.backends.generators.continuous_batching import ContinuousBatchingGenerator
 from optscale_predictor.backends.generators.huggingface import HuggingFaceGenerator
 from optscale_predictor.backends.options import GeneratorOptions, VerifierOptions
@@ -17,8 +17,9 @@ from optscale_predictor.backends.verifiers import RewardVerifier
 from optscale_predictor.embedded.train_generator import make_config, make_tokenizer
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import PoolWriter
+from optscale_predictor.pools.preparation.ray import ray_backends
 from optscale_predictor.pools.preparation.ray.cluster import RayOptions, StageResources
-from optscale_predictor.pools.preparation.ray.stages import ScoringEngine
+from optscale_predictor.pools.preparation.ray.stages import REQUESTS, ScoringEngine
 from optscale_predictor.predictor.provenance import first_difference, source_of_pool
 from optscale_predictor.questions.question import Question
 
@@ -140,3 +141,14 @@ def test_importing_the_commands_loads_no_engine() -> None:
         "print([m for m in ('ray', 'vllm', 'torch') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_ray_is_given_of_a_request_is_what_its_stages_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Ray, which the fast tier does not start."""
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray_backends, "run_stages", lambda rows, *_: sent.extend(rows) or [])
+    generator = ray_backends.RayGenerator(GeneratorOptions("embedded:generator", SamplingParams()), RayOptions())
+    assert list(generator.generate([Request("q", "1+1=", 3, 2)])) == []
+    (row,) = sent
+    read = {name: row[name] for name in REQUESTS.names if name in row}
+    assert read == {"question_id": "q", "prompt": "1+1=", "num_samples": 3, "first_index": 2}

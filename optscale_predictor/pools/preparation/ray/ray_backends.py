@@ -1,7 +1,7 @@
 """A generator and a verifier whose work is done by actors on a Ray cluster; callers use them as any other."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ class RayGenerator(Generator):
 
     def _row(self, request: Request) -> dict[str, Any]:
         question = self._questions.get(request.question_id)
-        plain = {name: value for name, value in vars(request).items() if name != "messages"}
+        plain = {one.name: getattr(request, one.name) for one in fields(request) if one.name != "messages"}
         return plain | ({"question": question.text, "gold": question.gold} if question else {})
 
     def _stages(self, requests: Sequence[Request]) -> list[Stage]:
