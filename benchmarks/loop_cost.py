@@ -104,7 +104,9 @@ async def answered(scaler: OptScale, questions: Sequence[Any], pool: Path, stage
 
 async def http_alone(generator: OpenAIServerGenerator, questions: Sequence[Any], samples: int, at_once: int) -> float:
     """Processor seconds a sample of the HTTP client alone: as many requests, one after the other in each slot."""
-    waiting, draw = iter(range(samples)), generator.drawing(generator.sampling)
+    waiting = iter(range(samples))
+    # An older build's generator draws itself.
+    draw: Any = generator.drawing(generator.sampling) if hasattr(generator, "drawing") else generator
 
     async def work(service: JsonService) -> None:
         for number in waiting:
