@@ -60,6 +60,7 @@ def test_whatever_a_text_holds_it_is_read_or_refused_as_python_refuses_it(text):
         ('{"a": 1} {"a": 2}', "not valid JSON: Extra data at column 10"),
         ("", "not valid JSON: Expecting value at column 1"),
         (b"\xff\xfe{", "not valid JSON: not UTF-8: invalid start byte"),
+        ("\ufeff\ufeff{}".encode(), "not valid JSON: Expecting value at column 1"),
         ("[1]", "expected a JSON object, got list"),
         ("null", "expected a JSON object, got NoneType"),
         ('{"a": ' + "9" * 5000 + "}", "cannot read it: a whole number of more than 308 digits"),

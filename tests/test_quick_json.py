@@ -50,6 +50,7 @@ def test_what_python_writes_is_read_alike(value, ascii_only):
 @example("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1))
 @example("1" * 309)
 @example("\ufeff1")
+@example("\ufeff\ufeff[")
 def test_any_text_is_read_alike_or_refused_in_the_same_words(text):
     assert read(text.encode()) == read(text)
 

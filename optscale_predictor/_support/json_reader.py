@@ -38,7 +38,7 @@ def parse_json(text: str | bytes, location: str, half_pairs: bool = False) -> An
             ``MOST_DIGITS`` digits, or half of a surrogate pair.
     """
     try:
-        content = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        content = text.decode() if isinstance(text, bytes) else text
         value = _decoded(content, location)
     except json.JSONDecodeError as error:
         raise InputError(f"{location}: not valid JSON: {error.msg} at {_place(error)}") from error
