@@ -114,7 +114,8 @@ def test_who_has_drawn_most_goes_first_or_who_was_asked_first(together, monkeypa
             return await asyncio.gather(*map(session.answer, questions))
 
     server = WrittenServer(holds=holds, text=lambda *_: "0.1 #### 1")
-    every = parse_policy("optscale:floor=0,max_samples=4")
+    # One by one: whether samples share a request depends on what requests cost, and a request would be no decision.
+    every = parse_policy("optscale:floor=0,max_samples=4,step=one")
     monkeypatch.setattr(DecisionWorker, "step", counted)
     with serving(server.app()) as url:
         scaler = OptScale(connect(url, concurrency=1), WrittenScores(), policy=every)
