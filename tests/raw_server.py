@@ -3,6 +3,9 @@
 import asyncio
 from asyncio import new_event_loop
 
+import pytest
+from stopped_clock import until
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -96,6 +99,16 @@ def talk(make, server, use, tls=None):
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(main())
+
+
+async def leave(get, server):
+    """Asks, and leaves before the reply has come; returns when the server has seen the connection end."""
+    asked = asyncio.ensure_future(get())
+    await until(lambda: server.heads)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await until(lambda: server.hung_up == 1)
 
 
 def bodies(make, server, number, **asked):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import raw_server
-from raw_server import OK, RawServer, bodies, talk
+from raw_server import OK, RawServer, bodies, leave, talk
 from stopped_clock import until
 from test_transports import BROKEN, FORMS
 
@@ -46,12 +46,7 @@ def test_connections_are_kept_and_as_many_are_made_as_are_needed():
 
 def test_who_leaves_waits_too_long_or_gets_too_much_hangs_up():
     async def use(get, _):
-        asked = asyncio.ensure_future(get())
-        await until(lambda: server.heads)
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
-        await until(lambda: server.hung_up == 1)
+        await leave(get, server)
         with pytest.raises(TimeoutError):
             await get(timeout=0.05)  # the second reply never comes
         await until(lambda: server.hung_up == 2)

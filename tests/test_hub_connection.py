@@ -1,6 +1,5 @@
 """A hub that cannot be reached is asked once, and not again for every file; what is said is one line."""
 
-import importlib
 import multiprocessing
 import os
 from socket import create_server
@@ -8,9 +7,9 @@ from threading import Thread
 
 import datasets.config
 import huggingface_hub.constants as constants
-import huggingface_hub.hf_api
 import pytest
 from forked import fork_of
+from hub_visitor import visit_hub
 from new_users_mistakes import said_of
 from recorded_runs import write_pool
 from stopped_clock import HUNG
@@ -48,10 +47,7 @@ COMMANDS = [
 
 def say_each(commands, settings, parent):
     """In a fork with a hub of its own, whose address its libraries read once: runs each command it is sent."""
-    os.environ.update(settings)
-    for module in (constants, datasets.config):
-        importlib.reload(module)
-    huggingface_hub.hf_api.api.endpoint = constants.ENDPOINT
+    visit_hub(settings, datasets.config)
     for command in commands:
         hub_connection._asked.clear()
         parent.send(said_of(command))

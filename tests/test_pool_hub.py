@@ -1,25 +1,19 @@
 """Pools on a hub: the real client, by HTTP, against a small hub (``small_hub.py``), in forks."""
 
-import importlib
-import io
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import datasets.config
-import huggingface_hub.constants
-import huggingface_hub.hf_api
 import pytest
 from forked import fork_of
+from hub_visitor import said_by, visit_hub
 from small_hub import TOKEN
 from small_pools import bytes_of, questions_of, rows_of, write_pool, write_scored
 from stopped_clock import HUNG
 
-from optscale_predictor._support import hub_connection
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
 from optscale_predictor.pools import Pool
@@ -32,19 +26,9 @@ def take(commands, settings, sending):
 
     ``read NAME`` prints a pool's place and rows, ``load NAME`` a data set's rows.
     """
-    os.environ.update(settings)
-    for module in (huggingface_hub.constants, datasets.config):
-        importlib.reload(module)
-    huggingface_hub.hf_api.api.endpoint = huggingface_hub.constants.ENDPOINT
-    hub_connection._asked.clear()
+    visit_hub(settings, datasets.config)
     for command in commands:
-        out, error, code = io.StringIO(), io.StringIO(), 0
-        with redirect_stdout(out), redirect_stderr(error):
-            try:
-                _take(*command)
-            except SystemExit as stopped:
-                code = stopped.code
-        sending.send([code, out.getvalue(), error.getvalue()])
+        sending.send(said_by(_take, *command))
 
 
 def _take(kind, *given):

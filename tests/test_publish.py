@@ -1,7 +1,5 @@
 """Publishing: merged copies that need no base, the hub and back by the real client, and what is refused."""
 
-import importlib
-import io
 import json
 import multiprocessing
 import os
@@ -11,14 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import suppress
 from pathlib import Path
 
-import huggingface_hub.constants
-import huggingface_hub.hf_api
 import pytest
 import torch
 from forked import fork_of
+from hub_visitor import said_by, visit_hub
 from safetensors.torch import load_file, save_file
 from small_hub import TOKEN
 from small_pools import shown
@@ -27,7 +24,6 @@ from stopped_clock import HUNG
 from transformers import AutoModel, AutoTokenizer
 
 from optscale_predictor import OptScalePredictor
-from optscale_predictor._support import hub_connection
 from optscale_predictor.backends.adapters.lora import LoraSettings
 from optscale_predictor.cli.main import main
 from optscale_predictor.errors import InputError
@@ -48,20 +44,9 @@ def take(steps, settings, sending):
     ``push``, ``pull`` are library calls, ``token`` another one's, ``end`` that of the process that serves the hub,
     others commands.
     """
-    os.environ.update(settings)
-    importlib.reload(huggingface_hub.constants)
-    huggingface_hub.hf_api.api.endpoint = huggingface_hub.constants.ENDPOINT
-    hub_connection._asked.clear()
+    visit_hub(settings)
     for step in steps:
-        out, error, code = io.StringIO(), io.StringIO(), 0
-        with redirect_stdout(out), redirect_stderr(error):
-            try:
-                _take(*step)
-            except SystemExit as stopped:
-                code = stopped.code
-            except InputError as stopped:
-                code, _ = 2, print(stopped, file=sys.stderr)
-        sending.send([code, out.getvalue(), error.getvalue()])
+        sending.send(said_by(_take, *step))
 
 
 def _take(kind, *given):

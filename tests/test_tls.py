@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 import raw_server
-from raw_server import OK, RawServer, talk
-from stopped_clock import until
+from raw_server import OK, RawServer, leave, talk
 
 from optscale_predictor.backends.transports import NoServerError
 
@@ -64,16 +63,8 @@ def test_connections_are_kept_and_replies_of_any_size_are_whole(server_side):
 
 @pytest.mark.usefixtures("trusted")
 def test_who_leaves_hangs_up(server_side):
-    async def use(get, _):
-        asked = asyncio.ensure_future(get())
-        await until(lambda: server.heads)
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
-        await until(lambda: server.hung_up == 1)
-
     server = RawServer(None)
-    talk(KeptConnections, server, use, server_side)
+    talk(KeptConnections, server, lambda get, _: leave(get, server), server_side)
 
 
 def test_a_server_that_is_not_trusted_is_told_nothing(server_side, monkeypatch, tmp_path):
