@@ -44,6 +44,14 @@ def test_every_policy_stops_within_its_cap_and_counts_what_it_drew(name):
     assert set(outcomes.reason) <= set(StopReason)
 
 
+@pytest.mark.parametrize("name", [name for name in POLICIES if parse_policy(text_of(name)).widens])
+def test_those_that_say_so_ask_for_one_sample_at_a_time_and_those_that_do_not_for_more(name):
+    policy = parse_policy(text_of(name, "max_samples=16"))
+    traces = run_policy(policy, simulated(20), PRIOR).trace
+    steps = {after - before for trace in traces for (before, _), (after, _) in pairwise(trace)}
+    assert policy.single_steps == (steps == {1})
+
+
 @pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if not policy.joint])
 def test_a_question_is_decided_alike_alone_and_in_company(name):
     recorded = simulated(12)
