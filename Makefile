@@ -12,7 +12,7 @@ COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 # Every test worker, and every command that a test starts, imports hundreds of modules: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-full bench docs mutants audit lint clean
+.PHONY: demo test test-full explore bench docs mutants audit lint clean
 
 demo: $(VENV)/installed_demo
 	$(BIN)/optscale demo --output demo
@@ -23,7 +23,11 @@ test: lint
 # The site is part of the full tier, and what builds it is installed for it alone.
 test-full: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
-	$(BIN)/python -m pytest -m "full or not full"
+	$(BIN)/python -m pytest -m "full or not full" --hypothesis-profile=explore
+
+# Properties by themselves, each before a thousand examples that are others each time.
+explore: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "hypothesis and not full" --hypothesis-profile=explore
 
 # Every benchmark that can run here, at a small size, against its baseline: benchmarks/RESULTS.md. BENCH names what is not
 # in this environment: make bench BENCH='--vllm_python PYTHON --its_hub PYTHON --optillm PYTHON --data FOLDER'

@@ -25,17 +25,20 @@ if os.environ.get("CHECK_SHAPES"):
     numeric = [f"optscale_predictor.{folder}" for folder in ("stats", "policies", "replays")]
     install_import_hook(numeric, "shape_checking.checked")
 
-# Deadlines, and the check that examples are drawn quickly, time the machine, not the code.
-settings.register_profile("tier", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+# Deadlines, and the check that examples are drawn quickly, time the machine, not the code. The examples are the same each
+# time: whether a change lands is not to depend on luck.
+settings.register_profile(
+    "tier", deadline=None, max_examples=50, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 # `make mutants`: a mutant that fails needs no smallest example.
 settings.register_profile(
     "mutants",
     settings.get_profile("tier"),
     max_examples=30,
-    derandomize=True,
-    database=None,
     phases=[Phase.explicit, Phase.generate],
 )
+# `make explore`, and the full tier: many examples, others each time, before which a bound falls that holds narrowly.
+settings.register_profile("explore", settings.get_profile("tier"), max_examples=1000, derandomize=False)
 settings.load_profile("tier")
 
 
