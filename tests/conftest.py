@@ -25,8 +25,8 @@ if os.environ.get("CHECK_SHAPES"):
     numeric = [f"optscale_predictor.{folder}" for folder in ("stats", "policies", "replays")]
     install_import_hook(numeric, "shape_checking.checked")
 
-# Deadlines, and the check that examples are drawn quickly, time the machine, not the code. The examples are the same each
-# time: whether a change lands is not to depend on luck.
+# Deadlines, and the check that examples are drawn quickly, time the machine, not the code. The examples are the same
+# each time: whether a change lands is not to depend on luck.
 settings.register_profile(
     "tier", deadline=None, max_examples=50, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
