@@ -68,7 +68,16 @@ LM_EVAL = (
     "apply_chat_template fewshot_as_multiturn gen_kwargs log_samples metadata model_args num_fewshot output_path "
     "record system_file system_instruction tasks use_cache wandb_args"
 )
-FOREIGN = {*LM_EVAL.split(), "context_shift", "ctx_size", "parallel", "nproc_per_node", "ckpt_path", "version"}
+FOREIGN = {
+    *LM_EVAL.split(),
+    "block_size",
+    "context_shift",
+    "ctx_size",
+    "parallel",
+    "nproc_per_node",
+    "ckpt_path",
+    "version",
+}
 LIGHTNING = ("data", "model", "trainer", "early_stopping")  # `optscale train`, whose parser LightningCLI makes
 CODE, SHOWN = re.compile(r"`([^`]+)`"), re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*[\w])")
 

@@ -98,6 +98,7 @@ def main(model, prompts, questions, samples):
     except InputError as error:
         found["refused"] = str(error)
     found["described"] = dict(generator.describe())
+    found["block"] = generator._engine.vllm_config.cache_config.block_size
     found |= answered(generator, asked[:20])
     print("RESULT" + json.dumps(found))
 
@@ -153,6 +154,11 @@ def test_greedy_samples_are_those_of_transformers(found: dict[str, Any]) -> None
                 0 if place else samples[0].num_tokens,  # drawn once: the copies cost nothing
                 samples[0].finish_reason,
             )
+
+
+@pytest.mark.full
+def test_prompts_of_some_tens_of_tokens_are_kept_for_further_samples(found: dict[str, Any]) -> None:
+    assert found["block"] <= 32  # of the prefix cache, which keeps whole blocks alone
 
 
 @pytest.mark.full

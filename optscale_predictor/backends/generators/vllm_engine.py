@@ -272,6 +272,8 @@ def _start(model: str, options: VLLMOptions, trust_remote_code: bool) -> Any:
     if current_platform.is_cpu():
         # The CPU build dies where it splits a seeded prompt over two steps: room for whole prompts.
         arguments.setdefault("max_num_batched_tokens", 32768)
+        # Its blocks of 128 tokens keep nothing of a shorter prompt, which each sample would then read again.
+        arguments.setdefault("block_size", 32)
     try:
         with hub_or_cache(asks=not Path(path).exists()):
             return LLM(path, trust_remote_code=trust_remote_code, **arguments).llm_engine
