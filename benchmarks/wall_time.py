@@ -15,10 +15,13 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from shlex import split
 
 from _ratios import print_ratios
 from _timed_policies import BASELINE, Run, compare, policies_of, print_simulated, ratios, timed
+from _timed_work import WORLDS, Work, work_of
 from _vllm import CONTEXT, environment, serving
 
 from optscale_predictor.backends.generators import Generator, SamplingParams, VLLMOptions
@@ -27,7 +30,6 @@ from optscale_predictor.errors import InputError
 from optscale_predictor.inference import OptScale
 from optscale_predictor.policies import Policy
 from optscale_predictor.pools import open_pool
-from optscale_predictor.questions.arithmetic import make_questions
 from optscale_predictor.replays.engine_fit import fit_engine
 from optscale_predictor.replays.recorded_samples import RecordedSamples
 
@@ -39,27 +41,26 @@ Build = Callable[[SamplingParams], Generator]
 
 
 def compare_on(
-    build: Build, policies: dict[str, Policy], title: str, questions: int, repeats: int, pool: str
+    build: Build, work: Work, policies: dict[str, Policy], title: str, repeats: int, pool: str
 ) -> dict[str, Run]:
     """Warms an engine up and compares the policies on it.
 
     Args:
         build: The engine's generator.
+        work: What it is asked.
         policies: By name, Best-of-N first.
         title: What is above the table.
-        questions: How many.
         repeats: Runs of each policy, >= 1.
-        pool: Keeps samples to simulate with, drawn once: those of the first repeat.
+        pool: Keeps samples to simulate with, where it is not there yet: those of the first Best-of-N.
     """
-    asked = make_questions(questions, 0, "test")
 
-    def run(policy: Policy, seed: int, some: int = questions, into: str | None = None) -> Run:
-        generator = build(SamplingParams(max_tokens=160, seed=seed))
-        scaler = OptScale(generator, VerifierOptions("embedded:verifier").build(), policy=policy)
-        return timed(scaler, asked[:some], into)
+    def run(policy: Policy, seed: int, some: int | None = None) -> Run:
+        generator = build(replace(work.sampling, seed=seed))
+        scaler = OptScale(generator, VerifierOptions(work.verifier).build(), policy=policy, prompt=work.prompt)
+        kept = policy is policies[BASELINE] and some is None and not Path(pool).exists()
+        return timed(scaler, work.questions[:some], pool if kept else None)
 
-    known = Path(pool).exists()
-    run(policies[BASELINE], 0, 16 if known else questions, None if known else pool)
+    run(policies[BASELINE], 0, 16)
     return compare(policies, repeats, run, title)
 
 
@@ -68,12 +69,12 @@ def served(url: str, places: int) -> Build:
     return lambda sampling: GeneratorOptions(None, sampling, base_url=url, concurrency=places).build()
 
 
-def in_process(places: int, alone: bool) -> Build:
+def in_process(work: Work, places: int, alone: bool) -> Build:
     """Generators that share one vLLM in this process; alone, without processes of its own."""
     os.environ.update({name: value for name, value in environment().items() if name.startswith(("VLLM", "HF"))})
     more: dict[str, object] = {"max_num_seqs": places, **({"distributed_executor_backend": "uni"} if alone else {})}
     options = VLLMOptions(max_model_len=512, dtype="float32", enforce_eager=True, more=more)
-    engine = GeneratorOptions("embedded:generator", SamplingParams(max_tokens=160), engine="vllm", vllm=options).build()
+    engine = GeneratorOptions(work.model, work.sampling, engine="vllm", vllm=options).build()
     return engine.with_sampling
 
 
@@ -104,12 +105,15 @@ def main() -> None:
     parser.add_argument("--vllm", help="an interpreter that has vLLM, to start one")
     parser.add_argument("--in_process", action="store_true", help="vLLM in this process, in place of a server")
     parser.add_argument("--alone", action="store_true", help="vLLM's worker has no process of its own")
+    parser.add_argument("--flags", default="", help="further flags of vLLM's server, as a shell reads them")
+    parser.add_argument("--world", choices=WORLDS, default="embedded", help="what is asked, and what answers")
+    parser.add_argument("--questions_from", help="a questions file with answers, for --world smollm2")
     parser.add_argument("--questions", type=int, default=400)
     parser.add_argument("--concurrency", default="64", help="places, separated by commas")
     parser.add_argument("--steps", default="one,double,auto", help="of the policy, separated by commas")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--score_min", type=float, default=0.9)
-    parser.add_argument("--pool", help="samples of the questions to simulate with; drawn where it is not there")
+    parser.add_argument("--pool", help="samples of the questions to simulate with; made where it is not there")
     asked = parser.parse_args()
     policies = policies_of(asked.steps, asked.score_min)
     places_asked = [int(places) for places in asked.concurrency.split(",")]
@@ -120,23 +124,24 @@ def main() -> None:
     measured: dict[int, dict[str, Run]] = {}
     with tempfile.TemporaryDirectory() as folder:
         pool = asked.pool or f"{folder}/pool"
+        work = work_of(asked.world, asked.questions, asked.questions_from, folder)
 
         def measure(build: Build, places: int, how: str) -> None:
-            title = f"{asked.questions} questions, {places} places, {how}"
-            measured[places] = compare_on(build, policies, title, asked.questions, asked.repeats, pool)
+            title = f"{len(work.questions)} questions, {places} places, {how}"
+            measured[places] = compare_on(build, work, policies, title, asked.repeats, pool)
 
         for places in places_asked:
             if asked.in_process:
-                measure(in_process(places, asked.alone), places, "vLLM in process")
+                measure(in_process(work, places, asked.alone), places, "vLLM in process")
             elif asked.url:
                 measure(served(asked.url, places), places, "a server")
             elif asked.vllm:
-                flags = (*CONTEXT, "--max-num-seqs", str(places), *(ALONE if asked.alone else ()))
-                with serving(asked.vllm, Path(folder), flags=flags) as address:
+                flags = (*CONTEXT, "--max-num-seqs", str(places), *(ALONE if asked.alone else ()), *split(asked.flags))
+                with serving(asked.vllm, Path(folder), work.model, flags) as address:
                     measure(served(f"{address}/v1", places), places, "vLLM's server")
             else:
                 raise SystemExit("wall_time: name an engine with --url, --vllm or --in_process")
-        print_fitted(pool, asked.questions, policies, measured)
+        print_fitted(pool, len(work.questions), policies, measured)
     print_ratios(BASELINE, ratios(measured))
 
 
