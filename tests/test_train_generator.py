@@ -179,6 +179,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
         ("good.jsonl", ["--model", "embedded:nothing"], "embedded:nothing"),
         ("good.jsonl", ["--chat", "true"], "no chat template"),
         ("good.jsonl", ["--rank", "0"], "rank must be >= 1"),
+        ("good.jsonl", ["--device", "many"], "device 'many': torch finds none"),
         ("good.jsonl", ["--adapter_precision", "int8"], "adapter_precision must be one of bfloat16, float32"),
         ("good.jsonl", ["--limit", "1"], "2 questions at least"),
     ):

@@ -214,6 +214,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
         ("good", ["--model", "embedded:nothing"], "embedded:nothing"),
         ("good", ["--chat", "true"], "no chat template"),
         ("good", ["--rank", "0"], "rank must be >= 1"),
+        ("good", ["--device", "many"], "device 'many': torch finds none"),
         ("nowhere", [], "nowhere"),
     ):
         output = str(tmp_path / "out")

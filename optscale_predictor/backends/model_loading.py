@@ -145,7 +145,9 @@ def load_pretrained(
     if device is not None:
         import torch
 
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        from optscale_predictor._support.devices import choose_device
+
+        device = choose_device(device)
         options |= {"use_safetensors": True, "dtype": torch.bfloat16 if device.startswith("cuda") else torch.float32}
     try:
         load = _load_complete if complete else _load

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from optscale_predictor._support.atomic_files import explain_write_errors, named_beside
@@ -118,11 +117,6 @@ def written_whole(output: Path) -> Iterator[Path]:
         yield partial
         os.rename(partial, output)
     shutil.rmtree(state_folder(output), ignore_errors=True)
-
-
-def choose_device(device: str) -> str:
-    """A torch device; ``auto`` is CUDA where there is one."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _resumed_from(state: Path) -> Path | None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from optscale_predictor._support.arrays import Floats, Ints
+from optscale_predictor._support.devices import choose_device
 from optscale_predictor.backends.adapters.base_model import folder_name
 from optscale_predictor.backends.model_source import ModelSource
 from optscale_predictor.backends.verifiers.cpu_threads import reading_threads
@@ -49,7 +50,7 @@ class TrainedVerifier(RewardVerifier):
         self.score_map: LogisticMap | None = self._config.score_map
         network, tokenizer = load_verifier(folder, self._config)
         self._reader = SampleReader(tokenizer, self._config)
-        self._network = network.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        self._network = network.to(choose_device(device))
 
     def describe_model(self) -> Mapping[str, object]:
         """What a pool's manifest records, without the map; ``version`` names the content, whatever the folder."""

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Int
 
 from optscale_predictor._support.arrays import Ints
+from optscale_predictor._support.devices import choose_device
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.training_loop.resumable_run import (
-    choose_device,
     fit_resumably,
     require_new,
     written_whole,
@@ -93,11 +93,11 @@ def fine_tune(
         callbacks: Further Lightning callbacks.
 
     Raises:
-        InputError: The folder exists, the base is no causal language model, there are too few questions, or the state
-            of another run is in the way.
+        InputError: The folder exists, the device is not here, the base is no causal language model, there are too few
+            questions, or the state of another run is in the way.
         InterruptedRun: The user stopped it, and its state was written.
     """
-    output = Path(output)
+    output, device = Path(output), choose_device(device)
     require_new(output)
     _groups(solved)  # what is wrong is said before weights are read, which may take long
     transcriber, reader, unended = _read(solved, base_model, PromptTemplate(prompt), chat)
@@ -117,7 +117,7 @@ def fine_tune(
     training, held_out = _sides(kept, read, settings, reader.padding)
     torch.manual_seed(settings.seed)
     # Models are loaded for inference: dropout is off, and a resumed run would not turn it on.
-    network = SolutionLikelihood(tune(model, settings.lora)).to(choose_device(device)).train()
+    network = SolutionLikelihood(tune(model, settings.lora)).to(device).train()
     module = GeneratorModule(network, settings, training, held_out, _run_name(config, settings))
     fit_resumably(module, training.loader(), output, settings.epochs, "solutions", checkpoint_steps, callbacks)
     network.load_state_dict(module.best_state, strict=False)

@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 
 from optscale_predictor._support.arrays import Floats
+from optscale_predictor._support.devices import choose_device
 from optscale_predictor._support.progress import progress_bar
 from optscale_predictor._support.training_loop.resumable_run import (
-    choose_device,
     fit_resumably,
     require_new,
     written_whole,
@@ -86,11 +86,11 @@ def train_verifier(
         The held-out samples, with their scores and figures.
 
     Raises:
-        InputError: The folder exists, the base is no language model, the samples teach nothing, or the state of
-            another run is in the way.
+        InputError: The folder exists, the device is not here, the base is no language model, the samples teach nothing,
+            or the state of another run is in the way.
         InterruptedRun: The user stopped it, and its state was written.
     """
-    output = Path(output)
+    output, device = Path(output), choose_device(device)
     require_new(output)
     samples.require_learnable()
     config, model, reader = _open_base(base_model, samples, settings)
@@ -98,7 +98,7 @@ def train_verifier(
     config = replace(config, data=dict(kept.facts))
     torch.manual_seed(settings.seed)
     # Models are loaded for inference: dropout is off, and a resumed run would not turn it on.
-    network = RewardNetwork(tune(model, settings.lora), config.kind).to(choose_device(device)).train()
+    network = RewardNetwork(tune(model, settings.lora), config.kind).to(device).train()
     shares = _shares_prompts(network, read)
     train, held_out = _sides(kept, read, settings, reader.padding, shares)
     run = _run_name(config, settings, kept, shares)
