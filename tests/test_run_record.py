@@ -1,5 +1,6 @@
 """A run's record: what is one run, and what is another that may not share its folder."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,18 @@ FACTS = RunFacts(
     started="2026-01-01T00:00:00",
 )
 OUTCOME = PolicyOutcome("q", "best_of_n", "7", True, 0.5, 0.75, 4, 100, "budget", None, None, 1.0)
+
+
+@pytest.mark.parametrize("name", ["question_id", "policy", "stop_reason"])
+@pytest.mark.parametrize("value", [None, 7, ["best_of_n"], {}])
+def test_an_outcome_whose_names_are_no_texts_is_told_by_its_line(name, value, tmp_path):
+    with RecordWriter(tmp_path / "run", FACTS) as writer:
+        writer.add([OUTCOME, OUTCOME])
+    file = tmp_path / "run" / "outcomes.jsonl"
+    sound, spoilt = file.read_text().splitlines()
+    file.write_text(f"{sound}\n{json.dumps({**json.loads(spoilt), name: value})}\n")
+    with pytest.raises(InputError, match=rf"outcomes.jsonl:2: {name} must be text"):
+        list(RunRecord.open(tmp_path / "run").outcomes())
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,9 @@ def _outcome(line: str, names: set[str], location: str) -> PolicyOutcome:
     row = {"prior": None, **parse_object(line, location)}
     if row.keys() != names:
         raise InputError(f"{location}: not an outcome of a question")
+    for name in ("question_id", "policy", "stop_reason"):
+        if not isinstance(row[name], str):
+            raise InputError(f"{location}: {name} must be text, got {row[name]!r:.60}")
     if row["prior"] is not None:
         row["prior"] = _prior(row["prior"], location)
     return PolicyOutcome(**row)
