@@ -157,9 +157,15 @@ def test_a_snippet_for_the_hub_names_the_repository():
     assert 'from_pretrained("name/repo")\n' in text and "optscale predict name/repo questions.jsonl" in text
 
 
-def test_a_licence_that_no_hub_knows_is_refused():
+@pytest.mark.parametrize("license", ["do what\nyou like", "0", "1.0", "4-0"])  # a name has a letter
+def test_a_licence_that_no_hub_knows_is_refused(license):
     with pytest.raises(InputError, match="license must be a hub name"):
-        render_card(config(), license="do what\nyou like")
+        render_card(config(), license=license)
+
+
+@pytest.mark.parametrize("license", ["mit", "0bsd", "cc-by-4.0", "c-uda"])
+def test_a_licence_of_the_hub_is_in_the_card(license):
+    assert f"license: {license}\n" in render_card(config(), license=license)
 
 
 @pytest.mark.parametrize(

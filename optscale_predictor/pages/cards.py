@@ -12,7 +12,7 @@ from optscale_predictor.errors import InputError
 if TYPE_CHECKING:
     from huggingface_hub import CardData
 
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_LICENSE = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9.+-]*")
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 
 
