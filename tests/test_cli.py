@@ -58,6 +58,7 @@ BAD = {
     "a prior that is none": (["answer", "1+2=", "--prior", "vague"], "prior must be learnt or learnt:block=NUMBER"),
     "serve's prior": (["serve", "--prior", "learnt:block=0"], "block must be >= 1, got 0"),
     "foreign characters": (["answer", ""], "question is empty"),
+    "bytes that are no text": (["answer", "1+2=\udcff"], "the question: holds half of a surrogate pair"),
     "prompt": (["answer", "1+2=", "--prompt_file", "{tmp}/empty.jsonl"], "has no {question} in it"),
     "eval policy": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "policy=best"], "unknown policy 'best'"),
     "eval alpha": (["eval", "--tasks", "optscale_arithmetic", "--model_args", "alpha=1.5"], "alpha must lie in (0, 1)"),

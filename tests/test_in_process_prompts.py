@@ -61,6 +61,16 @@ def test_the_others_are_drawn_and_the_refused_ones_named(kind, loop):
     assert drawn(generator, [EMPTY])[0] == {}
 
 
+@pytest.mark.parametrize("text", ["1+2=\udcff", "\ud83d", "\ud800" * 3])
+def test_a_prompt_that_is_no_unicode_is_refused_and_the_others_are_drawn(text, loop):
+    found, said = drawn(loop, [GOOD[0], Request("odd", text, 1), GOOD[1]])
+    assert found.keys() == {one.question_id for one in GOOD}
+    assert (
+        said
+        == "1 of 3 requests were refused; question 'odd': its prompt holds half of a surrogate pair, which is no text"
+    )
+
+
 def test_a_pool_gets_every_sample_that_can_be_drawn(loop, tmp_path):
     questions = [Question("first", "7+5="), Question("long", "1+" * 300), Question("second", "23+4+58=")]
     for _ in range(2):  # on the rerun as well

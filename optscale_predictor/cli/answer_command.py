@@ -237,7 +237,12 @@ def _answered(path: Path) -> dict[str, list[float]]:
 
 
 def _read(question: str) -> "list[Question]":
-    from optscale_predictor.questions.question import Question, parse_questions, read_questions
+    from optscale_predictor.questions.question import (
+        Question,
+        parse_questions,
+        read_questions,
+        require_encodable,
+    )
     from optscale_predictor.questions.question_rows import is_table
 
     if question == "-":
@@ -248,7 +253,9 @@ def _read(question: str) -> "list[Question]":
         raise InputError(f"{question}: questions are read from .jsonl, .csv and .tsv (or those and .gz)")
     if not question.strip():
         raise InputError("the question is empty")
-    return [Question("0", question)]
+    asked = Question("0", question)
+    require_encodable(asked, "the question")
+    return [asked]
 
 
 def _is_there(name: str) -> bool:

@@ -103,8 +103,8 @@ class Transcriber:
         """A request's prompt.
 
         Raises:
-            RequestRefusedError: It is empty, leaves no room for a sample, or the chat template refuses it; names its
-                question.
+            RequestRefusedError: It is empty, no Unicode, leaves no room for a sample, or the chat template refuses it;
+                names its question.
             InputError: It is a conversation, and there is no chat template.
         """
         self._require_short(request)
@@ -194,11 +194,11 @@ class Transcriber:
         """A request's prompt as text and tokens, of any length.
 
         Raises:
-            RequestRefusedError: The chat template refuses it.
+            RequestRefusedError: The chat template refuses it, or it is no Unicode.
             InputError: It is a conversation, and there is no chat template.
         """
         if not self.chat and not request.messages:
-            return request.prompt, list(self.tokenizer(request.prompt)["input_ids"])
+            return request.prompt, self._read(request, request.prompt)
         from jinja2 import TemplateError
 
         if not self.has_template:
@@ -210,7 +210,15 @@ class Transcriber:
             name = f"question {request.question_id!r}: model {self.model!r}"
             raise RequestRefusedError(f"{name}: its chat template fails: {error}") from error
         # Templates write the special tokens themselves.
-        return text, list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return text, self._read(request, text, add_special_tokens=False)
+
+    def _read(self, request: Request, text: str, **how: bool) -> list[int]:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # as JSON and Python may spell it, and no tokenizer takes it
+            problem = "its prompt holds half of a surrogate pair, which is no text"
+            raise RequestRefusedError(f"question {request.question_id!r}: {problem}") from error
+        return list(self.tokenizer(text, **how)["input_ids"])
 
 
 class TokenGenerator(Generator):
