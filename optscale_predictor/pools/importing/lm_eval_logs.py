@@ -81,8 +81,8 @@ def _lines(path: Path) -> Iterator[_Line]:
     seen: dict[str, _Seen] = {}
     counts: Counter[str | None] = Counter()
     for location, row in read_objects(path):
-        name, replies = row.get("filter"), _replies(row, location)
-        document = str(row.get("doc_id", counts[name]))
+        name, replies = _filter(row, location), _replies(row, location)
+        document = _document(row, location, counts[name])
         counts[name] += 1
         first = document not in seen
         before = seen.setdefault(document, _Seen(hash(tuple(replies))))
@@ -127,6 +127,20 @@ def _concerned(line: _Line) -> list[bool]:
 
 def _joined(before: Sequence[bool | None], concerned: Sequence[bool], right: bool) -> list[bool | None]:
     return [one or right if about else one for one, about in zip(before, concerned, strict=True)]
+
+
+def _filter(row: dict[str, Any], location: str) -> str | None:
+    name = row.get("filter")
+    if name is None or isinstance(name, str):
+        return name
+    raise InputError(f"{location}: 'filter' must be a filter's name, got {name!r:.60}")
+
+
+def _document(row: dict[str, Any], location: str, otherwise: int) -> str:
+    name = row.get("doc_id", otherwise)
+    if isinstance(name, bool) or not isinstance(name, int | str):
+        raise InputError(f"{location}: 'doc_id' must be a document's number, got {name!r:.60}")
+    return str(name)
 
 
 def _replies(row: dict[str, Any], location: str) -> list[str]:
