@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections import Counter
 from contextlib import closing
 from math import isnan
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from optscale_predictor.stats.estimators.learnt_prior import LearntPrior
 
 _LOG = logging.getLogger(__name__)
-
-
-_OTHER_FILES = (".txt", ".json", ".xlsx", ".parquet", ".yaml", ".md")  # what is no question
 _GENERATOR, _VERIFIER = GeneratorOptions(), VerifierOptions()
 
 
@@ -84,12 +80,13 @@ def answer(
         reject: `tokens=64,risk=0.05`: every so many tokens the verifier scores what there is of a sample, and one that
             will beat the best so far with a probability below `risk` is stopped; off by default.
     """
+    from optscale_predictor.cli.asked_questions import read_asked
     from optscale_predictor.policies import parse_policy
     from optscale_predictor.policies.selection import require_selection
 
     # What costs nothing to check comes before what takes seconds to import.
     rule = parse_policy(policy, given_settings(score_min=score_min, alpha=alpha, max_samples=max_samples))
-    questions = _read(question)
+    questions = read_asked(question)
     if output is not None:
         require_file(output)
     if pool is not None:
@@ -234,35 +231,6 @@ def _answered(path: Path) -> dict[str, list[float]]:
     if len(whole) < len(lines):
         write_text("".join(whole), path)
     return {str(row["id"]): row["scores"] for row in rows}
-
-
-def _read(question: str) -> "list[Question]":
-    from optscale_predictor.questions.question import (
-        Question,
-        parse_questions,
-        read_questions,
-        require_encodable,
-    )
-    from optscale_predictor.questions.question_rows import is_table
-
-    if question == "-":
-        return parse_questions(sys.stdin, "standard input")
-    if question.endswith((".jsonl", ".jsonl.gz")) or is_table(question):
-        return read_questions(Path(question))
-    if question and not set(question) & set(" \n=?") and (question.endswith(_OTHER_FILES) or _is_there(question)):
-        raise InputError(f"{question}: questions are read from .jsonl, .csv and .tsv (or those and .gz)")
-    if not question.strip():
-        raise InputError("the question is empty")
-    asked = Question("0", question)
-    require_encodable(asked, "the question")
-    return [asked]
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):  # too long for a path, or none
-        return False
 
 
 def _as_json(result: "Answer", scored: bool) -> str:
