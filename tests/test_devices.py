@@ -12,7 +12,7 @@ def test_a_device_that_is_here_takes_tensors(device):
     assert torch.zeros(1, device=choose_device(device)).device.type in ("cpu", "cuda")
 
 
-@pytest.mark.parametrize("device", ["many", "", "cpu:x", "cuda:99", "mps:7", "meta", "cpu cuda"])
+@pytest.mark.parametrize("device", ["many", "", "cpu:x", "cuda:99", "meta", "cpu cuda"])
 def test_any_other_is_named(device):
     with pytest.raises(InputError, match=f"device '{device}'"):
         choose_device(device)

@@ -247,14 +247,6 @@ class TestLmEval:
         old.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "filter"}) + "\n" for row in rows))
         assert ":4: document 1 occurs twice" in refused(capsys, "pool", "import", tmp_path / "no", old)
 
-    @pytest.mark.parametrize("key", ["filter", "doc_id"])
-    @pytest.mark.parametrize("value", [["none"], {"name": 1}, 1.5, True])
-    def test_a_name_of_another_type_is_told_by_its_line(self, key, value, tmp_path, capsys):
-        path = self.judged(tmp_path / "eval", self.NUMBERS)
-        first, second, *_ = path.read_text().splitlines(keepends=True)
-        path.write_text(first + json.dumps({**json.loads(second), key: value}) + "\n")
-        assert f":2: '{key}' must be" in refused(capsys, "pool", "import", tmp_path / "no", path)
-
     @pytest.mark.parametrize("name", ["Question", "Problem", "QUESTION"])
     def test_keys_in_capitals_are_keys(self, tmp_path, name):
         """AIME's documents: without this the prompt, examples and all, was the question."""
